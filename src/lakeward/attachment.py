@@ -1,0 +1,212 @@
+"""One process's attachment to its lake: its ring, its registration, and its watch on the keeper.
+
+In: settings. Out: a ring that a keeper drains, and waits for durability. Opening may raise
+(`Terminal`, OSError); afterwards only `commit` does. It is made by the collector on first use, once
+per process: a forked child abandons the parent's and makes its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from lakeward import spawn
+from lakeward.bell import Bell
+from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
+from lakeward.interaction import iso
+from lakeward.keeper import Keeper, is_kept
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.ring import Label, Ring, create
+from lakeward.ringdir import disk_folder, private_folder, ring_folder
+from lakeward.settings import Settings
+from lakeward.version import VERSION
+
+logger = logging.getLogger("lakeward")
+
+STALE_MS = 2_000
+CHECK_SECONDS = 5.0
+FIRST_POLL, LONGEST_POLL = 0.0005, 0.02
+
+
+class Attachment:
+    """A ring in a lake. Holds the ring file, its lock, a registration and a socket."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.lake = open_lake(settings.lake_dir)
+        self.ring_dir = ring_folder(self.lake, settings.ring_dir)
+        self.ring = self._create_ring()
+        self.bell = Bell(self.ring_dir, str(self.ring.ring_id))
+        self._registration = self._register()
+        self._next_check = 0.0
+        self._checking = threading.Lock()
+        self._thread: tuple[Keeper, threading.Thread] | None = None
+        self.unseen_since = time.monotonic()
+        self.keeper_error = ""
+
+    def _label(self) -> Label:
+        return Label(
+            pid=os.getpid(),
+            host=socket.gethostname()[:64],
+            service=(self._settings.service or Path(sys.argv[0] or "python").name)[:64],
+            version=VERSION,
+            started=iso(time.time_ns() // 1_000_000),
+        )
+
+    def _create_ring(self) -> Ring:
+        """In shared memory; on the lake's disk when the memory is too small or full."""
+        folders = dict.fromkeys((self.ring_dir, disk_folder(self.lake)))
+        failure: OSError | None = None
+        for folder in folders:
+            try:
+                return create(
+                    private_folder(folder), lake_id=self.lake.identity.lake_id,
+                    epoch=self.lake.identity.epoch, total=self._settings.ring_bytes,
+                    lanes=self._settings.ring_lanes, frame=self._settings.frame_bytes,
+                    label=self._label(),
+                )  # fmt: skip
+            except OSError as error:
+                failure = failure or error
+        assert failure is not None
+        raise Transient(
+            f"no ring of {self._settings.ring_bytes} bytes in {self.ring_dir}: {failure.strerror}"
+        ) from failure
+
+    def _register(self) -> int:
+        """Leave a locked file in the lake, so that `doctor` can name a ring it cannot see."""
+        path = self.lake.collectors / f"{self.ring.ring_id}.json"
+        temporary = path.with_suffix(".tmp")
+        try:
+            self.lake.collectors.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            fd = os.open(temporary, flags, 0o600)
+        except OSError:
+            return -1
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            label = self._label()
+            os.write(fd, f"pid {label.pid} on {label.host} {label.service}\n".encode())
+            os.rename(temporary, path)
+        except OSError:
+            os.close(fd)
+            return -1
+        return fd
+
+    def ensure_keeper(self, now_ms: int) -> None:
+        """See to it that someone keeps the lake; at most every 5 seconds, by one caller."""
+        if self.ring.beat[0] + STALE_MS >= now_ms:
+            return
+        now = time.monotonic()
+        if now < self._next_check or not self._checking.acquire(blocking=False):
+            return
+        try:
+            self._next_check = now + CHECK_SECONDS
+            if not is_kept(self.lake):
+                self._start_keeper()
+        except (OSError, LakewardError) as error:
+            self.keeper_error = str(error)
+            logger.warning("lakeward: no keeper: %s", error)
+        finally:
+            self._checking.release()
+
+    def _start_keeper(self) -> None:
+        settings = self._settings
+        if settings.keeper == "spawn":
+            spawn.spawn(
+                self.lake, self.ring_dir, settings.segment_bytes, settings.keeper_idle_seconds
+            )
+        elif settings.keeper == "thread":
+            keeper = Keeper(
+                self.lake, self.ring_dir, mode="thread", segment_bytes=settings.segment_bytes
+            )
+            thread = threading.Thread(
+                target=_keep_quietly, args=(keeper,), name="lakeward-keeper", daemon=True
+            )
+            thread.start()
+            self._thread = keeper, thread
+        else:
+            raise Terminal(f"nobody keeps {self.lake.root}: start `lakeward run`")
+
+    def commit(self, timeout: float) -> None:
+        """Wait until everything in the ring now is durable; NotDurable when it is not in time."""
+        mark = self.ring.mark()
+        deadline = time.monotonic() + timeout
+        pause = FIRST_POLL
+        while not self.ring.reached(mark):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._not_durable(timeout)
+            self.ensure_keeper(time.time_ns() // 1_000_000)
+            self.bell.nudge()
+            self.bell.wait(min(pause, left))
+            pause = min(pause * 2, LONGEST_POLL)
+
+    async def acommit(self, timeout: float) -> None:
+        """As `commit`, without holding the event loop."""
+        mark = self.ring.mark()
+        deadline = time.monotonic() + timeout
+        pause = FIRST_POLL
+        while not self.ring.reached(mark):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._not_durable(timeout)
+            self.ensure_keeper(time.time_ns() // 1_000_000)
+            self.bell.nudge()
+            await asyncio.sleep(min(pause, left))
+            self.bell.hush()
+            pause = min(pause * 2, LONGEST_POLL)
+
+    def _not_durable(self, timeout: float) -> NotDurable:
+        beat, errno = self.ring.beat
+        if errno:
+            why = f"the keeper cannot write the lake ({os.strerror(errno)})"
+        elif not beat:
+            why = self.keeper_error or "no keeper has seen this process"
+        else:
+            why = "the keeper does not answer"
+        return NotDurable(f"not durable after {timeout:g} s: {why}")
+
+    def close(self, timeout: float) -> None:
+        """Wait up to `timeout` for the keeper, then leave the ring to it."""
+        try:
+            if not self.ring.reached(self.ring.mark()):
+                self.commit(timeout)
+        except LakewardError as error:
+            logger.warning("lakeward: left %d bytes to the next keeper: %s",
+                           self.ring.waiting_bytes(), error)  # fmt: skip
+        self.bell.nudge()
+        self.bell.close()
+        self.ring.close()
+        if self._registration >= 0:
+            os.close(self._registration)
+        if self._thread is not None:
+            keeper, thread = self._thread
+            keeper.stop()
+            thread.join(timeout + 1)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what is the parent's, without a trace."""
+        self.ring.abandon()
+        self.bell.close(remove=False)
+        if self._registration >= 0:
+            os.close(self._registration)
+        if self._thread is not None:
+            self._thread[0].abandon()
+
+
+def _keep_quietly(keeper: Keeper) -> None:
+    try:
+        keeper.run(wait=1.0)
+    except (LakewardError, OSError) as error:
+        logger.warning("lakeward: the keeper thread ended: %s", error)
+
+

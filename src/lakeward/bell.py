@@ -1,0 +1,133 @@
+"""The bell between a process that commits and its keeper: datagrams on a socket in the ring folder.
+
+In: a ring folder. Out: a nudge that makes the keeper look at once, and a wake-up when it is done.
+Nothing here is needed for correctness (the keeper looks every 20 ms anyway), so every failure is
+quiet: no socket, no keeper and a full queue all mean "poll".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from pathlib import Path
+from typing import Final
+
+NUDGE: Final = b"nudge"
+HANDOVER: Final = b"handover "
+NAME: Final = "keeper.sock"
+PATH_MOST: Final = 100
+"""A longer path does not fit a socket's name (108 bytes on Linux, 104 on macOS)."""
+
+
+class Bell:
+    """The collector's end."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._keeper = str(folder / NAME)
+        self._own = folder / f"{name}.sock"
+        self._socket: socket.socket | None = None
+
+    def open(self) -> socket.socket | None:
+        """The socket, bound on first use; None where there can be none."""
+        if self._socket is not None or len(os.fsencode(self._own)) > PATH_MOST:
+            return self._socket
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            bell.setblocking(False)
+            bell.bind(str(self._own))
+        except OSError:
+            bell.close()
+            return None
+        self._socket = bell
+        return bell
+
+    def nudge(self, message: bytes = NUDGE) -> bool:
+        """Ask the keeper to look now; False when nobody listens."""
+        bell = self.open()
+        if bell is None:
+            return False
+        try:
+            bell.sendto(message, self._keeper)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until the keeper answers or `seconds` passed."""
+        bell = self.open()
+        if bell is None:
+            select.select([], [], [], seconds)
+            return
+        ready, _, _ = select.select([bell], [], [], seconds)
+        if ready:
+            self.hush()
+
+    def hush(self) -> None:
+        """Take answers off the queue."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                while self._socket.recv(64):
+                    pass
+
+    def close(self, *, remove: bool = True) -> None:
+        """Close the socket; a forked child must not remove its parent's."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if remove:
+                with contextlib.suppress(OSError):
+                    self._own.unlink()
+
+
+class Doorway:
+    """The keeper's end."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / NAME
+        self._waiting: list[str] = []
+        self._socket: socket.socket | None = None
+        if len(os.fsencode(path)) > PATH_MOST:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+        self._path = path
+
+    def wait(self, seconds: float) -> list[bytes]:
+        """Messages that came; empty after `seconds`. Those who nudged are answered later."""
+        if self._socket is None:
+            select.select([], [], [], seconds)
+            return []
+        ready, _, _ = select.select([self._socket], [], [], seconds)
+        messages: list[bytes] = []
+        while ready and len(messages) < 256:
+            try:
+                message, sender = self._socket.recvfrom(256)
+            except OSError:
+                break
+            messages.append(message)
+            if sender:
+                self._waiting.append(sender)
+        return messages
+
+    def answer(self) -> None:
+        """Wake everyone who nudged since the last answer."""
+        if self._socket is None:
+            return
+        for address in set(self._waiting):
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b"done", address)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Close and remove the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()

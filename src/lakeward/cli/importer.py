@@ -1,0 +1,308 @@
+"""The run of `lakeward import`: files → interactions in the lake, each content once.
+
+In: paths, a collector and the lake's folder. Out: a `Report` with one `FileReport` a file, whose
+`lines == recorded + known + refused + quarantined`. A file is read twice: first its content is
+hashed and looked up in the manifest, then its units are recorded and committed in batches. An
+import that was killed goes on after its last durable checkpoint; ids that it recorded beyond that
+are found in the lake's log and left out (a line quarantined beyond it is quarantined again).
+
+Memory: 70 to 130 bytes per distinct line, for counting its occurrences, and the ids of at most
+`WINDOW` units after a kill; nothing else grows with the file.
+
+`Terminal`: a file is missing or not readable as asked; all files are looked at before the first
+is imported. `Transient`: another import runs, or the lake's disk lags; import again to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from lakeward.cli.framing import Problem, Unit, lines
+from lakeward.cli.intake import KINDS, Kind, Layout, keyed, layout_of, parse, units
+from lakeward.cli.manifest import Entry, Manifest
+from lakeward.cli.progress import Progress
+from lakeward.cli.source import Content, Rereading, Source, content_of, looked_at, reading
+from lakeward.errors import Rejected, Terminal
+from lakeward.interaction import JsonObject, iso, parse_iso
+
+BATCH_UNITS = 500
+BATCH_BYTES = 1 << 20
+CHECKPOINT_BATCHES = 50
+WINDOW = BATCH_UNITS * CHECKPOINT_BATCHES
+COMMIT_TIMEOUT_S = 60.0
+
+Offer: TypeAlias = tuple[Unit, int]
+"""A unit and which occurrence of its bytes in the file it is, from 0."""
+
+_PROBLEMS: dict[Problem, str] = {
+    "too_long": "longer than 1 MiB; the hash is that of its first 1 MiB",
+    "cut_short": "the file ends within it",
+}
+
+_DAMAGED = "behind that it is damaged or cut short, so get a whole copy of it"
+
+
+class Recorder(Protocol):
+    """What an import needs of a collector."""
+
+    def record(self, interaction_type: str, /, **fields: Any) -> str | None:
+        """The id; None when the collector refused (and counted) the interaction."""
+
+    def quarantine(self, reason: str, *, note: str, raw: bytes) -> None:
+        """Count an unreadable unit; of `raw` only length and hash are kept."""
+
+    def commit(self, timeout: float) -> None:
+        """Return when everything recorded is durable; NotDurable after `timeout` seconds."""
+
+
+class FileReport(msgspec.Struct, frozen=True):
+    """What became of one file; `known` were recorded by an earlier try that was interrupted."""
+
+    name: str
+    state: Literal["imported", "skipped", "failed"]
+    message: str
+    bytes: int
+    lines: int = 0
+    recorded: int = 0
+    known: int = 0
+    refused: int = 0
+    quarantined: int = 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What became of all files, in the order given."""
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no file failed."""
+        return all(file.state != "failed" for file in self.files)
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What all files of one run share."""
+
+    collector: Recorder
+    manifest: Manifest
+    position: Callable[[], JsonObject]
+    known_ids: Callable[[JsonObject], Iterable[str]]
+    progress: Callable[[Progress], None]
+    now_ms: Callable[[], int]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One file to record, and how far an earlier try came."""
+
+    source: Source
+    layout: Layout
+    content: Content
+    entry: Entry
+
+
+class Tally(msgspec.Struct):
+    """The counts of one file while they grow."""
+
+    lines: int = 0
+    recorded: int = 0
+    known: int = 0
+    refused: int = 0
+    quarantined: int = 0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def run(
+    paths: Sequence[str],
+    collector: Recorder,
+    lake: Path,
+    *,
+    kind: str | None,
+    mapping: dict[str, str],
+    default_type: str | None,
+    position: Callable[[], JsonObject],
+    known_ids: Callable[[JsonObject], Iterable[str]],
+    progress: Callable[[Progress], None],
+    now_ms: Callable[[], int] = _now_ms,
+) -> Report:
+    """Import `paths` in order.
+
+    `position()` is where the lake's log ends now, `known_ids(position)` the ids recorded since.
+    """
+    known_kind: Kind | None = next((known for known in KINDS if known == kind), None)
+    if kind != known_kind:
+        raise Terminal(f"--as {kind} is not known; give one of {', '.join(KINDS)}")
+    look = partial(layout_of, kind=known_kind, mapping=mapping, default_type=default_type)
+    with ExitStack() as spools:
+        sources = [looked_at(path, look, spools) for path in paths]
+        with Manifest(lake) as manifest:
+            job = Job(collector, manifest, position, known_ids, progress, now_ms)
+            return Report(tuple(_imported(job, source) for source in sources))
+
+
+def _imported(job: Job, source: Source) -> FileReport:
+    tell = partial(FileReport, source.name, bytes=source.size)
+    layout = source.layout
+    if layout is None:
+        return tell(state="imported", message="there is nothing in it")
+    content = content_of(source, partial(_show, job, source, "checking", 0))
+    entry = job.manifest.find(content.digest)
+    if entry is not None and entry.state == "done":
+        message = f"already imported: {_counted(entry.recorded, 'interaction')}"
+        if content.damaged:
+            return tell(state="failed", message=f"{message}; {_DAMAGED}")
+        return tell(state="skipped", message=message)
+    how = {"as": layout.kind, "map": dict(layout.mapping), "type": layout.default_type}
+    if entry is None:
+        at = iso(job.now_ms())
+        entry = Entry(content.digest, source.name, "started", at, how, job.position())
+        job.manifest.append(entry)
+        return _recorded(job, Task(source, layout, content, entry), frozenset())
+    if entry.how != how:
+        options = msgspec.json.encode(entry.how).decode()
+        return tell(
+            state="failed",
+            message=f"its import was begun with {options}; end it with the same options",
+        )
+    task = Task(source, layout, content, entry)
+    return _recorded(job, task, _known(job, task))
+
+
+def _recorded(job: Job, task: Task, known: frozenset[str]) -> FileReport:
+    entry = task.entry
+    tally = Tally(entry.lines, 0, entry.recorded, entry.refused, entry.quarantined)
+    again = Rereading(task.content)
+    with reading(task.source) as file:
+        offers = islice(_offers(task, again.pieces(file)), entry.lines, None)
+        for number, batch in enumerate(_batches(offers), 1):
+            for offer in batch:
+                _record(job.collector, task, offer, known, tally)
+            job.collector.commit(COMMIT_TIMEOUT_S)
+            tally.lines += len(batch)
+            if number % CHECKPOINT_BATCHES == 0 and not _all_refused(tally):
+                job.manifest.append(_step(job, entry, tally))
+            _show(job, task.source, "importing", tally.lines, file.tell())
+    counts = msgspec.structs.asdict(tally)
+    tell = partial(FileReport, task.source.name, bytes=task.source.size, **counts)
+    if not again.same:
+        return tell(state="failed", message="it changed while it was read; import it again")
+    if _all_refused(tally):
+        return tell(
+            state="failed",
+            message=f"the collector refused all of it ({tally.refused:,}): see `lakeward doctor`, "
+            "ENABLE_DATA_COLLECTION and --type, then import it again",
+        )
+    job.manifest.append(msgspec.structs.replace(_step(job, entry, tally), state="done"))
+    if task.content.damaged:
+        return tell(state="failed", message=f"{_sentence(tally)}; {_DAMAGED}")
+    return tell(state="imported", message=_sentence(tally))
+
+
+def _offers(task: Task, pieces: Iterable[bytes]) -> Iterator[Offer]:
+    seen: dict[int, int] = {}
+    for unit in units(lines(pieces, cut=task.content.damaged), task.layout):
+        digest = int.from_bytes(blake2b(unit.raw, digest_size=8).digest())
+        occurrence = seen.get(digest, 0)
+        seen[digest] = occurrence + 1
+        yield unit, occurrence
+
+
+def _batches(offers: Iterable[Offer]) -> Iterator[list[Offer]]:
+    batch: list[Offer] = []
+    size = 0
+    for offer in offers:
+        length = len(offer[0].raw)
+        if batch and (len(batch) == BATCH_UNITS or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(offer)
+        size += length
+    if batch:
+        yield batch
+
+
+def _record(
+    collector: Recorder, task: Task, offer: Offer, known: frozenset[str], tally: Tally
+) -> None:
+    unit = offer[0]
+    try:
+        interaction_type, fields = _interaction(task, offer)
+    except Rejected as why:
+        note = f"import {task.content.digest[:12]}, line {unit.number}: {why}"
+        collector.quarantine(unit.problem or "undecodable", note=note, raw=unit.raw)
+        tally.quarantined += 1
+        return
+    if fields["interaction_id"] in known:
+        tally.known += 1
+    elif collector.record(interaction_type, **fields) is None:
+        tally.refused += 1
+    else:
+        tally.recorded += 1
+
+
+def _interaction(task: Task, offer: Offer) -> tuple[str, JsonObject]:
+    unit, occurrence = offer
+    if unit.problem:
+        raise Rejected(_PROBLEMS[unit.problem])
+    row = parse(unit.raw, task.layout)
+    return row.interaction_type, keyed(row, unit.raw, occurrence, parse_iso(task.entry.at))
+
+
+def _known(job: Job, task: Task) -> frozenset[str]:
+    """Ids that the interrupted try recorded beyond its last checkpoint."""
+    candidates = set()
+    with reading(task.source) as file:
+        offers = _offers(task, Rereading(task.content).pieces(file))
+        for offer in islice(offers, task.entry.lines, task.entry.lines + WINDOW):
+            with suppress(Rejected):
+                candidates.add(_interaction(task, offer)[1]["interaction_id"])
+    job.collector.commit(COMMIT_TIMEOUT_S)  # what the killed process left in its ring is now logged
+    return frozenset(key for key in job.known_ids(task.entry.log) if key in candidates)
+
+
+def _all_refused(tally: Tally) -> bool:
+    """Whether nothing came through, as when collection is off; then the file is not done."""
+    return tally.refused > 0 and tally.recorded + tally.known == 0
+
+
+def _step(job: Job, entry: Entry, tally: Tally) -> Entry:
+    return msgspec.structs.replace(
+        entry,
+        log=job.position(),
+        lines=tally.lines,
+        recorded=tally.recorded + tally.known,
+        refused=tally.refused,
+        quarantined=tally.quarantined,
+    )
+
+
+def _show(
+    job: Job, source: Source, stage: Literal["checking", "importing"], count: int, done: int
+) -> None:
+    job.progress(Progress(source.name, stage, done, source.size, count))
+
+
+def _sentence(tally: Tally) -> str:
+    parts = [f"{_counted(tally.recorded, 'interaction')} imported"]
+    if tally.known:
+        parts.append(f"{tally.known:,} known from a try that was interrupted")
+    if tally.refused:
+        parts.append(f"{tally.refused:,} refused")
+    if tally.quarantined:
+        parts.append(f"{_counted(tally.quarantined, 'line')} quarantined")
+    return ", ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,101 @@
+"""`lakeward run` and the entry of a spawned keeper: the one place where a keeper gets its tasks."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lakeward.bell import HANDOVER, Bell
+from lakeward.errors import LakeBusy, LakewardError
+from lakeward.keeper import Keeper, Task
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.privacy import DailySalts
+from lakeward.interaction import iso
+from lakeward.ledger import State
+from lakeward.ringdir import ring_folder
+from lakeward.settings import Settings
+from lakeward.version import VERSION
+
+HANDOVER_SECONDS = 10.0
+SALT_DAYS_MS = 2 * 86_400_000
+
+
+class ForgetSalts:
+    """Delete salts older than two days, so that yesterday's hashes can be linked to nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._salts = DailySalts(folder)
+        self._day = ""
+
+    def step(self, state: State) -> None:
+        """Once a day."""
+        before = iso(time.time_ns() // 1_000_000 - SALT_DAYS_MS)[:10]
+        if before != self._day:
+            self._day = before
+            self._salts.forget(before)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def tasks(ring_dir: Path) -> list[Task]:
+    """What the keeper of a lake drives besides the log."""
+    return [ForgetSalts(ring_dir / "salts")]
+
+
+def spawned(order: dict[str, Any]) -> int:
+    """Keep a lake for the application that spawned this process; never exits with 3 or 4."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        lake = open_lake(Path(order["lake"]), create=False)
+        ring_dir = Path(order["ring_dir"])
+        keeper = Keeper(
+            lake,
+            ring_dir,
+            mode="spawn",
+            segment_bytes=order["segment_bytes"],
+            idle_seconds=order["idle_seconds"],
+            tasks=tasks(ring_dir),
+        )
+        stop_on_signals(keeper)
+        keeper.run(wait=1.0)
+    except LakeBusy:
+        return 0
+    except (LakewardError, OSError) as error:
+        logging.getLogger("lakeward.keeper").error("%s", error)
+        return 1
+    return 0
+
+
+def stop_on_signals(keeper: Keeper) -> None:
+    """SIGTERM and SIGINT drain and stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: keeper.stop())
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Keep the lake in the foreground until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    lake = open_lake(settings.lake_dir)
+    ring_dir = ring_folder(lake, settings.ring_dir)
+    ask_for_handover(lake, ring_dir)
+    keeper = Keeper(
+        lake, ring_dir, mode="run", segment_bytes=settings.segment_bytes, tasks=tasks(ring_dir)
+    )
+    stop_on_signals(keeper)
+    print(f"keeping {lake.root} (rings in {ring_dir}); Ctrl-C stops", file=sys.stderr)
+    keeper.run(wait=HANDOVER_SECONDS)
+    return 0
+
+
+def ask_for_handover(lake: LakeDir, ring_dir: Path) -> None:
+    """Ask a spawned or older keeper to leave the lake to this one."""
+    bell = Bell(ring_dir, f"handover-{os.getpid()}")
+    bell.nudge(HANDOVER + VERSION.encode())
+    bell.close()

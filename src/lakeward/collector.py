@@ -1,0 +1,391 @@
+"""The collector: the one object an application holds. It scrubs, encodes and puts into the ring.
+
+In: an interaction's type and fields. Out: its id once it is in shared memory, where no death of
+this process can lose it; None when it was disabled, sampled out, dropped or rejected, each with a
+reason and a count. Nothing here waits on disk, network or another process, and nothing raises into
+the application, except `commit`, whose purpose it is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from uuid_utils import uuid7
+
+from lakeward.attachment import STALE_MS, Attachment
+from lakeward.catalog import TYPES, arrange
+from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
+from lakeward.interaction import (
+    ApiCall,
+    Clock,
+    Interaction,
+    JsonObject,
+    adopt_id,
+    iso,
+    parse_iso,
+)
+from lakeward.ledger import Reason
+from lakeward.privacy import DailySalts, Policy, ScrubFailed, Scrubber
+from lakeward.ring import CONTENDED, PUT, QUARANTINED
+from lakeward.settings import Settings, load
+
+logger = logging.getLogger("lakeward")
+
+GIVEN = frozenset({"interaction_id", "timestamp", "environment", "app_version", "interaction_type"})
+"""Fields that Lakeward sets; `interaction_id` and `timestamp` may be given for past events."""
+RETRY_NS = 5_000_000_000
+QUARANTINE_MOST = 16_384
+
+
+class Collector:
+    """Records interactions of this process into a lake.
+
+    One per application; safe to share between threads, tasks and forked workers. Use as a context
+    manager, or call `close()`; at interpreter exit it closes itself.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        scrub: Callable[[JsonObject], JsonObject] | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.settings = settings
+        self._collects = settings.collect
+        self._outcomes_off = not settings.track_outcomes
+        self._clock = Clock(now_ns)
+        self._now_ns = now_ns
+        self._encode = msgspec.json.Encoder().encode
+        self._attachment: Attachment | None = None
+        self._opening = threading.Lock()
+        self._retry_ns = 0
+        self._closed = False
+        self._complaints: dict[str, float] = {}
+        self._unplaced = {"no_ring": 0, "disabled": 0, "closed": 0}
+        self.salts: DailySalts | None = None
+        self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
+        self._scrub = self.scrubber.fields
+        if self._collects:
+            me = weakref.ref(self)
+            os.register_at_fork(after_in_child=lambda: _in_child(me))
+            atexit.register(_at_exit, me)
+
+    @classmethod
+    def from_env(cls, *, scrub: Callable[[JsonObject], JsonObject] | None = None) -> Self:
+        """A collector from environment and `.env.<environment>`; never raises for either.
+
+        A setting that cannot be read switches collection off, with a warning that names it:
+        guessing could store what a privacy setting was meant to keep out.
+        """
+        try:
+            settings = load()
+        except SettingError as error:
+            logger.warning("lakeward: collection is off: %s", error)
+            settings = load({"ENABLE_DATA_COLLECTION": "false"})
+        return cls(settings, scrub=scrub)
+
+    def record(self, interaction_type: str, /, **fields: Any) -> str | None:
+        """Record one interaction and return its id, or None when it was not kept.
+
+        `fields` are the record's fields and those of the type (see `docs/types.md`); names that
+        are neither are kept under `properties`. `timestamp` (ISO 8601) and `interaction_id` may be
+        given for something that happened earlier or elsewhere.
+        """
+        if not self._collects:
+            self._unplaced["disabled"] += 1
+            return None
+        try:
+            return self._record(interaction_type, fields)
+        except Exception as error:
+            self._blame(Reason.unencodable, error)
+            return None
+
+    def record_or_raise(self, interaction_type: str, /, **fields: Any) -> str | None:
+        """As `record`, but an invalid interaction raises `Rejected` in development."""
+        if not self._collects:
+            self._unplaced["disabled"] += 1
+            return None
+        if self.settings.environment == "development":
+            try:
+                arrange(interaction_type, fields)
+            except Rejected:
+                self.count(Reason.rejected)
+                raise
+        return self.record(interaction_type, **fields)
+
+    def _record(self, interaction_type: str, fields: JsonObject) -> str | None:
+        spec = TYPES.get(interaction_type)
+        if self._outcomes_off and spec is not None and spec.outcome:
+            self.count(Reason.disabled)
+            return None
+        now_ns = self._now_ns()
+        given = {}
+        if not GIVEN.isdisjoint(fields):
+            given = {name: fields.pop(name) for name in GIVEN.intersection(fields)}
+        try:
+            arranged = arrange(interaction_type, fields)
+            if given:
+                now_ns, given_id = self._given(given, now_ns, arranged)
+            else:
+                given_id = None
+        except Rejected as error:
+            self._quarantine(interaction_type, str(error), fields)
+            return None
+        try:
+            arranged = self._scrub(arranged)
+        except ScrubFailed as error:
+            self._blame(Reason.scrub_failed, error)
+            return None
+        if arranged.get("ip_address") is not None:
+            day = self._clock.stamp(now_ns)[:10]
+            arranged["ip_address"] = self.scrubber.address(arranged["ip_address"], day)
+        make = ApiCall if interaction_type == "api_call" else Interaction
+        settings = self.settings
+        interaction = make(
+            given_id or str(uuid7(nanoseconds=now_ns)),
+            self._clock.stamp(now_ns),
+            settings.environment,
+            settings.app_version,
+            interaction_type,
+            **arranged,
+        )
+        if settings.service:
+            interaction.service = settings.service
+        return self.submit(interaction)
+
+    def _given(self, given: JsonObject, now_ns: int, fields: JsonObject) -> tuple[int, str | None]:
+        """Time and id that the caller set: clamped to the lake's years, the original kept."""
+        text, identifier = given.get("timestamp"), given.get("interaction_id")
+        if text is not None:
+            try:
+                ms = parse_iso(text if isinstance(text, str) else text.isoformat())
+            except (ValueError, AttributeError, OverflowError):
+                raise Rejected(
+                    "timestamp must be ISO 8601 text such as 2025-08-14T16:11:28.677Z"
+                ) from None
+            if self._clock.stamp(ms * 1_000_000) != iso(ms):
+                fields.setdefault("client_timestamp", str(text))
+            now_ns = ms * 1_000_000
+        if identifier is None:
+            return now_ns, None
+        return now_ns, adopt_id(str(identifier), now_ns // 1_000_000)
+
+    def submit(self, interaction: Interaction) -> str | None:
+        """Put a finished, scrubbed record into the ring (for capture modules)."""
+        attachment = self._attachment
+        if attachment is None:
+            attachment = self._attach()
+            if attachment is None:
+                return None
+        payload = self._encode(interaction)
+        ring = attachment.ring
+        if self._now_ns() // 1_000_000 > ring.beat[0] + STALE_MS:
+            attachment.ensure_keeper(time.time_ns() // 1_000_000)
+        if len(payload) > self.settings.frame_bytes:
+            ring.count(Reason.too_large)
+            return None
+        outcome = ring.append(payload)
+        if outcome == PUT:
+            return interaction.interaction_id
+        ring.count(Reason.contended if outcome == CONTENDED else Reason.full)
+        self._complain("full", "the ring is full: the keeper or its disk is behind")
+        return None
+
+    def count(self, reason: Reason, n: int = 1) -> None:
+        """Count something that was offered and is not kept, for a reason of the closed list."""
+        attachment = self._attachment or self._attach()
+        if attachment is not None:
+            attachment.ring.count(reason, n)
+
+    def quarantine(self, reason: str, *, note: str, raw: bytes) -> None:
+        """Set aside input that could not be decoded: only its length and hash are kept."""
+        if not self._collects:
+            self._unplaced["disabled"] += 1
+            return
+        digest = hashlib.blake2b(raw, digest_size=16).hexdigest()
+        self._set_aside({"reason": reason, "note": note, "bytes": len(raw), "hash": digest})
+
+    def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
+        try:
+            record = self.scrubber.value(fields)
+            text = self.scrubber.text(str(interaction_type)[:256])
+        except Exception as error:
+            self._blame(Reason.scrub_failed, error)
+            return
+        self._set_aside({"reason": reason, "interaction_type": text, "record": record})
+        self._complain("quarantine", f"quarantined: {reason}")
+
+    def _set_aside(self, entry: JsonObject) -> None:
+        attachment = self._attachment or self._attach()
+        if attachment is None:
+            return
+        now_ns = self._now_ns()
+        head = {
+            "quarantine_id": str(uuid7(nanoseconds=now_ns)),
+            "quarantined_at": self._clock.stamp(now_ns),
+            "environment": self.settings.environment,
+        }
+        payload = self._encode(head | entry)
+        if len(payload) > self.settings.frame_bytes:
+            entry["record"] = "[too large]"
+            payload = self._encode(head | entry)
+        if attachment.ring.append(payload, QUARANTINED) != PUT:
+            attachment.ring.count(Reason.full)
+
+    def salt(self, day: str) -> bytes:
+        """The lake's secret of `day`, the same in every worker."""
+        attachment = self._attachment or self._attach()
+        if self.salts is None and attachment is not None:
+            self.salts = DailySalts(attachment.ring_dir / "salts")
+        if self.salts is None:
+            return hashlib.blake2b(f"{os.getpid()}{id(self)}".encode()).digest()
+        return self.salts(day)
+
+    def _attach(self) -> Attachment | None:
+        """Open the ring on first use, and again every 5 seconds while there is none."""
+        if self._closed:
+            self._unplaced["closed"] += 1
+            return None
+        if not self._opening.acquire(blocking=self._retry_ns == 0):
+            self._unplaced["no_ring"] += 1
+            return None
+        try:
+            if self._attachment is not None:
+                return self._attachment
+            now = time.monotonic_ns()
+            if self._retry_ns and now < self._retry_ns:
+                self._unplaced["no_ring"] += 1
+                return None
+            self._retry_ns = now + RETRY_NS
+            try:
+                attachment = Attachment(self.settings)
+            except (LakewardError, OSError) as error:
+                self._unplaced["no_ring"] += 1
+                self._complain("no_ring", f"nothing is collected: {error}")
+                return None
+            attachment.ensure_keeper(time.time_ns() // 1_000_000)
+            self._retry_ns = 0
+            self._attachment = attachment
+            return attachment
+        finally:
+            self._opening.release()
+
+    def commit(self, timeout: float = 10.0) -> None:
+        """Return when everything this process recorded is durable; NotDurable when it is not."""
+        attachment = self._committable()
+        if attachment is not None:
+            attachment.commit(timeout)
+
+    async def acommit(self, timeout: float = 10.0) -> None:
+        """As `commit`, for coroutines."""
+        attachment = self._committable()
+        if attachment is not None:
+            await attachment.acommit(timeout)
+
+    def _committable(self) -> Attachment | None:
+        if not self._collects or self._closed:
+            return None
+        if self._attachment is None and (self._attach() is None or self._unplaced["no_ring"]):
+            raise NotDurable("there is no ring: what was recorded was dropped and counted no_ring")
+        return self._attachment
+
+    def stats(self) -> dict[str, Any]:
+        """This process's counts: offered, accepted, each reason, and the ring's and keeper's state."""
+        counts: dict[str, Any] = {k: n for k, n in self._unplaced.items() if n}
+        attachment = self._attachment
+        if attachment is None:
+            return {"offered": sum(counts.values()), "accepted": 0, "reasons": counts, "ring": None}
+        offered, accepted, reasons = attachment.ring.tallies()
+        counts |= {Reason(i).name: n for i, n in enumerate(reasons) if n}
+        beat, errno = attachment.ring.beat
+        return {
+            "offered": offered + sum(self._unplaced.values()),
+            "accepted": accepted,
+            "reasons": counts,
+            "ring": {
+                "id": str(attachment.ring.ring_id),
+                "path": str(attachment.ring.path),
+                "bytes": attachment.ring.capacity(),
+                "waiting_bytes": attachment.ring.waiting_bytes(),
+            },
+            "keeper": {
+                "seen": bool(beat),
+                "age_ms": time.time_ns() // 1_000_000 - beat if beat else None,
+                "error": os.strerror(errno) if errno else "",
+            },
+        }
+
+    def close(self) -> None:
+        """Wait up to `LAKEWARD_EXIT_SECONDS` for the keeper, then stop recording. Idempotent."""
+        self._closed = True
+        attachment, self._attachment = self._attachment, None
+        if attachment is not None:
+            attachment.close(self.settings.exit_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _blame(self, reason: Reason, error: Exception) -> None:
+        """Count a failure of ours or of the host's callable; name its type, never its text."""
+        try:
+            self.count(reason)
+            self._complain(reason.name, f"a record was dropped ({type(error).__name__})")
+        except Exception:
+            self._unplaced["no_ring"] += 1
+
+    def _complain(self, key: str, sentence: str) -> None:
+        """Log at most once a minute for each reason."""
+        now = time.monotonic()
+        if now >= self._complaints.get(key, 0.0):
+            self._complaints[key] = now + 60.0
+            logger.warning("lakeward: %s", sentence)
+
+    def _after_fork(self) -> None:
+        attachment, self._attachment = self._attachment, None
+        if attachment is not None:
+            attachment.abandon()
+        self._opening = threading.Lock()
+        self._retry_ns = 0
+        self._unplaced = dict.fromkeys(self._unplaced, 0)
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        keys=frozenset(settings.sensitive_keys),
+        allow_keys=frozenset(settings.allow_keys),
+        paths=settings.sensitive_paths,
+        emails=settings.detect_emails,
+        phones=settings.detect_phones,
+        ip=settings.ip,
+    )
+
+
+def _in_child(me: weakref.ref[Collector]) -> None:
+    collector = me()
+    if collector is not None:
+        collector._after_fork()
+
+
+def _at_exit(me: weakref.ref[Collector]) -> None:
+    collector = me()
+    if collector is not None:
+        collector.close()

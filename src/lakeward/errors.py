@@ -1,0 +1,46 @@
+"""The errors a caller can meet, as one small tree whose branches decide what to do next.
+
+`Terminal`: the same call will fail again; mend what the message names. `Transient`: the same call
+may succeed later. `Rejected`: the data were refused; the application is otherwise fine.
+"""
+
+from __future__ import annotations
+
+
+class LakewardError(Exception):
+    """Anything Lakeward raises on purpose; the message is one sentence that names the mend."""
+
+
+class Terminal(LakewardError):
+    """Trying again cannot help: the setting, file or argument named must change."""
+
+
+class Transient(LakewardError):
+    """Trying again later can help: a disk, a keeper or a sink is away for now."""
+
+
+class Rejected(LakewardError):
+    """One interaction is invalid; the message names the field, the value's type and the rule."""
+
+
+class SettingError(Terminal):
+    """A setting has a value that it cannot take."""
+
+
+class LakeBusy(Transient):
+    """Another keeper holds the lake."""
+
+
+class NotDurable(Transient):
+    """`commit()` could not make everything recorded durable within its time."""
+
+
+class Unreadable(Terminal):
+    """A file of the lake is of another version or is damaged, and is not touched."""
+
+
+class MissingExtra(Terminal):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an extra: pip install 'lakeward[{extra}]'")

@@ -1,0 +1,346 @@
+"""The keeper: the one writer of a lake. It drains all rings into the log and says what is durable.
+
+In: the rings in a folder. Out: whole lines in the log, a published end, tails moved only after
+`fdatasync`. A disk that fails is an errno in every ring's heartbeat and another try; nothing is
+released until it is durable. It is given its tasks and imports none of them.
+
+One round, in this order, each step safe to be killed after:
+
+    gather → intent in the ledger → write → fdatasync → settle, publish → release the tails
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+from zlib import crc32
+
+import msgspec
+
+from lakeward.bell import HANDOVER, Doorway
+from lakeward.errors import LakeBusy, Terminal
+from lakeward.fleet import Fleet, Gathered
+from lakeward.interaction import iso
+from lakeward.lakedir import LakeDir, Identity, create_file, open_lake
+from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
+from lakeward.log import Log, encode_published
+from lakeward.recovery import raise_epoch, recover
+from lakeward.ringdir import disk_folder
+from lakeward.version import VERSION
+
+logger = logging.getLogger("lakeward.keeper")
+
+ROUND_SECONDS = 0.02
+CHORES_SECONDS = 0.2
+WATCH_SECONDS = 1.0
+RETRY_SECONDS = 0.25
+FAREWELL_SECONDS = 5.0
+
+
+class Task(Protocol):
+    """Something the keeper drives besides the log: a follower, a chore, an alert."""
+
+    def step(self, state: State) -> None:
+        """Do a bounded piece of work; called after every round that published, and when idle."""
+
+    def close(self) -> None:
+        """Stop within the keeper's farewell."""
+
+
+class Bearing(msgspec.Struct, frozen=True):
+    """What stands in the lock file: who keeps the lake, for people and for hand-over."""
+
+    pid: int
+    version: str
+    mode: str
+    ring_dir: str
+
+
+class Keeper:
+    """Keeps one lake until told to stop. `run` blocks; everything else is for `run`."""
+
+    def __init__(
+        self,
+        lake: LakeDir,
+        ring_dir: Path,
+        *,
+        mode: str = "run",
+        segment_bytes: int = 128 << 20,
+        idle_seconds: float | None = None,
+        tasks: Sequence[Task] = (),
+        now_ns: Callable[[], int] = time.time_ns,
+        fdatasync: Callable[[int], None] = os.fdatasync,
+        pause: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.lake = lake
+        self.ring_dir = ring_dir
+        self.mode = mode
+        self._segment_bytes = segment_bytes
+        self._idle_seconds = idle_seconds
+        self._tasks = tasks
+        self._now_ns = now_ns
+        self._fdatasync = fdatasync
+        self._pause = pause
+        self._stopping: float | None = None
+        self._errno = 0
+        self._complained = 0.0
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return; safe from signal handlers and other threads."""
+        if self._stopping is None:
+            self._stopping = time.monotonic() + FAREWELL_SECONDS
+
+    def abandon(self) -> None:
+        """In a child forked from a process that keeps in a thread: let go of every descriptor,
+        so that the lake's lock is the parent's alone. Nothing is written."""
+        with contextlib.suppress(OSError, AttributeError):
+            os.close(self._lock)
+            self._fleet.close()
+            self._log.close()
+            self._ledger.close()
+            os.close(self._highwater)
+
+    def run(self, wait: float = 0.0) -> None:
+        """Hold the lake's lock and keep it; LakeBusy when another keeper holds it beyond `wait`."""
+        self._lock = lock = take_lock(self.lake, wait)
+        try:
+            while True:
+                os.ftruncate(lock, 0)
+                bearing = Bearing(os.getpid(), VERSION, self.mode, str(self.ring_dir))
+                os.pwrite(lock, msgspec.json.encode(bearing), 0)
+                if self._keep(lock):
+                    return
+                os.close(lock)
+                self.lake = recreate(self.lake)
+                self._lock = lock = take_lock(self.lake, wait)
+        finally:
+            os.close(lock)
+
+    def _keep(self, lock: int) -> bool:
+        """Open everything and go round until stopped (True) or the folder is deleted (False)."""
+        while True:
+            try:
+                self._open()
+                break
+            except OSError as error:
+                self._complain(error)
+                if self._stopping is not None:
+                    return True
+                time.sleep(RETRY_SECONDS)
+        doorway = Doorway(self.ring_dir)
+        try:
+            return self._rounds(lock, doorway)
+        finally:
+            doorway.close()
+            self._fleet.close()
+            self._log.close()
+            self._ledger.close()
+            os.close(self._highwater)
+            for task in self._tasks:
+                task.close()
+
+    def _open(self) -> None:
+        private = self.lake.private
+        self._ledger = Ledger(
+            private / "ledger.jsonl", self.lake.identity.lake_id, self.lake.identity.epoch
+        )
+        self._log = Log(self.lake, self._segment_bytes, self._fdatasync)
+        notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        self._highwater = os.open(self.ring_dir / "highwater", flags, 0o600)
+        folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
+        self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
+        self._fleet.discover(self._now_ns(), thorough=True)
+        if self._fleet.behind and not any("epoch" in note for note in notes):
+            raise_epoch(self._log, self._ledger, "restored", notes)
+        self.lake = self._log.lake
+        for note in notes:
+            logger.warning("%s", note)
+
+    def _rounds(self, lock: int, doorway: Doorway) -> bool:
+        chores = watch = idle_since = time.monotonic()
+        while True:
+            messages = doorway.wait(RETRY_SECONDS if self._errno else ROUND_SECONDS)
+            self._listen(messages)
+            now = time.monotonic()
+            try:
+                if now >= watch:
+                    if os.fstat(lock).st_nlink == 0:
+                        return False
+                    self._watch()
+                    watch = now + WATCH_SECONDS
+                self._fleet.discover(self._now_ns())
+                worked = self.round()
+                if now >= chores or self._stopping is not None:
+                    chores = now + CHORES_SECONDS
+                    worked = self._fleet.bury() or worked
+                for task in self._tasks:
+                    task.step(self._ledger.state)
+                self._errno = 0
+            except OSError as error:
+                worked = False
+                self._complain(error)
+            self._fleet.beat(self._now_ns() // 1_000_000, self._errno)
+            doorway.answer()
+            if self._fleet.rings:
+                idle_since = now
+            if not worked and self._may_leave(now, idle_since):
+                return True
+
+    def round(self) -> bool:
+        """Drain all rings once and make it durable; whether there was anything."""
+        self._recover_intent()
+        gathered = self._fleet.gather()
+        if gathered is None:
+            return False
+        try:
+            self._commit(gathered)
+        except BaseException:
+            for reader, _ in gathered.positions:
+                reader.rewind()
+            raise
+        self._ledger.rotate()
+        return True
+
+    def _commit(self, gathered: Gathered) -> None:
+        self._make_durable(gathered)
+        self._release(gathered)
+
+    def _make_durable(self, gathered: Gathered) -> None:
+        """Intent, bytes, fdatasync, publish; on OSError the log and ledger are as before."""
+        parts, contents = self._place(gathered)
+        acks = {reader.ring_id: positions for reader, positions in gathered.positions}
+        batch = Batch(self._ledger.state.batch + 1, parts, acks, gathered.damaged)
+        self._ledger.append(batch)
+        self._pause("before write")
+        written: list[Part] = []
+        try:
+            for part, content in zip(parts, contents, strict=True):
+                self._log.write(part.stream, content, part.lines)
+                written.append(part)
+        except OSError:
+            for part in written:
+                self._log.take_back(part)
+            self._ledger.append(Abort(batch.batch))
+            raise
+        self._pause("after fdatasync")
+        self._ledger.settle()
+        self._publish()
+        self._pause("before release")
+
+    def _place(self, gathered: Gathered) -> tuple[list[Part], list[bytes]]:
+        parts: list[Part] = []
+        contents: list[bytes] = []
+        for stream in STREAMS:
+            lines = gathered.lines.get(stream)
+            if not lines:
+                continue
+            lines.append(b"")
+            content = b"\n".join(lines)
+            now_ms = self._now_ns() // 1_000_000
+            segment, start = self._log.place(stream, len(content), now_ms)
+            parts.append(
+                Part(stream, segment, start, start + len(content), gathered.counts[stream],
+                     crc32(content))
+            )  # fmt: skip
+            contents.append(content)
+        return parts, contents
+
+    def _publish(self) -> None:
+        state = self._ledger.state
+        self._log.publish(state)
+        content = encode_published(state.epoch, state.batch, state.ends)
+        os.pwrite(self._highwater, content, 0)
+
+    def _release(self, gathered: Gathered) -> None:
+        for reader, positions in gathered.positions:
+            reader.release(positions)
+        self._pause("after release")
+
+    def _recover_intent(self) -> None:
+        """An abort that did not fit on the disk is written first of all."""
+        if self._ledger.pending is not None:
+            self._ledger.append(Abort(self._ledger.pending.batch))
+
+    def _listen(self, messages: list[bytes]) -> None:
+        for message in messages:
+            if message.startswith(HANDOVER):
+                asked = message.removeprefix(HANDOVER).decode("ascii", "replace")
+                if self.mode == "spawn" or version_key(asked) > version_key(VERSION):
+                    logger.warning("handing the lake over to version %s", asked)
+                    self._stopping = 0.0
+
+    def _watch(self) -> None:
+        """Once a second: is the folder still where it was, and which rings vanished?"""
+        os.stat(self.lake.private / "lake.json")
+        self._fleet.discover(self._now_ns(), thorough=True)
+        self._fleet.name_vanished(iso(self._now_ns() // 1_000_000))
+
+    def _may_leave(self, now: float, idle_since: float) -> bool:
+        if self._stopping is not None:
+            return now >= self._stopping or not self._fleet.owners_live()
+        return self._idle_seconds is not None and now - idle_since > self._idle_seconds
+
+    def _complain(self, error: OSError) -> None:
+        """Log a failing disk at most once a minute; the rings carry the errno meanwhile."""
+        self._errno = error.errno or 5
+        now = time.monotonic()
+        if now - self._complained > 60 or not self._complained:
+            self._complained = now
+            logger.error("the lake cannot be written (%s): trying again", error.strerror)
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def take_lock(lake: LakeDir, wait: float) -> int:
+    """The lake's one keeper lock; LakeBusy after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    fd = os.open(lake.private / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except OSError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(fd, 512, 0).decode("utf-8", "replace")
+                os.close(fd)
+                raise LakeBusy(f"another keeper holds {lake.root}: {holder}") from None
+        time.sleep(0.02)
+
+
+def is_kept(lake: LakeDir) -> bool:
+    """Whether some process holds the keeper lock just now."""
+    try:
+        fd = os.open(lake.private / "keeper.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def recreate(lake: LakeDir) -> LakeDir:
+    """The folder was deleted under a running app: the same lake again, in a new epoch."""
+    if (lake.private / "lake.json").exists():
+        fresh = open_lake(lake.root)
+        if fresh.identity.lake_id != lake.identity.lake_id:
+            raise Terminal(f"{lake.root} is another lake now: restart the apps that write to it")
+        return fresh
+    lake.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lake.private.mkdir(mode=0o700, exist_ok=True)
+    identity = Identity(lake.identity.format, lake.identity.lake_id, lake.identity.epoch + 1)
+    create_file(lake.private / "lake.json", msgspec.json.encode(identity) + b"\n")
+    return LakeDir(lake.root, identity)

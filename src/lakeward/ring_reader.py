@@ -1,0 +1,279 @@
+"""The keeper's side of a ring: open, drain, release, and adopt what a dead process left.
+
+In: the path of a ring file. Out: payloads in the order of each lane, with the sequence reached.
+Fails with `Unreadable` for a file of another version or with a damaged identity; a damaged frame
+is never handed out, what it held is counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from pathlib import Path
+from uuid import UUID
+from zlib import crc32
+
+import msgspec
+
+from lakeward.errors import Unreadable
+from lakeward.ring import (
+    BEAT,
+    CLOSED,
+    COUNTERS,
+    DRAINED,
+    FRAME,
+    FRAME_BYTES,
+    HEADS,
+    IDENTITY,
+    IDENTITY_CRC,
+    LABEL,
+    MAGIC,
+    MOST_LANES,
+    OFFERED,
+    REASONS,
+    SKIP,
+    STATE,
+    TABLE,
+    TAILS,
+    VERSION,
+    Label,
+    identity_crc,
+)
+
+PATIENCE = 50
+"""Rounds that a live owner's frame may fail its CRC before it is taken as damaged."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """The part of a ring that never changes."""
+
+    ring_id: str
+    lake_id: str
+    epoch: int
+    pid: int
+    created_ns: int
+    lanes: tuple[tuple[int, int], ...]
+    label: Label | None
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One drained frame."""
+
+    kind: int
+    count: int
+    payload: bytes
+
+
+class Drained(msgspec.Struct):
+    """What one pass over a ring found, and the positions to release once it is durable."""
+
+    frames: list[Frame]
+    positions: list[tuple[int, int, int]]
+    """(lane, sequence, tail in bytes) for each lane that moved."""
+    damaged: int = 0
+    size: int = 0
+
+
+class RingReader:
+    """One ring, mapped. Only the lake's keeper may call `release` and `beat`."""
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.path = path
+        flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(path, flags)
+        try:
+            size = os.fstat(self._fd).st_size
+            if size < COUNTERS:
+                raise Unreadable(f"{path} is too short to be a ring: remove it")
+            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+            self._map = mmap.mmap(self._fd, size, access=access)
+            self.identity = read_identity(path, self._map[:COUNTERS], size)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        n = len(self.identity.lanes)
+        self._heads_at = slice(HEADS, HEADS + 8 * n)
+        self._words = struct.Struct(f"<{n}Q")
+        self._seen = b""
+        self._failures = 0
+        self._adopted = False
+        self.skipped = False
+        """Whether a damaged frame made the rest of its lane unreadable."""
+        self.tails = list(self._words.unpack_from(self._map, TAILS))
+        self.sequences = list(self._words.unpack_from(self._map, DRAINED))
+
+    @property
+    def ring_id(self) -> str:
+        """The ring's UUID."""
+        return self.identity.ring_id
+
+    def drain(self, limit: int) -> Drained | None:
+        """Frames published beyond the tails, about `limit` bytes at most; None when there are none.
+
+        The tails do not move: call `release` once the frames are durable.
+        """
+        heads_bytes = self._map[self._heads_at]
+        if heads_bytes == self._seen:
+            return None
+        drained = Drained([], [])
+        short = False
+        for index, head in enumerate(self._words.unpack(heads_bytes)):
+            if head != self.tails[index]:
+                short |= not self._drain_lane(index, head, limit, drained)
+        if not short:
+            self._seen = heads_bytes
+            self._failures = 0
+        return drained if drained.positions else None
+
+    def _drain_lane(self, index: int, head: int, limit: int, drained: Drained) -> bool:
+        """Collect one lane's frames; False when some were left for the next round."""
+        start, size = self.identity.lanes[index]
+        map_, frames = self._map, drained.frames
+        unpack, skip, header = FRAME.unpack_from, SKIP, FRAME_BYTES
+        tail, sequence, damaged = self.tails[index], self.sequences[index], 0
+        complete = True
+        while tail < head:
+            rest = size - tail % size
+            if rest < header:
+                tail += rest
+                continue
+            at = start + size - rest
+            length, crc, number, kind, _, count = unpack(map_, at)
+            if length == skip:
+                tail += rest
+                continue
+            at += header
+            payload = map_[at : at + length] if length <= rest - header else b""
+            if len(payload) != length or crc32(payload, number & 0xFFFFFFFF) != crc:
+                complete = False
+                if self._owner_may_finish():
+                    break
+                tail, self.skipped = head, True
+                break
+            damaged += number - count - sequence
+            sequence = number
+            tail += (length + header + 7) & ~7
+            frames.append(Frame(kind, count, payload))
+            drained.size += length
+            if drained.size >= limit:
+                complete = tail >= head
+                break
+        drained.damaged += damaged
+        if tail != self.tails[index]:
+            drained.positions.append((index, sequence, tail))
+        return complete
+
+    def _owner_may_finish(self) -> bool:
+        """Whether a frame that fails its CRC deserves another look (a CPU still storing it)."""
+        self._failures += 1
+        return self._failures < PATIENCE
+
+    def release(self, positions: list[tuple[int, int, int]]) -> None:
+        """Hand the drained bytes back to the writers: only once their records are durable."""
+        for lane, sequence, tail in positions:
+            self.tails[lane] = tail
+            self.sequences[lane] = sequence
+            struct.pack_into("<Q", self._map, DRAINED + 8 * lane, sequence)
+            struct.pack_into("<Q", self._map, TAILS + 8 * lane, tail)
+
+    def rewind(self) -> None:
+        """Forget that the heads were seen, so that the next drain looks again."""
+        self._seen = b""
+
+    def beat(self, now_ms: int, errno: int) -> None:
+        """Tell the owner that its keeper lives, and the disk's last errno (0: it works)."""
+        struct.pack_into("<QQ", self._map, BEAT, now_ms, errno)
+
+    def beaten(self) -> tuple[int, int]:
+        """The last heartbeat in ms since 1970 (0: never) and its errno."""
+        beat, errno = struct.unpack_from("<QQ", self._map, BEAT)
+        return beat, errno
+
+    def tallies(self) -> tuple[int, list[int]]:
+        """Records offered, and the count of each reason, as the owner last stored them."""
+        lanes = len(self.identity.lanes)
+        words = struct.unpack_from(f"<{lanes * REASONS}Q", self._map, COUNTERS)
+        reasons = [sum(words[reason::REASONS]) for reason in range(REASONS)]
+        return sum(self._words.unpack_from(self._map, OFFERED)), reasons
+
+    def waiting(self) -> int:
+        """Records published and not yet released, found by walking the frames."""
+        self.rewind()
+        drained = self.drain(1 << 62)
+        return sum(frame.count for frame in drained.frames) if drained else 0
+
+    def empty(self) -> bool:
+        """Whether everything published has been released."""
+        return list(self._words.unpack_from(self._map, HEADS)) == self.tails
+
+    def refresh(self) -> None:
+        """Take tails and sequences from the file again (for readers that are not the keeper)."""
+        self.tails = list(self._words.unpack_from(self._map, TAILS))
+        self.sequences = list(self._words.unpack_from(self._map, DRAINED))
+
+    def closed(self) -> bool:
+        """Whether the owner said goodbye."""
+        (state,) = struct.unpack_from("<I", self._map, STATE)
+        return bool(state == CLOSED)
+
+    def adopt(self) -> bool:
+        """Lock the ring when its owner is dead and its name means this very file or nothing."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        mine = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            there = mine
+        if not self._adopted:
+            self._adopted = True
+            self._failures = PATIENCE
+            self.rewind()
+        return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
+
+    def owner_lives(self) -> bool:
+        """Whether some process holds the ring's lock."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return False
+
+    def close(self) -> None:
+        """Let go of file and mapping."""
+        self._map.close()
+        os.close(self._fd)
+
+
+def read_identity(path: Path, header: bytes, size: int) -> Identity:
+    """Decode and check a ring's first bytes; Unreadable with the reason and the mend."""
+    (
+        magic, version, lanes, start, total, ring_id, pid, reasons, created, lake, epoch,
+    ) = IDENTITY.unpack_from(header, 0)  # fmt: skip
+    if magic != MAGIC:
+        raise Unreadable(f"{path} is not a ring: remove it")
+    if version != VERSION:
+        raise Unreadable(
+            f"{path} is a ring of format {version} and this Lakeward reads {VERSION}: "
+            "run the keeper of the version that wrote it, or restart the app on this one"
+        )
+    (crc,) = struct.unpack_from("<I", header, IDENTITY_CRC)
+    if crc != identity_crc(header) or total != size or reasons != REASONS or lanes > MOST_LANES:
+        raise Unreadable(f"{path} has a damaged header: its records cannot be read, remove it")
+    table = tuple(struct.unpack_from("<QQ", header, TABLE + 16 * i) for i in range(lanes))
+    if any(at < start or at + length > size for at, length in table):
+        raise Unreadable(f"{path} has a damaged lane table: remove it")
+    (length,) = struct.unpack_from("<I", header, LABEL)
+    try:
+        label = msgspec.json.decode(header[LABEL + 4 : LABEL + 4 + length], type=Label)
+    except msgspec.DecodeError:
+        label = None
+    return Identity(
+        ring_id=str(UUID(bytes=ring_id)), lake_id=str(UUID(bytes=lake)), epoch=epoch, pid=pid,
+        created_ns=created, lanes=tuple((a, b) for a, b in table), label=label,
+    )  # fmt: skip

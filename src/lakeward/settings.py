@@ -1,0 +1,289 @@
+"""Settings: the environment first, then `.env.<environment>`, then the defaults of one frozen table.
+
+In: a mapping of environment variables and the folder that holds the `.env` files. Out: a frozen
+`Settings`. Fails with `SettingError` naming the variable, what it may be, and never its value when
+it is a secret. `docs/settings.md` is generated from `SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from lakeward.errors import SettingError
+
+Kind = Literal["text", "flag", "count", "bytes", "seconds", "list", "choice", "folder"]
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One row of the table: environment name, attribute, kind, default and one sentence."""
+
+    env: str
+    name: str
+    kind: Kind
+    default: str
+    doc: str
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    least: int = 0
+    most: int = 1 << 62
+
+
+S = Setting
+SETTINGS: tuple[Setting, ...] = (
+    S("LAKEWARD_ENV", "environment", "text", "development",
+      "Name of the environment; written into each record and choosing `.env.<environment>`."),
+    S("ENABLE_DATA_COLLECTION", "collect", "flag", "true",
+      "Whether anything is recorded at all."),
+    S("ENABLE_OUTCOME_TRACKING", "track_outcomes", "flag", "true",
+      "Whether business outcomes (matches, bookings, deals, feedback) are recorded."),
+    S("APP_VERSION", "app_version", "text", "1.0.0",
+      "Version of the host application, written into each record."),
+    S("LAKEWARD_SERVICE", "service", "text", "",
+      "Name of this app where several share one lake; left out of records when empty."),
+    S("LAKEWARD_LAKE_DIR", "lake_dir", "folder", "./data-lake",
+      "Folder of the lake; its private folder is `.lakeward/`. NFS and SMB are refused."),
+    S("LAKEWARD_RING_DIR", "ring_dir", "folder", "",
+      "Folder of the rings; empty means `/dev/shm/lakeward-<uid>/<lake id>/`, "
+      "or the lake's private folder where there is no such memory."),
+    S("LAKEWARD_RING_BYTES", "ring_bytes", "bytes", "8MiB",
+      "Size of one process's ring, allocated at start.", least=256 * KIB, most=4096 * MIB),
+    S("LAKEWARD_RING_LANES", "ring_lanes", "count", "16",
+      "Lanes in a ring: how many threads can record at the same instant.", least=2, most=64),
+    S("LAKEWARD_FRAME_BYTES", "frame_bytes", "bytes", "1MiB",
+      "Largest encoded record; a larger one is dropped and counted `too_large`.",
+      least=4 * KIB, most=1024 * MIB),
+    S("LAKEWARD_KEEPER", "keeper", "choice", "spawn",
+      "Who keeps the lake: `spawn` starts a process when none runs, `external` expects "
+      "`lakeward run`, `thread` keeps it inside this process.",
+      choices=("spawn", "external", "thread")),
+    S("LAKEWARD_KEEPER_IDLE_SECONDS", "keeper_idle_seconds", "seconds", "10",
+      "How long a spawned keeper stays when no process records any more.", most=86_400),
+    S("LAKEWARD_SEGMENT_BYTES", "segment_bytes", "bytes", "128MiB",
+      "Size at which a file of the log is sealed and the next one is opened.",
+      least=4 * KIB, most=65_536 * MIB),
+    S("LAKEWARD_EXIT_SECONDS", "exit_seconds", "seconds", "2",
+      "Longest wait for the keeper in `close()` and at interpreter exit.", most=60),
+    S("LAKEWARD_EXCLUDE", "exclude", "list",
+      "/health,/healthz,/livez,/readyz,/ready,/live,/ping,/metrics,/favicon.ico,/robots.txt,"
+      "/static/*,/assets/*,/_lakeward/*",
+      "Paths that are not recorded but counted `excluded`; `*` at the end matches any rest."),
+    S("LAKEWARD_TRUSTED_PROXIES", "trusted_proxies", "list", "",
+      "Addresses or networks whose `X-Forwarded-For` is believed; `*` trusts every peer."),
+    S("LAKEWARD_SESSION_COOKIE", "session_cookie", "text", "session",
+      "Cookie that marks a session; a keyed hash of it is recorded, never the cookie."),
+    S("LAKEWARD_SESSION_HEADER", "session_header", "text", "x-session-id",
+      "Request header that names the session; a UUID is recorded as it is, anything else hashed."),
+    S("LAKEWARD_HEADERS", "headers", "list", "",
+      "Request headers to record (lower case); none by default."),
+    S("LAKEWARD_IP", "ip", "choice", "full",
+      "How client addresses are stored: whole, cut to /24 or /48, hashed with a daily salt, or not.",
+      choices=("full", "truncate", "hash", "none")),
+    S("LAKEWARD_PRIVACY_SIGNAL", "privacy_signal", "choice", "full",
+      "What is recorded of a caller that sends Global Privacy Control or Do Not Track: everything, "
+      "the call without who made it, or nothing.",
+      choices=("full", "anonymous", "none")),
+    S("LAKEWARD_CONSENT", "consent", "choice", "full",
+      "What is recorded of a caller about whose consent the app's hook says nothing.",
+      choices=("full", "anonymous", "none")),
+    S("LAKEWARD_DETECT_EMAILS", "detect_emails", "flag", "false",
+      "Replace e-mail addresses found in any text."),
+    S("LAKEWARD_DETECT_PHONES", "detect_phones", "flag", "false",
+      "Replace telephone numbers found in any text."),
+    S("LAKEWARD_SENSITIVE_KEYS", "sensitive_keys", "list", "",
+      "More key names whose values are never stored."),
+    S("LAKEWARD_ALLOW_KEYS", "allow_keys", "list", "",
+      "Key names that are not sensitive here although they look so."),
+    S("LAKEWARD_SENSITIVE_PATHS", "sensitive_paths", "list", "",
+      "Path patterns whose `{}` segments are never stored, such as `/invite/{}/accept`."),
+    S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3."),
+    S("USE_DYNAMODB", "use_dynamodb", "flag", "false", "Write interactions to DynamoDB."),
+    S("AWS_REGION", "aws_region", "text", "us-east-1", "Region of the bucket and the table."),
+    S("AWS_ACCESS_KEY_ID", "aws_access_key_id", "text", "",
+      "Access key; empty leaves it to the standard credential chain.", secret=True),
+    S("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "text", "",
+      "Secret of the access key; empty leaves it to the standard credential chain.", secret=True),
+    S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "", "Bucket of the lake."),
+    S("INTERACTIONS_TABLE", "interactions_table", "text", "", "DynamoDB table of interactions."),
+    S("AI_MODEL", "ai_model", "text", "", "Model that the AI coach asks for."),
+    S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
+    S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
+    S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
+    S("SENDGRID_API_KEY", "sendgrid_api_key", "text", "", "SendGrid key.", secret=True),
+    S("SENDGRID_FROM_EMAIL", "sendgrid_from_email", "text", "", "Sender of e-mail."),
+)  # fmt: skip
+del S
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings in force; one attribute for each row of `SETTINGS`."""
+
+    environment: str
+    collect: bool
+    track_outcomes: bool
+    app_version: str
+    service: str
+    lake_dir: Path
+    ring_dir: Path | None
+    ring_bytes: int
+    ring_lanes: int
+    frame_bytes: int
+    keeper: Literal["spawn", "external", "thread"]
+    keeper_idle_seconds: float
+    segment_bytes: int
+    exit_seconds: float
+    exclude: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    session_cookie: str
+    session_header: str
+    headers: tuple[str, ...]
+    ip: Literal["full", "truncate", "hash", "none"]
+    privacy_signal: Literal["full", "anonymous", "none"]
+    consent: Literal["full", "anonymous", "none"]
+    detect_emails: bool
+    detect_phones: bool
+    sensitive_keys: tuple[str, ...]
+    allow_keys: tuple[str, ...]
+    sensitive_paths: tuple[str, ...]
+    use_s3: bool
+    use_dynamodb: bool
+    aws_region: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    data_lake_bucket: str
+    interactions_table: str
+    ai_model: str
+    twilio_account_sid: str
+    twilio_auth_token: str
+    twilio_phone_number: str
+    sendgrid_api_key: str
+    sendgrid_from_email: str
+
+    def __repr__(self) -> str:
+        """Name the lake and nothing secret."""
+        return f"<Settings {self.environment} {self.lake_dir}>"
+
+
+PLACEHOLDER = re.compile(
+    r"(?i)^(?:<.*>|your[-_ ].*|change[-_ ]?me.*|replace[-_ ]?me.*|todo|xxx+|example|placeholder)$"
+)
+ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+SIZE = re.compile(r"^(\d+)\s*(|B|KB|KiB|K|MB|MiB|M|GB|GiB|G)$", re.IGNORECASE)
+UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
+
+
+def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Read every setting; raise SettingError with one sentence for the first invalid one."""
+    environ = os.environ if environ is None else environ
+    folder = Path.cwd() if folder is None else folder
+    environment = environ.get("LAKEWARD_ENV", "") or "development"
+    if not ENVIRONMENT_NAME.match(environment):
+        raise SettingError("LAKEWARD_ENV must be letters, digits, dots, dashes or underscores")
+    file = read_env_file(folder / f".env.{environment}")
+    values: dict[str, Any] = {}
+    for row in SETTINGS:
+        text = _first(row, environ.get(row.env), file.get(row.env))
+        values[row.name] = _parse(row, text, folder)
+    values["environment"] = environment
+    return Settings(**values)
+
+
+def _first(row: Setting, *candidates: str | None) -> str:
+    for text in candidates:
+        if text is not None and not PLACEHOLDER.match(text.strip()):
+            return text.strip()
+    return row.default
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`KEY=value` lines; quotes are taken off, `export` and comments allowed; absent file → {}."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.name} cannot be read ({type(error).__name__})") from None
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not equals or key.startswith("#"):
+            continue
+        value = value.strip()
+        if value[:1] in {'"', "'"}:
+            end = value.find(value[0], 1)
+            value = value[1 : end if end > 0 else None]
+        else:
+            value = value.split(" #", 1)[0].rstrip()
+        found[key.strip()] = value
+    return found
+
+
+def _parse(row: Setting, text: str, folder: Path) -> Any:
+    match row.kind:
+        case "text":
+            return text
+        case "flag":
+            return _flag(row, text)
+        case "list":
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        case "choice":
+            if text.lower() not in row.choices:
+                raise SettingError(f"{row.env} must be one of {', '.join(row.choices)}")
+            return text.lower()
+        case "folder":
+            return (folder / Path(text).expanduser()).absolute() if text else None
+        case "seconds":
+            return _bounded(row, text, float)
+        case "count":
+            return _bounded(row, text, int)
+        case "bytes":
+            size = SIZE.match(text)
+            if not size:
+                raise SettingError(f"{row.env} must be a size such as 8MiB")
+            return _bounded(row, int(size[1]) * UNITS[size[2][:1].lower()], int)
+
+
+def _flag(row: Setting, text: str) -> bool:
+    if text.lower() in TRUE:
+        return True
+    if text.lower() in FALSE:
+        return False
+    raise SettingError(f"{row.env} must be true or false")
+
+
+def _bounded(row: Setting, text: str | int, number: type[int] | type[float]) -> int | float:
+    try:
+        value = number(text)
+    except ValueError:
+        raise SettingError(f"{row.env} must be a number") from None
+    if not row.least <= value <= row.most:
+        raise SettingError(f"{row.env} must be between {row.least} and {row.most}")
+    return value
+
+
+def render_markdown() -> str:
+    """The table as `docs/settings.md`."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `lakeward.settings.SETTINGS` (`make docs`). The environment wins over",
+        "`.env.<environment>`, which wins over the default. Placeholder values such as `your-key`",
+        "count as absent.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for row in SETTINGS:
+        choices = f" One of {', '.join(f'`{c}`' for c in row.choices)}." if row.choices else ""
+        secret = " Secret." if row.secret else ""
+        default = f"`{row.default}`" if row.default else "(empty)"
+        lines.append(f"| `{row.env}` | {default} | {row.doc}{choices}{secret} |")
+    return "\n".join(lines) + "\n"
