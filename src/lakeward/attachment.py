@@ -17,14 +17,12 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
-
 from lakeward import spawn
 from lakeward.bell import Bell
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
 from lakeward.keeper import Keeper, is_kept
-from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lakedir import open_lake
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
 from lakeward.settings import Settings
@@ -208,5 +206,3 @@ def _keep_quietly(keeper: Keeper) -> None:
         keeper.run(wait=1.0)
     except (LakewardError, OSError) as error:
         logger.warning("lakeward: the keeper thread ended: %s", error)
-
-

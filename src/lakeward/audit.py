@@ -105,7 +105,10 @@ def _settle(journal: Replay, published: Published | None, faults: list[str]) -> 
     if batch > state.batch:
         faults.append(f"ledger: batches {state.batch + 1} to {batch} were published and are gone")
     elif batch < state.batch:
-        faults.append(f"published: stands at batch {batch}, the ledger at {state.batch}")
+        faults.append(
+            f"published: stands at batch {batch}, the ledger at {state.batch}; after a power loss "
+            "start `lakeward run` once"
+        )
     return state
 
 

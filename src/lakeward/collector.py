@@ -35,7 +35,7 @@ from lakeward.interaction import (
     parse_iso,
 )
 from lakeward.ledger import Reason
-from lakeward.privacy import DailySalts, Policy, ScrubFailed, Scrubber
+from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
 from lakeward.ring import CONTENDED, PUT, QUARANTINED
 from lakeward.settings import Settings, load
 
@@ -64,8 +64,8 @@ class Collector:
         self.settings = settings
         self._collects = settings.collect
         self._outcomes_off = not settings.track_outcomes
-        self._clock = Clock(now_ns)
-        self._now_ns = now_ns
+        self.clock = Clock(now_ns)
+        self.now_ns = now_ns
         self._encode = msgspec.json.Encoder().encode
         self._attachment: Attachment | None = None
         self._opening = threading.Lock()
@@ -108,7 +108,7 @@ class Collector:
         try:
             return self._record(interaction_type, fields)
         except Exception as error:
-            self._blame(Reason.unencodable, error)
+            self.blame(Reason.unencodable, error)
             return None
 
     def record_or_raise(self, interaction_type: str, /, **fields: Any) -> str | None:
@@ -129,7 +129,7 @@ class Collector:
         if self._outcomes_off and spec is not None and spec.outcome:
             self.count(Reason.disabled)
             return None
-        now_ns = self._now_ns()
+        now_ns = self.now_ns()
         given = {}
         if not GIVEN.isdisjoint(fields):
             given = {name: fields.pop(name) for name in GIVEN.intersection(fields)}
@@ -145,16 +145,16 @@ class Collector:
         try:
             arranged = self._scrub(arranged)
         except ScrubFailed as error:
-            self._blame(Reason.scrub_failed, error)
+            self.blame(Reason.scrub_failed, error)
             return None
         if arranged.get("ip_address") is not None:
-            day = self._clock.stamp(now_ns)[:10]
+            day = self.clock.stamp(now_ns)[:10]
             arranged["ip_address"] = self.scrubber.address(arranged["ip_address"], day)
         make = ApiCall if interaction_type == "api_call" else Interaction
         settings = self.settings
         interaction = make(
             given_id or str(uuid7(nanoseconds=now_ns)),
-            self._clock.stamp(now_ns),
+            self.clock.stamp(now_ns),
             settings.environment,
             settings.app_version,
             interaction_type,
@@ -174,7 +174,7 @@ class Collector:
                 raise Rejected(
                     "timestamp must be ISO 8601 text such as 2025-08-14T16:11:28.677Z"
                 ) from None
-            if self._clock.stamp(ms * 1_000_000) != iso(ms):
+            if self.clock.stamp(ms * 1_000_000) != iso(ms):
                 fields.setdefault("client_timestamp", str(text))
             now_ns = ms * 1_000_000
         if identifier is None:
@@ -185,12 +185,12 @@ class Collector:
         """Put a finished, scrubbed record into the ring (for capture modules)."""
         attachment = self._attachment
         if attachment is None:
-            attachment = self._attach()
+            attachment = self.attach()
             if attachment is None:
                 return None
         payload = self._encode(interaction)
         ring = attachment.ring
-        if self._now_ns() // 1_000_000 > ring.beat[0] + STALE_MS:
+        if self.now_ns() // 1_000_000 > ring.beat[0] + STALE_MS:
             attachment.ensure_keeper(time.time_ns() // 1_000_000)
         if len(payload) > self.settings.frame_bytes:
             ring.count(Reason.too_large)
@@ -204,7 +204,7 @@ class Collector:
 
     def count(self, reason: Reason, n: int = 1) -> None:
         """Count something that was offered and is not kept, for a reason of the closed list."""
-        attachment = self._attachment or self._attach()
+        attachment = self._attachment or self.attach()
         if attachment is not None:
             attachment.ring.count(reason, n)
 
@@ -221,19 +221,19 @@ class Collector:
             record = self.scrubber.value(fields)
             text = self.scrubber.text(str(interaction_type)[:256])
         except Exception as error:
-            self._blame(Reason.scrub_failed, error)
+            self.blame(Reason.scrub_failed, error)
             return
         self._set_aside({"reason": reason, "interaction_type": text, "record": record})
         self._complain("quarantine", f"quarantined: {reason}")
 
     def _set_aside(self, entry: JsonObject) -> None:
-        attachment = self._attachment or self._attach()
+        attachment = self._attachment or self.attach()
         if attachment is None:
             return
-        now_ns = self._now_ns()
+        now_ns = self.now_ns()
         head = {
             "quarantine_id": str(uuid7(nanoseconds=now_ns)),
-            "quarantined_at": self._clock.stamp(now_ns),
+            "quarantined_at": self.clock.stamp(now_ns),
             "environment": self.settings.environment,
         }
         payload = self._encode(head | entry)
@@ -245,15 +245,21 @@ class Collector:
 
     def salt(self, day: str) -> bytes:
         """The lake's secret of `day`, the same in every worker."""
-        attachment = self._attachment or self._attach()
+        attachment = self._attachment or self.attach()
         if self.salts is None and attachment is not None:
             self.salts = DailySalts(attachment.ring_dir / "salts")
         if self.salts is None:
             return hashlib.blake2b(f"{os.getpid()}{id(self)}".encode()).digest()
         return self.salts(day)
 
-    def _attach(self) -> Attachment | None:
-        """Open the ring on first use, and again every 5 seconds while there is none."""
+    def lasting_salt(self) -> bytes:
+        """The lake's secret for what must be the same tomorrow, such as a session's cookie."""
+        return self.salt("lasting")
+
+    def attach(self) -> Attachment | None:
+        """Open the ring: on first use, and again every 5 seconds while there is none."""
+        if not self._collects:
+            return None
         if self._closed:
             self._unplaced["closed"] += 1
             return None
@@ -296,7 +302,7 @@ class Collector:
     def _committable(self) -> Attachment | None:
         if not self._collects or self._closed:
             return None
-        if self._attachment is None and (self._attach() is None or self._unplaced["no_ring"]):
+        if self._attachment is None and (self.attach() is None or self._unplaced["no_ring"]):
             raise NotDurable("there is no ring: what was recorded was dropped and counted no_ring")
         return self._attachment
 
@@ -344,7 +350,7 @@ class Collector:
     ) -> None:
         self.close()
 
-    def _blame(self, reason: Reason, error: Exception) -> None:
+    def blame(self, reason: Reason, error: Exception) -> None:
         """Count a failure of ours or of the host's callable; name its type, never its text."""
         try:
             self.count(reason)

@@ -23,9 +23,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-JsonValue: TypeAlias = (
-    "None | bool | int | float | str | list[JsonValue] | tuple[JsonValue, ...] | dict[str, JsonValue]"
-)
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | tuple[JsonValue, ...] | dict[str, JsonValue]"
 JsonObject: TypeAlias = dict[str, Any]
 """A decoded JSON object: string keys, JSON values."""
 
@@ -45,22 +43,22 @@ class Interaction(msgspec.Struct, gc=False):
     environment: str
     app_version: str
     interaction_type: str
-    method: str | None | UnsetType = UNSET
-    path: str | None | UnsetType = UNSET
+    method: str | UnsetType | None = UNSET
+    path: str | UnsetType | None = UNSET
     user_id: str = "anonymous"
     user_type: str = "unknown"
-    response_status: int | None | UnsetType = UNSET
-    response_time_ms: float | None | UnsetType = UNSET
-    ip_address: str | None | UnsetType = UNSET
-    user_agent: str | None | UnsetType = UNSET
-    session_id: str | None | UnsetType = UNSET
+    response_status: int | UnsetType | None = UNSET
+    response_time_ms: float | UnsetType | None = UNSET
+    ip_address: str | UnsetType | None = UNSET
+    user_agent: str | UnsetType | None = UNSET
+    session_id: str | UnsetType | None = UNSET
     service: str | UnsetType = UNSET
     schema_version: int | UnsetType = UNSET
-    route: str | None | UnsetType = UNSET
+    route: str | UnsetType | None = UNSET
     query_params: JsonObject | UnsetType = UNSET
     headers: JsonObject | UnsetType = UNSET
     request_body: Any = UNSET
-    referrer: str | None | UnsetType = UNSET
+    referrer: str | UnsetType | None = UNSET
     partner_id: str | UnsetType = UNSET
     conversation_id: str | UnsetType = UNSET
     parent_interaction_id: str | UnsetType = UNSET
@@ -124,7 +122,9 @@ def clamp(ms: int) -> int:
 def foreign_id(source: str, identifier: str, client_ms: int) -> str:
     """UUIDv8 for an id that another system gave: 48 bits of client ms, 74 of a hash."""
     digest = int.from_bytes(
-        blake2b(f"{source}\x00{identifier}".encode("utf-8", "surrogatepass"), digest_size=10).digest()
+        blake2b(
+            f"{source}\x00{identifier}".encode("utf-8", "surrogatepass"), digest_size=10
+        ).digest()
     )
     value = clamp(client_ms) << 80 | 0x8 << 76 | (digest & 0xFFF) << 64
     value |= 0b10 << 62 | (digest >> 12) & ((1 << 62) - 1)

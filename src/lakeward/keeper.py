@@ -27,7 +27,7 @@ from lakeward.bell import HANDOVER, Doorway
 from lakeward.errors import LakeBusy, Terminal
 from lakeward.fleet import Fleet, Gathered
 from lakeward.interaction import iso
-from lakeward.lakedir import LakeDir, Identity, create_file, open_lake
+from lakeward.lakedir import Identity, LakeDir, create_file, open_lake
 from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
 from lakeward.log import Log, encode_published
 from lakeward.recovery import raise_epoch, recover
@@ -77,6 +77,7 @@ class Keeper:
         now_ns: Callable[[], int] = time.time_ns,
         fdatasync: Callable[[int], None] = os.fdatasync,
         pause: Callable[[str], None] = lambda _: None,
+        rotate_bytes: int = 4 << 20,
     ) -> None:
         self.lake = lake
         self.ring_dir = ring_dir
@@ -87,6 +88,7 @@ class Keeper:
         self._now_ns = now_ns
         self._fdatasync = fdatasync
         self._pause = pause
+        self._rotate_bytes = rotate_bytes
         self._stopping: float | None = None
         self._errno = 0
         self._complained = 0.0
@@ -148,7 +150,10 @@ class Keeper:
     def _open(self) -> None:
         private = self.lake.private
         self._ledger = Ledger(
-            private / "ledger.jsonl", self.lake.identity.lake_id, self.lake.identity.epoch
+            private / "ledger.jsonl",
+            self.lake.identity.lake_id,
+            self.lake.identity.epoch,
+            self._rotate_bytes,
         )
         self._log = Log(self.lake, self._segment_bytes, self._fdatasync)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -167,6 +168,21 @@ def read_lines(
                 offset += len(line)
                 if line.strip():
                     yield line, Position(segment.epoch, segment.number, offset)
+
+
+def last_lines(lake: LakeDir, n: int, stream: Stream = "raw") -> list[tuple[bytes, Position]]:
+    """The newest `n` durable lines, oldest first; reads no more segments than it needs."""
+    newest: list[tuple[bytes, Position]] = []
+    for segment in reversed([s for s in read_segments(lake)[0] if s.stream == stream]):
+        rows: deque[tuple[bytes, Position]] = deque(maxlen=n)
+        for line, position in read_lines(lake, Position(segment.epoch, segment.number, 0), stream):
+            if position.segment != segment.number:
+                break
+            rows.append((line, position))
+        newest = [*rows, *newest][-n:] if n else []
+        if len(newest) >= n:
+            break
+    return newest
 
 
 class Log:

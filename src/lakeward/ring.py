@@ -133,9 +133,7 @@ class Ring:
         self._pack = FRAME.pack_into
         self._crc = crc32
 
-    def append(
-        self, payload: bytes, kind: int = LINES, count: int = 1, wide: bool = False
-    ) -> int:
+    def append(self, payload: bytes, kind: int = LINES, count: int = 1, wide: bool = False) -> int:
         """Put one frame of `count` records: PUT, FULL or CONTENDED, never a wait."""
         size = len(payload)
         need = (size + FRAME_BYTES + 7) & ~7

@@ -46,3 +46,10 @@ def private_folder(path: Path) -> Path:
     if found.st_mode & 0o077:
         os.chmod(path, 0o700)
     return path
+
+
+def known_folders(lake: LakeDir, configured: Path | None) -> tuple[Path, ...]:
+    """Every folder in which rings of this lake may stand; nothing is created."""
+    shared = SHARED_MEMORY / f"lakeward-{os.getuid()}" / lake.identity.lake_id
+    first = configured if configured is not None else shared
+    return tuple(path for path in dict.fromkeys((first, disk_folder(lake))) if path.is_dir())

@@ -18,7 +18,9 @@ from lakeward.catalog.spec import (
     Millis,
     Name,
     Names,
+    Nullable,
     Opt,
+    Sha256,
     Text,
     TypeSpec,
     doc,
@@ -31,7 +33,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """A file that went with a message, by reference; its bytes are not stored."""
 
     media_type: Annotated[Opt[Name], doc("Its media type, such as `image/png`.")] = UNSET
-    sha256: Annotated[Opt[Name], doc("SHA-256 of its bytes.", "hex")] = UNSET
+    sha256: Annotated[Opt[Sha256], doc("SHA-256 of its bytes.", "hex")] = UNSET
     reference: Annotated[
         Opt[Text], doc("Where the app keeps it, scrubbed.", personal="pseudonymous")
     ] = UNSET
@@ -42,23 +44,24 @@ class AiMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a turn. Keys beyond these are kept."""
 
     role: Annotated[
-        Literal["system", "developer", "user", "assistant", "tool", "function"],
-        doc("Who speaks."),
+        Name, doc("Who speaks: system, user, assistant or tool, or the provider's own word.")
     ]
     content: Annotated[
         Any, doc("Text, or a list of parts; left out without consent.", personal="content")
     ] = UNSET
     tool_calls: Annotated[
-        Opt[list[JsonObject]], doc("Calls the model asked for: id, name, arguments.", "", "content")
+        Nullable[list[JsonObject]],
+        doc("Calls the model asked for: id, name, arguments.", "", "content"),
     ] = UNSET
-    tool_call_id: Annotated[
-        Opt[str | None], doc("The call that this message of a tool answers.")
-    ] = UNSET
+    tool_call_id: Annotated[Nullable[Id], doc("The call that this message of a tool answers.")] = (
+        UNSET
+    )
     attachments: Annotated[
-        Opt[list[Attachment]], doc("Files that went with it, by reference.", "", "pseudonymous")
+        Nullable[list[Attachment]],
+        doc("Files that went with it, by reference.", "", "pseudonymous"),
     ] = UNSET
     content_hash: Annotated[
-        Opt[Name], doc("SHA-256 of a content too long to store; the content is absent.", "hex")
+        Nullable[Name], doc("Hash of a content too long to store; the content is absent.", "hex")
     ] = UNSET
 
 
@@ -93,7 +96,7 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     model_answered: Annotated[Opt[Name], doc("Model that answered, by its own word.")] = UNSET
     response_id: Annotated[Opt[Id], doc("The provider's id of the answer.")] = UNSET
     parameters: Annotated[
-        Opt[JsonObject], doc("Parameters of the request, such as temperature.")
+        Opt[JsonObject], doc("Parameters of the request, such as temperature.", personal="content")
     ] = UNSET
     status: Annotated[
         Opt[Literal["completed", "failed", "refused", "cancelled", "abandoned"]],
@@ -141,7 +144,9 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
         Opt[Literal["reported", "estimated", "none"]],
         doc("Reported by the provider, estimated offline, or not known."),
     ] = UNSET
-    usage: Annotated[Opt[JsonObject], doc("The provider's usage as it came.")] = UNSET
+    usage: Annotated[
+        Opt[JsonObject], doc("The provider's usage as it came.", personal="content")
+    ] = UNSET
 
     cost_usd: Annotated[
         Opt[Amount], doc("Cost of the turn; absent when the model has no price.", "USD")

@@ -17,7 +17,6 @@ from lakeward.catalog.spec import (
     Currency,
     Day,
     Id,
-    InteractionId,
     Name,
     Names,
     Nps,
@@ -99,7 +98,7 @@ class DealClosed(msgspec.Struct, frozen=True, kw_only=True):
         UNSET
     )
     match_interaction_id: Annotated[
-        Opt[InteractionId], doc("The `partner_match` it came from, where the app knows it.")
+        Opt[Id], doc("The `partner_match` it came from, where the app knows it.")
     ] = UNSET
 
 

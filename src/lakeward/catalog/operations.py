@@ -89,7 +89,9 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
         Opt[Literal["info", "warning", "critical"]], doc("How urgent a look is.")
     ] = UNSET
     direction: Annotated[Opt[Literal["up", "down"]], doc("To which side it left the band.")] = UNSET
-    score: Annotated[Opt[Share], doc("How unusual: 0 as ever, 1 certainly an anomaly.")] = UNSET
+    score: Annotated[
+        Opt[Share], doc("How unusual: 0 as ever, 1 certainly an anomaly.", "0 to 1")
+    ] = UNSET
     value: Annotated[Opt[Number], doc("What was observed.", "unit of the series")] = UNSET
     expected: Annotated[Opt[Number], doc("What was expected.", "unit of the series")] = UNSET
     low: Annotated[Opt[Number], doc("Lower end of the band.", "unit of the series")] = UNSET

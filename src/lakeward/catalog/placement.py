@@ -14,7 +14,8 @@ What is converted, because nothing is lost: an int or UUID in a field named `…
 Decimal that a float can hold becomes a number, an enum member its value, a date or time ISO 8601,
 a subclass of str, int or float its plain value. Everything else must have its type: "87" is not a
 number. This reaches two containers deep; deeper values, and objects that JSON does not know, pass
-untouched, for the scrubber visits every value anyway.
+untouched, for the scrubber visits every value anyway. So does an `api_call` whose fields are all
+the record's and already right: it is the common case, checked in one go and returned as it is.
 
 Only `Rejected` is raised. Its message names a field and a rule from code, never a value, nor a
 field name that the caller made up.
@@ -27,7 +28,7 @@ from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -38,8 +39,6 @@ from lakeward.catalog.registry import TYPES
 from lakeward.catalog.spec import FIELD_SET, Slot, TypeSpec
 from lakeward.errors import Rejected
 from lakeward.interaction import JsonObject
-
-Scalar: TypeAlias = None | bool | int | float | str
 
 TYPE_NAME = re.compile("[a-z][a-z0-9_.:-]{0,63}")
 DEPTH = 2
@@ -57,7 +56,7 @@ class _Call(Record, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=T
 
     method: str | None
     path: str
-    interaction_type: UnsetType = UNSET  # type: ignore[assignment]  # whatever is given, look again
+    interaction_type: UnsetType = UNSET  # whatever is given, look again
 
 
 def arrange(interaction_type: str, fields: JsonObject) -> JsonObject:
@@ -149,10 +148,13 @@ def _native(value: Any, depth: int) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return _number(value)
-    # The base's own method: that of the subclass may do anything.
-    for base, plain in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
-        if isinstance(value, base):
-            return plain(value)
+    # The base's own method: that of a subclass may do anything.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
     return value
 
 
@@ -213,22 +215,21 @@ def _refusal(spec: TypeSpec | None, sentence: str) -> Rejected:
 
 def _sentence(struct: type[msgspec.Struct], message: str) -> str:
     """msgspec's message in our words, with nothing in it that the caller sent."""
-    # The path comes last; before it an enum's message holds the value, which may fake a path.
-    rule, _, rest = message.rpartition(" - at `$")
-    path = rest.rstrip("`").lstrip(".")
-    if not rule:
-        rule, path = message, ""
+    # Greedy up to the last path: before it an enum's message holds the value, and may fake one.
+    parts = re.fullmatch(r"(.*) - at `(key` in `)?\$\.?(.*)`", message, re.DOTALL)
+    rule, key, path = parts.groups("") if parts else (message, "", "")
     if rule.startswith("Rule: "):
         return rule.removeprefix("Rule: ") + "."
     if missing := re.fullmatch("Object missing required field `(.*)`", rule):
         return f"`{f'{path}.' if path else ''}{missing[1]}` is missing."
+    field = f"a key of `{path}`" if key else f"`{path}`"
     if rule.startswith("Object contains unknown field"):
-        return f"`{path}` has a key that is not known there."
+        return f"{field} has a key that is not known there."
     if rule.startswith("Expected "):
-        return f"`{path}` must be {rule.removeprefix('Expected ').replace(', got', ', not')}."
+        return f"{field} must be {rule.removeprefix('Expected ').replace(', got', ', not')}."
     if choices := _choices(struct, path):
-        return f"`{path}` must be one of {', '.join(choices)}."
-    return f"`{path}` must be {'a date or time in ISO 8601' if 'RFC3339' in rule else 'in range'}."
+        return f"{field} must be one of {', '.join(choices)}."
+    return f"{field} must be {'a date or time in ISO 8601' if 'RFC3339' in rule else 'in range'}."
 
 
 def _choices(struct: type[msgspec.Struct], path: str) -> list[str]:
@@ -252,5 +253,6 @@ def _bare(kind: inspect.Type | None) -> inspect.Type | None:
         if isinstance(kind, inspect.Metadata):
             kind = kind.type
         else:
-            kind = next((t for t in kind.types if not isinstance(t, inspect.UnsetType)), None)
+            # Absence is no part of `inspect`'s unions: what remains beside null is the field.
+            kind = next((t for t in kind.types if not isinstance(t, inspect.NoneType)), None)
     return kind

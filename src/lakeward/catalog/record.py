@@ -12,7 +12,17 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta
 
-from lakeward.catalog.spec import Count, Id, InteractionId, Millis, Moment, Nullable, Opt, doc
+from lakeward.catalog.spec import (
+    Count,
+    Id,
+    InteractionId,
+    Millis,
+    Moment,
+    Nullable,
+    Opt,
+    Stamp,
+    doc,
+)
 from lakeward.interaction import JsonObject
 
 
@@ -27,7 +37,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     timestamp: Annotated[
-        Opt[Moment],
+        Opt[Stamp],
         doc("When it happened, corrected for clock skew.", "ISO 8601 with milliseconds and Z"),
     ] = UNSET
     environment: Annotated[
@@ -48,14 +58,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     user_id: Annotated[
-        Nullable[Id],
+        Opt[Id],
         doc(
             "The app's id of the person, or `anonymous`; an integer or UUID key is stored as text.",
             personal="pseudonymous",
         ),
     ] = UNSET
     user_type: Annotated[
-        Nullable[str], doc("The app's kind of user, such as contractor, or `unknown`.")
+        Opt[str], doc("The app's kind of user, such as contractor, or `unknown`.")
     ] = UNSET
     response_status: Annotated[
         Nullable[Annotated[int, Meta(ge=100, le=599)]],
@@ -148,7 +158,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         Opt[Moment], doc("When the client sent it, by the client's clock.", "ISO 8601")
     ] = UNSET
     received_at: Annotated[
-        Opt[Moment], doc("When the server received it.", "ISO 8601 with milliseconds and Z")
+        Opt[Stamp], doc("When the server received it.", "ISO 8601 with milliseconds and Z")
     ] = UNSET
     anonymous_id: Annotated[
         Opt[Id],
@@ -178,8 +188,6 @@ NULLABLE: frozenset[str] = frozenset(
     {
         "method",
         "path",
-        "user_id",
-        "user_type",
         "response_status",
         "response_time_ms",
         "ip_address",

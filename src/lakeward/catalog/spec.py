@@ -50,7 +50,7 @@ PERSONAL_DATA: tuple[PersonalData, ...] = get_args(PersonalData)
 T = TypeVar("T")
 Opt: TypeAlias = T | UnsetType
 """May be left out; null counts as left out."""
-Nullable: TypeAlias = T | None | UnsetType
+Nullable: TypeAlias = T | UnsetType | None
 """May be left out; null is kept, as in the seed's fields."""
 
 Id: TypeAlias = Annotated[str, Meta(max_length=512)]
@@ -68,6 +68,8 @@ Rating10: TypeAlias = Annotated[float, Meta(ge=1, le=10)]
 Ratings: TypeAlias = Annotated[dict[Name, Rating10], Meta(max_length=50)]
 Nps: TypeAlias = Annotated[int, Meta(ge=0, le=10)]
 Moment: TypeAlias = datetime
+Stamp: TypeAlias = Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})]
+"""A moment as Lakeward writes it; `Moment` may come without a zone."""
 Day: TypeAlias = date
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 # In Python `$` alone lets a newline follow: hence a length beside it, or a look-ahead.
@@ -79,15 +81,19 @@ Sha256: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)
 InteractionId: TypeAlias = Annotated[
     str,
     Meta(
-        pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-        max_length=36,
+        max_length=512,
+        extra_json_schema={
+            "format": "uuid",
+            "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+        },
     ),
 ]
+"""Stored as a UUID of ours; given, it may be foreign, for the door adopts it."""
 
 
 def doc(meaning: str, unit: str = "", personal: PersonalData = "none") -> Meta:
     """The documentation of one field, as the exported schema and the data dictionary show it."""
-    notes = {"x-personal-data": personal}
+    notes: dict[str, str] = {"x-personal-data": personal}
     if unit:
         notes["x-unit"] = unit
     return Meta(description=meaning, extra_json_schema=notes)

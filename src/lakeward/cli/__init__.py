@@ -1,0 +1,80 @@
+"""The command `lakeward`.
+
+In: arguments. Out: text for people, or JSON with `--format json`. A wrong argument, setting or
+file is one sentence on stderr and exit code 2; an answer of "no" (a red doctor, a refused record,
+a failed import) is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from lakeward.cli.command import CommandModule
+from lakeward.errors import LakewardError
+from lakeward.settings import load
+from lakeward.version import VERSION
+
+COMMANDS = {
+    "run": "keep the lake in the foreground: drain every app's ring into the log",
+    "record": "record one interaction: TYPE key=value …",
+    "tail": "show the newest interactions, and follow with -f",
+    "doctor": "prove from the files that nothing offered is missing",
+    "import": "read interactions, CSV or access logs into the lake",
+    "demo": "run a small real app with real traffic and show what landed",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each command's own arguments are added by its module."""
+    top = argparse.ArgumentParser(
+        prog="lakeward", description="Own every interaction of a Python web app."
+    )
+    top.add_argument("--version", action="version", version=f"lakeward {VERSION}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.add_argument("--lake", type=Path, help="folder of the lake (LAKEWARD_LAKE_DIR)")
+        command.add_argument("--format", choices=("text", "json"), default="text")
+        _module(name).add_arguments(command)
+    return top
+
+
+def _module(command: str) -> CommandModule:
+    name = {"import": "bring"}.get(command, command)
+    module = importlib.import_module(f"lakeward.cli.{name}")
+    return cast(CommandModule, module)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = parser().parse_args(argv)
+    environ = dict(os.environ)
+    if arguments.lake is not None:
+        environ["LAKEWARD_LAKE_DIR"] = str(arguments.lake.absolute())
+    try:
+        return _module(arguments.command).run(load(environ), arguments)
+    except LakewardError as error:
+        return _fail(arguments.format, str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(arguments.format, f"{where}{error.strerror or type(error).__name__}")
+
+
+def _fail(format_: str, sentence: str) -> int:
+    if format_ == "json":
+        print(msgspec.json.encode({"error": sentence}).decode())
+    print(f"lakeward: {sentence}", file=sys.stderr)
+    return 2

@@ -29,10 +29,13 @@ import msgspec
 from lakeward.cli.framing import Problem, Unit, lines
 from lakeward.cli.intake import KINDS, Kind, Layout, keyed, layout_of, parse, units
 from lakeward.cli.manifest import Entry, Manifest
-from lakeward.cli.progress import Progress
+from lakeward.cli.progress import Bar, Progress
 from lakeward.cli.source import Content, Rereading, Source, content_of, looked_at, reading
+from lakeward.cli.tally import FileReport, Report, Tally, counted, sentence
 from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import JsonObject, iso, parse_iso
+
+__all__ = ["Bar", "FileReport", "Progress", "Recorder", "Report", "run"]
 
 BATCH_UNITS = 500
 BATCH_BYTES = 1 << 20
@@ -47,7 +50,6 @@ _PROBLEMS: dict[Problem, str] = {
     "too_long": "longer than 1 MiB; the hash is that of its first 1 MiB",
     "cut_short": "the file ends within it",
 }
-
 _DAMAGED = "behind that it is damaged or cut short, so get a whole copy of it"
 
 
@@ -62,31 +64,6 @@ class Recorder(Protocol):
 
     def commit(self, timeout: float) -> None:
         """Return when everything recorded is durable; NotDurable after `timeout` seconds."""
-
-
-class FileReport(msgspec.Struct, frozen=True):
-    """What became of one file; `known` were recorded by an earlier try that was interrupted."""
-
-    name: str
-    state: Literal["imported", "skipped", "failed"]
-    message: str
-    bytes: int
-    lines: int = 0
-    recorded: int = 0
-    known: int = 0
-    refused: int = 0
-    quarantined: int = 0
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What became of all files, in the order given."""
-
-    files: tuple[FileReport, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether no file failed."""
-        return all(file.state != "failed" for file in self.files)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -107,16 +84,6 @@ class Task(msgspec.Struct, frozen=True):
     layout: Layout
     content: Content
     entry: Entry
-
-
-class Tally(msgspec.Struct):
-    """The counts of one file while they grow."""
-
-    lines: int = 0
-    recorded: int = 0
-    known: int = 0
-    refused: int = 0
-    quarantined: int = 0
 
 
 def _now_ms() -> int:
@@ -159,12 +126,12 @@ def _imported(job: Job, source: Source) -> FileReport:
     content = content_of(source, partial(_show, job, source, "checking", 0))
     entry = job.manifest.find(content.digest)
     if entry is not None and entry.state == "done":
-        message = f"already imported: {_counted(entry.recorded, 'interaction')}"
+        message = f"already imported: {counted(entry.recorded, 'interaction')}"
         if content.damaged:
             return tell(state="failed", message=f"{message}; {_DAMAGED}")
         return tell(state="skipped", message=message)
     how = {"as": layout.kind, "map": dict(layout.mapping), "type": layout.default_type}
-    if entry is None:
+    if entry is None or entry.state == "refused":
         at = iso(job.now_ms())
         entry = Entry(content.digest, source.name, "started", at, how, job.position())
         job.manifest.append(entry)
@@ -190,14 +157,15 @@ def _recorded(job: Job, task: Task, known: frozenset[str]) -> FileReport:
                 _record(job.collector, task, offer, known, tally)
             job.collector.commit(COMMIT_TIMEOUT_S)
             tally.lines += len(batch)
-            if number % CHECKPOINT_BATCHES == 0 and not _all_refused(tally):
+            if number % CHECKPOINT_BATCHES == 0 and not tally.all_refused:
                 job.manifest.append(_step(job, entry, tally))
             _show(job, task.source, "importing", tally.lines, file.tell())
     counts = msgspec.structs.asdict(tally)
     tell = partial(FileReport, task.source.name, bytes=task.source.size, **counts)
     if not again.same:
         return tell(state="failed", message="it changed while it was read; import it again")
-    if _all_refused(tally):
+    if tally.all_refused:
+        job.manifest.append(msgspec.structs.replace(entry, state="refused"))
         return tell(
             state="failed",
             message=f"the collector refused all of it ({tally.refused:,}): see `lakeward doctor`, "
@@ -205,8 +173,8 @@ def _recorded(job: Job, task: Task, known: frozenset[str]) -> FileReport:
         )
     job.manifest.append(msgspec.structs.replace(_step(job, entry, tally), state="done"))
     if task.content.damaged:
-        return tell(state="failed", message=f"{_sentence(tally)}; {_DAMAGED}")
-    return tell(state="imported", message=_sentence(tally))
+        return tell(state="failed", message=f"{sentence(tally)}; {_DAMAGED}")
+    return tell(state="imported", message=sentence(tally))
 
 
 def _offers(task: Task, pieces: Iterable[bytes]) -> Iterator[Offer]:
@@ -271,11 +239,6 @@ def _known(job: Job, task: Task) -> frozenset[str]:
     return frozenset(key for key in job.known_ids(task.entry.log) if key in candidates)
 
 
-def _all_refused(tally: Tally) -> bool:
-    """Whether nothing came through, as when collection is off; then the file is not done."""
-    return tally.refused > 0 and tally.recorded + tally.known == 0
-
-
 def _step(job: Job, entry: Entry, tally: Tally) -> Entry:
     return msgspec.structs.replace(
         entry,
@@ -291,18 +254,3 @@ def _show(
     job: Job, source: Source, stage: Literal["checking", "importing"], count: int, done: int
 ) -> None:
     job.progress(Progress(source.name, stage, done, source.size, count))
-
-
-def _sentence(tally: Tally) -> str:
-    parts = [f"{_counted(tally.recorded, 'interaction')} imported"]
-    if tally.known:
-        parts.append(f"{tally.known:,} known from a try that was interrupted")
-    if tally.refused:
-        parts.append(f"{tally.refused:,} refused")
-    if tally.quarantined:
-        parts.append(f"{_counted(tally.quarantined, 'line')} quarantined")
-    return ", ".join(parts)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -24,13 +24,21 @@ import msgspec
 from lakeward.cli import accesslog
 from lakeward.cli.framing import Unit, cells, csv_rows, filled, text_of
 from lakeward.errors import Rejected, Terminal
-from lakeward.interaction import Interaction, JsonObject, clamp, foreign_id, id_ms, iso, parse_iso
+from lakeward.interaction import (
+    OURS,
+    Interaction,
+    JsonObject,
+    clamp,
+    foreign_id,
+    id_ms,
+    iso,
+    parse_iso,
+)
 
 Kind: TypeAlias = Literal["jsonl", "csv", "access"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _EPOCH = re.compile(r"\d{9,13}(?:\.\d+)?", re.ASCII)
-_OUR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 _NUMBERS = {
     field.name: number
@@ -248,7 +256,7 @@ def keyed(row: Row, raw: bytes, occurrence: int, started_ms: int) -> JsonObject:
     """
     given, ms = row.given_id, row.ms
     ours = given.lower() if given else ""
-    if _OUR_ID.fullmatch(ours) and clamp(id_ms(ours)) == id_ms(ours):
+    if OURS.fullmatch(ours) and clamp(id_ms(ours)) == id_ms(ours):
         key, ms = ours, id_ms(ours) if ms is None else ms
     else:
         identifier = given or f"{blake2b(raw, digest_size=16).hexdigest()}:{occurrence}"

@@ -7,8 +7,9 @@ One JSON line per step, appended and fsynced, never rewritten; the last line of 
 
 `content` is the BLAKE2b of the uncompressed bytes, so a renamed or recompressed file is known.
 `lines` units are durable and are not read again; `log` is where the lake's log stood then; `at` is
-when the first try began. A torn last line is passed over. While a `Manifest` is open it holds the
-lock on `imports.lock`; `Transient` when another import holds it or the disk refuses a line.
+when the first try began; `refused` ends a try of which the collector kept nothing. A torn last
+line is passed over. While a `Manifest` is open it holds the lock on `imports.lock`; `Transient`
+when another import holds it or the disk refuses a line, `Terminal` when the folder cannot be made.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Literal
 
 import msgspec
 
-from lakeward.errors import Transient
+from lakeward.errors import Terminal, Transient
 from lakeward.interaction import JsonObject
+from lakeward.lakedir import sync_folder
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -29,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     content: str
     name: str
-    state: Literal["started", "done"]
+    state: Literal["started", "done", "refused"]
     at: str
     how: JsonObject
     log: JsonObject
@@ -44,8 +46,13 @@ class Manifest:
 
     def __init__(self, lake: Path) -> None:
         folder = lake / ".lakeward"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = os.open(folder / "imports.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lake.mkdir(mode=0o750, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._lock = os.open(folder / "imports.lock", flags, 0o600)
+        except OSError as error:
+            raise Terminal(f"{error.filename} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -92,7 +99,8 @@ def _read(path: Path) -> dict[str, Entry]:
 
 def _append(path: Path, line: bytes) -> None:
     new = not path.exists()
-    with path.open("a+b") as file:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with open(fd, "a+b") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
@@ -101,8 +109,4 @@ def _append(path: Path, line: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     if new:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)

@@ -13,11 +13,11 @@ from typing import Any
 
 from lakeward.bell import HANDOVER, Bell
 from lakeward.errors import LakeBusy, LakewardError
+from lakeward.interaction import iso
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
-from lakeward.privacy import DailySalts
-from lakeward.interaction import iso
 from lakeward.ledger import State
+from lakeward.privacy import DailySalts
 from lakeward.ringdir import ring_folder
 from lakeward.settings import Settings
 from lakeward.version import VERSION
@@ -77,6 +77,11 @@ def stop_on_signals(keeper: Keeper) -> None:
     """SIGTERM and SIGINT drain and stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: keeper.stop())
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """`run` has no arguments of its own."""
+    del command
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:

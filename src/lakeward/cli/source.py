@@ -59,11 +59,11 @@ def looked_at(path: str, layout_of: Callable[[list[Unit]], Layout], spools: Exit
 
 
 def _found(path: str, spools: ExitStack) -> Source:
-    if path == "-":
-        spool = spools.enter_context(_spooled(sys.stdin.buffer))
-        return Source("standard input", "-", _size(spool), spool=spool)
     name = text_of(os.fsencode(os.path.basename(path)))
     try:
+        if path == "-":
+            spool = spools.enter_context(_spooled(sys.stdin.buffer))
+            return Source("standard input", "-", _size(spool), spool=spool)
         with open(path, "rb") as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return Source(path, name, _size(file))

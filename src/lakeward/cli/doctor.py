@@ -1,0 +1,72 @@
+"""`lakeward doctor`: the ledger's sum, proved from the files; exit code 1 when it does not hold."""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from lakeward.audit import Report, audit
+from lakeward.keeper import is_kept
+from lakeward.lakedir import open_lake, refuse_network_file_system
+from lakeward.ringdir import known_folders
+from lakeward.settings import Settings
+
+PLACES = ("delivered", "quarantined", "waiting", "rejected", "dropped", "sampled", "excluded",
+          "disabled", "vanished", "in_flight")  # fmt: skip
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """`doctor` has no arguments of its own."""
+    del command
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Audit the lake and print what was found."""
+    lake = open_lake(settings.lake_dir, create=False)
+    refuse_network_file_system(lake.root)
+    report = audit(lake, known_folders(lake, settings.ring_dir))
+    kept = is_kept(lake)
+    if arguments.format == "json":
+        row = msgspec.to_builtins(report) | {"keeper": kept}
+        print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
+    else:
+        print(render(report, kept))
+    return 0 if report.ok else 1
+
+
+def render(report: Report, kept: bool) -> str:
+    """The report for people."""
+    lines = [
+        f"lake      {report.lake}  (id {report.lake_id}, epoch {report.epoch})",
+        f"keeper    {'running' if kept else 'not running'}",
+        f"segments  {report.segments}",
+        "",
+        f"{report.sum['offered']:>12,}  offered",
+    ]
+    if report.sum["found"]:
+        lines.append(f"{report.sum['found']:>12,}  found in the log after a power loss")
+    lines.append(f"{'=':>12}")
+    for place in PLACES:
+        if report.sum[place] or place == "delivered":
+            lines.append(f"{report.sum[place]:>12,}  {place}{_detail(place, report)}")
+    for ring in report.rings:
+        state = "alive" if ring.alive else "its process is gone; the next keeper takes it over"
+        lines.append(f"ring      {ring.ring}  {ring.owner}, {state}")
+    lines += [f"vanished  {name}: what was not yet durable went with it" for name in report.vanished]
+    lines += [
+        f"unseen    {name}: no keeper can see this process's memory; mount the same ring folder "
+        "or give it its own lake"
+        for name in report.unseen
+    ]
+    lines += [f"FAULT     {fault}" for fault in report.faults]
+    lines += ["", "the sum holds" if report.ok else "the sum does NOT hold"]
+    return "\n".join(lines)
+
+
+def _detail(place: str, report: Report) -> str:
+    if place != "dropped":
+        return ""
+    shown = {"sampled", "excluded", "disabled", "consent", "rejected"}
+    reasons = [f"{name} {n}" for name, n in sorted(report.reasons.items()) if name not in shown]
+    return f"  ({', '.join(reasons)})" if reasons else ""

@@ -1,0 +1,60 @@
+"""`lakeward tail [-n N] [-f]`: the newest interactions, as they become durable."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import msgspec
+
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.log import Position, last_lines, read_lines
+from lakeward.settings import Settings
+
+FOLLOW_SECONDS = 0.2
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """How many, and whether to follow."""
+    command.add_argument("-n", type=int, default=10, metavar="N", help="how many to show (10)")
+    command.add_argument("-f", "--follow", action="store_true", help="go on as more arrive")
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Print the last lines; with -f, print until Ctrl-C."""
+    lake = open_lake(settings.lake_dir, create=False)
+    position = None
+    for line, position in last_lines(lake, max(arguments.n, 0)):
+        _print(line, arguments.format)
+    if arguments.follow:
+        follow(lake, position, arguments.format)
+    return 0
+
+
+def follow(lake: LakeDir, position: Position | None, format_: str) -> None:
+    """Print what lies beyond `position`, for ever."""
+    while True:
+        for line, position in read_lines(lake, position):
+            _print(line, format_)
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _print(line: bytes, format_: str) -> None:
+    text = line.decode("utf-8", "replace").rstrip("\n")
+    print(text if format_ == "json" else describe(msgspec.json.decode(line)), flush=True)
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One interaction on one line; control characters of visitors never reach the terminal."""
+    parts = [row["timestamp"], row["interaction_type"]]
+    for name in ("method", "route", "path", "response_status"):
+        if row.get(name) is not None and not (name == "route" and row.get("path")):
+            parts.append(str(row[name]))
+    if row.get("response_time_ms") is not None:
+        parts.append(f"{row['response_time_ms']} ms")
+    if row.get("user_id") not in (None, "anonymous"):
+        parts.append(f"user={row['user_id']}")
+    if row.get("error_type"):
+        parts.append(f"error={row['error_type']}")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in "  ".join(parts))

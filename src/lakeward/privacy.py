@@ -1,0 +1,845 @@
+"""The scrubber: what every value passes before its first byte is encoded.
+
+In: a record's fields, or any nested value, text, path, URL, query or header. Out: the same shape,
+JSON-encodable, with secrets and configured personal data replaced by `[REDACTED]`, bounded in
+depth, count and length; the caller's objects are never changed. Only `fields` may fail, with
+`ScrubFailed`, when the host's own callable does.
+
+A walk first names and shapes everything and collects the texts; one cheap search over all of them
+together decides whether any needs a closer look. Caches are plain bounded dicts without locks, so
+threads, signal handlers and finalisers may enter at any point.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
+from math import isfinite
+from pathlib import Path, PurePath
+from types import MappingProxyType, MemberDescriptorType
+from typing import Any, Literal, TypeAlias, TypeVar
+from urllib.parse import quote, unquote, unquote_plus
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from lakeward.detectors import (
+    CODE_SIBLINGS,
+    EMAILS,
+    PHONES,
+    REDACTED,
+    Hint,
+    Verdict,
+    card,
+    code_like,
+    folded,
+    hidden_segment,
+    judge,
+    leads_to_token,
+    names_phone,
+    opaque,
+    path_tokens,
+    redact,
+    suspicions,
+)
+from lakeward.interaction import FIELDS, JsonObject
+
+CACHE_MOST = 2048
+CACHE_LENGTH = 512
+TOO_DEEP = "[too deep]"
+TOO_MANY = "[too many items]"
+TRUNCATED = "[truncated]"
+
+_LARGE = 10**12  # the smallest number that can be a card's has 13 digits
+_AHEAD = 4096  # how far behind the cut a text is scrubbed, so that no half of a secret stays
+_GUARD = 256  # a secret shorter than this may begin unseen at the end of what was looked at
+_SLACK = 64  # room for the marker of an earlier cut
+_LEVELS = 4  # texts within texts: JSON in a query in a URL in JSON
+_ROUNDS = 4
+
+_CUT = re.compile(r"…\[truncated [0-9]+ chars\]\Z")
+_MORE = re.compile(r"\[[0-9]+ more\]")
+_CONTAINER = re.compile(r"\s{0,64}[\[{\"]")
+_FORM = re.compile(r"[\w.%\[\]+$-]{1,128}=")
+_SPACE = re.compile(r"\s")
+_LOCATION = re.compile(r"(?<=://)[^\s\"'<>]+")
+_AUTHORITY = re.compile(r"[^/?#]*")
+_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
+_SHORT_CODE = re.compile(r"[0-9]{4,8}")
+_LABELS = ("name", "key", "field", "header", "label", "id")
+_ADDRESS_NAMES = frozenset(
+    {"ip", "ipaddress", "clientip", "remoteip", "remoteaddr", "userip", "peerip"}
+)
+_ADDRESS_HEADERS = frozenset(
+    {b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip"}
+    | {b"cf-connecting-ip", b"fastly-client-ip", b"x-cluster-client-ip"}
+)
+_SECRET_HEADERS = frozenset(
+    {b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"x-api-key"}
+)
+_ONLY_TEXT = {str}
+_HOLDS_TEXT = (str, dict, list)
+_QUOTE_SAFE = "[]/:@,"
+_SALT_NAME = re.compile(r"[0-9a-z-]{1,32}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_QUERY_STATE = frozenset({"state", "sessionstate", "iss", "scope"})
+
+_Cache: TypeAlias = dict[str, str]
+_T = TypeVar("_T")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the host adds to the rules that always hold."""
+
+    keys: frozenset[str] = frozenset()
+    """More sensitive names; case and separators do not matter."""
+    allow_keys: frozenset[str] = frozenset()
+    """Names that are never sensitive by themselves; their values are still looked at."""
+    paths: tuple[str, ...] = ()
+    """Paths with sensitive segments, such as `/invite/{}/accept`."""
+    emails: bool = False
+    phones: bool = False
+    ip: Literal["full", "truncate", "hash", "none"] = "full"
+    max_depth: int = 16
+    max_string: int = 16_384
+    max_items: int = 1_000
+
+
+class ScrubFailed(Exception):  # noqa: N818 - part of the agreed names
+    """The host's callable raised or returned no dict; names only the type, never a value."""
+
+
+class _Walk(msgspec.Struct, gc=False):
+    """One walk through one value: the texts it met, and how many more items it may visit."""
+
+    texts: list[str]
+    left: int
+    level: int
+
+
+class Scrubber:
+    """Applies one policy; share it between threads."""
+
+    def __init__(
+        self,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        salt: Callable[[str], bytes] | None = None,
+        hook: Callable[[JsonObject], JsonObject] | None = None,
+    ) -> None:
+        self.policy = policy
+        self._salt = salt
+        self._hook = hook
+        self._limit = policy.max_string
+        self._names = {folded(name): Verdict.SECRET for name in policy.keys}
+        self._names |= {folded(name): Verdict.PLAIN for name in policy.allow_keys}
+        self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
+        personal = ((EMAILS, policy.emails), (PHONES, policy.phones))
+        self._personal = [pattern for pattern, wanted in personal if wanted]
+        self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in self._personal)
+        self._verdicts: dict[str, Verdict] = {}
+        self._keys: dict[str, Verdict] = {}
+        self._leads: dict[str, int] = {}
+        self._texts: _Cache = {REDACTED: REDACTED}
+        self._paths: _Cache = {}
+        self._urls: _Cache = {}
+        self._addresses: dict[str, str | None] = {}
+        own: _Cache = {}
+        self._rules: dict[str, tuple[_Cache, Callable[[str], str]]] = {
+            **dict.fromkeys(FIELDS, (self._texts, self.text)),
+            **dict.fromkeys(("path", "route"), (self._paths, self.path)),
+            **dict.fromkeys(("referrer", "url"), (self._urls, self.url)),
+            "ip_address": (own, lambda text: _remember(own, text, text)),
+        }
+        self._seen = {name: cache for name, (cache, _) in self._rules.items()}
+
+    def fields(self, fields: JsonObject) -> JsonObject:
+        """A new dict with a record's fields scrubbed, each by its own rule; then the host's hook.
+
+        `ip_address` is left alone: `address` needs the day. Raises `ScrubFailed`.
+        """
+        out = self._fields(fields)
+        if self._hook is not None:
+            out = self._fields(self._hooked(out))
+        return out
+
+    def _fields(self, fields: JsonObject) -> JsonObject:
+        out = fields.copy()
+        seen = self._seen
+        for name, item in fields.items():
+            kind = type(item)
+            if kind is str:
+                try:
+                    out[name] = seen[name][item]
+                except KeyError:
+                    self._field(out, name, item)
+            elif name not in seen or not (
+                item is None
+                or kind is bool
+                or ((kind is int or kind is float) and -_LARGE < item < _LARGE)
+            ):
+                self._field(out, name, item)
+        return out
+
+    def _field(self, out: JsonObject, name: str, item: object) -> None:
+        """One field that is new, nested or none of the record's."""
+        if item is UNSET:
+            return
+        if (rule := self._rules.get(name)) is None:
+            del out[name]
+            out |= self.value({name: item})
+        elif type(item) is str:
+            out[name] = rule[1](item)
+        else:
+            path = out.get("path")
+            shaped = self._value(item, 0, type(path) is str and self._lead(path) > 0)
+            out[name] = rule[1](shaped) if type(shaped) is str else shaped
+
+    def _hooked(self, fields: JsonObject) -> JsonObject:
+        assert self._hook is not None
+        try:
+            result: object = self._hook(fields)
+        except Exception as error:
+            failure = f"the scrub callable raised {type(error).__name__}"
+        else:
+            if isinstance(result, dict) and all(type(name) is str for name in result):
+                return dict.copy(result)
+            failure = f"the scrub callable returned {type(result).__name__}, not a dict of names"
+        raise ScrubFailed(failure)  # outside the handler: the host's error may quote a value
+
+    def value(self, value: Any) -> Any:
+        """Any value as scrubbed, JSON-encodable data."""
+        return self._value(value, 0, False)
+
+    def _value(self, value: object, level: int, verifying: bool) -> Any:
+        walk = _Walk([], self.policy.max_items * 32, level)
+        shaped = self._shape(value, 0, verifying, walk)
+        if walk.texts:
+            blob = "\n" + "\n".join(walk.texts)
+            marks, hints = suspicions(blob, self._hints)
+            if len(blob) > self._limit or not _encodable(blob):
+                marks = [""]  # look at every text
+            if marks or hints:
+                return self._rewritten(shaped, marks, hints, level)
+        return shaped
+
+    def _shape(self, item: object, depth: int, verifying: bool, walk: _Walk) -> Any:
+        """`item` as JSON types, sensitive names done; its texts are collected, not yet scrubbed."""
+        kind = type(item)
+        if kind is str:
+            walk.texts.append(item)  # type: ignore[arg-type]  # narrowed by `kind`
+            return item
+        if item is None or kind is bool:
+            return item
+        if kind is int or kind is float:
+            return _number(item)  # type: ignore[arg-type]  # narrowed by `kind`
+        if kind is not dict and kind is not list:
+            return self._shape(_plain(item), depth, verifying, walk)
+        if depth >= self.policy.max_depth:
+            return TOO_DEEP
+        walk.left -= len(item)  # type: ignore[arg-type]  # narrowed by `kind`
+        if walk.left < 0:
+            return TOO_MANY
+        if kind is dict:
+            return self._dict(item.copy(), depth, verifying, walk)  # type: ignore[attr-defined]
+        return self._list(item.copy(), depth, verifying, walk)  # type: ignore[attr-defined]
+
+    def _dict(
+        self, out: dict[Any, Any], depth: int, verifying: bool, walk: _Walk, named: bool = False
+    ) -> JsonObject:
+        if len(out) > self.policy.max_items:
+            out = _first_items(out, self.policy.max_items)
+        if not {*map(type, out)} <= _ONLY_TEXT:
+            out, named = self._named(out), True
+        if "value" in out:
+            self._label(out, verifying)
+        keys, texts = self._keys, walk.texts
+        for key, item in out.items():
+            verdict = keys.get(key)
+            if verdict is None:
+                verdict = self._key(key)
+            kind = type(item)
+            if verdict:
+                if verdict is Verdict.UNCLEAN:
+                    if not named:
+                        return self._dict(self._named(out), depth, verifying, walk, True)
+                    verdict = self._verdict(key)
+                if self._hides(verdict, item, out, verifying):
+                    out[key] = REDACTED
+                    continue
+            if kind is str:
+                texts.append(item)
+            elif kind is int or kind is float:
+                if not -_LARGE < item < _LARGE:
+                    out[key] = _number(item)
+            elif item is not None and kind is not bool:
+                below = verifying or verdict is Verdict.VERIFY
+                out[key] = self._shape(item, depth + 1, below, walk)
+        return out
+
+    def _list(self, out: list[Any], depth: int, verifying: bool, walk: _Walk) -> list[Any]:
+        most = self.policy.max_items
+        if len(out) > most and not (
+            len(out) == most + 1 and type(out[-1]) is str and _MORE.fullmatch(out[-1])
+        ):
+            out[most:] = [f"[{len(out) - most} more]"]
+        for index, item in enumerate(out):
+            if type(item) in (list, tuple) and len(item) == 2 and self._names_secret(item[0]):
+                item = [item[0], REDACTED]  # a pair, as in a list of headers
+            out[index] = self._shape(item, depth + 1, verifying, walk)
+        return out
+
+    def _named(self, out: dict[Any, Any]) -> JsonObject:
+        """`out` with its names as scrubbed text, each still different from the others."""
+        named: JsonObject = {}
+        for key, item in out.items():
+            name = self.text(key if type(key) is str else _name_text(key))
+            named[name if name not in named else f"{name} ({len(named)})"] = item
+        return named
+
+    def _label(self, out: JsonObject, verifying: bool) -> None:
+        """Hide `value` where the entry beside it names it, as in `{"name": …, "value": …}`."""
+        if out["value"] is None or type(out["value"]) is bool:
+            return
+        for label in _LABELS:
+            name = out.get(label)
+            if type(name) is str and (
+                (verdict := self._verdict(name)) is Verdict.SECRET
+                or (verifying and verdict is Verdict.CODE)
+            ):
+                out["value"] = REDACTED
+
+    def _names_secret(self, name: object) -> bool:
+        if type(name) is bytes:
+            name = name.decode("utf-8", "replace")
+        return type(name) is str and self._verdict(name) is Verdict.SECRET
+
+    def _key(self, key: str) -> Verdict:
+        """The verdict on a key of a dict: on its name, unless the key itself must change."""
+        verdict = Verdict.UNCLEAN if self.text(key) != key else self._verdict(key)
+        return _remember(self._keys, key, verdict)
+
+    def _verdict(self, name: str) -> Verdict:
+        found = self._verdicts.get(name)
+        if found is not None:
+            return found
+        fold = folded(name[:256])
+        verdict = self._names.get(fold)
+        if verdict is None:
+            personal = (self.policy.ip != "full" and fold in _ADDRESS_NAMES) or (
+                self.policy.phones and names_phone(name)
+            )
+            verdict = Verdict.SECRET if personal else judge(name)
+        return _remember(self._verdicts, name, verdict)
+
+    def _hides(self, verdict: Verdict, item: object, out: JsonObject, verifying: bool) -> bool:
+        """Whether a name of this verdict, beside the others in `out`, makes `item` a secret."""
+        if item is None or type(item) is bool:
+            return False
+        if verdict is Verdict.SECRET:
+            return True
+        if verdict is Verdict.CODE:
+            code = item >= 1000 if type(item) is int else type(item) is str and code_like(item)
+            return code and (verifying or self._beside_code(out))
+        if type(item) is not str:
+            return False
+        short = verdict is Verdict.VERIFY and _SHORT_CODE.fullmatch(item) is not None
+        return short or opaque(item)
+
+    def _beside_code(self, names: Iterable[str]) -> bool:
+        return any(
+            folded(name) in CODE_SIBLINGS or self._verdict(name) in (Verdict.SECRET, Verdict.VERIFY)
+            for name in names
+        )
+
+    def _rewritten(self, item: Any, marks: list[str], hints: list[Hint], level: int) -> Any:
+        """Shaped data with every text that has a mark or hint scrubbed; changes `item` itself."""
+        kind = type(item)
+        if kind is str:
+            line = "\n" + item
+            if any(mark in line for mark in marks) or any(hint(line) for hint in hints):
+                return self.text(item) if level == 0 else self._scrubbed(item, level)
+        elif kind is dict:
+            for key, below in item.items():
+                if type(below) in _HOLDS_TEXT:
+                    item[key] = self._rewritten(below, marks, hints, level)
+        elif kind is list:
+            for index, below in enumerate(item):
+                if type(below) in _HOLDS_TEXT:
+                    item[index] = self._rewritten(below, marks, hints, level)
+        return item
+
+    def text(self, text: str) -> str:
+        """One string with the secrets in it replaced."""
+        found = self._texts.get(text)
+        if found is None:
+            found = _remember(self._texts, text, self._scrubbed(text, 0))
+        return found
+
+    def path(self, path: str) -> str:
+        """A URL's path with opaque tokens, and the host's sensitive segments, replaced."""
+        found = self._paths.get(path)
+        if found is None:
+            found = _remember(self._paths, path, self._settled(path, self._path_once, 0))
+        return found
+
+    def url(self, url: str) -> str:
+        """An address without userinfo; its path, query and fragment scrubbed."""
+        found = self._urls.get(url)
+        if found is None:
+            found = _remember(self._urls, url, self._settled(url, self._url_once, 0))
+        return found
+
+    def _scrubbed(self, text: str, level: int) -> str:
+        if len(text) <= self._limit and _encodable(text):
+            marks, hints = suspicions("\n" + text, self._hints)
+            if not (marks or hints):
+                return text
+        return self._settled(text, self._once, level)
+
+    def _settled(self, text: str, once: Callable[[str, int], str], level: int) -> str:
+        """`once` applied until nothing changes; only then cut, so that no half secret stays."""
+        rest = max(0, len(text) - self._limit - _AHEAD)
+        clean = text = _mended(text[: len(text) - rest] if rest else text)
+        for _ in range(_ROUNDS):
+            before, clean = clean, once(clean, level)
+            if clean == before:
+                break
+        else:
+            clean = REDACTED
+        return self._cut(clean, rest)
+
+    def _cut(self, text: str, rest: int) -> str:
+        limit = self._limit
+        if not rest and (len(text) <= limit or (len(text) <= limit + _SLACK and _CUT.search(text))):
+            return text
+        keep = min(limit, max(0, len(text) - _GUARD)) if rest else limit
+        marker = text.rfind(REDACTED, max(0, keep - len(REDACTED)), keep + len(REDACTED))
+        if 0 <= marker < keep:
+            keep = max(keep, marker + len(REDACTED))
+        return f"{text[:keep]}…[truncated {len(text) - keep + rest} chars]"
+
+    def _once(self, text: str, level: int) -> str:
+        """One round over one text: what it holds by its form first, then the detectors."""
+        if level < _LEVELS:
+            if _CONTAINER.match(text) and (inner := self._json(text, level)) is not None:
+                return inner
+            spaced = _SPACE.search(text) is not None
+            if "=" in text and ("&" in text or not spaced) and _FORM.match(text):
+                text = self._pairs(text, level, False)
+            elif "://" in text:
+                text = _LOCATION.sub(lambda found: self._location(found[0], level), text)
+            elif text.startswith("/") and not spaced:
+                text = self._target(text, level)
+            if "%" in text and (decoded := unquote(text)) != text:
+                clean = self._once(decoded, level + 1)
+                if clean != decoded:
+                    return clean
+        return self._detected(text)
+
+    def _detected(self, text: str) -> str:
+        text = redact(text, self._verdict)
+        for pattern in self._personal:
+            text = pattern.sub(REDACTED, text)
+        return text
+
+    def _json(self, text: str, level: int) -> str | None:
+        """The scrubbed form of a text that is JSON, None where it is none or has no secret."""
+        try:
+            decoded = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        clean = self._value(decoded, level + 1, False)
+        return None if clean == decoded else msgspec.json.encode(clean).decode()
+
+    def _pairs(self, text: str, level: int, behind: bool) -> str:
+        """A form or query as text; harmless pairs stay byte for byte."""
+        chunks = text.split("&")
+        names = [unquote_plus(chunk.partition("=")[0]) for chunk in chunks]
+        state = not _QUERY_STATE.isdisjoint(map(folded, names)) if "code" in names else False
+        beside = dict.fromkeys(names)
+        for index, (chunk, name) in enumerate(zip(chunks, names, strict=True)):
+            raw_name, equals, raw = chunk.partition("=")
+            value = unquote_plus(raw)
+            if (clean_name := self._scrubbed(name, level + 1)) != name:
+                raw_name = quote(clean_name, safe=_QUOTE_SAFE)
+            elif not equals and opaque(name):
+                raw_name = REDACTED
+            if (value and self._hides(self._verdict(name), value, beside, state)) or (
+                behind and hidden_segment(value, behind=False, after=True)
+            ):
+                raw = REDACTED
+            elif (clean := self._scrubbed(value, level + 1)) != value:
+                raw = quote(clean, safe=_QUOTE_SAFE)
+            chunks[index] = raw_name + equals + raw
+        return "&".join(chunks)
+
+    def _url_once(self, url: str, level: int) -> str:
+        scheme, mark, rest = url.partition("://")
+        if mark and "/" not in scheme:
+            url = scheme + mark + self._location(rest, level)
+        elif url.startswith("//"):
+            url = "//" + self._location(url[2:], level)
+        else:
+            url = self._target(url, level)
+        return self._once(url, _LEVELS)
+
+    def _location(self, rest: str, level: int) -> str:
+        """What follows `scheme://`: the host without userinfo, and the target."""
+        authority = _authority(rest)
+        if "@" in authority:
+            rest = rest[authority.rfind("@") + 1 :]
+        elif "@" in rest and not _PORT.fullmatch(authority):
+            rest = rest[rest.rfind("@") + 1 :]  # a password with one of /?# in it
+        host = _authority(rest)
+        return host + self._target(rest[len(host) :], level)
+
+    def _target(self, target: str, level: int) -> str:
+        """Path, query and fragment."""
+        target, hash_mark, fragment = target.partition("#")
+        path, question, query = target.partition("?")
+        behind = self._lead(path) == 2
+        if fragment:
+            route, mark, pairs = fragment.partition("?")
+            if not mark and "=" in route and "/" not in route.partition("=")[0]:
+                fragment = self._pairs(route, level, behind)
+            else:
+                fragment = self._path_once(route, level) + mark
+                fragment += self._pairs(pairs, level, behind or self._lead(route) == 2)
+        if query:
+            query = self._pairs(query, level, behind)
+        return self._path_once(path, level) + question + query + hash_mark + fragment
+
+    def _lead(self, path: str) -> int:
+        """How strongly any segment of `path` announces a token or a code: 2, 1 or 0."""
+        found = self._leads.get(path)
+        if found is None:
+            found = max(map(leads_to_token, path[: self._limit].split("/")))
+            _remember(self._leads, path, found)
+        return found
+
+    def _path_once(self, path: str, level: int) -> str:
+        for pattern in self._patterns:
+            if (found := pattern.fullmatch(path)) or (found := pattern.fullmatch(unquote(path))):
+                path = _hide_groups(found)
+        return path_tokens(path, self._hidden)
+
+    def _hidden(self, segment: str, behind: bool, after: bool) -> bool:
+        decoded = segment
+        for _ in range(_LEVELS):
+            if "%" not in decoded or (again := unquote(decoded)) == decoded:
+                break
+            decoded = again
+        if "/" in decoded and path_tokens(decoded, self._hidden) != decoded:
+            return True
+        return (
+            hidden_segment(decoded, behind=behind, after=after)
+            or self._detected(decoded) != decoded
+        )
+
+    def query(self, raw: str | bytes) -> JsonObject | None:
+        """A raw query string as a dict; a repeated name has a list. None when it is empty."""
+        text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+        parsed: JsonObject = {}
+        for chunk in text.split("&"):
+            name, equals, item = chunk.partition("=")
+            if not chunk:
+                continue
+            name = unquote_plus(name)
+            if not equals and opaque(name):
+                name = REDACTED
+            item = unquote_plus(item)
+            before = parsed.setdefault(name, item)
+            if type(before) is list:
+                before.append(item)
+            elif before is not item:
+                parsed[name] = [before, item]
+        state = "code" in parsed and not _QUERY_STATE.isdisjoint(map(folded, parsed))
+        return self._value(parsed, 0, state) if parsed else None
+
+    def headers(
+        self, headers: Iterable[tuple[bytes, bytes]], allow: frozenset[bytes]
+    ) -> dict[str, str]:
+        """The allowed headers (lower-case names), their values scrubbed; secret ones hidden."""
+        out: dict[str, str] = {}
+        for raw_name, raw in headers:
+            raw_name = raw_name.lower()
+            if raw_name not in allow:
+                continue
+            name = raw_name.decode("latin-1")
+            if (
+                raw_name in _SECRET_HEADERS
+                or self._verdict(name) is Verdict.SECRET
+                or (raw_name in _ADDRESS_HEADERS and self.policy.ip != "full")
+            ):
+                out[name] = REDACTED
+            else:
+                value = self.text(raw.decode("latin-1"))
+                out[name] = f"{out[name]}, {value}" if name in out else value
+        return out
+
+    def address(self, ip: str | None, day: str) -> str | None:
+        """A client's address as the policy wants it; `day` chooses the salt of a hash."""
+        policy = self.policy.ip
+        if ip is None or policy == "none":
+            return None
+        if policy == "full":
+            return self.text(ip)
+        key = f"{day} {ip}"
+        if key not in self._addresses:
+            _remember(self._addresses, key, self._protected(ip, day))
+        return self._addresses.get(key)
+
+    def _protected(self, ip: str, day: str) -> str | None:
+        try:
+            address = ip_address(ip.strip())
+        except ValueError:
+            return None
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or IPv6Address(int(address))  # without a zone
+        if self.policy.ip == "truncate":
+            bits = 8 if isinstance(address, IPv4Address) else 80
+            return str(type(address)(int(address) >> bits << bits))
+        if self._salt is None:
+            return None
+        key = self._salt(day)[:64]
+        return "ip_" + blake2b(address.packed, key=key, digest_size=16).hexdigest()
+
+
+def _remember(cache: dict[str, _T], key: str, value: _T) -> _T:
+    if len(key) <= CACHE_LENGTH:
+        if len(cache) >= CACHE_MOST:
+            cache.clear()
+        cache[key] = value
+    return value
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _mended(text: str) -> str:
+    """`text` with halves of surrogate pairs joined, and lone ones replaced."""
+    if _encodable(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _authority(rest: str) -> str:
+    found = _AUTHORITY.match(rest)
+    return found[0] if found else ""
+
+
+def _path_pattern(pattern: str) -> re.Pattern[str]:
+    literals = re.split(r"\{[^{}/]*\}", pattern.rstrip("/"))
+    return re.compile("([^/]+)".join(map(re.escape, literals)) + "/?")
+
+
+def _hide_groups(found: re.Match[str]) -> str:
+    text = found[0]
+    for group in range(len(found.groups()), 0, -1):
+        start, end = found.span(group)
+        text = text[:start] + REDACTED + text[end:]
+    return text
+
+
+def _first_items(items: dict[Any, Any], most: int) -> dict[Any, Any]:
+    if len(items) == most + 1 and TRUNCATED in items:
+        return items
+    return dict(islice(items.items(), most)) | {TRUNCATED: f"{len(items) - most} more"}
+
+
+def _number(number: int | float) -> int | float | str | None:
+    """A JSON number, unless it is none, is a card's or does not fit 64 bits."""
+    if isinstance(number, float):
+        if not isfinite(number):
+            return None
+        return REDACTED if abs(number) < 1e19 and card(str(int(abs(number)))) else number
+    if number.bit_length() > 4096:
+        return "[too large]"
+    digits = str(number)
+    if card(digits.lstrip("-")):
+        return REDACTED
+    return number if -(1 << 63) <= number < 1 << 64 else digits
+
+
+def _name_text(key: object) -> str:
+    """A dict's key that is no text, as JSON would write it."""
+    plain = key if key is None or type(key) in (bool, int, float) else _plain(key)
+    if type(plain) in (int, float):
+        plain = _number(plain)  # type: ignore[arg-type]  # narrowed by its type
+    if plain is None or type(plain) in (bool, int, float):
+        return msgspec.json.encode(plain).decode()
+    return plain if type(plain) is str else f"[unsupported: {type(key).__name__}]"
+
+
+def _plain(item: object) -> object:
+    """`item` as a plain value or container, never by code of its own class."""
+    kind = type(item)
+    try:
+        for base, convert in _CONVERSIONS:
+            if issubclass(kind, base):
+                return convert(item)
+        if kind.__module__ == "uuid_utils":
+            return str(item)
+        if names := _attribute_names(kind):
+            return dict(_attributes(item, names))
+    except Exception:  # noqa: S110 - whatever a foreign object does, it is only named
+        pass
+    return f"[unsupported: {kind.__name__}]"
+
+
+def _tuple(item: Any) -> object:
+    names = getattr(type(item), "_fields", None)
+    values = list(tuple.__iter__(item))
+    return dict(zip(names, values, strict=True)) if names else values
+
+
+def _struct(item: Any) -> object:
+    return {k: v for k, v in msgspec.structs.asdict(item).items() if v is not UNSET}
+
+
+_CONVERSIONS: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (Enum, lambda item: object.__getattribute__(item, "_value_")),
+    (str, str.__str__),
+    (int, lambda item: int.__add__(item, 0)),
+    (float, lambda item: float.__add__(item, 0.0)),
+    (dict, dict.copy),
+    (list, list.copy),
+    (tuple, _tuple),
+    (set, lambda item: list(set.__iter__(item))),
+    (frozenset, lambda item: list(frozenset.__iter__(item))),
+    (deque, lambda item: list(deque.__iter__(item))),
+    (MappingProxyType, dict),
+    (msgspec.Struct, _struct),
+    (bytes, lambda item: bytes.decode(item, "utf-8", "replace")),
+    (bytearray, lambda item: bytearray.decode(item, "utf-8", "replace")),
+    (memoryview, lambda item: item.tobytes().decode("utf-8", "replace")),
+    (datetime, datetime.isoformat),
+    (date, date.isoformat),
+    (time, time.isoformat),
+    (timedelta, timedelta.total_seconds),
+    (Decimal, Decimal.__str__),
+    (UUID, UUID.__str__),
+    (PurePath, PurePath.__str__),
+    (UnsetType, lambda item: None),
+)
+
+
+def _attribute_names(kind: type) -> list[str]:
+    """The declared fields of a dataclass, an attrs class or a pydantic model."""
+    if is_dataclass(kind):
+        return [field.name for field in dataclass_fields(kind)]
+    if attributes := getattr(kind, "__attrs_attrs__", None):
+        return [attribute.name for attribute in attributes]
+    return list(
+        getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__fields__", None) or ()
+    )
+
+
+def _attributes(item: object, names: list[str]) -> Iterator[tuple[str, object]]:
+    """Stored values only: no property, no lazy load."""
+    try:
+        stored = object.__getattribute__(item, "__dict__")
+    except AttributeError:
+        stored = {}
+    for name in names:
+        if name in stored:
+            yield name, stored[name]
+        elif isinstance(slot := getattr(type(item), name, None), MemberDescriptorType):
+            yield name, slot.__get__(item)
+
+
+def daily_id(salt: bytes, *parts: str) -> str:
+    """A UUIDv8 that is the same for the same parts on the day of `salt`, and tells nothing."""
+    hashed = blake2b(key=salt[:64], digest_size=16)
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        hashed.update(len(raw).to_bytes(8, "big") + raw)
+    value = int.from_bytes(hashed.digest())
+    value = value & ~(0xF << 76) | 8 << 76
+    return str(UUID(int=value & ~(3 << 62) | 2 << 62))
+
+
+class DailySalts:
+    """Secrets by day in one folder, the same for every process that uses it.
+
+    A file is 32 random bytes, written aside and linked into place, so that of racing processes the
+    first one wins. A file that is damaged is damaged for all, and all take the next name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ephemeral = False
+        """Whether a salt had to be made up that no other process knows."""
+        self._salts: dict[str, bytes] = {}
+
+    def __call__(self, day: str) -> bytes:
+        """The salt of `day` (or of another short name), read or made. Never raises."""
+        salt = self._salts.get(day)
+        if salt is None:
+            try:
+                salt = self._shared(day)
+            except (OSError, ValueError):
+                salt = secrets.token_bytes(32)
+                self.ephemeral = True
+            if len(self._salts) >= 8:
+                self._salts.clear()
+            salt = self._salts.setdefault(day, salt)
+        return salt
+
+    def _shared(self, day: str) -> bytes:
+        if not _SALT_NAME.fullmatch(day):
+            raise ValueError("a salt's name is a date or a short word")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (day, f"{day}.1", f"{day}.2"):
+            path = self.folder / name
+            if not path.exists():
+                self._make(path)
+            salt = path.read_bytes()
+            if len(salt) == 32:
+                return salt
+        raise ValueError("every salt of this name is damaged")
+
+    def _make(self, path: Path) -> None:
+        aside = self.folder / f".{path.name}.{secrets.token_hex(8)}"
+        try:
+            with open(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+            os.link(aside, path)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def forget(self, before: str) -> int:
+        """Delete the salts of days earlier than `before`; how many there were."""
+        gone = 0
+        for path in self.folder.glob("[0-9.]*") if self.folder.is_dir() else ():
+            day = path.name.lstrip(".")[:10]
+            if _DAY.fullmatch(day) and day < before:
+                try:
+                    path.unlink()
+                except OSError:
+                    continue
+                gone += not path.name.startswith(".")
+                self._salts.pop(day, None)
+        return gone

@@ -1,0 +1,137 @@
+"""Fixtures for every test: an isolated lake with its own ring folder and a keeper that ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lakeward.audit import Report, audit
+from lakeward.collector import Collector
+from lakeward.keeper import Bearing, is_kept
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.log import read_lines
+from lakeward.ringdir import known_folders
+from lakeward.settings import load
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> None:
+    """Poll until `true()`; fail the test when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.01)
+
+
+class Lake:
+    """A lake for one test: its folders, its environment, and what landed in it."""
+
+    def __init__(self, root: Path, ring_dir: Path) -> None:
+        self.root = root
+        self.ring_dir = ring_dir
+        self.env = {
+            "LAKEWARD_LAKE_DIR": str(root),
+            "LAKEWARD_RING_DIR": str(ring_dir),
+            "LAKEWARD_KEEPER_IDLE_SECONDS": "1",
+        }
+        self._collectors: list[Collector] = []
+
+    def process_env(self, **more: str) -> dict[str, str]:
+        """The environment for a subprocess that uses this lake."""
+        return {**os.environ, **self.env, **more}
+
+    def collector(self, scrub: Any = None, **settings: str) -> Collector:
+        """A collector in this process, with a keeper thread unless told otherwise."""
+        environ = {"LAKEWARD_KEEPER": "thread", **self.env, **settings}
+        collector = Collector(load(environ, self.root.parent), scrub=scrub)
+        self._collectors.append(collector)
+        return collector
+
+    def open(self) -> LakeDir:
+        """The lake's folder as Lakeward sees it."""
+        return open_lake(self.root, create=False)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Durable records in log order."""
+        return [msgspec.json.decode(line) for line, _ in read_lines(self.open())]
+
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [row["interaction_id"] for row in self.rows()]
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Durable quarantine entries."""
+        lines = read_lines(self.open(), stream="quarantine")
+        return [msgspec.json.decode(line) for line, _ in lines]
+
+    def audit(self) -> Report:
+        """What doctor finds."""
+        lake = self.open()
+        return audit(lake, known_folders(lake, self.ring_dir))
+
+    def settled(self) -> Report:
+        """The audit once every ring of a dead process is folded (needs a running keeper)."""
+        report: list[Report] = []
+
+        def folded() -> bool:
+            report[:] = [self.audit()]
+            return all(ring.alive for ring in report[0].rings)
+
+        wait_until(folded, what="folding of the dead rings")
+        return report[0]
+
+    def keeper_pid(self) -> int | None:
+        """Process id of the keeper that holds the lake."""
+        lock = self.root / ".lakeward" / "keeper.lock"
+        if not lock.exists() or not is_kept(self.open()):
+            return None
+        try:
+            return msgspec.json.decode(lock.read_bytes(), type=Bearing).pid
+        except msgspec.DecodeError:
+            return None
+
+    def kill_keeper(self, number: int = signal.SIGKILL) -> int | None:
+        """Signal the keeper's process (never this one) and wait for its end."""
+        pid = self.keeper_pid()
+        if pid is None or pid == os.getpid():
+            return None
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return None
+        wait_until(lambda: not alive(pid), what="the keeper's end")
+        return pid
+
+    def close(self) -> None:
+        """End everything."""
+        for collector in self._collectors:
+            collector.close()
+        if self.root.exists() and (self.root / ".lakeward" / "lake.json").exists():
+            self.kill_keeper()
+        shutil.rmtree(self.ring_dir, ignore_errors=True)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """An isolated lake on the disk with rings in shared memory."""
+    ring_dir = Path("/dev/shm") / f"lw-test-{os.getpid()}-{tmp_path.name[-40:]}"
+    ring_dir.mkdir(mode=0o700, exist_ok=True)
+    made = Lake(tmp_path / "data-lake", ring_dir)
+    yield made
+    made.close()
