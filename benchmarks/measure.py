@@ -88,8 +88,8 @@ def keeper_pid(lake: Path) -> int:
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError, KeyError):
             bearing = json.loads((lake / ".lakeward" / "keeper.lock").read_bytes())
-            os.kill(bearing["pid"], 0)
-            return int(bearing["pid"])
+            if lives(bearing["pid"]):
+                return int(bearing["pid"])
         time.sleep(0.01)
     raise RuntimeError(f"no keeper came for {lake}")
 
@@ -100,10 +100,19 @@ def end(pid: int, seconds: float = 8.0) -> None:
         os.kill(pid, signal.SIGCONT)
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
+        while lives(pid):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        os.kill(pid, signal.SIGKILL)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
 
 
 @contextlib.contextmanager

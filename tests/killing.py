@@ -205,9 +205,7 @@ class Harness:
         """Let them run: a random while, or until the marked process died at its point."""
         deadline = time.monotonic() + (2.0 if marked else self.random.uniform(0.0, 0.04))
         while time.monotonic() < deadline:
-            if marked and os.waitid(
-                os.P_PID, marked, os.WEXITED | os.WNOWAIT | os.WNOHANG
-            ):
+            if marked and os.waitid(os.P_PID, marked, os.WEXITED | os.WNOWAIT | os.WNOHANG):
                 return
             time.sleep(0.001)
 

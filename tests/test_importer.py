@@ -22,8 +22,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeward.cli import importer
-from lakeward.cli.importer import Bar, Progress, Report, run
+from lakeward.cli.intake import importer
+from lakeward.cli.intake.importer import Bar, Progress, Report, run
 from lakeward.errors import NotDurable, Terminal, Transient
 from lakeward.interaction import JsonObject, id_ms, parse_iso
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lakeward.cli.accesslog import fields_of
-from lakeward.cli.framing import MAX_LINE, Unit, csv_rows, decoded, lines
-from lakeward.cli.intake import (
+from lakeward.cli.intake.accesslog import fields_of
+from lakeward.cli.intake.framing import MAX_LINE, Unit, csv_rows, decoded, lines
+from lakeward.cli.intake.rows import (
     Kind,
     Layout,
     Row,
@@ -234,9 +234,9 @@ def test_a_cut_line_keeps_what_it_has() -> None:
     assert (found["response_status"], found["user_agent"]) == (200, None)
 
 
-def test_a_request_that_is_not_http_keeps_its_text_but_no_method_and_path() -> None:
+def test_a_request_that_is_not_http_keeps_its_text_and_has_an_empty_path() -> None:
     for found in (sampled("x16"), sampled("\x16")):
-        assert (found["method"], found["path"], found["response_status"]) == (None, None, 400)
+        assert (found["method"], found["path"], found["response_status"]) == (None, "", 400)
         assert "\\x" in found["metadata"]["request_line"] or "\x16" in str(found["metadata"])
     assert "metadata" not in sampled("408")
 

@@ -24,9 +24,7 @@ LABEL = Label(pid=1, host="here", service="test", version="0", started="now")
 
 
 def make(folder: Path, total: int = 1 << 20, lanes: int = 4, frame: int = 64 << 10) -> Ring:
-    return create(
-        folder, lake_id=LAKE, epoch=1, total=total, lanes=lanes, frame=frame, label=LABEL
-    )
+    return create(folder, lake_id=LAKE, epoch=1, total=total, lanes=lanes, frame=frame, label=LABEL)
 
 
 @pytest.fixture
@@ -290,9 +288,7 @@ def test_a_ring_with_a_damaged_header_is_refused(ring: Ring, at: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 5000))
-def test_no_bytes_on_disk_crash_the_reader(
-    tmp_path_factory: Any, noise: bytes, at: int
-) -> None:
+def test_no_bytes_on_disk_crash_the_reader(tmp_path_factory: Any, noise: bytes, at: int) -> None:
     folder = tmp_path_factory.mktemp("ring")
     ring = make(folder, total=96 << 10, lanes=2, frame=4000)
     for n in range(20):

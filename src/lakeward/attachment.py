@@ -30,7 +30,7 @@ from lakeward.version import VERSION
 
 logger = logging.getLogger("lakeward")
 
-STALE_MS = 2_000
+STALE_NS = 2_000_000_000
 CHECK_SECONDS = 5.0
 FIRST_POLL, LONGEST_POLL = 0.0005, 0.02
 
@@ -99,9 +99,9 @@ class Attachment:
             return -1
         return fd
 
-    def ensure_keeper(self, now_ms: int) -> None:
+    def ensure_keeper(self) -> None:
         """See to it that someone keeps the lake; at most every 5 seconds, by one caller."""
-        if self.ring.beat[0] + STALE_MS >= now_ms:
+        if self.ring.beat[0] + STALE_NS >= time.time_ns():
             return
         now = time.monotonic()
         if now < self._next_check or not self._checking.acquire(blocking=False):
@@ -143,7 +143,7 @@ class Attachment:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._not_durable(timeout)
-            self.ensure_keeper(time.time_ns() // 1_000_000)
+            self.ensure_keeper()
             self.bell.nudge()
             self.bell.wait(min(pause, left))
             pause = min(pause * 2, LONGEST_POLL)
@@ -157,7 +157,7 @@ class Attachment:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._not_durable(timeout)
-            self.ensure_keeper(time.time_ns() // 1_000_000)
+            self.ensure_keeper()
             self.bell.nudge()
             await asyncio.sleep(min(pause, left))
             self.bell.hush()

@@ -22,7 +22,7 @@ from typing import Any, Self
 import msgspec
 from uuid_utils import uuid7
 
-from lakeward.attachment import STALE_MS, Attachment
+from lakeward.attachment import STALE_NS, Attachment
 from lakeward.catalog import TYPES, arrange
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
@@ -31,20 +31,23 @@ from lakeward.interaction import (
     Interaction,
     JsonObject,
     adopt_id,
-    iso,
+    clamp,
     parse_iso,
 )
 from lakeward.ledger import Reason
 from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
-from lakeward.ring import CONTENDED, PUT, QUARANTINED
+from lakeward.ring import CONTENDED, FULL, PUT, QUARANTINED, TOO_LARGE
 from lakeward.settings import Settings, load
 
 logger = logging.getLogger("lakeward")
 
-GIVEN = frozenset({"interaction_id", "timestamp", "environment", "app_version", "interaction_type"})
-"""Fields that Lakeward sets; `interaction_id` and `timestamp` may be given for past events."""
+OUTCOMES = frozenset(name for name, spec in TYPES.items() if spec.outcome)
+REFUSALS = {
+    FULL: Reason.full,
+    CONTENDED: Reason.contended,
+    TOO_LARGE: Reason.too_large,
+}
 RETRY_NS = 5_000_000_000
-QUARANTINE_MOST = 16_384
 
 
 class Collector:
@@ -66,7 +69,10 @@ class Collector:
         self._outcomes_off = not settings.track_outcomes
         self.clock = Clock(now_ns)
         self.now_ns = now_ns
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(enc_hook=plain).encode
+        self._environment = settings.environment
+        self._app_version = settings.app_version
+        self._service = settings.service
         self._attachment: Attachment | None = None
         self._opening = threading.Lock()
         self._retry_ns = 0
@@ -106,10 +112,35 @@ class Collector:
             self._unplaced["disabled"] += 1
             return None
         try:
-            return self._record(interaction_type, fields)
+            if self._outcomes_off and interaction_type in OUTCOMES:
+                self.count(Reason.disabled)
+                return None
+            now_ns = self.now_ns()
+            given_id = None
+            if "timestamp" in fields or "interaction_id" in fields:
+                now_ns, given_id = self._given(fields, now_ns)
+            arranged = self._scrub(arrange(interaction_type, fields))
+            timestamp = self.clock.stamp(now_ns)
+            if "ip_address" in arranged:
+                address = self.scrubber.address(arranged["ip_address"], timestamp[:10])
+                arranged["ip_address"] = address
+            make = ApiCall if interaction_type == "api_call" else Interaction
+            interaction_id = given_id or str(uuid7(nanoseconds=now_ns))
+            environment, version = self._environment, self._app_version
+            if "environment" in arranged or "app_version" in arranged:
+                environment = arranged.pop("environment", environment)
+                version = arranged.pop("app_version", version)
+            return self.submit(
+                make(interaction_id, timestamp, environment, version, interaction_type, **arranged),
+                now_ns,
+            )
+        except Rejected as error:
+            self._quarantine(interaction_type, str(error), fields)
+        except ScrubFailed as error:
+            self.blame(Reason.scrub_failed, error)
         except Exception as error:
             self.blame(Reason.unencodable, error)
-            return None
+        return None
 
     def record_or_raise(self, interaction_type: str, /, **fields: Any) -> str | None:
         """As `record`, but an invalid interaction raises `Rejected` in development."""
@@ -124,82 +155,39 @@ class Collector:
                 raise
         return self.record(interaction_type, **fields)
 
-    def _record(self, interaction_type: str, fields: JsonObject) -> str | None:
-        spec = TYPES.get(interaction_type)
-        if self._outcomes_off and spec is not None and spec.outcome:
-            self.count(Reason.disabled)
-            return None
-        now_ns = self.now_ns()
-        given = {}
-        if not GIVEN.isdisjoint(fields):
-            given = {name: fields.pop(name) for name in GIVEN.intersection(fields)}
-        try:
-            arranged = arrange(interaction_type, fields)
-            if given:
-                now_ns, given_id = self._given(given, now_ns, arranged)
-            else:
-                given_id = None
-        except Rejected as error:
-            self._quarantine(interaction_type, str(error), fields)
-            return None
-        try:
-            arranged = self._scrub(arranged)
-        except ScrubFailed as error:
-            self.blame(Reason.scrub_failed, error)
-            return None
-        if arranged.get("ip_address") is not None:
-            day = self.clock.stamp(now_ns)[:10]
-            arranged["ip_address"] = self.scrubber.address(arranged["ip_address"], day)
-        make = ApiCall if interaction_type == "api_call" else Interaction
-        settings = self.settings
-        interaction = make(
-            given_id or str(uuid7(nanoseconds=now_ns)),
-            self.clock.stamp(now_ns),
-            settings.environment,
-            settings.app_version,
-            interaction_type,
-            **arranged,
-        )
-        if settings.service:
-            interaction.service = settings.service
-        return self.submit(interaction)
-
-    def _given(self, given: JsonObject, now_ns: int, fields: JsonObject) -> tuple[int, str | None]:
-        """Time and id that the caller set: clamped to the lake's years, the original kept."""
-        text, identifier = given.get("timestamp"), given.get("interaction_id")
+    def _given(self, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
+        """Take time and id that the caller set out of `fields`; the original time is kept when
+        it lies outside the lake's years."""
+        text, identifier = fields.pop("timestamp", None), fields.pop("interaction_id", None)
         if text is not None:
             try:
                 ms = parse_iso(text if isinstance(text, str) else text.isoformat())
             except (ValueError, AttributeError, OverflowError):
                 raise Rejected(
-                    "timestamp must be ISO 8601 text such as 2025-08-14T16:11:28.677Z"
+                    "`timestamp` must be ISO 8601 text such as 2025-08-14T16:11:28.677Z."
                 ) from None
-            if self.clock.stamp(ms * 1_000_000) != iso(ms):
+            if clamp(ms) != ms:
                 fields.setdefault("client_timestamp", str(text))
-            now_ns = ms * 1_000_000
+            now_ns = clamp(ms) * 1_000_000
         if identifier is None:
             return now_ns, None
         return now_ns, adopt_id(str(identifier), now_ns // 1_000_000)
 
-    def submit(self, interaction: Interaction) -> str | None:
+    def submit(self, interaction: Interaction, now_ns: int) -> str | None:
         """Put a finished, scrubbed record into the ring (for capture modules)."""
-        attachment = self._attachment
+        attachment = self._attachment or self.attach()
         if attachment is None:
-            attachment = self.attach()
-            if attachment is None:
-                return None
-        payload = self._encode(interaction)
-        ring = attachment.ring
-        if self.now_ns() // 1_000_000 > ring.beat[0] + STALE_MS:
-            attachment.ensure_keeper(time.time_ns() // 1_000_000)
-        if len(payload) > self.settings.frame_bytes:
-            ring.count(Reason.too_large)
             return None
-        outcome = ring.append(payload)
+        if self._service:
+            interaction.service = self._service
+        ring = attachment.ring
+        if now_ns > ring.beat[0] + STALE_NS:
+            attachment.ensure_keeper()
+        outcome = ring.append(self._encode(interaction))
         if outcome == PUT:
             return interaction.interaction_id
-        ring.count(Reason.contended if outcome == CONTENDED else Reason.full)
-        self._complain("full", "the ring is full: the keeper or its disk is behind")
+        ring.count(REFUSALS[outcome])
+        self._complain("full", f"a record was dropped: {REFUSALS[outcome].name}")
         return None
 
     def count(self, reason: Reason, n: int = 1) -> None:
@@ -237,11 +225,12 @@ class Collector:
             "environment": self.settings.environment,
         }
         payload = self._encode(head | entry)
-        if len(payload) > self.settings.frame_bytes:
-            entry["record"] = "[too large]"
-            payload = self._encode(head | entry)
-        if attachment.ring.append(payload, QUARANTINED) != PUT:
-            attachment.ring.count(Reason.full)
+        outcome = attachment.ring.append(payload, QUARANTINED)
+        if outcome == TOO_LARGE:
+            entry["record"] = f"[too large: {len(payload)} bytes]"
+            outcome = attachment.ring.append(self._encode(head | entry), QUARANTINED)
+        if outcome != PUT:
+            attachment.ring.count(REFUSALS[outcome])
 
     def salt(self, day: str) -> bytes:
         """The lake's secret of `day`, the same in every worker."""
@@ -280,7 +269,7 @@ class Collector:
                 self._unplaced["no_ring"] += 1
                 self._complain("no_ring", f"nothing is collected: {error}")
                 return None
-            attachment.ensure_keeper(time.time_ns() // 1_000_000)
+            attachment.ensure_keeper()
             self._retry_ns = 0
             self._attachment = attachment
             return attachment
@@ -327,7 +316,7 @@ class Collector:
             },
             "keeper": {
                 "seen": bool(beat),
-                "age_ms": time.time_ns() // 1_000_000 - beat if beat else None,
+                "age_ms": (time.time_ns() - beat) // 1_000_000 if beat else None,
                 "error": os.strerror(errno) if errno else "",
             },
         }
@@ -372,6 +361,13 @@ class Collector:
         self._opening = threading.Lock()
         self._retry_ns = 0
         self._unplaced = dict.fromkeys(self._unplaced, 0)
+
+
+def plain(value: object) -> object:
+    """What the encoder does not know: subclasses of text become text, nothing else is guessed."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise NotImplementedError(f"{type(value).__name__} is not JSON")
 
 
 def _policy(settings: Settings) -> Policy:

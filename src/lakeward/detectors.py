@@ -15,6 +15,7 @@ from enum import IntEnum
 from itertools import pairwise
 from typing import TypeAlias
 from unicodedata import normalize
+from urllib.parse import unquote
 
 REDACTED = "[REDACTED]"
 
@@ -194,7 +195,8 @@ _SLOT = re.compile(r"\{[a-z_]{1,32}\}|<(?:[a-z]+:)?[a-z_]{1,32}>|:[a-z_]{1,32}")
 
 def leads_to_token(segment: str) -> int:
     """2 when a reset or invitation token may come anywhere behind, 1 directly behind, else 0."""
-    parts = words(segment[:64])
+    segment = segment[:96]
+    parts = words(unquote(segment) if "%" in segment else segment)
     names = {*parts, "".join(parts)}
     if not _LINK_WORDS.isdisjoint(names):
         return 2

@@ -134,10 +134,10 @@ class Fleet:
                 gathered.counts[stream] = gathered.counts.get(stream, 0) + frame.count
         return gathered if gathered.positions else None
 
-    def beat(self, now_ms: int, errno: int) -> None:
+    def beat(self, now_ns: int, errno: int) -> None:
         """Tell every owner that the keeper lives."""
         for reader in self.rings.values():
-            reader.beat(now_ms, errno)
+            reader.beat(now_ns, errno)
 
     def bury(self) -> bool:
         """Fold the rings of dead owners that are drained empty; whether any is still to drain."""

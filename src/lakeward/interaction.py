@@ -36,7 +36,7 @@ MILLIS: tuple[str, ...] = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 
 class Interaction(msgspec.Struct, gc=False):
-    """The flat record. Field docs, units and personal-data classes: `catalog.FIELDS`."""
+    """The flat record. Field docs, units and personal-data classes: `dictionary.FIELDS_DOC`."""
 
     interaction_id: str
     timestamp: str

@@ -191,7 +191,7 @@ class Keeper:
             except OSError as error:
                 worked = False
                 self._complain(error)
-            self._fleet.beat(self._now_ns() // 1_000_000, self._errno)
+            self._fleet.beat(time.time_ns(), self._errno)
             doorway.answer()
             if self._fleet.rings:
                 idle_since = now

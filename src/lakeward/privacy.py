@@ -597,10 +597,11 @@ class Scrubber:
             return None
         if policy == "full":
             return self.text(ip)
-        key = f"{day} {ip}"
-        if key not in self._addresses:
-            _remember(self._addresses, key, self._protected(ip, day))
-        return self._addresses.get(key)
+        known = f"{day} {ip}"
+        try:
+            return self._addresses[known]
+        except KeyError:
+            return _remember(self._addresses, known, self._protected(ip, day))
 
     def _protected(self, ip: str, day: str) -> str | None:
         try:

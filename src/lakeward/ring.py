@@ -56,8 +56,8 @@ SKIP: Final = 0xFFFFFFFF
 LINES, QUARANTINED = 1, 2
 """Kinds of frame: finished lines for the log, finished lines for the quarantine."""
 
-PUT, FULL, CONTENDED = 1, 0, -1
-"""Answers of `append`: kept; no lane has room; every lane is in use at this instant."""
+PUT, FULL, CONTENDED, TOO_LARGE = 1, 0, -1, -2
+"""Answers of `append`: kept; no lane has room; every lane is in use at this instant; never fits."""
 
 INTERRUPTED: Final = 0
 """The one reason that the ring itself counts: an exception came from outside, mid-record."""
@@ -110,7 +110,7 @@ class Ring:
     a handler would lose the lane for good; between a `for` step and its body it runs none.
     """
 
-    def __init__(self, path: Path, fd: int, lanes: list[Lane], ring_id: UUID) -> None:
+    def __init__(self, path: Path, fd: int, lanes: list[Lane], ring_id: UUID, frame: int) -> None:
         self.path = path
         self.ring_id = ring_id
         self._fd = fd
@@ -123,10 +123,10 @@ class Ring:
         self._tails = words[TAILS // 8 : TAILS // 8 + len(lanes)]
         self._counters = words[COUNTERS // 8 :]
         self.beat = words[BEAT // 8 : BEAT // 8 + 2]
-        """[0] wall-clock ms of the keeper's last round, 0 before the first; [1] its errno."""
+        """[0] wall-clock ns of the keeper's last round, 0 before the first; [1] its errno."""
         self._lanes = lanes
         self._narrow_most = lanes[1].size // 2
-        self.frame_most = lanes[0].size // 2 - FRAME_BYTES - 8
+        self.frame_most = frame
         self._pool = _pool(lanes[:0:-1])
         self._wide_pool = _pool(lanes[:1])
         self._late: deque[tuple[int, int]] = deque()
@@ -134,10 +134,12 @@ class Ring:
         self._crc = crc32
 
     def append(self, payload: bytes, kind: int = LINES, count: int = 1, wide: bool = False) -> int:
-        """Put one frame of `count` records: PUT, FULL or CONTENDED, never a wait."""
+        """Put one frame of `count` records: PUT, FULL, CONTENDED or TOO_LARGE, never a wait."""
         size = len(payload)
         need = (size + FRAME_BYTES + 7) & ~7
         if need > self._narrow_most:
+            if size > self.frame_most:
+                return TOO_LARGE
             wide = True
         free, take, tries = self._wide_pool if wide else self._pool
         try:
@@ -278,7 +280,7 @@ def create(
     try:
         os.posix_fallocate(fd, 0, total)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        ring = _format(path, fd, ring_id, lake_id, epoch, total, plan, label)
+        ring = _format(path, fd, ring_id, lake_id, epoch, total, plan, label, frame)
         os.rename(temporary, path)
     except BaseException:
         os.close(fd)
@@ -306,7 +308,7 @@ def _plan(total: int, lanes: int, frame: int) -> list[Lane]:
 
 def _format(
     path: Path, fd: int, ring_id: UUID, lake_id: str, epoch: int, total: int,
-    plan: list[Lane], label: Label,
+    plan: list[Lane], label: Label, frame: int,
 ) -> Ring:  # fmt: skip
     header = bytearray(COUNTERS)
     IDENTITY.pack_into(
@@ -320,7 +322,7 @@ def _format(
         struct.pack_into("<QQ", header, TABLE + lane.index * 16, lane.start, lane.size)
     struct.pack_into("<I", header, IDENTITY_CRC, identity_crc(header))
     os.pwrite(fd, header, 0)
-    return Ring(path, fd, plan, ring_id)
+    return Ring(path, fd, plan, ring_id, frame)
 
 
 def identity_crc(header: bytes | bytearray) -> int:

@@ -182,12 +182,12 @@ class RingReader:
         """Forget that the heads were seen, so that the next drain looks again."""
         self._seen = b""
 
-    def beat(self, now_ms: int, errno: int) -> None:
+    def beat(self, now_ns: int, errno: int) -> None:
         """Tell the owner that its keeper lives, and the disk's last errno (0: it works)."""
-        struct.pack_into("<QQ", self._map, BEAT, now_ms, errno)
+        struct.pack_into("<QQ", self._map, BEAT, now_ns, errno)
 
     def beaten(self) -> tuple[int, int]:
-        """The last heartbeat in ms since 1970 (0: never) and its errno."""
+        """The last heartbeat in ns since 1970 (0: never) and its errno."""
         beat, errno = struct.unpack_from("<QQ", self._map, BEAT)
         return beat, errno
 

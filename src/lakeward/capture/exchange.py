@@ -161,12 +161,10 @@ class Capture:
             call.session_id = self._session(exchange, timestamp[:10], address, raw_agent)
             if self._user is not None or exchange.user is not None:
                 self._name_user(call, exchange)
-        if settings.service:
-            call.service = settings.service
         if exchange.route is not None:
             call.route = exchange.route
         self._add_details(call, exchange)
-        return collector.submit(call)
+        return collector.submit(call, now_ns)
 
     def _add_details(self, call: ApiCall, exchange: Exchange) -> None:
         scrubber, headers = self.collector.scrubber, exchange.headers

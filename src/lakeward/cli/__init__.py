@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _module(command: str) -> CommandModule:
-    name = {"import": "bring"}.get(command, command)
+    name = {"import": "intake"}.get(command, command)
     module = importlib.import_module(f"lakeward.cli.{name}")
     return cast(CommandModule, module)
 

@@ -53,7 +53,9 @@ def render(report: Report, kept: bool) -> str:
     for ring in report.rings:
         state = "alive" if ring.alive else "its process is gone; the next keeper takes it over"
         lines.append(f"ring      {ring.ring}  {ring.owner}, {state}")
-    lines += [f"vanished  {name}: what was not yet durable went with it" for name in report.vanished]
+    lines += [
+        f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
+    ]
     lines += [
         f"unseen    {name}: no keeper can see this process's memory; mount the same ring folder "
         "or give it its own lake"

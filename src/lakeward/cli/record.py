@@ -54,9 +54,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _explain(
-    arguments: argparse.Namespace, fields: dict[str, Any], collector: Collector
-) -> int:
+def _explain(arguments: argparse.Namespace, fields: dict[str, Any], collector: Collector) -> int:
     try:
         arrange(arguments.type, fields)
         why = "not kept: " + ", ".join(collector.stats()["reasons"]) or "not kept"

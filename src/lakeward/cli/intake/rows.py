@@ -21,8 +21,8 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from lakeward.cli import accesslog
-from lakeward.cli.framing import Unit, cells, csv_rows, filled, text_of
+from lakeward.cli.intake import accesslog
+from lakeward.cli.intake.framing import Unit, cells, csv_rows, filled, text_of
 from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import (
     OURS,

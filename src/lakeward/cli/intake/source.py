@@ -22,8 +22,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from lakeward.cli.framing import Unit, decoded, filled, lines, text_of
-from lakeward.cli.intake import Layout
+from lakeward.cli.intake.framing import Unit, decoded, filled, lines, text_of
+from lakeward.cli.intake.rows import Layout
 from lakeward.errors import Terminal
 
 SAMPLE_UNITS = 20

@@ -5,9 +5,10 @@ In: the text of a line in the common, combined or vhost_combined format, e.g.
     1.2.3.4 - ann [17/May/2015:10:05:03 +0000] "GET /a?b=1 HTTP/1.1" 200 235 "referrer" "agent"
 
 Out: the fields, or None when there is no address, time, request and status. A line cut short after
-its status gives what it still has; a request that is not HTTP (`-`, a TLS hello) gives no method
-and no path but its text in `metadata.request_line`, and what follows the known parts is
-`metadata.tail`. Nothing is scrubbed here: the collector does it. Nothing is raised.
+its status gives what it still has. A request that is not HTTP (`-`, a TLS hello) has no method, an
+empty path, since every `api_call` has one, and its text in `metadata.request_line`. What follows
+the known parts is `metadata.tail`. Nothing is scrubbed here, the collector does that; nothing is
+raised.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def fields_of(text: str) -> JsonObject | None:
         return None
     found = {name: _unquoted(value) for name, value in match.groupdict("").items()}
     request = _REQUEST.fullmatch(found["request"] or "")
-    path, _, query = request[2].partition("?") if request else (None, "", "")
+    path, _, query = request[2].partition("?") if request else ("", "", "")
     optional = {
         "query_params": _query(query),
         "referrer": found["referrer"],
