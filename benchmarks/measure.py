@@ -43,8 +43,8 @@ class Spread(msgspec.Struct, frozen=True):
     n: int
 
     def text(self, digits: int = 2) -> str:
-        """`4.10 (3.92–4.61)`."""
-        return f"{self.median:.{digits}f} ({self.least:.{digits}f}–{self.most:.{digits}f})"
+        """`4.10 (3.92…4.61)`."""
+        return f"{self.median:.{digits}f} ({self.least:.{digits}f}…{self.most:.{digits}f})"
 
 
 def spread(samples: Sequence[float]) -> Spread:
@@ -59,7 +59,7 @@ def quantile(ordered: Sequence[float], q: float) -> float:
 
 def upper_bound(differences: Sequence[float], confidence: float = 0.95) -> float:
     """One-sided upper bound of the median of paired differences, by bootstrap over the pairs."""
-    dice = random.Random(7)  # noqa: S311 - resampling, seeded so that a report can be repeated
+    dice = random.Random(7)  # seeded: a report can be repeated from its figures
     medians = sorted(
         statistics.median(dice.choices(differences, k=len(differences))) for _ in range(4000)
     )

@@ -5,7 +5,9 @@ The package face: what applications import. Nothing inside the package imports f
 
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError, Terminal, Transient
-from lakeward.version import VERSION as __version__
+from lakeward.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "Collector",

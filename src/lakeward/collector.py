@@ -296,7 +296,7 @@ class Collector:
         return self._attachment
 
     def stats(self) -> dict[str, Any]:
-        """This process's counts: offered, accepted, each reason, and the ring's and keeper's state."""
+        """This process's counts: offered, accepted, each reason, and how ring and keeper are."""
         counts: dict[str, Any] = {k: n for k, n in self._unplaced.items() if n}
         attachment = self._attachment
         if attachment is None:

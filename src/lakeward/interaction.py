@@ -23,7 +23,6 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | tuple[JsonValue, ...] | dict[str, JsonValue]"
 JsonObject: TypeAlias = dict[str, Any]
 """A decoded JSON object: string keys, JSON values."""
 

@@ -6,8 +6,8 @@ system or a file of another version, and with OSError when the disk says no.
 
     data-lake/raw/year=2025/month=08/day=14/daily_summary.jsonl    the log, open to any reader
     data-lake/quarantine/year=…/month=…/day=…/quarantine.jsonl     what could not be delivered
-    data-lake/.lakeward/lake.json                                  {"format":1,"lake_id":…,"epoch":1}
-    data-lake/.lakeward/{segments.jsonl,published,ledger-*.jsonl,keeper.lock,keeper.log,collectors/}
+    data-lake/.lakeward/lake.json                                  {"format":1,"lake_id":…,…}
+    data-lake/.lakeward/{segments.jsonl,published,ledger.jsonl,keeper.lock,keeper.log,collectors/}
 """
 
 from __future__ import annotations

@@ -286,7 +286,7 @@ class Replay(msgspec.Struct):
 
 
 def replay(path: Path) -> Replay:
-    """Read a journal; FileNotFoundError when there is none, Unreadable when its head is not ours."""
+    """Read a journal; FileNotFoundError without one, Unreadable when its head is not ours."""
     content = path.read_bytes()
     first = content.find(b"\n") + 1
     head = _checked(content[:first])

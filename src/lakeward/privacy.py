@@ -117,7 +117,7 @@ class Policy(msgspec.Struct, frozen=True):
     max_items: int = 1_000
 
 
-class ScrubFailed(Exception):  # noqa: N818 - part of the agreed names
+class ScrubFailed(Exception):
     """The host's callable raised or returned no dict; names only the type, never a value."""
 
 

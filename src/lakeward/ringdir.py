@@ -13,7 +13,7 @@ from pathlib import Path
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir, refuse_network_file_system
 
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours inside, mode 0700, checked
 
 
 def ring_folder(lake: LakeDir, configured: Path | None) -> Path:

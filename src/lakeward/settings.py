@@ -1,4 +1,4 @@
-"""Settings: the environment first, then `.env.<environment>`, then the defaults of one frozen table.
+"""Settings: the environment first, then `.env.<environment>`, then the defaults of one table.
 
 In: a mapping of environment variables and the folder that holds the `.env` files. Out: a frozen
 `Settings`. Fails with `SettingError` naming the variable, what it may be, and never its value when
@@ -84,7 +84,7 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_HEADERS", "headers", "list", "",
       "Request headers to record (lower case); none by default."),
     S("LAKEWARD_IP", "ip", "choice", "full",
-      "How client addresses are stored: whole, cut to /24 or /48, hashed with a daily salt, or not.",
+      "How client addresses are stored: whole, cut to /24 or /48, hashed by a daily salt, or not.",
       choices=("full", "truncate", "hash", "none")),
     S("LAKEWARD_PRIVACY_SIGNAL", "privacy_signal", "choice", "full",
       "What is recorded of a caller that sends Global Privacy Control or Do Not Track: everything, "

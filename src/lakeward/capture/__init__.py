@@ -1,0 +1,1 @@
+"""Adapters that turn a framework's calls into `api_call` records."""

@@ -11,7 +11,6 @@ from lakeward.settings import Settings
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """How much traffic."""
     command.add_argument("--requests", type=int, default=2000, help="how many requests to make")
-    command.add_argument("--keep", action="store_true", help="write into the lake of the settings")
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -20,4 +19,4 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         from lakeward.demo.show import show
     except ModuleNotFoundError as error:
         raise MissingExtra(f"the demo (it uses {error.name})", "demo") from None
-    return show(settings, arguments.requests, keep=arguments.keep, format_=arguments.format)
+    return show(settings, arguments.requests, arguments.format)

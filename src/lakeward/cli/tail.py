@@ -24,19 +24,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print the last lines; with -f, print until Ctrl-C."""
     lake = open_lake(settings.lake_dir, create=False)
-    position = None
-    for line, position in last_lines(lake, max(arguments.n, 0)):
+    rows = last_lines(lake, max(arguments.n, 1 if arguments.follow else 0))
+    for line, _ in rows[-arguments.n :] if arguments.n > 0 else []:
         _print(line, arguments.format)
     if arguments.follow:
-        follow(lake, position, arguments.format)
+        follow(lake, rows[-1][1] if rows else None, arguments.format)
     return 0
 
 
 def follow(lake: LakeDir, position: Position | None, format_: str) -> None:
     """Print what lies beyond `position`, for ever."""
     while True:
-        for line, position in read_lines(lake, position):
+        for line, reached in read_lines(lake, position):
             _print(line, format_)
+            position = reached
         time.sleep(FOLLOW_SECONDS)
 
 

@@ -1,0 +1,1 @@
+"""What reads the log from a remembered position and delivers it somewhere."""

@@ -27,9 +27,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from lakeward.cli.intake.framing import Problem, Unit, lines
-from lakeward.cli.intake.rows import KINDS, Kind, Layout, keyed, layout_of, parse, units
 from lakeward.cli.intake.manifest import Entry, Manifest
 from lakeward.cli.intake.progress import Bar, Progress
+from lakeward.cli.intake.rows import KINDS, Kind, Layout, keyed, layout_of, parse, units
 from lakeward.cli.intake.source import Content, Rereading, Source, content_of, looked_at, reading
 from lakeward.cli.intake.tally import FileReport, Report, Tally, counted, sentence
 from lakeward.errors import Rejected, Terminal
