@@ -31,7 +31,7 @@ SINGLE, THREADS, EACH = 40_000, 8, 10_000
 MEMORY_CALLS = 100_000
 ROUNDS = 7
 QUANTILES = ("p50", "p99", "p99.9")
-WAYS = ("record", "new paths", "middleware")
+WAYS = ("record", "new paths", "app alone", "middleware")
 KEEP = """
 from argparse import Namespace
 from lakeward.cli.run import run

@@ -23,6 +23,9 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
+JsonValue: TypeAlias = (
+    "bool | int | float | str | list[JsonValue] | tuple[JsonValue, ...] | JsonObject | None"
+)
 JsonObject: TypeAlias = dict[str, Any]
 """A decoded JSON object: string keys, JSON values."""
 
