@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from lakeward.audit import Report, audit
 from lakeward.collector import Collector
+from lakeward.errors import LakewardError
 from lakeward.keeper import Bearing, is_kept
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.log import read_lines
@@ -113,8 +115,9 @@ class Lake:
         """End everything."""
         for collector in self._collectors:
             collector.close()
-        if self.root.exists() and (self.root / ".lakeward" / "lake.json").exists():
-            self.kill_keeper()
+        if (self.root / ".lakeward" / "lake.json").exists():
+            with contextlib.suppress(LakewardError):
+                self.kill_keeper()
         shutil.rmtree(self.ring_dir, ignore_errors=True)
 
 

@@ -28,7 +28,6 @@ class Verdict(IntEnum):
     CODE = 2  # secret only where something beside or above it speaks of verification
     MAYBE = 3  # about a secret (`token_type`, `has_password`): only an opaque text goes
     VERIFY = 4  # like MAYBE, and a `code` inside is secret
-    UNCLEAN = 5  # the name itself holds a secret and must be scrubbed first
 
 
 Judge: TypeAlias = Callable[[str], Verdict]
@@ -252,21 +251,31 @@ def path_tokens(path: str, hidden: Callable[[str, bool, bool], bool]) -> str:
     return "/".join(segments)
 
 
-_MARKS = (
-    "=", "\\", "{", "[", "%", "://", "\n/", "</", "--", "eyJ", "AKIA", "ASIA", "AIza", "ya29.",
-    "sk-", "xox", "xapp-", "glpat-", "pypi-", "GOCSPX-", "AGE-SECRET-KEY-", "SG.", "earer ",
-    "EARER ", "asic ", "ASIC ", "code", "OTP", "otp",
-)  # fmt: skip
 Hint: TypeAlias = Callable[[str], object]
-_HINTS: tuple[Hint, ...] = tuple(
-    re.compile(pattern).search
-    for pattern in (
-        r":(?:(?!//)(?:(?![0-9])|(?<![0-9]:))|[\w-]{32})",  # not the colons of times and URLs
-        r"_[A-Za-z0-9]{8}",
-        r"SK[0-9a-f]{32}",
-        r"[2-6][0-9 \-\u00a0\u2010-\u2015]{12}",
-    )
+
+_MARKS = ("=", "\\", "[", "%", "<", "://", "\n/", "eyJ", "code", "OTP", "otp")
+_COLON = re.compile(r":(?:(?!//)(?:(?![0-9])|(?<![0-9]:))|[\w-]{32})").search  # not of times, URLs
+_DASH = re.compile(
+    r"-(?:-|(?<=sk-)|(?<=lpat-)|(?<=xapp-)|(?<=pypi-)|(?<=CSPX-)|(?<=KEY-)|(?<=xox[a-z]-))"
+).search
+_SPACE = re.compile(r" (?:(?<=[eE][aA][rR][eE][rR] )|(?<=[aA][sS][iI][cC] ))").search
+_KEY_HINTS: tuple[Hint, ...] = (
+    _DASH,
+    re.compile(r"_[A-Za-z0-9]{8}").search,
+    re.compile(r"A(?:KIA|SIA|Iza|C[0-9a-f]{32}:)").search,
+    re.compile(r"S(?:G\.|K[0-9a-f]{32})").search,
+    re.compile(r"ya29\.").search,
 )
+_DIGIT_TABLE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x2E for byte in range(256))
+_BETWEEN_DIGITS = b" -" + "\u00a0\u2010\u2011\u2012\u2013\u2014\u2015".encode()
+
+
+def _many_digits(text: str) -> bool:
+    raw = text.encode("utf-8", "surrogatepass").translate(_DIGIT_TABLE, _BETWEEN_DIGITS)
+    return b"0000000000000" in raw
+
+
+_HINTS: tuple[Hint, ...] = (_COLON, _SPACE, *_KEY_HINTS, _many_digits)
 
 
 def suspicions(blob: str, more: tuple[Hint, ...] = ()) -> tuple[list[str], list[Hint]]:
@@ -278,9 +287,9 @@ def suspicions(blob: str, more: tuple[Hint, ...] = ()) -> tuple[list[str], list[
     return marks, [hint for hint in (*_HINTS, *more) if hint(blob)]
 
 
-_DELIMITER = re.compile(r"[=:]{1,3}>?[ \t]{0,4}")
+_DELIMITER = re.compile(r"(?:=|:(?!//))[=:]{0,2}>?[ \t]{0,4}")
 _KEY_BEHIND = re.compile(r"[ \t]{0,4}([\"'`]?\\{0,8})([\w.$\[\]-]{1,64})")  # read backwards
-_FLAG = re.compile(r"(?<![\w-])--?([A-Za-z][\w-]{1,63})[ \t]{1,4}(?=[^\s-])")
+_FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{1,63})[ \t]{1,4}(?=[^\s-])")
 _ELEMENT = re.compile(r"<([\w:.-]{2,64})(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?=[^<\s])")
 _OPENING = re.compile(r"[bru]{0,2}(\\{0,8})([\"'`])")
 _CLOSING = {mark: re.compile(rf"(?:[^{mark}\\]|\\.)*+", re.DOTALL) for mark in "\"'`"}
@@ -327,7 +336,7 @@ def _starts(text: str) -> Iterator[_Start]:
         if key := _KEY_BEHIND.match(head):
             before = head[key.end() :][::-1]
             yield delimiter.end(), key[2][::-1], before[:-1] if key[1] else before
-    if "-" in text:
+    if "--" in text:
         yield from ((flag.end(), flag[1], "") for flag in _FLAG.finditer(text))
     if "</" in text:
         yield from ((tag.end(), tag[1], "<") for tag in _ELEMENT.finditer(text))
@@ -401,7 +410,7 @@ _KEYS = re.compile(
     re.ASCII,
 )
 _JWT = re.compile(r"eyJ[\w-]*+(?:\.[\w-]*+){0,4}", re.ASCII)
-_SCHEME = re.compile(r"\b(bearer|basic)([ \t]+)([\w.~+/=-]{6,})", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"\b(bearer|basic)( [ \t]*)([\w.~+/=-]{6,})", re.IGNORECASE | re.ASCII)
 _CODE_SENT = re.compile(
     r"\b(?:(?:verification|security|log-?in|sign-?in|authentication|confirmation|one[- ]time"
     r"|access|2fa|mfa|auth)[ -]?(?:pass)?code|otp|passcode)\b"
@@ -423,14 +432,17 @@ def redact(text: str, judge: Judge) -> str:
     """`text` without keys, tokens, cards, one-time codes and values of sensitive names."""
     if "PRIVATE" in text:
         text = _PEM.sub(REDACTED, text)
-    text = assignments(text, judge)
-    text = _KEYS.sub(REDACTED, text)
+    if "=" in text or "<" in text or "--" in text or _COLON(text):
+        text = assignments(text, judge)
+    if ":" in text or any(hint(text) for hint in _KEY_HINTS):
+        text = _KEYS.sub(REDACTED, text)
     if "eyJ" in text:
         text = _JWT.sub(_jwt, text)
-    if " " in text or "\t" in text:
+    if _SPACE(text):
         text = _SCHEME.sub(_scheme, text)
+    if "code" in text or "OTP" in text or "otp" in text:
         text = _CODE_SENT.sub(_code, _CODE_FIRST.sub(REDACTED, text))
-    return _DIGITS.sub(_cards, text)
+    return _DIGITS.sub(_cards, text) if _many_digits(text) else text
 
 
 def _jwt(found: re.Match[str]) -> str:

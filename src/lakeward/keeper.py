@@ -118,9 +118,10 @@ class Keeper:
                 os.pwrite(lock, msgspec.json.encode(bearing), 0)
                 if self._keep(lock):
                     return
-                os.close(lock)
                 self.lake = recreate(self.lake)
-                self._lock = lock = take_lock(self.lake, wait)
+                deleted, self._lock = lock, take_lock(self.lake, wait)
+                lock = self._lock
+                os.close(deleted)
         finally:
             os.close(lock)
 

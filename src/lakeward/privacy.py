@@ -89,7 +89,6 @@ _ADDRESS_HEADERS = frozenset(
 _SECRET_HEADERS = frozenset(
     {b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"x-api-key"}
 )
-_ONLY_TEXT = {str}
 _HOLDS_TEXT = (str, dict, list)
 _QUOTE_SAFE = "[]/:@,"
 _SALT_NAME = re.compile(r"[0-9a-z-]{1,32}")
@@ -150,7 +149,7 @@ class Scrubber:
         self._personal = [pattern for pattern, wanted in personal if wanted]
         self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in self._personal)
         self._verdicts: dict[str, Verdict] = {}
-        self._keys: dict[str, Verdict] = {}
+        self._plain_keys: set[str] = set()
         self._leads: dict[str, int] = {}
         self._texts: _Cache = {REDACTED: REDACTED}
         self._paths: _Cache = {}
@@ -256,38 +255,46 @@ class Scrubber:
             return self._dict(item.copy(), depth, verifying, walk)  # type: ignore[attr-defined]
         return self._list(item.copy(), depth, verifying, walk)  # type: ignore[attr-defined]
 
-    def _dict(
-        self, out: dict[Any, Any], depth: int, verifying: bool, walk: _Walk, named: bool = False
-    ) -> JsonObject:
+    def _dict(self, out: dict[Any, Any], depth: int, verifying: bool, walk: _Walk) -> JsonObject:
         if len(out) > self.policy.max_items:
             out = _first_items(out, self.policy.max_items)
-        if not {*map(type, out)} <= _ONLY_TEXT:
-            out, named = self._named(out), True
+        if [*map(type, out)].count(str) != len(out):
+            out = self._named(out)
         if "value" in out:
             self._label(out, verifying)
-        keys, texts = self._keys, walk.texts
+        strange = [key for key in out if key not in self._plain_keys]
+        if strange:
+            if any(self.text(key) != key for key in strange):
+                out = self._named(out)
+                strange = list(out)
+            self._hide(out, strange, depth, verifying, walk)
+        texts = walk.texts
         for key, item in out.items():
-            verdict = keys.get(key)
-            if verdict is None:
-                verdict = self._key(key)
             kind = type(item)
-            if verdict:
-                if verdict is Verdict.UNCLEAN:
-                    if not named:
-                        return self._dict(self._named(out), depth, verifying, walk, True)
-                    verdict = self._verdict(key)
-                if self._hides(verdict, item, out, verifying):
-                    out[key] = REDACTED
-                    continue
             if kind is str:
                 texts.append(item)
             elif kind is int or kind is float:
                 if not -_LARGE < item < _LARGE:
                     out[key] = _number(item)
             elif item is not None and kind is not bool:
-                below = verifying or verdict is Verdict.VERIFY
-                out[key] = self._shape(item, depth + 1, below, walk)
+                out[key] = self._shape(item, depth + 1, verifying, walk)
         return out
+
+    def _hide(
+        self, out: JsonObject, names: list[str], depth: int, verifying: bool, walk: _Walk
+    ) -> None:
+        """Replace the values in `out` that their names make secret; remember harmless names."""
+        for name in names:
+            verdict, item = self._verdict(name), out[name]
+            if verdict is Verdict.PLAIN:
+                if len(self._plain_keys) >= CACHE_MOST:
+                    self._plain_keys.clear()
+                if len(name) <= CACHE_LENGTH:
+                    self._plain_keys.add(name)
+            elif self._hides(verdict, item, out, verifying):
+                out[name] = REDACTED
+            elif verdict is Verdict.VERIFY:
+                out[name] = self._shape(item, depth + 1, True, walk)
 
     def _list(self, out: list[Any], depth: int, verifying: bool, walk: _Walk) -> list[Any]:
         most = self.policy.max_items
@@ -325,11 +332,6 @@ class Scrubber:
         if type(name) is bytes:
             name = name.decode("utf-8", "replace")
         return type(name) is str and self._verdict(name) is Verdict.SECRET
-
-    def _key(self, key: str) -> Verdict:
-        """The verdict on a key of a dict: on its name, unless the key itself must change."""
-        verdict = Verdict.UNCLEAN if self.text(key) != key else self._verdict(key)
-        return _remember(self._keys, key, verdict)
 
     def _verdict(self, name: str) -> Verdict:
         found = self._verdicts.get(name)

@@ -1,18 +1,22 @@
 """ASGI capture: every call of an application becomes one `api_call`.
 
 In: any ASGI 3 application. Out: the same application, each HTTP call and WebSocket recorded or
-counted by reason. The middleware holds the rules; an object per call holds its state. The record
-is made once the last byte went to the server; an exception is noted by its type and raised on.
+counted by reason. The middleware holds the rules; an object per call holds its state. An HTTP call
+is in the ring before its last byte goes to the server, so that no client has an answer whose call
+a kill could lose. An exception is noted by its type and raised on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
-from lakeward.capture.exchange import BodyRule, Capture, ConsentHook, Exchange, UserHook
+from lakeward.capture.body import BodyRule
+from lakeward.capture.exchange import Capture, ConsentHook, Exchange, UserHook, merged
+from lakeward.capture.route import route_template
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError, Terminal
 from lakeward.ledger import Reason
@@ -23,60 +27,69 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-DISCONNECTED = "ClientDisconnect"
-REJECTED_HANDSHAKE, SWITCHING = 403, 101
+SEEN = "lakeward"
+"""Marks a scope that a middleware of ours has taken: one inside another leaves it alone."""
+DISCONNECTED, NO_RESPONSE, INCOMPLETE = "ClientDisconnect", "NoResponse", "IncompleteResponse"
+"""`error_type` of calls that no exception ended."""
+REJECTED_HANDSHAKE, SWITCHING, NO_CLOSE_FRAME = 403, 101, 1006
 
 
-class AsgiExchange(Exchange):
-    """State of one call; its `send` and `receive` stand between server and application."""
+class AsgiExchange(Exchange, kw_only=True, eq=False):
+    """State of one call; its `send` and `receive` stand between server and application.
 
-    __slots__ = ("_capture", "_receive", "_scope", "_send", "finished", "interaction_id")
+    `send` is no coroutine function: it notes, and hands the server's own awaitable through.
+    """
 
-    def __init__(self, capture: Capture, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(
-            perf_counter(), scope.get("method", "WEBSOCKET"), scope["path"], scope["query_string"]
-        )
-        self._capture = capture
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self.finished = False
-        self.interaction_id: str | None = None
-        self.headers = dict(scope["headers"])
-        client = scope.get("client")
-        if client is not None:
-            self.client = client[0]
+    middleware: LakewardMiddleware
+    inner_receive: Receive
+    inner_send: Send
+    handling: BaseException | None
+    """What was being handled around the whole call, so is no error of it."""
+    finished: bool = False
+    interaction_id: str | None = None
 
-    async def send(self, message: Message) -> None:
-        """Pass a message of the application on and note what it says."""
-        await self._send(message)
+    def send(self, message: Message) -> Awaitable[None]:
+        """Note what the application says, and pass it on."""
         kind = message["type"]
         if kind == "http.response.body":
-            if not self.first_byte:
-                self.first_byte = perf_counter()
             body = message.get("body")
-            if body:
+            if body and self.response_bytes is not None:
                 self.response_bytes += len(body)
-            if not message.get("more_body", False):
-                self.last_byte = perf_counter()
-                status = self.status
-                if status is not None and status < 500:
-                    self.finish()
+            if not self.first_byte:
+                self.first_byte = perf_counter_ns()
+            if not message.get("more_body"):
+                self._answered()
         elif kind == "http.response.start":
             self.status = message["status"]
-        elif kind == "http.response.pathsend":
-            self.last_byte = self.first_byte = perf_counter()
+        elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
+            self.response_bytes = None
+            if not self.first_byte:
+                self.first_byte = perf_counter_ns()
+            if not message.get("more_body"):
+                self._answered()
+        return self.inner_send(message)
+
+    def _answered(self) -> None:
+        """The last byte is about to go. A framework answers 5xx while it handles the error."""
+        status = self.status
+        if status is not None and status >= 500 and self.error is None:
+            error = sys.exception()
+            if error is not self.handling and getattr(error, "status_code", None) != status:
+                self.error = type(error).__name__
+        self.finish()
 
     async def receive(self) -> Message:
         """Pass a message of the server on and note a client that went away."""
-        message = await self._receive()
+        message = await self.inner_receive()
         kind = message["type"]
         if kind == "http.request":
-            if self.body is not None and self.content is not None:
-                body = message.get("body", b"")
-                if sum(map(len, self.body)) <= self.content.most:
+            body = message.get("body")
+            if body:
+                self.request_bytes += len(body)
+                rule = self.body_rule
+                if rule is not None and self.body is not None and self.request_bytes <= rule.most:
                     self.body.append(body)
-        elif kind == "http.disconnect" and not self.last_byte:
+        elif kind == "http.disconnect" and not self.finished:
             self.error = DISCONNECTED
         return message
 
@@ -85,52 +98,95 @@ class AsgiExchange(Exchange):
         if self.finished:
             return
         self.finished = True
-        if not self.last_byte:
-            self.last_byte = perf_counter()
-        scope = self._scope
-        self.request = scope
-        if "route" in scope or "endpoint" in scope:
-            with contextlib.suppress(Exception):
-                self.route = route_template(scope)
+        now = perf_counter_ns()
+        self.last_byte = now
+        scope = self.request
+        if "endpoint" in scope or "route" in scope:
+            self.route = self.middleware.route(scope)
         self.user = scope.get("user")
-        self.interaction_id = self._capture.finish(self)
+        self.interaction_id = self.middleware.capture.finish(self)
+
+    def end(self) -> None:
+        """The application returned without a last byte: the server will say so to the client."""
+        if self.error is None:
+            if self.status is None:
+                self.status, self.error = 500, NO_RESPONSE
+            else:
+                self.error = INCOMPLETE
+        self.finish()
+
+    def fail(self, error: BaseException) -> None:
+        """The application raised: note the type, on the call or, after it, as its own event."""
+        name = type(error).__name__
+        if not self.finished:
+            if self.error is None:
+                self.error = name
+                if self.status is None and isinstance(error, Exception):
+                    self.status = 500
+            self.finish()
+        elif self.error is None:
+            parent = {"parent_interaction_id": self.interaction_id} if self.interaction_id else {}
+            self.middleware.collector.record(
+                "job_run",
+                job_name="after_response",
+                outcome="failed",
+                error_type=name,
+                duration_ms=(perf_counter_ns() - self.last_byte) // 1000 / 1000,
+                **parent,
+            )
 
 
-class WebSocketExchange(AsgiExchange):
+class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
     """A WebSocket: status 101 once accepted, recorded when it closes, bytes both ways counted."""
 
-    __slots__ = ("received_bytes",)
-
-    def __init__(self, capture: Capture, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(capture, scope, receive, send)
-        self.received_bytes = 0
-
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Note acceptance, data and close."""
-        await self._send(message)
         kind = message["type"]
-        if kind == "websocket.accept":
-            self.status = SWITCHING
-            self.first_byte = perf_counter()
-        elif kind == "websocket.send":
-            data = message.get("bytes") or message.get("text") or ""
-            self.response_bytes += len(data if isinstance(data, bytes) else data.encode())
-        elif kind == "websocket.close" and self.status is None:
-            self.status = REJECTED_HANDSHAKE
+        if kind == "websocket.send":
+            self.response_bytes = (self.response_bytes or 0) + _size(message)
+        elif kind == "websocket.accept":
+            self.status, self.first_byte = SWITCHING, perf_counter_ns()
+        elif kind == "websocket.close":
+            self.status = self.status or REJECTED_HANDSHAKE
         elif kind == "websocket.http.response.start":
-            self.status = message["status"]
+            self.status, self.first_byte = message["status"], perf_counter_ns()
+        elif kind == "websocket.http.response.body":
+            self.response_bytes = (self.response_bytes or 0) + len(message.get("body", b""))
+        return self.inner_send(message)
 
     async def receive(self) -> Message:
-        """Pass a message of the client on."""
-        return await self._receive()
+        """Note data, and a client that left without a word."""
+        message = await self.inner_receive()
+        kind = message["type"]
+        if kind == "websocket.receive":
+            self.request_bytes += _size(message)
+        elif kind == "websocket.disconnect" and (
+            self.status is None or message.get("code") == NO_CLOSE_FRAME
+        ):
+            self.error = DISCONNECTED
+        return message
+
+    def end(self) -> None:
+        """A WebSocket has no last byte; only one that was never answered is an error."""
+        if self.status is None and self.error is None:
+            self.status, self.error = 500, NO_RESPONSE
+        self.finish()
+
+
+def _size(message: Message) -> int:
+    """Bytes of one WebSocket message's data."""
+    text = message.get("text")
+    if text is None:
+        return len(message.get("bytes") or b"")
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class LakewardMiddleware:
     """Wrap an ASGI application; place it outermost, so that it sees every call.
 
     `collector` defaults to `Collector.from_env()`. `exclude` replaces `LAKEWARD_EXCLUDE`; `user`
-    and `consent` are asked with the scope once the answer is sent; `bodies` lists the routes whose
-    request bodies are recorded (none by default).
+    and `consent` are plain functions, asked with the scope before the last byte is sent; `bodies`
+    lists the routes whose request bodies are recorded (none by default).
     """
 
     def __init__(
@@ -145,92 +201,138 @@ class LakewardMiddleware:
     ) -> None:
         self.app = app
         self.collector = Collector.from_env() if collector is None else collector
-        self._enabled = self.collector.settings.collect
-        self._has_bodies = bool(bodies)
         self.capture = Capture(
             self.collector, exclude=exclude, user=user, consent=consent, bodies=bodies
         )
+        self._mounts: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the server."""
-        kind = scope["type"]
-        if not self._enabled or kind not in {"http", "websocket", "lifespan"}:
-            await self.app(scope, receive, send)
-        elif kind == "lifespan":
-            await self._live(scope, receive, send)
-        elif self.capture.excludes(scope["path"]):
-            self.capture.leave_out(Reason.excluded)
-            await self.app(scope, receive, send)
-        elif kind == "http":
-            await self._serve(AsgiExchange(self.capture, scope, receive, send))
-        else:
-            await self._serve(WebSocketExchange(self.capture, scope, receive, send))
-
-    async def _serve(self, exchange: AsgiExchange) -> None:
-        if self._has_bodies:
-            exchange.content = self.capture.body_rule(exchange.path, exchange.headers)
-            if exchange.content is not None:
-                exchange.body = []
+        exchange = None
         try:
-            await self.app(exchange._scope, exchange.receive, exchange.send)
+            exchange = self._begin(scope, receive, send)
+        except Exception as error:
+            self.collector.blame(Reason.unencodable, error)
+        if exchange is None:
+            if scope["type"] == "lifespan" and self.collector.settings.collect:
+                send = _Lifespan(self.collector, send)
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
-            name = type(error).__name__
-            if exchange.finished:
-                self._note_background(exchange, name)
-            else:
-                exchange.error = exchange.error or name
-                if exchange.status is None and isinstance(error, Exception):
-                    exchange.status = 500
+            exchange.fail(error)
             raise
-        finally:
-            exchange.finish()
+        if not exchange.finished:
+            exchange.end()
 
-    def _note_background(self, exchange: AsgiExchange, name: str) -> None:
-        """Work after the answer failed: the call is recorded already, this is its own event."""
-        self.collector.record(
-            "job_run",
-            job="background",
-            outcome="failed",
-            error_type=name,
-            duration_ms=round((perf_counter() - exchange.last_byte) * 1000.0, 3),
-            parent_interaction_id=exchange.interaction_id or "",
-        )
-
-    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the ring before the first call and make the last ones durable at shutdown."""
-        self.collector.attach()
+    def route(self, scope: Scope) -> str | None:
+        """The route's template; a strange router costs the template, never the call."""
         try:
-            await self.app(scope, receive, send)
-        finally:
-            with contextlib.suppress(LakewardError):
-                await self.collector.acommit(self.collector.settings.exit_seconds)
+            return route_template(scope, self._mounts)
+        except Exception:
+            return None
+
+    def _begin(self, scope: Scope, receive: Receive, send: Send) -> AsgiExchange | None:
+        """The state of a call that will be recorded; None for everything else, which is counted."""
+        kind = scope["type"]
+        if (kind != "http" and kind != "websocket") or SEEN in scope:
+            return None
+        scope[SEEN] = True
+        capture, path = self.capture, scope["path"]
+        known = capture.paths.get(path)
+        if known is None:
+            if not self.collector.settings.collect:
+                self.collector.record("api_call")  # counts it as disabled
+                return None
+            known = capture.look_up(path, scope.get("root_path", ""))
+        if known is False:
+            capture.leave_out(Reason.excluded)
+            return None
+        client, pairs = scope.get("client"), scope["headers"]
+        headers = dict(pairs)
+        if len(headers) != len(pairs):
+            headers = merged(pairs)
+        make, method = AsgiExchange, scope.get("method", "WEBSOCKET")
+        if kind == "websocket":
+            make = WebSocketExchange
+        exchange = make(
+            perf_counter_ns(),
+            method,
+            known,
+            scope.get("query_string", b""),
+            headers,
+            client[0] if client else None,
+            scope,
+            middleware=self,
+            inner_receive=receive,
+            inner_send=send,
+            handling=sys.exception(),
+        )
+        if capture.wants_bodies:
+            capture.choose_body(exchange, path)
+        return exchange
 
 
-def route_template(scope: Scope) -> str | None:
-    """The route that matched, as written in the application, mounts included."""
-    route = scope.get("route")
-    path = getattr(route, "path_format", None) or getattr(route, "path", None)
-    if path is None:
-        return None
-    prefix = scope.get("root_path", "")[len(scope.get("app_root_path", "")) :]
-    if prefix and not path.startswith(prefix):
-        named = {str(value): f"{{{name}}}" for name, value in scope["path_params"].items()}
-        prefix = "/".join(named.get(segment, segment) for segment in prefix.split("/"))
-        path = prefix + path
-    return str(path)
+class _Lifespan:
+    """Opens the ring at startup; at shutdown everything is durable before the server hears."""
+
+    def __init__(self, collector: Collector, send: Send) -> None:
+        self._collector = collector
+        self._send = send
+        try:
+            collector.attach()
+        except Exception as error:
+            collector.blame(Reason.unencodable, error)
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+            # What is not durable in time waits in the ring, and `close()` will say so.
+            with contextlib.suppress(LakewardError, OSError):
+                await self._collector.acommit(self._collector.settings.exit_seconds)
+        await self._send(message)
 
 
-def install(app: Any, collector: Collector | None = None, **rules: Any) -> None:
+class _Outermost:
+    """Stands in for an application's `build_middleware_stack`."""
+
+    def __init__(self, build: Callable[[], App], middleware: LakewardMiddleware) -> None:
+        self._build = build
+        self._middleware = middleware
+
+    def __call__(self) -> App:
+        self._middleware.app = self._build()
+        return self._middleware
+
+
+def install(
+    app: object,
+    collector: Collector | None = None,
+    *,
+    exclude: Sequence[str] | None = None,
+    user: UserHook | None = None,
+    consent: ConsentHook | None = None,
+    bodies: Sequence[BodyRule] = (),
+) -> None:
     """Put the middleware outside everything else of a Starlette or FastAPI application.
 
-    Later `add_middleware` calls stay inside it, so preflights and errors are seen too. `rules` are
-    those of `LakewardMiddleware`. Raises Terminal when the application already serves.
+    Later `add_middleware` calls stay inside it, so preflights and errors are seen too. The rules
+    are those of `LakewardMiddleware`. Raises Terminal when the application already serves, or has
+    the middleware already.
     """
     build = getattr(app, "build_middleware_stack", None)
     if build is None:
         raise Terminal("install() needs a Starlette or FastAPI app: wrap yours instead, "
                        "app = LakewardMiddleware(app)")  # fmt: skip
-    if app.middleware_stack is not None:
+    if isinstance(build, _Outermost):
+        raise Terminal("install() was called for this application before: call it once")
+    if getattr(app, "middleware_stack", None) is not None:
         raise Terminal("install() must run before the application serves its first call")
-    held = Collector.from_env() if collector is None else collector
-    app.build_middleware_stack = lambda: LakewardMiddleware(build(), held, **rules)
+    middleware = LakewardMiddleware(
+        _not_built, collector, exclude=exclude, user=user, consent=consent, bodies=bodies
+    )
+    setattr(app, "build_middleware_stack", _Outermost(build, middleware))  # noqa: B010
+
+
+async def _not_built(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stands where the application's stack will be."""

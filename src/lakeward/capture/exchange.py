@@ -7,65 +7,68 @@ calls `Capture.finish`, which catches at the door.
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, Literal
-from urllib.parse import parse_qs
-from uuid import UUID
 
 import msgspec
 from uuid_utils import uuid7
 
+from lakeward.capture.body import BodyRule, content_type, recorded
+from lakeward.capture.visitor import (
+    CACHE_MOST,
+    CACHED_LENGTH,
+    Headers,
+    Proxies,
+    Sessions,
+    identity,
+)
 from lakeward.collector import Collector
-from lakeward.errors import SettingError
+from lakeward.errors import Terminal
 from lakeward.interaction import ApiCall
 from lakeward.ledger import Reason
-from lakeward.privacy import daily_id
+
+logger = logging.getLogger("lakeward")
 
 Consent = Literal["full", "anonymous", "none"]
-Headers = Mapping[bytes, bytes]
-UserHook = Callable[[Any], "str | tuple[str, str] | None"]
+UserHook = Callable[[Any], "str | tuple[str | None, str] | None"]
 """Given the framework's request (the scope in ASGI): an id, an (id, type) pair, or None."""
 ConsentHook = Callable[[Any], "Consent | None"]
 
-CACHE_MOST = 4096
-UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+STRICTEST_FIRST: tuple[Consent, ...] = ("none", "anonymous", "full")
+DAY_NS = 86_400_000_000_000
 
 
-class BodyRule(msgspec.Struct, frozen=True):
-    """Whose request bodies are recorded: a path pattern, content types and a largest size."""
+class Exchange(msgspec.Struct, eq=False):
+    """What one adapter noted of one call. Times are ns of one monotonic clock, 0 for not yet."""
 
+    started: int
+    method: str
     path: str
-    content_types: tuple[str, ...] = ("application/json", "application/x-www-form-urlencoded")
-    most: int = 16_384
+    """As it is recorded: scrubbed."""
+    query: bytes
+    headers: Headers
+    """Names in lower case; of a repeated one the values, joined."""
+    client: str | None
+    request: Any
+    """The framework's request, as hooks get it."""
+    route: str | None = None
+    user: object = None
+    status: int | None = None
+    first_byte: int = 0
+    last_byte: int = 0
+    request_bytes: int = 0
+    response_bytes: int | None = 0
+    error: str | None = None
+    body: list[bytes] | None = None
+    body_rule: BodyRule | None = None
 
 
-class Exchange:
-    """What one adapter noted of one call. Times are seconds of one monotonic clock."""
-
-    __slots__ = (
-        "body", "client", "content", "error", "first_byte", "headers", "last_byte", "method",
-        "path", "query", "request", "response_bytes", "route", "started", "status", "user",
-    )  # fmt: skip
-
-    def __init__(self, started: float, method: str, path: str, query: bytes) -> None:
-        self.started = started
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers: Headers = {}
-        self.client: str | None = None
-        self.request: Any = None
-        self.route: str | None = None
-        self.user: Any = None
-        self.status: int | None = None
-        self.first_byte = 0.0
-        self.last_byte = 0.0
-        self.response_bytes = 0
-        self.error: str | None = None
-        self.body: list[bytes] | None = None
-        self.content: BodyRule | None = None
+Visitor = tuple[int, str | None, str | None, str]
+"""Day, then address, agent and session as they are recorded on that day."""
 
 
 class Capture:
@@ -80,39 +83,46 @@ class Capture:
         consent: ConsentHook | None = None,
         bodies: Sequence[BodyRule] = (),
     ) -> None:
+        for name, hook in (("user", user), ("consent", consent)):
+            if iscoroutinefunction(hook):
+                raise Terminal(f"the {name} hook is a coroutine function: give a plain one")
         settings = collector.settings
         self.collector = collector
+        self.paths: dict[str, str | Literal[False]] = {}
+        """Answers of `look_up`, for the adapter's quick look."""
         self._exclude = _patterns(settings.exclude if exclude is None else exclude)
-        self._excluded: dict[str, bool] = {}
         self._user = user
         self._consent = consent
-        self._asks = consent is not None or settings.consent != "full"
-        self._heeds = settings.privacy_signal != "full"
-        self._bodies = tuple((_patterns((rule.path,)), rule) for rule in bodies)
-        self._trusted, self._trusts_all = _networks(settings.trusted_proxies)
-        self._cookie = settings.session_cookie
+        self._asks = (consent, settings.consent, settings.privacy_signal) != (None, "full", "full")
+        self._bodies = [(_patterns((rule.path,)), rule) for rule in bodies]
+        self.wants_bodies = bool(self._bodies)
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._sessions = Sessions(collector)
         self._session_header = settings.session_header.lower().encode()
         self._allowed = frozenset(name.lower().encode() for name in settings.headers)
-        self._agents: dict[bytes, str] = {}
-        self._sessions: dict[tuple[str, str | None, bytes], str] = {}
+        self._visitors: dict[tuple[str | None, bytes | None], Visitor] = {}
+        self._next_warning = 0.0
 
-    def excludes(self, path: str) -> bool:
-        """Whether calls of `path` are counted instead of recorded."""
-        verdict = self._excluded.get(path)
-        if verdict is None:
-            if len(self._excluded) >= CACHE_MOST:
-                self._excluded.clear()
-            verdict = self._excluded[path] = self._exclude.fullmatch(path) is not None
-        return verdict
+    def look_up(self, path: str, root: str = "") -> str | Literal[False]:
+        """`path` as it is recorded, False when its calls are counted instead.
 
-    def body_rule(self, path: str, headers: Headers) -> BodyRule | None:
-        """The rule that lets this call's body be recorded, if any."""
+        `root` is where the server says that the application begins: the list leaves it out.
+        """
+        below = path.removeprefix(root) if root else path
+        excluded = self._exclude.fullmatch(path) or self._exclude.fullmatch(below)
+        found: str | Literal[False] = False if excluded else self.collector.scrubber.path(path)
+        if len(path) <= CACHED_LENGTH:
+            if len(self.paths) >= CACHE_MOST:
+                self.paths.clear()
+            self.paths[path] = found
+        return found
+
+    def choose_body(self, exchange: Exchange, path: str) -> None:
+        """Keep the request's body when a rule lets it be recorded."""
         for pattern, rule in self._bodies:
-            if pattern.fullmatch(path):
-                kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-                if kind.decode("latin-1") in rule.content_types:
-                    return rule
-        return None
+            if pattern.fullmatch(path) and content_type(exchange.headers) in rule.content_types:
+                exchange.body_rule, exchange.body = rule, []
+                return
 
     def leave_out(self, reason: Reason) -> None:
         """Count a call that is not recorded; never raises."""
@@ -130,199 +140,162 @@ class Capture:
             return None
 
     def _finish(self, exchange: Exchange) -> str | None:
+        consent = self._consent_of(exchange) if self._asks else "full"
+        if consent == "none":
+            self.collector.count(Reason.consent)
+            return None
         collector = self.collector
-        scrubber, settings, headers = collector.scrubber, collector.settings, exchange.headers
-        consent: Consent = "full"
-        if self._asks or self._heeds:
-            consent = self._consent_of(exchange)
-            if consent == "none":
-                collector.count(Reason.consent)
-                return None
         now_ns = collector.now_ns()
         timestamp = collector.clock.stamp(now_ns)
-        raw_agent = headers.get(b"user-agent")
-        address = exchange.client
-        if self._trusts_all or self._trusted:
-            address = self._behind_proxies(address, headers)
+        address = agent = session = None
+        if consent == "full":
+            headers = exchange.headers
+            address, raw_agent = exchange.client, headers.get(b"user-agent")
+            if self._proxies:
+                address = self._proxies.client(address, headers.get(b"x-forwarded-for"))
+            visitor = self._visitors.get((address, raw_agent))
+            if visitor is None or visitor[0] != now_ns // DAY_NS:
+                visitor = self._meet(address, raw_agent, now_ns // DAY_NS, timestamp[:10])
+            _, address, agent, session = visitor
+            if b"cookie" in headers or self._session_header in headers:
+                session = self._sessions.named(headers) or session
         call = ApiCall(
             str(uuid7(nanoseconds=now_ns)),
             timestamp,
-            settings.environment,
-            settings.app_version,
+            collector.settings.environment,
+            collector.settings.app_version,
             "api_call",
             exchange.method,
-            scrubber.path(exchange.path),
+            exchange.path,
+            "anonymous",
+            "unknown",
+            exchange.status,
+            _ms(exchange.last_byte - exchange.started),
+            address,
+            agent,
+            session,
         )
-        call.response_status = exchange.status
-        call.response_time_ms = round((exchange.last_byte - exchange.started) * 1000.0, 3)
         if consent == "full":
-            call.user_agent = self._agent(raw_agent) if raw_agent is not None else None
-            call.ip_address = scrubber.address(address, timestamp[:10])
-            call.session_id = self._session(exchange, timestamp[:10], address, raw_agent)
-            if self._user is not None or exchange.user is not None:
-                self._name_user(call, exchange)
-        if exchange.route is not None:
-            call.route = exchange.route
+            self._add_personal(call, exchange)
         self._add_details(call, exchange)
         return collector.submit(call, now_ns)
 
-    def _add_details(self, call: ApiCall, exchange: Exchange) -> None:
+    def _add_personal(self, call: ApiCall, exchange: Exchange) -> None:
+        """What is left out of an anonymous record besides address, agent and session."""
+        if self._user is not None or exchange.user is not None:
+            self._name_user(call, exchange)
         scrubber, headers = self.collector.scrubber, exchange.headers
+        if self._allowed:
+            call.headers = dict(scrubber.headers(headers.items(), self._allowed))
+        if exchange.body and exchange.body_rule is not None:
+            kind = content_type(headers)
+            call.request_body = recorded(
+                exchange.body, exchange.request_bytes, exchange.body_rule, kind, scrubber
+            )
+
+    def _add_details(self, call: ApiCall, exchange: Exchange) -> None:
+        headers = exchange.headers
+        if exchange.route is not None:
+            call.route = exchange.route
         if exchange.query:
-            query = scrubber.query(exchange.query)
+            query = self.collector.scrubber.query(exchange.query)
             if query is not None:
                 call.query_params = query
         referrer = headers.get(b"referer")
         if referrer is not None:
-            call.referrer = scrubber.url(referrer.decode("latin-1"))
-        if self._allowed:
-            call.headers = dict(scrubber.headers(headers.items(), self._allowed))
+            call.referrer = self.collector.scrubber.url(_text(referrer))
         if exchange.error is not None:
             call.error_type = exchange.error
-        if exchange.first_byte:
-            call.ttfb_ms = round((exchange.first_byte - exchange.started) * 1000.0, 3)
+        if exchange.first_byte == exchange.last_byte:
+            call.ttfb_ms = call.response_time_ms or 0.0
+        elif exchange.first_byte:
+            call.ttfb_ms = _ms(exchange.first_byte - exchange.started)
         length = headers.get(b"content-length")
         if length is not None and length.isdigit():
             call.request_bytes = int(length[:15])
-        call.response_bytes = exchange.response_bytes
-        if exchange.body is not None and exchange.content is not None:
-            call.request_body = self._decode_body(exchange.body, exchange.content, headers)
+        elif exchange.request_bytes:
+            call.request_bytes = exchange.request_bytes
+        if exchange.response_bytes is not None:
+            call.response_bytes = 0 if exchange.method == "HEAD" else exchange.response_bytes
 
-    def _decode_body(self, parts: list[bytes], rule: BodyRule, headers: Headers) -> Any:
-        raw = b"".join(parts)
-        if len(raw) > rule.most:
-            return f"[too large: more than {rule.most} bytes]"
-        scrubber = self.collector.scrubber
-        try:
-            if b"json" in headers.get(b"content-type", b""):
-                return scrubber.value(msgspec.json.decode(raw))
-            if b"form-urlencoded" in headers.get(b"content-type", b""):
-                form = parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True)
-                return scrubber.value({k: v[0] if len(v) == 1 else v for k, v in form.items()})
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return f"[undecodable: {len(raw)} bytes]"
-        return scrubber.value(raw.decode("utf-8", "replace"))
-
-    def _agent(self, raw: bytes) -> str:
-        text = self._agents.get(raw)
-        if text is None:
-            text = self.collector.scrubber.text(raw.decode("latin-1"))
-            if len(self._agents) >= CACHE_MOST:
-                self._agents.clear()
-            if len(raw) <= 512:
-                self._agents[raw] = text
-        return text
+    def _meet(
+        self, address: str | None, raw_agent: bytes | None, day: int, date: str
+    ) -> Visitor:  # fmt: skip
+        """A caller not seen today; remembered, so that the next call costs one look."""
+        collector = self.collector
+        agent = None if raw_agent is None else collector.scrubber.text(_text(raw_agent))
+        session = self._sessions.of_day(date, address, raw_agent or b"")
+        visitor = day, collector.scrubber.address(address, date), agent, session
+        if len(raw_agent or b"") <= CACHED_LENGTH and collector.salts is not None:
+            if len(self._visitors) >= CACHE_MOST:
+                self._visitors.clear()
+            self._visitors[(address, raw_agent)] = visitor
+        return visitor
 
     def _name_user(self, call: ApiCall, exchange: Exchange) -> None:
         """The hook's answer, else the framework's authenticated user."""
-        answer: Any = None
+        text = self.collector.scrubber.text
+        answer: str | tuple[str | None, str] | None = None
         if self._user is not None:
-            answer = self._user(exchange.request)
+            try:
+                answer = self._user(exchange.request)
+            except Exception as error:
+                # The call took place whoever made it: kept, and the failure told in it.
+                call.metadata = {"user_hook": type(error).__name__}
+                self._warn(f"the user hook failed ({type(error).__name__})")
         if answer is None:
-            answer = _identity(exchange.user)
+            answer = identity(exchange.user)
         if isinstance(answer, tuple):
             answer, kind = answer
-            call.user_type = self.collector.scrubber.text(str(kind))
-        if answer is not None:
-            call.user_id = self.collector.scrubber.text(str(answer))
+            call.user_type = text(str(kind))
+        if answer is not None and answer != "":
+            call.user_id = text(str(answer))
 
     def _consent_of(self, exchange: Exchange) -> Consent:
-        """The stricter of the app's word, the default, and the caller's privacy signal."""
-        answers: list[Consent] = []
-        said = self._consent(exchange.request) if self._consent is not None else None
-        answers.append(said or self.collector.settings.consent)
-        headers = exchange.headers
-        if headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1":
-            answers.append(self.collector.settings.privacy_signal)
-        for strictest in ("none", "anonymous"):
-            if strictest in answers:
-                return strictest
-        return "full"
+        """The strictest of the app's word, the default, and the caller's privacy signal.
 
-    def _session(
-        self, exchange: Exchange, day: str, address: str | None, agent: bytes | None
-    ) -> str:
-        """The session that a header or cookie names, else a daily hash of address and agent.
-
-        A session cookie is a credential, so only a keyed hash of it is recorded.
+        A hook that fails or says something else may not be read as a yes.
         """
-        headers = exchange.headers
-        named = headers.get(self._session_header)
-        if named is not None:
-            text = named.decode("latin-1").strip()
-            if UUID_TEXT.fullmatch(text):
-                return str(UUID(text))
-            return self._remember(("header", text, b""), day)
-        cookies = headers.get(b"cookie")
-        if cookies is not None:
-            value = cookie(cookies, self._cookie)
-            if value:
-                return self._remember(("cookie", None, value), "")
-        return self._remember((day, address, agent or b""), day)
-
-    def _remember(self, key: tuple[str, str | None, bytes], day: str) -> str:
-        found = self._sessions.get(key)
-        if found is None:
-            secret = self.collector.salt(day) if day else self.collector.lasting_salt()
-            found = daily_id(secret, key[0], key[1] or "", key[2].decode("latin-1"))
-            if len(self._sessions) >= CACHE_MOST:
-                self._sessions.clear()
-            self._sessions[key] = found
-        return found
-
-    def _behind_proxies(self, peer: str | None, headers: Headers) -> str | None:
-        """The nearest address that is not one of our proxies', by X-Forwarded-For."""
-        forwarded = headers.get(b"x-forwarded-for")
-        if forwarded is None or peer is None or not self._is_trusted(peer):
-            return peer
-        hops = [hop.strip() for hop in forwarded.decode("latin-1").split(",")]
-        for hop in reversed(hops):
-            hop = hop.strip("[]") if hop.count(":") != 1 else hop.split(":")[0]
+        settings, headers = self.collector.settings, exchange.headers
+        said: Consent | None = None
+        if self._consent is not None:
             try:
-                ipaddress.ip_address(hop)
-            except ValueError:
-                return peer
-            peer = hop
-            if not self._is_trusted(hop):
-                return hop
-        return peer
+                said = self._consent(exchange.request)
+            except Exception as error:
+                said = "none"
+                self._warn(f"the consent hook failed ({type(error).__name__})")
+        answers = {settings.consent if said is None else said}
+        if headers.get(b"sec-gpc", b"")[:1] == b"1" or headers.get(b"dnt", b"")[:1] == b"1":
+            answers.add(settings.privacy_signal)
+        if not answers.issubset(STRICTEST_FIRST):
+            self._warn("the consent hook must answer full, anonymous, none or None")
+            return "none"
+        return next(consent for consent in STRICTEST_FIRST if consent in answers)
 
-    def _is_trusted(self, address: str) -> bool:
-        if self._trusts_all:
-            return True
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
-
-
-def _identity(user: Any) -> str | None:
-    """An id from a framework's user object, None when it says that nobody is logged in."""
-    if user is None or isinstance(user, str):
-        return user
-    if getattr(user, "is_authenticated", True) is False:
-        return None
-    for name in ("id", "pk", "identity", "username", "display_name"):
-        try:
-            value = getattr(user, name, None)
-        except Exception:  # noqa: S112 - Starlette's BaseUser.identity raises NotImplementedError
-            continue
-        if value is not None and not callable(value):
-            return str(value)
-    return None
+    def _warn(self, sentence: str) -> None:
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + 60.0
+            logger.warning("lakeward: %s", sentence)
 
 
-def cookie(header: bytes, name: str) -> bytes | None:
-    """The value of one cookie in a Cookie header."""
-    wanted = name.encode()
-    if wanted not in header:
-        return None
-    for part in header.split(b";"):
-        key, equals, value = part.strip().partition(b"=")
-        if equals and key == wanted:
-            return value
-    return None
+def merged(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name, the values of a repeated one joined as HTTP joins them."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in found:
+            value = found[name] + (b"; " if name == b"cookie" else b", ") + value
+        found[name] = value
+    return found
+
+
+def _ms(ns: int) -> float:
+    """Milliseconds with three decimals; twice as fast as `round`."""
+    return (ns + 500) // 1000 / 1000
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def _patterns(paths: Sequence[str]) -> re.Pattern[str]:
@@ -331,16 +304,3 @@ def _patterns(paths: Sequence[str]) -> re.Pattern[str]:
         re.escape(path[:-1]) + ".*" if path.endswith("*") else re.escape(path) for path in paths
     ]
     return re.compile("|".join(parts) if parts else r"(?!)", re.DOTALL)
-
-
-def _networks(
-    names: Sequence[str],
-) -> tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], bool]:
-    if "*" in names:
-        return (), True
-    try:
-        return tuple(ipaddress.ip_network(name, strict=False) for name in names), False
-    except ValueError:
-        raise SettingError(
-            "LAKEWARD_TRUSTED_PROXIES must be addresses or networks such as 10.0.0.0/8"
-        ) from None

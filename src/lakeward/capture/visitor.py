@@ -23,7 +23,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CACHE_MOST = 4096
 CACHED_LENGTH = 512
-LASTING = "lasting"
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -118,7 +117,7 @@ class Sessions:
     def _hashed(self, source: str, value: bytes) -> str:
         found = self._known.get((source, value))
         if found is None:
-            found = daily_id(self._collector.salt(LASTING), source, value.decode("latin-1"))
+            found = daily_id(self._collector.lasting_salt(), source, value.decode("latin-1"))
             if len(value) <= CACHED_LENGTH and self._collector.salts is not None:
                 if len(self._known) >= CACHE_MOST:
                     self._known.clear()
