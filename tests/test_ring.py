@@ -117,7 +117,7 @@ def test_counts_survive_in_the_file(ring: Ring) -> None:
     ring.count(7, 3)
     reader = RingReader(ring.path, writable=False)
     offered, reasons = reader.tallies()
-    assert (offered, reasons[7]) == (4, 3)
+    assert (sum(offered), sum(lane[7] for lane in reasons)) == (4, 3)
 
 
 def test_an_exception_from_a_signal_handler_is_counted_and_costs_no_lane(ring: Ring) -> None:
@@ -244,7 +244,7 @@ def test_a_killed_writer_shows_nothing_of_a_half_made_frame(tmp_path: Path) -> N
     reader = RingReader(next(tmp_path.glob("*.ring")))
     assert reader.adopt()
     assert payloads(reader) == [b"whole"]
-    assert reader.tallies()[0] == 2
+    assert sum(reader.tallies()[0]) == 2
 
 
 def test_a_living_owner_cannot_be_adopted_and_a_forked_child_does_not_keep_it_alive(

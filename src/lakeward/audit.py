@@ -61,10 +61,15 @@ def audit(lake: LakeDir, ring_folders: tuple[Path, ...]) -> Report:
     """Check a lake; looks again, a few times, while a fault may be mere movement."""
     report = _look(lake, ring_folders)
     for _ in range(LOOKS - 1):
-        if report.ok and not any(ring.in_flight for ring in report.rings):
-            break
+        moving = [ring for ring in report.rings if ring.in_flight]
+        if report.ok and not moving:
+            return report
         time.sleep(BETWEEN_SECONDS)
         report = _look(lake, ring_folders)
+    for ring in report.rings:
+        if ring.in_flight and ring in moving:
+            report.faults.append(f"ring {ring.ring}: {ring.in_flight} records stay in flight")
+    report.ok = not report.faults
     return report
 
 
@@ -177,23 +182,22 @@ def _check_ring(reader: RingReader, known: RingState | None, faults: list[str]) 
             # Killed between acknowledgement and release: the next keeper sees the repeat.
             reader.tails[lane], reader.sequences[lane] = at, acked
         del tail
-    acknowledged = sum(reader.sequences)
-    waiting = reader.waiting()
-    offered, counts = reader.tallies()
+    published = reader.published()
+    offered, by_lane = reader.tallies()
+    counts = [sum(reason) for reason in zip(*by_lane, strict=True)]
     counts[Reason.damaged] += known.damaged
-    in_flight = offered - acknowledged - waiting - sum(counts) + known.damaged
-    if not alive and in_flight > 0:
-        counts[Reason.interrupted] += in_flight
-        excess, in_flight = in_flight, 0
-    else:
-        excess = in_flight
-    if not 0 <= excess <= len(reader.identity.lanes):
-        faults.append(f"ring {reader.ring_id}: {excess} records are unaccounted for")
+    left = reader.unaccounted(published)
+    for lane, n in enumerate(left):
+        if n not in {0, 1}:
+            faults.append(f"ring {reader.ring_id}: {n} records of lane {lane} are unaccounted for")
+    if not alive:
+        counts[Reason.interrupted] += sum(left)
+    acknowledged = sum(reader.sequences)
     label = reader.identity.label
     return RingReport(
         ring=reader.ring_id, owner=f"pid {label.pid} {label.service}" if label else "unknown",
-        alive=alive, offered=offered, acknowledged=acknowledged - known.damaged, waiting=waiting,
-        in_flight=in_flight,
+        alive=alive, offered=sum(offered), acknowledged=acknowledged - known.damaged,
+        waiting=sum(published) - acknowledged, in_flight=sum(left) if alive else 0,
         reasons={Reason(i).name: n for i, n in enumerate(counts) if n},
     )  # fmt: skip
 

@@ -233,18 +233,25 @@ def hidden_segment(segment: str, *, behind: bool, after: bool) -> bool:
     return (after and _mixed(segment)) or opaque(segment)
 
 
-def path_tokens(path: str, hidden: Callable[[str, bool, bool], bool]) -> str:
-    """`path` with each segment replaced for which `hidden(segment, behind, after)` holds."""
+def path_tokens(
+    path: str, hidden: Callable[[str, bool, bool], bool], leads: Callable[[str], int]
+) -> str:
+    """`path` with each segment replaced for which `hidden(segment, behind, after)` holds.
+
+    `leads` is `leads_to_token`, remembered by the caller.
+    """
     segments = path.split("/")
     behind = after = 0
     for index, segment in enumerate(segments):
-        if not segment or (segment.isdecimal() and len(segment) < 6):
+        if not segment or (segment.isdecimal() and len(segment) < (6 if behind else 13)):
+            continue
+        if not behind and _UUID.fullmatch(segment):
             continue
         simple = segment.isascii() and segment.isalpha() and segment.islower() and len(segment) < 16
         if not (simple and not behind) and hidden(segment, behind > 0, after > 0):
             segments[index] = REDACTED
         else:
-            lead = leads_to_token(segment)
+            lead = leads(segment)
             after = max(after, lead - 1)
             # `reset/{uid}/{token}`: a short id does not end the suspicion, a word does
             behind = lead or (behind if len(segment) < 6 and not segment.islower() else 0)
@@ -253,19 +260,28 @@ def path_tokens(path: str, hidden: Callable[[str, bool, bool], bool]) -> str:
 
 Hint: TypeAlias = Callable[[str], object]
 
-_MARKS = ("=", "\\", "[", "%", "<", "://", "\n/", "eyJ", "code", "OTP", "otp")
+_MARKS = ("=", "\\", '["', "%", "<", "eyJ", "ya29.")
 _COLON = re.compile(r":(?:(?!//)(?:(?![0-9])|(?<![0-9]:))|[\w-]{32})").search  # not of times, URLs
-_DASH = re.compile(
-    r"-(?:-|(?<=sk-)|(?<=lpat-)|(?<=xapp-)|(?<=pypi-)|(?<=CSPX-)|(?<=KEY-)|(?<=xox[a-z]-))"
+_SPACE = re.compile(
+    r" (?:(?<=earer )|(?<=asic )|(?<=code )|(?<=otp )|(?<=is your ))", re.IGNORECASE
 ).search
-_SPACE = re.compile(r" (?:(?<=[eE][aA][rR][eE][rR] )|(?<=[aA][sS][iI][cC] ))").search
-_KEY_HINTS: tuple[Hint, ...] = (
-    _DASH,
-    re.compile(r"_[A-Za-z0-9]{8}").search,
-    re.compile(r"A(?:KIA|SIA|Iza|C[0-9a-f]{32}:)").search,
-    re.compile(r"S(?:G\.|K[0-9a-f]{32})").search,
-    re.compile(r"ya29\.").search,
+_LINK = re.compile(  # any URL but one of a few short segments, none of them a word before tokens
+    r"://(?![\w.-]{1,80}(?::[0-9]{1,5})?"
+    rf"(?:/(?!(?:{'|'.join(sorted(_LINK_WORDS | _DOOR_WORDS))})(?![a-z]))[a-z]{{1,12}}){{0,8}}"
+    r"(?:/[a-z0-9_]{0,12}(?:\.[a-z0-9]{2,5})?)?(?:\s|$))"
+).search
+_KEY_HINTS: tuple[tuple[str, Hint], ...] = (
+    (
+        "-",
+        re.compile(
+            r"-(?:-|(?<=sk-)|(?<=lpat-)|(?<=xapp-)|(?<=pypi-)|(?<=CSPX-)|(?<=KEY-)|(?<=xox[a-z]-))"
+        ).search,
+    ),
+    ("_", re.compile(r"_[A-Za-z0-9]{8}").search),
+    ("A", re.compile(r"A(?:KIA|SIA|Iza|C[0-9a-f]{32}:)").search),
+    ("S", re.compile(r"S(?:G\.|K[0-9a-f]{32})").search),
 )
+_KEY_COLON = re.compile(r":[\w-]{32}").search
 _DIGIT_TABLE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x2E for byte in range(256))
 _BETWEEN_DIGITS = b" -" + "\u00a0\u2010\u2011\u2012\u2013\u2014\u2015".encode()
 
@@ -275,16 +291,35 @@ def _many_digits(text: str) -> bool:
     return b"0000000000000" in raw
 
 
-_HINTS: tuple[Hint, ...] = (_COLON, _SPACE, *_KEY_HINTS, _many_digits)
+_HINTS: tuple[tuple[str, Hint], ...] = (
+    (":", _COLON),
+    ("://", _LINK),
+    (" ", _SPACE),
+    *_KEY_HINTS,
+    ("", _many_digits),
+)
 
 
-def suspicions(blob: str, more: tuple[Hint, ...] = ()) -> tuple[list[str], list[Hint]]:
-    """The marks and hints found in `blob`, any strings joined by line feeds, each led by one.
+def suspects(texts: list[str], more: tuple[Hint, ...] = ()) -> set[str]:
+    """Those of `texts` that may hold a secret: the cheap test before all others.
 
-    A string without any of them holds no secret: this is the cheap test before all others.
+    It looks for literal marks, then for rare characters with their company, in all texts joined;
+    only when it finds any are the texts told apart.
     """
-    marks = [mark for mark in _MARKS if mark in blob]
-    return marks, [hint for hint in (*_HINTS, *more) if hint(blob)]
+    blob = "\n" + "\n".join(texts)
+    found: set[str] = set()
+    if "\n/" in blob:
+        found.update(text for text in texts if text.startswith("/"))
+    for mark in _MARKS:
+        if mark in blob:
+            found.update([text for text in texts if mark in text])
+    for rare, hint in _HINTS:
+        if rare in blob and hint(blob):
+            found.update(filter(hint, texts))
+    for hint in more:
+        if hint(blob):
+            found.update(filter(hint, texts))
+    return found
 
 
 _DELIMITER = re.compile(r"(?:=|:(?!//))[=:]{0,2}>?[ \t]{0,4}")
@@ -434,13 +469,16 @@ def redact(text: str, judge: Judge) -> str:
         text = _PEM.sub(REDACTED, text)
     if "=" in text or "<" in text or "--" in text or _COLON(text):
         text = assignments(text, judge)
-    if ":" in text or any(hint(text) for hint in _KEY_HINTS):
+    if (
+        "ya29." in text
+        or _KEY_COLON(text)
+        or any(rare in text and hint(text) for rare, hint in _KEY_HINTS)
+    ):
         text = _KEYS.sub(REDACTED, text)
     if "eyJ" in text:
         text = _JWT.sub(_jwt, text)
-    if _SPACE(text):
+    if " " in text and _SPACE(text):
         text = _SCHEME.sub(_scheme, text)
-    if "code" in text or "OTP" in text or "otp" in text:
         text = _CODE_SENT.sub(_code, _CODE_FIRST.sub(REDACTED, text))
     return _DIGITS.sub(_cards, text) if _many_digits(text) else text
 

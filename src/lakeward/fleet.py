@@ -153,17 +153,17 @@ class Fleet:
         return left
 
     def _fold(self, reader: RingReader) -> None:
-        offered, counts = reader.tallies()
-        drained = sum(reader.sequences)
+        offered, by_lane = reader.tallies()
+        counts = [sum(reason) for reason in zip(*by_lane, strict=True)]
         damaged = self._ledger.state.rings[reader.ring_id].damaged
         counts[Reason.damaged] += damaged
-        unaccounted = offered - drained - sum(counts) + damaged
-        if unaccounted > 0:
-            skipped = reader.skipped or unaccounted > len(reader.identity.lanes)
-            counts[Reason.damaged if skipped else Reason.interrupted] += unaccounted
+        for left in reader.unaccounted(reader.sequences):
+            broken = reader.skipped or left not in {0, 1}
+            counts[Reason.damaged if broken else Reason.interrupted] += left
+        drained = sum(reader.sequences)
         reasons = {Reason(n).name: count for n, count in enumerate(counts) if count}
         self._pause("before fold")
-        self._ledger.append(Fold(reader.ring_id, offered, drained - damaged, reasons))
+        self._ledger.append(Fold(reader.ring_id, sum(offered), drained - damaged, reasons))
         self._pause("after fold")
         self._remove(reader)
 

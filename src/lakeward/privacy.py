@@ -52,7 +52,7 @@ from lakeward.detectors import (
     opaque,
     path_tokens,
     redact,
-    suspicions,
+    suspects,
 )
 from lakeward.interaction import FIELDS, JsonObject
 
@@ -77,6 +77,7 @@ _SPACE = re.compile(r"\s")
 _LOCATION = re.compile(r"(?<=://)[^\s\"'<>]+")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
+_SIMPLE = re.compile(r"[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHORT_CODE = re.compile(r"[0-9]{4,8}")
 _LABELS = ("name", "key", "field", "header", "label", "id")
 _ADDRESS_NAMES = frozenset(
@@ -147,7 +148,8 @@ class Scrubber:
         self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
         personal = ((EMAILS, policy.emails), (PHONES, policy.phones))
         self._personal = [pattern for pattern, wanted in personal if wanted]
-        self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in self._personal)
+        hints = [*self._personal, re.compile("://")] if self._patterns else self._personal
+        self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in hints)
         self._verdicts: dict[str, Verdict] = {}
         self._plain_keys: set[str] = set()
         self._leads: dict[str, int] = {}
@@ -203,7 +205,7 @@ class Scrubber:
             out[name] = rule[1](item)
         else:
             path = out.get("path")
-            shaped = self._value(item, 0, type(path) is str and self._lead(path) > 0)
+            shaped = self._value(item, 0, type(path) is str and self._announces(path) > 0)
             out[name] = rule[1](shaped) if type(shaped) is str else shaped
 
     def _hooked(self, fields: JsonObject) -> JsonObject:
@@ -225,14 +227,22 @@ class Scrubber:
     def _value(self, value: object, level: int, verifying: bool) -> Any:
         walk = _Walk([], self.policy.max_items * 32, level)
         shaped = self._shape(value, 0, verifying, walk)
-        if walk.texts:
-            blob = "\n" + "\n".join(walk.texts)
-            marks, hints = suspicions(blob, self._hints)
-            if len(blob) > self._limit or not _encodable(blob):
-                marks = [""]  # look at every text
-            if marks or hints:
-                return self._rewritten(shaped, marks, hints, level)
-        return shaped
+        changed = self._changed(walk.texts, level) if walk.texts else None
+        return _replaced(shaped, changed) if changed else shaped
+
+    def _changed(self, texts: list[str], level: int) -> dict[str, str]:
+        """The texts that must change, with what they become."""
+        found = suspects(texts, self._hints)
+        if sum(map(len, texts)) > self._limit:
+            found.update([text for text in texts if len(text) > self._limit])
+        if not _encodable("".join(texts)):
+            found.update([text for text in texts if not _encodable(text)])
+        if level == 0:
+            return {text: clean for text in found if (clean := self._looked_at(text)) != text}
+        once = self._once
+        return {
+            text: clean for text in found if (clean := self._settled(text, once, level)) != text
+        }
 
     def _shape(self, item: object, depth: int, verifying: bool, walk: _Walk) -> Any:
         """`item` as JSON types, sensitive names done; its texts are collected, not yet scrubbed."""
@@ -258,16 +268,14 @@ class Scrubber:
     def _dict(self, out: dict[Any, Any], depth: int, verifying: bool, walk: _Walk) -> JsonObject:
         if len(out) > self.policy.max_items:
             out = _first_items(out, self.policy.max_items)
-        if [*map(type, out)].count(str) != len(out):
-            out = self._named(out)
-        if "value" in out:
-            self._label(out, verifying)
-        strange = [key for key in out if key not in self._plain_keys]
-        if strange:
-            if any(self.text(key) != key for key in strange):
+        if not self._plain_keys.issuperset(out):
+            strange = [key for key in out if key not in self._plain_keys]
+            if any(type(key) is not str or self.text(key) != key for key in strange):
                 out = self._named(out)
                 strange = list(out)
             self._hide(out, strange, depth, verifying, walk)
+        if "value" in out:
+            self._label(out, verifying)
         texts = walk.texts
         for key, item in out.items():
             kind = type(item)
@@ -366,22 +374,12 @@ class Scrubber:
             for name in names
         )
 
-    def _rewritten(self, item: Any, marks: list[str], hints: list[Hint], level: int) -> Any:
-        """Shaped data with every text that has a mark or hint scrubbed; changes `item` itself."""
-        kind = type(item)
-        if kind is str:
-            line = "\n" + item
-            if any(mark in line for mark in marks) or any(hint(line) for hint in hints):
-                return self.text(item) if level == 0 else self._scrubbed(item, level)
-        elif kind is dict:
-            for key, below in item.items():
-                if type(below) in _HOLDS_TEXT:
-                    item[key] = self._rewritten(below, marks, hints, level)
-        elif kind is list:
-            for index, below in enumerate(item):
-                if type(below) in _HOLDS_TEXT:
-                    item[index] = self._rewritten(below, marks, hints, level)
-        return item
+    def _looked_at(self, text: str) -> str:
+        """`text`, which was found suspicious, with the secrets in it replaced."""
+        found = self._texts.get(text)
+        if found is None:
+            found = _remember(self._texts, text, self._settled(text, self._once, 0))
+        return found
 
     def text(self, text: str) -> str:
         """One string with the secrets in it replaced."""
@@ -405,10 +403,10 @@ class Scrubber:
         return found
 
     def _scrubbed(self, text: str, level: int) -> str:
-        if len(text) <= self._limit and _encodable(text):
-            marks, hints = suspicions("\n" + text, self._hints)
-            if not (marks or hints):
-                return text
+        if _SIMPLE.fullmatch(text):
+            return text
+        if len(text) <= self._limit and _encodable(text) and not suspects([text], self._hints):
+            return text
         return self._settled(text, self._once, level)
 
     def _settled(self, text: str, once: Callable[[str, int], str], level: int) -> str:
@@ -438,12 +436,11 @@ class Scrubber:
         if level < _LEVELS:
             if _CONTAINER.match(text) and (inner := self._json(text, level)) is not None:
                 return inner
-            spaced = _SPACE.search(text) is not None
-            if "=" in text and ("&" in text or not spaced) and _FORM.match(text):
+            if "=" in text and _FORM.match(text) and ("&" in text or not _SPACE.search(text)):
                 text = self._pairs(text, level, False)
             elif "://" in text:
                 text = _LOCATION.sub(lambda found: self._location(found[0], level), text)
-            elif text.startswith("/") and not spaced:
+            elif text.startswith("/") and not _SPACE.search(text):
                 text = self._target(text, level)
             if "%" in text and (decoded := unquote(text)) != text:
                 clean = self._once(decoded, level + 1)
@@ -500,43 +497,44 @@ class Scrubber:
 
     def _location(self, rest: str, level: int) -> str:
         """What follows `scheme://`: the host without userinfo, and the target."""
-        authority = _authority(rest)
-        if "@" in authority:
-            rest = rest[authority.rfind("@") + 1 :]
-        elif "@" in rest and not _PORT.fullmatch(authority):
-            rest = rest[rest.rfind("@") + 1 :]  # a password with one of /?# in it
         host = _authority(rest)
+        if "@" in rest and ("@" in host or not _PORT.fullmatch(host)):
+            at = host.rfind("@") if "@" in host else rest.rfind("@")  # a password may have / ? #
+            rest = rest[at + 1 :]
+            host = _authority(rest)
         return host + self._target(rest[len(host) :], level)
 
     def _target(self, target: str, level: int) -> str:
         """Path, query and fragment."""
-        target, hash_mark, fragment = target.partition("#")
-        path, question, query = target.partition("?")
-        behind = self._lead(path) == 2
+        head, hash_mark, fragment = target.partition("#")
+        path, question, query = head.partition("?")
+        behind = bool(query or fragment) and self._announces(path) == 2
         if fragment:
             route, mark, pairs = fragment.partition("?")
             if not mark and "=" in route and "/" not in route.partition("=")[0]:
                 fragment = self._pairs(route, level, behind)
             else:
                 fragment = self._path_once(route, level) + mark
-                fragment += self._pairs(pairs, level, behind or self._lead(route) == 2)
+                fragment += self._pairs(pairs, level, behind or self._announces(route) == 2)
         if query:
             query = self._pairs(query, level, behind)
         return self._path_once(path, level) + question + query + hash_mark + fragment
 
-    def _lead(self, path: str) -> int:
-        """How strongly any segment of `path` announces a token or a code: 2, 1 or 0."""
-        found = self._leads.get(path)
+    def _lead(self, segment: str) -> int:
+        found = self._leads.get(segment)
         if found is None:
-            found = max(map(leads_to_token, path[: self._limit].split("/")))
-            _remember(self._leads, path, found)
+            found = _remember(self._leads, segment, leads_to_token(segment))
         return found
+
+    def _announces(self, path: str) -> int:
+        """How strongly a segment of `path` announces a token or a code: 2, 1 or 0."""
+        return max(map(self._lead, path[: self._limit].split("/")))
 
     def _path_once(self, path: str, level: int) -> str:
         for pattern in self._patterns:
             if (found := pattern.fullmatch(path)) or (found := pattern.fullmatch(unquote(path))):
                 path = _hide_groups(found)
-        return path_tokens(path, self._hidden)
+        return path_tokens(path, self._hidden, self._lead)
 
     def _hidden(self, segment: str, behind: bool, after: bool) -> bool:
         decoded = segment
@@ -544,12 +542,11 @@ class Scrubber:
             if "%" not in decoded or (again := unquote(decoded)) == decoded:
                 break
             decoded = again
-        if "/" in decoded and path_tokens(decoded, self._hidden) != decoded:
+        if "/" in decoded and path_tokens(decoded, self._hidden, self._lead) != decoded:
             return True
-        return (
-            hidden_segment(decoded, behind=behind, after=after)
-            or self._detected(decoded) != decoded
-        )
+        if hidden_segment(decoded, behind=behind, after=after):
+            return True
+        return not _SIMPLE.fullmatch(decoded) and self._detected(decoded) != decoded
 
     def query(self, raw: str | bytes) -> JsonObject | None:
         """A raw query string as a dict; a repeated name has a list. None when it is empty."""
@@ -668,6 +665,20 @@ def _first_items(items: dict[Any, Any], most: int) -> dict[Any, Any]:
     if len(items) == most + 1 and TRUNCATED in items:
         return items
     return dict(islice(items.items(), most)) | {TRUNCATED: f"{len(items) - most} more"}
+
+
+def _replaced(item: Any, changed: dict[str, str]) -> Any:
+    """Shaped data with its changed texts; `item` itself is written to."""
+    kind = type(item)
+    if kind is str:
+        return changed.get(item, item)
+    if kind is dict:
+        for key, below in item.items():
+            if type(below) in _HOLDS_TEXT:
+                item[key] = _replaced(below, changed)
+    elif kind is list:
+        item[:] = [_replaced(below, changed) for below in item]
+    return item
 
 
 def _number(number: int | float) -> int | float | str | None:

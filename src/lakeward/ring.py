@@ -213,10 +213,10 @@ class Ring:
             return  # every lane is taken: it stays in `late` for the next caller
 
     def _tally(self, lane: Lane, reason: int, n: int) -> None:
-        slot = lane.reasons + reason
-        self._counters[slot] += n
+        """Offered first: killed in between, the record shows as in flight, never as negative."""
         lane.offered += n
         self._offered[lane.index] = lane.offered
+        self._counters[lane.reasons + reason] += n
 
     def mark(self) -> tuple[int, ...]:
         """The heads now: everything this process has put into the ring so far."""

@@ -191,18 +191,30 @@ class RingReader:
         beat, errno = struct.unpack_from("<QQ", self._map, BEAT)
         return beat, errno
 
-    def tallies(self) -> tuple[int, list[int]]:
-        """Records offered, and the count of each reason, as the owner last stored them."""
+    def tallies(self) -> tuple[list[int], list[list[int]]]:
+        """Per lane: records offered, and the count of each reason, as the owner last stored."""
         lanes = len(self.identity.lanes)
         words = struct.unpack_from(f"<{lanes * REASONS}Q", self._map, COUNTERS)
-        reasons = [sum(words[reason::REASONS]) for reason in range(REASONS)]
-        return sum(self._words.unpack_from(self._map, OFFERED)), reasons
+        offered = list(self._words.unpack_from(self._map, OFFERED))
+        return offered, [list(words[n * REASONS : (n + 1) * REASONS]) for n in range(lanes)]
 
-    def waiting(self) -> int:
-        """Records published and not yet released, found by walking the frames."""
+    def unaccounted(self, published: list[int]) -> list[int]:
+        """Per lane: records offered that are neither among `published` nor counted; 1 for the
+        instant in which a caller is in the middle of it."""
+        offered, counts = self.tallies()
+        return [
+            n - sequence - sum(reasons)
+            for n, sequence, reasons in zip(offered, published, counts, strict=True)
+        ]
+
+    def published(self) -> list[int]:
+        """Per lane: the sequence of the last record published, found by walking the frames."""
         self.rewind()
+        sequences = list(self.sequences)
         drained = self.drain(1 << 62)
-        return sum(frame.count for frame in drained.frames) if drained else 0
+        for lane, sequence, _ in drained.positions if drained else ():
+            sequences[lane] = sequence
+        return sequences
 
     def empty(self) -> bool:
         """Whether everything published has been released."""

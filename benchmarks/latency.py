@@ -1,0 +1,116 @@
+"""What an application's callers notice: latency under uvicorn with Lakeward on and off.
+
+Four servers run side by side and one at a time is asked, at a steady rate, in short blocks whose
+order is reversed each round: `off`, `on`, `control` (off once more) and `delayed` (off with a
+planted millisecond). Each block has its own p50 and p99; what is compared are the differences to
+`off` of the same round. The figure that is held against the goal is the upper 95 % bound of their
+median, by bootstrap over the rounds.
+
+The method must tell one from the other: the control must pass and the planted delay must fail, or
+the exit code is 1 and nothing is claimed. Rounds are added, up to a limit, while the control does
+not pass; what `on` does has no say in that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from measure import Report, Talker, interleaved, quantile, scratch, spread, table, upper_bound
+
+NAMES = ("off", "on", "control", "delayed")
+ROUNDS, MOST_ROUNDS, MORE = 24, 48, 6
+RATE, REQUESTS = 400, 600
+SHARE, FLOOR_MS = 0.02, 0.2
+
+Blocks = dict[str, list[dict[str, float]]]
+
+
+def one_block(load: Talker, port: int) -> dict[str, float]:
+    """p50 and p99 of one block, in ms."""
+    times = load.ask({"port": port, "requests": REQUESTS, "rate": RATE})["times"]
+    return {"p50": quantile(times, 0.5), "p99": quantile(times, 0.99)}
+
+
+def limit(blocks: Blocks) -> float:
+    """The goal in ms: 2 % of the p99 without Lakeward, and at least 0.2 ms."""
+    return max(SHARE * spread([b["p99"] for b in blocks["off"]]).median, FLOOR_MS)
+
+
+def differences(blocks: Blocks, name: str, q: str) -> list[float]:
+    """How much slower than `off` each round was, in ms."""
+    return [b[q] - a[q] for a, b in zip(blocks["off"], blocks[name], strict=True)]
+
+
+def bound(blocks: Blocks, name: str) -> float:
+    """Upper 95 % bound of the p99 difference to `off`, in ms."""
+    return upper_bound(differences(blocks, name, "p99"))
+
+
+def measure(rounds: int) -> Blocks:
+    """All blocks; the first round only warms up."""
+    blocks: Blocks = {name: [] for name in NAMES}
+    with contextlib.ExitStack() as stack:
+        environ = stack.enter_context(scratch())
+        load = stack.enter_context(Talker("load.py"))
+        ports = {
+            name: stack.enter_context(Talker("serving.py", name, environ=environ)).greeting["port"]
+            for name in NAMES
+        }
+        for name in NAMES:
+            one_block(load, ports[name])
+        while True:
+            for _, name in interleaved(NAMES, rounds):
+                blocks[name].append(one_block(load, ports[name]))
+            done = len(blocks["off"])
+            if bound(blocks, "control") <= limit(blocks) or done + MORE > MOST_ROUNDS:
+                return blocks
+            rounds = MORE
+
+
+def rows(blocks: Blocks) -> Sequence[Sequence[str]]:
+    """One row for each server."""
+    made = []
+    for name in NAMES:
+        p50, p99 = (spread([b[q] for b in blocks[name]]).text(3) for q in ("p50", "p99"))
+        row = [name, p50, p99]
+        if name != "off":
+            row += [
+                f"{spread(differences(blocks, name, 'p50')).median:+.3f}",
+                f"{spread(differences(blocks, name, 'p99')).median:+.3f}",
+                f"{bound(blocks, name):+.3f}",
+            ]
+        made.append([*row, *[""] * (6 - len(row))])
+    return made
+
+
+def main() -> int:
+    """Measure, report, and say whether the method can be believed."""
+    report = Report("latency")
+    blocks = measure(report.rounds(ROUNDS))
+    most = limit(blocks)
+    report.say(
+        f"Latency under uvicorn at {RATE} requests a second, {len(blocks['off'])} rounds of "
+        f"{REQUESTS} requests to each server, ms: median of the blocks (least…most), and the "
+        "differences to `off` of the same round."
+    )
+    head = ["server", "p50", "p99", "Δ p50", "Δ p99", "Δ p99, 95 % bound"]
+    report.say(table(head, rows(blocks)))
+    passes, notices = bound(blocks, "control") <= most, bound(blocks, "delayed") > most
+    verdict: dict[str, Any] = {"limit_ms": most, "control_passes": passes, "delay_fails": notices}
+    report.figures = {"blocks": blocks, **verdict}
+    report.say(
+        f"The control {'passes' if passes else 'DOES NOT PASS'}, the planted millisecond "
+        f"{'fails' if notices else 'DOES NOT FAIL'}: the method "
+        f"{'discriminates' if passes and notices else 'DOES NOT DISCRIMINATE on this machine now'}."
+    )
+    if passes and notices:
+        report.goal("upper 95 % bound of the p99 difference", bound(blocks, "on"), most, "ms")
+    report.finish()
+    return 0 if passes and notices else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

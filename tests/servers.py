@@ -1,0 +1,102 @@
+"""A real server process on a free port of the loopback: started, awaited, ended by its own pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conftest import alive, wait_until
+
+HERE = Path(__file__).parent
+START_SECONDS, STOP_SECONDS = 30.0, 20.0
+
+
+class Server:
+    """A running server: where it listens, its process and its workers."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+        self.process = process
+        self.port = port
+        self.output = output
+        self.url = f"http://127.0.0.1:{port}"
+
+    def connect(self) -> socket.socket:
+        """A raw connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def workers(self) -> list[int]:
+        """Processes that the server started and that run."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def answers(self) -> bool:
+        """Whether somebody accepts connections; fails when the process has ended."""
+        ended = self.process.poll()
+        assert ended is None, f"the server ended with {ended}:\n{self.output.read_text()}"
+        try:
+            self.connect().close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> str:
+        """End it politely, then by force, with all its workers; returns what it printed."""
+        workers = self.workers() if self.process.poll() is None else []
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pid in workers:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        return self.output.read_text()
+
+
+@contextmanager
+def uvicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Iterator[Server]:
+    """`uvicorn --factory app` with its output in `folder`."""
+    arguments = ["uvicorn", "--factory", app, "--port", "{port}", "--no-access-log"]
+    with _running([*arguments, "--log-level", "warning", *options], env, folder) as server:
+        yield server
+
+
+@contextmanager
+def gunicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Iterator[Server]:
+    """`gunicorn app` with its output in `folder`."""
+    arguments = ["gunicorn", app, "--bind", "127.0.0.1:{port}", "--log-level", "warning"]
+    with _running([*arguments, *options], env, folder) as server:
+        yield server
+
+
+@contextmanager
+def _running(arguments: list[str], env: dict[str, str], folder: Path) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", *(part.replace("{port}", str(port)) for part in arguments)]
+    output = folder / f"server-{port}.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=HERE, env=env, stdout=file, stderr=subprocess.STDOUT
+        )
+    server = Server(process, port, output)
+    try:
+        wait_until(server.answers, START_SECONDS, "an answer of the server")
+        yield server
+    finally:
+        server.stop()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
