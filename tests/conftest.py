@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,3 +139,12 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
     made = Lake(tmp_path / "data-lake", ring_dir)
     yield made
     made.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
