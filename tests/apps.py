@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import httpx
-from conftest import Lake
 from fastapi import FastAPI, WebSocket
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from conftest import Lake
 from lakeward.capture.asgi import App, LakewardMiddleware, Message, Receive, Scope, Send, install
-
-FIRST_CHUNK = b"data: 0\n\n"
 
 
 class Stage:
@@ -80,7 +78,7 @@ def ask(
 
 def http_scope(path: str = "/", method: str = "GET", **more: Any) -> Scope:
     """What a server hands to an application for one request."""
-    return {
+    scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -93,12 +91,14 @@ def http_scope(path: str = "/", method: str = "GET", **more: Any) -> Scope:
         "headers": [(b"host", b"app.test")],
         "client": ("203.0.113.7", 4711),
         "server": ("127.0.0.1", 80),
-    } | more
+    }
+    scope.update(more)
+    return scope
 
 
 def websocket_scope(path: str = "/", **more: Any) -> Scope:
     """What a server hands to an application for one WebSocket."""
-    scope = http_scope(path, **more) | {"type": "websocket", "subprotocols": []}
+    scope = http_scope(path, type="websocket", subprotocols=[], **more)
     del scope["method"]
     return scope
 
@@ -213,6 +213,3 @@ async def endless() -> AsyncIterator[bytes]:
         yield b"data: %d\n\n" % n
         n += 1
         await asyncio.sleep(0.01)
-
-
-Endpoint = Callable[..., Awaitable[Response]]

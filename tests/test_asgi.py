@@ -13,8 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-from apps import Stage, answer, ask, http_scope, ok, play, playing, websocket_scope
-from conftest import Lake
 from fastapi import FastAPI, HTTPException
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
@@ -28,6 +26,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from apps import Stage, answer, ask, http_scope, ok, play, playing, websocket_scope
+from conftest import Lake
 from lakeward.capture.asgi import App, LakewardMiddleware, Message, Receive, Scope, Send, install
 from lakeward.errors import Terminal
 from lakeward.interaction import id_ms, parse_iso
@@ -84,7 +84,7 @@ def test_what_is_not_known_of_the_fourteen_is_null_and_never_missing(stage: Stag
 
 
 def test_route_query_referrer_sizes_and_times_follow_the_fourteen(stage: Stage) -> None:
-    app = stage.installed(FastAPI())
+    app = FastAPI()
 
     @app.post("/api/partners/{partner_id}")
     async def partner(partner_id: int, request: Request) -> Response:
@@ -92,7 +92,7 @@ def test_route_query_referrer_sizes_and_times_follow_the_fourteen(stage: Stage) 
         return PlainTextResponse("saved")
 
     ask(
-        app,
+        stage.installed(app),
         "/api/partners/7?tag=a&tag=b&q=x%20y",
         "POST",
         content=b"12345678",
@@ -113,7 +113,9 @@ def test_the_bytes_of_a_body_without_a_length_are_counted(stage: Stage) -> None:
             pass
         await answer(send)
 
-    parts = [{"type": "http.request", "body": b"12345", "more_body": more} for more in (True, False)]
+    parts = [
+        {"type": "http.request", "body": b"12345", "more_body": more} for more in (True, False)
+    ]
     play(stage.wrap(reads), http_scope(method="POST"), *parts)
     assert stage.row()["request_bytes"] == 10
 
@@ -186,25 +188,21 @@ def test_a_call_is_in_the_ring_before_its_last_byte_goes_to_the_server(stage: St
 
 def framework(kind: str, stage: Stage, **options: Any) -> Any:
     """An application in which calls end in every way, with other middleware added afterwards."""
+
+    async def item(item_id: int) -> int:
+        return item_id
+
+    async def teapot(request: Request) -> Response:
+        raise HTTPException(418)
+
     app: Any
     if kind == "fastapi":
         app = FastAPI(**options)
-
-        @app.get("/item/{item_id}")
-        async def item(item_id: int) -> int:
-            return item_id
-
-        @app.get("/teapot")
-        async def teapot() -> None:
-            raise HTTPException(418)
-
+        app.add_api_route("/item/{item_id}", item)
+        app.add_api_route("/teapot", teapot)
         app.add_api_route("/boom", broken)
     else:
-
-        async def teapot_page(request: Request) -> Response:
-            raise HTTPException(418)
-
-        routes = [Route("/item/1", home), Route("/teapot", teapot_page), Route("/boom", broken)]
+        routes = [Route("/item/1", home), Route("/teapot", teapot), Route("/boom", broken)]
         app = Starlette(routes=routes, **options)
     stage.installed(app)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"])
@@ -519,14 +517,18 @@ async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
-        await send(message | {"type": "websocket.send"})
+        await send({**message, "type": "websocket.send"})
 
 
 CONNECT = {"type": "websocket.connect"}
 
 
 def test_a_websocket_is_one_call_with_the_bytes_of_both_ways(stage: Stage) -> None:
-    sent = [{"text": "grüße"}, {"text": "abc", "bytes": None}, {"bytes": b"\xff" * 10}]
+    sent: list[Message] = [
+        {"text": "grüße"},
+        {"text": "abc", "bytes": None},
+        {"bytes": b"\xff" * 10},
+    ]
     messages = [{"type": "websocket.receive", **data} for data in sent]
     gone = {"type": "websocket.disconnect", "code": 1000}
     said = play(stage.wrap(echoes), websocket_scope("/chat"), CONNECT, *messages, gone)
@@ -603,7 +605,8 @@ def test_startup_opens_the_ring_and_shutdown_makes_everything_durable_before_it_
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            return await ok(scope, receive, send)
+            await answer(send)
+            return
         await receive()
         assert list(stage.lake.ring_dir.glob("*.ring"))
         await send({"type": "lifespan.startup.complete"})
@@ -626,9 +629,11 @@ def test_startup_opens_the_ring_and_shutdown_makes_everything_durable_before_it_
 @pytest.mark.parametrize("fails", ["", "startup", "shutdown"])
 def test_a_lifespan_goes_its_course_and_its_failure_is_passed_on(stage: Stage, fails: str) -> None:
     ends: list[tuple[list[str], list[str], bool]] = []
-    for wrap in (lambda app: app, stage.installed):
+    for wrapped in (False, True):
         lifespan = Recorded(fails)
-        app = wrap(Starlette(lifespan=lifespan))
+        app = Starlette(lifespan=lifespan)
+        if wrapped:
+            stage.installed(app)
         said: list[Message] = []
         raised = False
         try:
@@ -775,9 +780,10 @@ def test_whatever_bytes_a_client_sends_its_call_is_recorded(stage: Stage) -> Non
 def bare_and_wrapped(stage: Stage, **rules: Any) -> list[list[tuple[int, Any, bytes]]]:
     """The answers of one application, without and with the middleware."""
     answers: list[list[tuple[int, Any, bytes]]] = []
-    for wrap in (lambda app: app, lambda app: stage.installed(app, **rules)):
+    for wrapped in (False, True):
         app = Starlette(routes=[Route("/", home), Route("/boom", broken)])
-        wrap(app)
+        if wrapped:
+            stage.installed(app, **rules)
         said = [
             ask(app, path, method, raises=False)
             for path, method in (("/", "GET"), ("/", "HEAD"), ("/no", "GET"), ("/boom", "GET"))

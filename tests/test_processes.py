@@ -47,6 +47,27 @@ def settle(lake: Lake, count: int) -> None:
     assert len(lake.ids()) == len(set(lake.ids())) == count
 
 
+def test_first_use_by_many_threads_at_once_is_safe(lake: Lake) -> None:
+    for _ in range(3):
+        script(lake, """
+            import sys, threading
+            from lakeward import Collector
+            from lakeward.catalog import TYPES
+            sys.setswitchinterval(1e-6)
+            collector = Collector.from_env()
+            barrier = threading.Barrier(8)
+            made = []
+            def work():
+                barrier.wait()
+                for name, spec in TYPES.items():
+                    made.append(collector.record(name, **spec.example))
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            assert None not in made and len(set(made)) == 8 * len(TYPES), made
+        """)  # fmt: skip
+
+
 def test_a_script_that_just_ends_loses_nothing_and_leaves_no_keeper(lake: Lake) -> None:
     script(lake, """
         from lakeward import Collector
@@ -255,22 +276,26 @@ def test_a_signal_handler_and_a_finaliser_that_record(lake: Lake) -> None:
         import signal, time
         from lakeward import Collector
         collector = Collector.from_env()
-        made = dict(handler=0, finaliser=0, main=0)
+        made = dict(handler=[], finaliser=[], main=[])
         def handle(*_):
-            made["handler"] += collector.record("handler") is not None
+            made["handler"].append(collector.record("handler"))
         class Dying:
             def __init__(self): self.me = self
-            def __del__(self): made["finaliser"] += collector.record("finaliser") is not None
+            def __del__(self): made["finaliser"].append(collector.record("finaliser"))
+        made["main"].append(collector.record("main"))
+        collector.commit(10)
         signal.signal(signal.SIGALRM, handle)
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
         deadline = time.monotonic() + 1.5
         while time.monotonic() < deadline:
             Dying()
-            made["main"] += collector.record("main") is not None
-            if made["main"] % 500 == 0: collector.commit(10)
+            made["main"].append(collector.record("main"))
+            if len(made["main"]) % 500 == 0: collector.commit(10)
         signal.setitimer(signal.ITIMER_REAL, 0)
         import gc; gc.collect()
-        import json; print(json.dumps(made), collector.stats()["accepted"])
+        import json
+        counts = {k: sum(i is not None for i in v) for k, v in made.items()}
+        print(json.dumps(counts), collector.stats()["accepted"])
     """)  # fmt: skip
     counts, accepted = out.rsplit(" ", 1)
     made = json.loads(counts)

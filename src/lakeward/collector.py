@@ -74,7 +74,8 @@ class Collector:
         self._app_version = settings.app_version
         self._service = settings.service
         self._attachment: Attachment | None = None
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
+        self._attaching = False
         self._retry_ns = 0
         self._closed = False
         self._complaints: dict[str, float] = {}
@@ -177,6 +178,7 @@ class Collector:
         """Put a finished, scrubbed record into the ring (for capture modules)."""
         attachment = self._attachment or self.attach()
         if attachment is None:
+            self._miss()
             return None
         if self._service:
             interaction.service = self._service
@@ -193,7 +195,9 @@ class Collector:
     def count(self, reason: Reason, n: int = 1) -> None:
         """Count something that was offered and is not kept, for a reason of the closed list."""
         attachment = self._attachment or self.attach()
-        if attachment is not None:
+        if attachment is None:
+            self._miss(n)
+        else:
             attachment.ring.count(reason, n)
 
     def quarantine(self, reason: str, *, note: str, raw: bytes) -> None:
@@ -217,6 +221,7 @@ class Collector:
     def _set_aside(self, entry: JsonObject) -> None:
         attachment = self._attachment or self.attach()
         if attachment is None:
+            self._miss()
             return
         now_ns = self.now_ns()
         head = {
@@ -249,32 +254,34 @@ class Collector:
         """Open the ring: on first use, and again every 5 seconds while there is none."""
         if not self._collects:
             return None
-        if self._closed:
-            self._unplaced["closed"] += 1
-            return None
-        if not self._opening.acquire(blocking=self._retry_ns == 0):
-            self._unplaced["no_ring"] += 1
+        # The first opening is waited for; after a failure nobody waits, its disk may stand still.
+        if self._closed or not self._opening.acquire(blocking=self._retry_ns == 0):
             return None
         try:
-            if self._attachment is not None:
+            if self._attachment is not None or self._attaching:
                 return self._attachment
-            now = time.monotonic_ns()
-            if self._retry_ns and now < self._retry_ns:
-                self._unplaced["no_ring"] += 1
-                return None
-            self._retry_ns = now + RETRY_NS
-            try:
-                attachment = Attachment(self.settings)
-            except (LakewardError, OSError) as error:
-                self._unplaced["no_ring"] += 1
-                self._complain("no_ring", f"nothing is collected: {error}")
-                return None
-            attachment.ensure_keeper()
-            self._retry_ns = 0
-            self._attachment = attachment
-            return attachment
+            self._attaching = True
+            if time.monotonic_ns() >= self._retry_ns:
+                self._attachment = self._open()
+            return self._attachment
         finally:
+            self._attaching = False
             self._opening.release()
+
+    def _open(self) -> Attachment | None:
+        try:
+            attachment = Attachment(self.settings)
+        except (LakewardError, OSError) as error:
+            self._retry_ns = time.monotonic_ns() + RETRY_NS
+            self._complain("no_ring", f"nothing is collected: {error}")
+            return None
+        attachment.ensure_keeper()
+        self._retry_ns = 0
+        return attachment
+
+    def _miss(self, n: int = 1) -> None:
+        """Count what found no ring: in this object, as there is no memory that outlives it."""
+        self._unplaced["closed" if self._closed else "no_ring"] += n
 
     def commit(self, timeout: float = 10.0) -> None:
         """Return when everything this process recorded is durable; NotDurable when it is not."""
@@ -291,9 +298,10 @@ class Collector:
     def _committable(self) -> Attachment | None:
         if not self._collects or self._closed:
             return None
-        if self._attachment is None and (self.attach() is None or self._unplaced["no_ring"]):
+        attachment = self._attachment or self.attach()
+        if attachment is None:
             raise NotDurable("there is no ring: what was recorded was dropped and counted no_ring")
-        return self._attachment
+        return attachment
 
     def stats(self) -> dict[str, Any]:
         """This process's counts: offered, accepted, each reason, and how ring and keeper are."""
@@ -358,7 +366,8 @@ class Collector:
         attachment, self._attachment = self._attachment, None
         if attachment is not None:
             attachment.abandon()
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
+        self._attaching = False
         self._retry_ns = 0
         self._unplaced = dict.fromkeys(self._unplaced, 0)
 

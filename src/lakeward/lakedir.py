@@ -32,6 +32,9 @@ class Identity(msgspec.Struct, frozen=True):
     epoch: int
 
 
+_decode_identity = msgspec.json.Decoder(Identity).decode
+
+
 class LakeDir(msgspec.Struct, frozen=True):
     """Paths of one lake together with its identity."""
 
@@ -73,7 +76,7 @@ def open_lake(root: Path, *, create: bool = True) -> LakeDir:
 def read_identity(path: Path) -> Identity:
     """Decode `lake.json`, refusing what this version cannot know."""
     try:
-        identity = msgspec.json.decode(path.read_bytes(), type=Identity)
+        identity = _decode_identity(path.read_bytes())
     except msgspec.DecodeError:
         raise Unreadable(f"{path} is not a lake's identity: restore it from a backup") from None
     if identity.format != FORMAT:

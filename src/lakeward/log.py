@@ -67,6 +67,9 @@ class SegmentLine(msgspec.Struct, frozen=True):
     lines: int = 0
 
 
+_decode_line = msgspec.json.Decoder(SegmentLine).decode
+
+
 class Segment(msgspec.Struct):
     """One file of the log; `end` and `lines` are set once it is sealed."""
 
@@ -110,7 +113,7 @@ def read_segments(lake: LakeDir) -> tuple[list[Segment], int]:
     segments: dict[int, Segment] = {}
     for line in content[:good].splitlines():
         try:
-            row = msgspec.json.decode(line, type=SegmentLine)
+            row = _decode_line(line)
         except msgspec.DecodeError:
             raise Unreadable("segments.jsonl has a damaged line: restore it") from None
         if row.stream is not None:

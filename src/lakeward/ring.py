@@ -78,6 +78,9 @@ class Label(msgspec.Struct, frozen=True):
     started: str
 
 
+decode_label = msgspec.json.Decoder(Label).decode
+
+
 class Lane:
     """Writer's view of one lane; touched only by the caller that took it."""
 

@@ -39,6 +39,7 @@ from lakeward.ring import (
     TAILS,
     VERSION,
     Label,
+    decode_label,
     identity_crc,
 )
 
@@ -282,7 +283,7 @@ def read_identity(path: Path, header: bytes, size: int) -> Identity:
         raise Unreadable(f"{path} has a damaged lane table: remove it")
     (length,) = struct.unpack_from("<I", header, LABEL)
     try:
-        label = msgspec.json.decode(header[LABEL + 4 : LABEL + 4 + length], type=Label)
+        label = decode_label(header[LABEL + 4 : LABEL + 4 + length])
     except msgspec.DecodeError:
         label = None
     return Identity(

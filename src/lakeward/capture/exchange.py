@@ -63,8 +63,9 @@ class Exchange(msgspec.Struct, eq=False):
     request_bytes: int = 0
     response_bytes: int | None = 0
     error: str | None = None
-    body: list[bytes] | None = None
     body_rule: BodyRule | None = None
+    body: list[bytes] | None = None
+    """What arrived, as long as `body_rule` lets it be recorded."""
 
 
 Visitor = tuple[int, str | None, str | None, str]
@@ -118,7 +119,7 @@ class Capture:
         return found
 
     def choose_body(self, exchange: Exchange, path: str) -> None:
-        """Keep the request's body when a rule lets it be recorded."""
+        """Find the rule that lets the request's body be recorded, if there is one."""
         for pattern, rule in self._bodies:
             if pattern.fullmatch(path) and content_type(exchange.headers) in rule.content_types:
                 exchange.body_rule, exchange.body = rule, []
@@ -187,10 +188,10 @@ class Capture:
         scrubber, headers = self.collector.scrubber, exchange.headers
         if self._allowed:
             call.headers = dict(scrubber.headers(headers.items(), self._allowed))
-        if exchange.body and exchange.body_rule is not None:
-            kind = content_type(headers)
+        if exchange.body_rule is not None and exchange.request_bytes:
+            kind, parts = content_type(headers), exchange.body or []
             call.request_body = recorded(
-                exchange.body, exchange.request_bytes, exchange.body_rule, kind, scrubber
+                parts, exchange.request_bytes, exchange.body_rule, kind, scrubber
             )
 
     def _add_details(self, call: ApiCall, exchange: Exchange) -> None:

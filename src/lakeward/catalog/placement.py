@@ -59,6 +59,17 @@ class _Call(Record, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=T
     interaction_type: UnsetType = UNSET  # whatever is given, look again
 
 
+def _compile() -> None:
+    """Let msgspec build what it knows of each type now, under the import lock: done on first use
+    by several threads at once it can crash the process (msgspec 0.22), and a signal handler that
+    records may come in the middle of it."""
+    for struct in (_Call, Record, *(spec.struct for spec in TYPES.values())):
+        msgspec.json.Decoder(struct)
+
+
+_compile()
+
+
 def arrange(interaction_type: str, fields: JsonObject) -> JsonObject:
     """The record's top-level fields of one interaction, validated; `fields` is left as it is.
 
