@@ -1,6 +1,6 @@
 """A script or nightly job with Lakeward: record, and know that it is durable before going on.
 
-python examples/script.py
+    python examples/script.py
 """
 
 from __future__ import annotations

@@ -148,9 +148,15 @@ async def answer(send: Send, body: bytes = b"ok", status: int = 200) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def names_its_process(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers everything with the id of the process that served it; knows no lifespan."""
+    assert scope["type"] == "http"
+    await answer(send, str(os.getpid()).encode())
+
+
 def plain() -> App:
-    """A plain ASGI application that answers 200 to whatever comes."""
-    return LakewardMiddleware(ok)
+    """A plain ASGI application behind the middleware."""
+    return LakewardMiddleware(names_its_process)
 
 
 class Partner(BaseModel):

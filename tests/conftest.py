@@ -116,8 +116,8 @@ class Lake:
         """End everything."""
         for collector in self._collectors:
             collector.close()
-        if (self.root / ".lakeward" / "lake.json").exists():
-            with contextlib.suppress(LakewardError):
+        if os.path.exists(self.root / ".lakeward" / "lake.json"):
+            with contextlib.suppress(LakewardError, OSError):
                 self.kill_keeper()
         shutil.rmtree(self.ring_dir, ignore_errors=True)
 

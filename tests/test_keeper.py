@@ -190,7 +190,7 @@ def test_a_full_disk_is_survived_and_collection_resumes_by_itself(
         wanted = [collector.record("hello") for _ in range(10)]
         collector.commit(5)
         full[0] = True
-        wanted += [collector.record("while full") for _ in range(10)]
+        wanted += [collector.record("while_full") for _ in range(10)]
         wanted = [i for i in wanted if i]
         wanted += [collector.record("hello") for _ in range(10)]
         with pytest.raises(NotDurable, match="No space left"):

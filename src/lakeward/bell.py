@@ -94,10 +94,14 @@ class Doorway:
             return
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(str(path))
-        self._path = path
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        door.setblocking(False)
+        try:
+            door.bind(str(path))
+        except OSError:
+            door.close()
+            return
+        self._socket, self._path = door, path
 
     def wait(self, seconds: float) -> list[bytes]:
         """Messages that came; empty after `seconds`. Those who nudged are answered later."""

@@ -328,8 +328,11 @@ _FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w-]{1,63})[ \t]{1,4}(?=[^\s-])")
 _ELEMENT = re.compile(r"<([\w:.-]{2,64})(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?=[^<\s])")
 _OPENING = re.compile(r"[bru]{0,2}(\\{0,8})([\"'`])")
 _CLOSING = {mark: re.compile(rf"(?:[^{mark}\\]|\\.)*+", re.DOTALL) for mark in "\"'`"}
-_BARE = re.compile(r"(?:(?:bearer|basic|token|digest)[ \t]+)?[^\s&\"'<>]+", re.IGNORECASE)
-_NEXT_KEY = re.compile(r"[,;][\w.$-]{1,64}[=:]")
+_BARE = re.compile(  # to the next blank, `&` or quote, or to what looks like the next name
+    r"(?:(?:bearer|basic|token|digest)[ \t]+)?"
+    r"(?:[^\s&\"'<>,;]|[,;](?![\w.$-]{1,64}[=:]))+",
+    re.IGNORECASE,
+)
 _NOTHING = re.compile(
     r"…\[truncated|(?:null|none|nil|true|false|undefined|\[REDACTED\])(?![^\s,;&)}\]\"'<>\\…])",
     re.IGNORECASE,
@@ -397,10 +400,7 @@ def _value_span(text: str, start: int, key: str, before: str) -> tuple[int, int]
         return start, _before(text, start, quote, "\n")
     end = _after_brackets(text, start) if text[start : start + 1] in ("[", "{") else start
     if (bare := _BARE.match(text, end)) and (end == start or bare[0][0].isalnum()):
-        value = bare[0]
-        if following := _NEXT_KEY.search(value):
-            value = value[: following.start()]
-        end += len(value.rstrip(",;)}]."))
+        end += len(bare[0].rstrip(",;)}]."))
     return start, end
 
 

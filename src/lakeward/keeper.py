@@ -90,6 +90,7 @@ class Keeper:
         self._pause = pause
         self._rotate_bytes = rotate_bytes
         self._stopping: float | None = None
+        self._highwater = -1
         self._errno = 0
         self._complained = 0.0
 
@@ -106,7 +107,12 @@ class Keeper:
             self._fleet.close()
             self._log.close()
             self._ledger.close()
+            self._close_highwater()
+
+    def _close_highwater(self) -> None:
+        if self._highwater >= 0:
             os.close(self._highwater)
+            self._highwater = -1
 
     def run(self, wait: float = 0.0) -> None:
         """Hold the lake's lock and keep it; LakeBusy when another keeper holds it beyond `wait`."""
@@ -144,7 +150,7 @@ class Keeper:
             self._fleet.close()
             self._log.close()
             self._ledger.close()
-            os.close(self._highwater)
+            self._close_highwater()
             for task in self._tasks:
                 task.close()
 
@@ -158,8 +164,6 @@ class Keeper:
         )
         self._log = Log(self.lake, self._segment_bytes, self._fdatasync)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        self._highwater = os.open(self.ring_dir / "highwater", flags, 0o600)
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
         self._fleet.discover(self._now_ns(), thorough=True)
@@ -262,7 +266,11 @@ class Keeper:
         state = self._ledger.state
         self._log.publish(state)
         content = encode_published(state.epoch, state.batch, state.ends)
-        os.pwrite(self._highwater, content, 0)
+        with contextlib.suppress(OSError):  # memory is full: a restored lake is seen less surely
+            if self._highwater < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+                self._highwater = os.open(self.ring_dir / "highwater", flags, 0o600)
+            os.pwrite(self._highwater, content, 0)
 
     def _release(self, gathered: Gathered) -> None:
         for reader, positions in gathered.positions:

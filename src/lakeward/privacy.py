@@ -232,9 +232,12 @@ class Scrubber:
 
     def _changed(self, texts: list[str], level: int) -> dict[str, str]:
         """The texts that must change, with what they become."""
-        found = suspects(texts, self._hints)
+        long: list[str] = []
         if sum(map(len, texts)) > self._limit:
-            found.update([text for text in texts if len(text) > self._limit])
+            long = [text for text in texts if len(text) > self._limit]
+            texts = [text for text in texts if len(text) <= self._limit]
+        found = suspects(texts, self._hints)
+        found.update(long)
         if not _encodable("".join(texts)):
             found.update([text for text in texts if not _encodable(text)])
         if level == 0:
@@ -438,7 +441,7 @@ class Scrubber:
                 return inner
             if "=" in text and _FORM.match(text) and ("&" in text or not _SPACE.search(text)):
                 text = self._pairs(text, level, False)
-            elif "://" in text:
+            if "://" in text:
                 text = _LOCATION.sub(lambda found: self._location(found[0], level), text)
             elif text.startswith("/") and not _SPACE.search(text):
                 text = self._target(text, level)
@@ -480,7 +483,7 @@ class Scrubber:
                 behind and hidden_segment(value, behind=False, after=True)
             ):
                 raw = REDACTED
-            elif (clean := self._scrubbed(value, level + 1)) != value:
+            elif (clean := self._scrubbed(value, _within(raw, value, level))) != value:
                 raw = quote(clean, safe=_QUOTE_SAFE)
             chunks[index] = raw_name + equals + raw
         return "&".join(chunks)
@@ -641,6 +644,11 @@ def _mended(text: str) -> str:
     if _encodable(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _within(raw: str, value: str, level: int) -> int:
+    """The level of a pair's value; `a=a=a=…` is no form within a form within a form."""
+    return _LEVELS if raw == value and _FORM.match(value) else level + 1
 
 
 def _authority(rest: str) -> str:
