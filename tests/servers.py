@@ -72,8 +72,8 @@ def uvicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Itera
 @contextmanager
 def gunicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Iterator[Server]:
     """`gunicorn app` with its output in `folder`."""
-    arguments = ["gunicorn", app, "--bind", "127.0.0.1:{port}", "--log-level", "warning"]
-    with _running([*arguments, *options], env, folder) as server:
+    arguments = ["gunicorn", app, "--bind", "127.0.0.1:{port}", "--no-control-socket"]
+    with _running([*arguments, "--log-level", "info", *options], env, folder) as server:
         yield server
 
 

@@ -540,11 +540,33 @@ def test_a_websocket_is_one_call_with_the_bytes_of_both_ways(stage: Stage) -> No
     assert "error_type" not in row
 
 
-def test_a_websocket_whose_client_vanished_says_so(stage: Stage) -> None:
-    gone = {"type": "websocket.disconnect", "code": 1006}
-    play(stage.wrap(echoes), websocket_scope(), CONNECT, gone)
+@pytest.mark.parametrize(
+    ("gone", "error"),
+    [
+        ({"code": 1006, "reason": ""}, "ClientDisconnect"),
+        ({"code": 1005}, "ClientDisconnect"),
+        ({}, "ClientDisconnect"),
+        ({"code": 1005, "reason": ""}, None),
+        ({"code": 1000}, None),
+        ({"code": 1001, "reason": "going away"}, None),
+    ],
+)
+def test_a_websocket_whose_client_vanished_says_so(
+    stage: Stage, gone: dict[str, Any], error: str | None
+) -> None:
+    play(stage.wrap(echoes), websocket_scope(), CONNECT, {"type": "websocket.disconnect"} | gone)
     row = stage.row()
-    assert (row["response_status"], row["error_type"]) == (101, "ClientDisconnect")
+    assert (row["response_status"], row.get("error_type")) == (101, error)
+
+
+def test_a_websocket_that_the_app_closed_is_no_disconnect_of_the_client(stage: Stage) -> None:
+    async def closes(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.close", "code": 1008})
+        await receive()
+
+    play(stage.wrap(closes), websocket_scope(), {"type": "websocket.disconnect", "code": 1006})
+    row = stage.row()
+    assert (row["response_status"], row.get("error_type")) == (403, None)
 
 
 def test_a_refused_handshake_has_the_status_that_the_client_got(stage: Stage) -> None:

@@ -57,9 +57,17 @@ class Disk:
         subprocess.run(["fsfreeze", "-u", str(self.mount)], capture_output=True)
         for _ in range(50):
             if subprocess.run(["umount", str(self.mount)], capture_output=True).returncode == 0:
+                # Another test's mount namespace may still hold a copy of this mount.
+                wait_until(lambda: not self._loops(), 60, "release of the loop device")
                 return
             time.sleep(0.1)
         subprocess.run(["umount", "-l", str(self.mount)], capture_output=True)
+
+    def _loops(self) -> str:
+        found = subprocess.run(
+            ["losetup", "-j", str(self.image)], capture_output=True, text=True, check=True
+        )
+        return found.stdout
 
     def freeze(self) -> None:
         subprocess.run(["fsfreeze", "-f", str(self.mount)], check=True)

@@ -422,7 +422,7 @@ class Scrubber:
                 break
         else:
             clean = REDACTED
-        return self._cut(clean, rest)
+        return clean if level else self._cut(clean, rest)
 
     def _cut(self, text: str, rest: int) -> str:
         limit = self._limit

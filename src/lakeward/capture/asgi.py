@@ -31,7 +31,8 @@ SEEN = "lakeward"
 """Marks a scope that a middleware of ours has taken: one inside another leaves it alone."""
 DISCONNECTED, NO_RESPONSE, INCOMPLETE = "ClientDisconnect", "NoResponse", "IncompleteResponse"
 """`error_type` of calls that no exception ended."""
-REJECTED_HANDSHAKE, SWITCHING, NO_CLOSE_FRAME = 403, 101, 1006
+REJECTED_HANDSHAKE, SWITCHING = 403, 101
+NO_STATUS, NO_CLOSE_FRAME = 1005, 1006
 
 
 class AsgiExchange(Exchange, kw_only=True, eq=False):
@@ -147,9 +148,9 @@ class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
         elif kind == "websocket.accept":
             self.status, self.first_byte = SWITCHING, perf_counter_ns()
         elif kind == "websocket.close":
-            self.status = self.status or REJECTED_HANDSHAKE
+            self.status, self.last_byte = self.status or REJECTED_HANDSHAKE, perf_counter_ns()
         elif kind == "websocket.http.response.start":
-            self.status, self.first_byte = message["status"], perf_counter_ns()
+            self.status, self.last_byte = message["status"], perf_counter_ns()
         elif kind == "websocket.http.response.body":
             self.response_bytes = (self.response_bytes or 0) + len(message.get("body", b""))
         return self.inner_send(message)
@@ -160,10 +161,11 @@ class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
         kind = message["type"]
         if kind == "websocket.receive":
             self.request_bytes += _size(message)
-        elif kind == "websocket.disconnect" and (
-            self.status is None or message.get("code") == NO_CLOSE_FRAME
-        ):
-            self.error = DISCONNECTED
+        elif kind == "websocket.disconnect" and not self.last_byte:
+            code = message.get("code", NO_STATUS)
+            # uvicorn tells a lost socket as a close without a status, but gives no reason then.
+            if code == NO_CLOSE_FRAME or (code == NO_STATUS and "reason" not in message):
+                self.error = DISCONNECTED
         return message
 
     def end(self) -> None:
