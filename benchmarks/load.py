@@ -33,15 +33,23 @@ def links(port: int, count: int) -> list[socket.socket]:
     return found[:count]
 
 
+def more(link: socket.socket) -> bytes:
+    """What came next; a server that hangs up has failed."""
+    data = link.recv(65_536)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data
+
+
 def read_answer(link: socket.socket) -> None:
     """Read one answer to its last byte; it must be a 200."""
-    data = link.recv(65_536)
+    data = more(link)
     while (end := data.find(b"\r\n\r\n")) < 0:
-        data += link.recv(65_536)
+        data += more(link)
     head = data[:end].lower()
     length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
     while len(data) < end + 4 + length:
-        data += link.recv(65_536)
+        data += more(link)
     if not head.startswith(b"http/1.1 200"):
         raise RuntimeError(head.decode("latin-1"))
 

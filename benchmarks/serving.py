@@ -53,8 +53,9 @@ def main() -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        variant(sys.argv[1]), loop="uvloop", http="httptools", log_level="error", access_log=False
-    )
+        variant(sys.argv[1]), loop="uvloop", http="httptools", log_level="error", access_log=False,
+        timeout_keep_alive=3600,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     threading.Thread(target=answer, args=(server,), daemon=True).start()
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)

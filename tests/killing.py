@@ -178,9 +178,9 @@ class Harness:
     def episode(self) -> None:
         """Start a keeper and writers, kill some of them, reap."""
         dice = self.random
-        named = dice.random() < self.options.named
-        keeper_point = dice.choice(KEEPER_POINTS) if named and dice.random() < 0.7 else None
-        writer_point = dice.choice(WRITER_POINTS) if named and keeper_point is None else None
+        point = self._next_point() if dice.random() < self.options.named else None
+        keeper_point = point if point in KEEPER_POINTS else None
+        writer_point = point if point in WRITER_POINTS else None
         nth = dice.randrange(1, 4)
         keeper = self.fork(lambda: self.keeper(keeper_point, nth))
         writers = [
@@ -200,6 +200,12 @@ class Harness:
             os.waitpid(keeper, 0)
         if self.options.power:
             self._lose_power()
+
+    def _next_point(self) -> str:
+        """The point that was hit least so far."""
+        points = [*WRITER_POINTS, *KEEPER_POINTS]
+        self.random.shuffle(points)
+        return min(points, key=lambda point: self.hits[point])
 
     def _wait(self, marked: int | None) -> None:
         """Let them run: a random while, or until the marked process died at its point."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -22,14 +22,19 @@ from hypothesis import strategies as st
 PIECE = 8
 ALNUM = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-SENSITIVE_KEYS = (
+
+def names(text: str) -> list[str]:
+    return text.split()
+
+
+SENSITIVE_KEYS = names(
     "password passwd pwd passphrase secret client_secret clientSecret token access_token"
     " refreshToken id_token csrf X-CSRF-Token xsrfToken api_key apiKey x-api-key APIKEY auth"
     " authorization Proxy-Authorization cookie Set-Cookie credit_card creditCardNumber card_number"
     " cc-number cvv cvc pin ssn social_security_number account_number routing_number private_key"
     " ssh-key x-amz-signature otp one_time_code verification_code sms_code mfa totp jwt credentials"
     " webhook_secret encryption.key password_confirmation newPassword old_password_2 DB_PASSWORD"
-).split()  # noqa: SIM905 - a list of names reads better as words
+)
 
 
 class Secret(NamedTuple):
@@ -74,11 +79,11 @@ def card_number(seed: int) -> str:
 
 
 def _plain(form: str, length: int = 24, alphabet: str = ALNUM) -> Callable[[int], Secret]:
-    """`form` with `@` where the secret is."""
+    """`form` with `§` where the secret is."""
 
     def make(seed: int) -> Secret:
         needle = random_text(seed, length, alphabet)
-        return Secret(form.replace("@", needle), needle)
+        return Secret(form.replace("§", needle), needle)
 
     return make
 
@@ -125,56 +130,56 @@ LOWER_HEX = "0123456789abcdef"
 UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ234567"
 
 IN_TEXT: dict[str, Callable[[int], Secret]] = {
-    "aws": _plain("AKIA@", 16, UPPER),
-    "aws session": _plain("ASIA@", 16, UPPER),
-    "openai": _plain("sk-@", 40),
-    "openai project": _plain("sk-proj-@", 60),
-    "anthropic": _plain("sk-ant-api03-@", 60),
-    "github": _plain("ghp_@", 36),
-    "github oauth": _plain("gho_@", 36),
-    "github fine": _plain("github_pat_@", 50),
-    "gitlab": _plain("glpat-@", 20),
-    "slack": _plain("xoxb-123456789012-@", 24),
-    "stripe": _plain("sk_live_@", 24),
-    "stripe restricted": _plain("rk_live_@", 24),
-    "webhook": _plain("whsec_@", 32),
-    "google": _plain("AIza@", 35),
-    "google oauth": _plain("ya29.@", 60),
-    "sendgrid": _plain("SG.abcdefghijklmnopqrstuv.@", 43),
-    "twilio": _plain("SK@", 32, LOWER_HEX),
-    "npm": _plain("npm_@", 36),
-    "pem": _plain("-----BEGIN RSA PRIVATE KEY-----\n@\n-----END RSA PRIVATE KEY-----", 60),
-    "pem, cut": _plain("-----BEGIN OPENSSH PRIVATE KEY-----\n@", 60),
-    "bearer": _plain("Bearer @"),
+    "aws": _plain("AKIA§", 16, UPPER),
+    "aws session": _plain("ASIA§", 16, UPPER),
+    "openai": _plain("sk-§", 40),
+    "openai project": _plain("sk-proj-§", 60),
+    "anthropic": _plain("sk-ant-api03-§", 60),
+    "github": _plain("ghp_§", 36),
+    "github oauth": _plain("gho_§", 36),
+    "github fine": _plain("github_pat_§", 50),
+    "gitlab": _plain("glpat-§", 20),
+    "slack": _plain("xoxb-123456789012-§", 24),
+    "stripe": _plain("sk_live_§", 24),
+    "stripe restricted": _plain("rk_live_§", 24),
+    "webhook": _plain("whsec_§", 32),
+    "google": _plain("AIza§", 35),
+    "google oauth": _plain("ya29.§", 60),
+    "sendgrid": _plain("SG.abcdefghijklmnopqrstuv.§", 43),
+    "twilio": _plain("SK§", 32, LOWER_HEX),
+    "npm": _plain("npm_§", 36),
+    "pem": _plain("-----BEGIN RSA PRIVATE KEY-----\n§\n-----END RSA PRIVATE KEY-----", 60),
+    "pem, cut": _plain("-----BEGIN OPENSSH PRIVATE KEY-----\n§", 60),
+    "bearer": _plain("Bearer §"),
     "jwt": _jwt,
     "basic": _basic,
     "card": _card(""),
     "card, spaced": _card(" "),
     "card, dashed": _card("-"),
-    "userinfo": _plain("postgres://admin:@@db.example.com:5432/app"),
-    "assigned": _plain("password=@"),
-    "assigned with colon": _plain("client_secret: @"),
-    "assigned in quotes": _plain("api_key = '@'"),
-    "python literal": _plain("{'user': 'ada', 'password': '@'}"),
-    "cut json": _plain('{"user": "ada", "password": "@'),
-    "escaped json": _plain('body="{\\"token\\": \\"@\\"}"'),
-    "header line": _plain("Authorization: Digest @"),
-    "cookie line": _plain("Cookie: theme=dark; sessionid=@; lang=en"),
-    "flag": _plain("mysql --password @"),
-    "element": _plain("<login><password>@</password></login>"),
-    "reset link": _plain("https://example.com/reset-password/@"),
-    "invitation link": _plain("https://example.com/invite/@/accept"),
-    "link with token": _plain("https://example.com/welcome?lang=en&token=@"),
-    "implicit grant": _plain("https://example.com/cb#access_token=@&token_type=bearer"),
-    "link in a link": _plain("https://example.com/login?next=https%3A%2F%2Fx.io%2Freset%2F@"),
-    "opaque path": _plain("https://example.com/d/@/edit", 32),
-    "relative path": _plain("/confirm/@"),
+    "userinfo": _plain("postgres://admin:§@db.example.com:5432/app"),
+    "assigned": _plain("password=§"),
+    "assigned with colon": _plain("client_secret: §"),
+    "assigned in quotes": _plain("api_key = '§'"),
+    "python literal": _plain("{'user': 'ada', 'password': '§'}"),
+    "cut json": _plain('{"user": "ada", "password": "§'),
+    "escaped json": _plain('body="{\\"token\\": \\"§\\"}"'),
+    "header line": _plain("Authorization: Digest §"),
+    "cookie line": _plain("Cookie: theme=dark; sessionid=§; lang=en"),
+    "flag": _plain("mysql --password §"),
+    "element": _plain("<login><password>§</password></login>"),
+    "reset link": _plain("https://example.com/reset-password/§"),
+    "invitation link": _plain("https://example.com/invite/§/accept"),
+    "link with token": _plain("https://example.com/welcome?lang=en&token=§"),
+    "implicit grant": _plain("https://example.com/cb#access_token=§&token_type=bearer"),
+    "link in a link": _plain("https://example.com/login?next=https%3A%2F%2Fx.io%2Freset%2F§"),
+    "opaque path": _plain("https://example.com/d/§/edit", 32),
+    "relative path": _plain("/confirm/§"),
     "json": _nested(json.dumps),
     "json in json": _nested(lambda data: json.dumps({"payload": json.dumps(data)})),
     "form": _nested(_form),
     "escaped form": _nested(lambda data: "data=" + _escaped(_form(data))),
-    "escaped name": _plain("a=1&pass%77ord=@"),
-    "unicode escapes": _plain('{"\\u0070assword": "@"}'),
+    "escaped name": _plain("a=1&pass%77ord=§"),
+    "unicode escapes": _plain('{"\\u0070assword": "§"}'),
 }
 """Secrets in texts, each text recognisable as it stands or among other words."""
 
@@ -185,16 +190,16 @@ WHOLE = frozenset({"json", "json in json", "form", "escaped form", "escaped name
 """Those that are recognised only when they are the whole text."""
 
 PATHS: dict[str, Callable[[int], Secret]] = {
-    "reset": _plain("/account/reset/@"),
-    "invite": _plain("/teams/7/invite/@/accept"),
-    "short": _plain("/verify/@", 12),
-    "opaque": _plain("/files/@", 32),
+    "reset": _plain("/account/reset/§"),
+    "invite": _plain("/teams/7/invite/§/accept"),
+    "short": _plain("/verify/§", 12),
+    "opaque": _plain("/files/§", 32),
     "escaped": lambda seed: Secret(
         "/x/reset/" + _escaped(random_text(seed, 20)), _escaped(random_text(seed, 20))
     ),
-    "escaped slash": _plain("/x/reset%2F@"),
-    "matrix": _plain("/shop;jsessionid=@/cart"),
-    "key": _plain("/hook/sk_live_@"),
+    "escaped slash": _plain("/x/reset%2F§"),
+    "matrix": _plain("/shop;jsessionid=§/cart"),
+    "key": _plain("/hook/sk_live_§"),
 }
 
 
@@ -331,7 +336,3 @@ def leaks(raw: bytes, needles: list[str], piece: int = PIECE) -> list[str]:
         if any(text[at : at + piece] in raw for at in starts):
             found.append(needle)
     return found
-
-
-def base64url(text: str) -> str:
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from secrets_planted import anything, leaks, planted, planted_value
 
 from lakeward.privacy import Policy, Scrubber
+from secrets_planted import anything, leaks, names, planted, planted_value
 
 thorough = settings(
     max_examples=250,
@@ -75,13 +75,17 @@ def test_any_text_path_url_and_query_is_taken(text: str) -> None:
 
 
 WORDS = st.sampled_from(
-    "partner contract invoice harbor meadow violet copper winter signal garden secretary passenger"
-    " compass author keyboard pinned shipping Ünïcode naïve 東京 resets tokens".split()  # noqa: SIM905
+    names(
+        "partner contract invoice harbor meadow violet copper winter signal garden secretary passenger"
+        " compass author keyboard pinned shipping Ünïcode naïve 東京 resets tokens"
+    )
 )
 HARMLESS_KEYS = st.sampled_from(
-    "id name title total_tokens input_tokens max_tokens token_count author authors session_id"
-    " passenger compass secretary country_code status_code zip_code promo_code error_code keyboard"
-    " pinned shipping created_at amount description state city items tags".split()  # noqa: SIM905
+    names(
+        "id name title total_tokens input_tokens max_tokens token_count author authors session_id"
+        " passenger compass secretary country_code status_code zip_code promo_code error_code keyboard"
+        " pinned shipping created_at amount description state city items tags"
+    )
 )
 HARMLESS_LEAVES = (
     st.none()
