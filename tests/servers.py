@@ -35,10 +35,12 @@ class Server:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
-    def answers(self) -> bool:
-        """Whether somebody accepts connections; fails when the process has ended."""
-        ended = self.process.poll()
-        assert ended is None, f"the server ended with {ended}:\n{self.output.read_text()}"
+    def has_started(self, word: str, times: int) -> bool:
+        """Whether it printed `word` so often and accepts; fails when the process has ended."""
+        printed, ended = self.output.read_text(), self.process.poll()
+        assert ended is None, f"the server ended with {ended}:\n{printed}"
+        if printed.count(word) < times:
+            return False
         try:
             self.connect().close()
         except OSError:
@@ -62,23 +64,34 @@ class Server:
 
 
 @contextmanager
-def uvicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Iterator[Server]:
-    """`uvicorn --factory app` with its output in `folder`."""
+def uvicorn(
+    app: str, env: dict[str, str], *options: str, workers: int = 1, folder: Path
+) -> Iterator[Server]:
+    """`uvicorn --factory app` with its output in `folder`; yields once every worker has started."""
     arguments = ["uvicorn", "--factory", app, "--port", "{port}", "--no-access-log"]
-    with _running([*arguments, "--log-level", "warning", *options], env, folder) as server:
+    arguments += ["--workers", str(workers), *options]
+    with _running(arguments, env, folder, "Started server process", workers) as server:
         yield server
 
 
 @contextmanager
-def gunicorn(app: str, env: dict[str, str], *options: str, folder: Path) -> Iterator[Server]:
-    """`gunicorn app` with its output in `folder`."""
+def gunicorn(
+    app: str, env: dict[str, str], *options: str, workers: int = 1, folder: Path
+) -> Iterator[Server]:
+    """`gunicorn app` with ASGI workers; yields once every worker listens.
+
+    Before that, a worker would not hear of SIGTERM and the server would wait for it in vain.
+    """
     arguments = ["gunicorn", app, "--bind", "127.0.0.1:{port}", "--no-control-socket"]
-    with _running([*arguments, "--log-level", "info", *options], env, folder) as server:
+    arguments += ["--worker-class", "asgi", "--workers", str(workers), *options]
+    with _running(arguments, env, folder, "ASGI server listening", workers) as server:
         yield server
 
 
 @contextmanager
-def _running(arguments: list[str], env: dict[str, str], folder: Path) -> Iterator[Server]:
+def _running(
+    arguments: list[str], env: dict[str, str], folder: Path, started: str, workers: int
+) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", *(part.replace("{port}", str(port)) for part in arguments)]
     output = folder / f"server-{port}.log"
@@ -88,7 +101,7 @@ def _running(arguments: list[str], env: dict[str, str], folder: Path) -> Iterato
         )
     server = Server(process, port, output)
     try:
-        wait_until(server.answers, START_SECONDS, "an answer of the server")
+        wait_until(lambda: server.has_started(started, workers), START_SECONDS, started)
         yield server
     finally:
         server.stop()

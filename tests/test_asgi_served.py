@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from conftest import Lake, alive, wait_until
 from servers import Server, gunicorn, uvicorn
 
-KILLS = 3
+KILLS, PER_CONNECTION = 3, 25
 
 
 @pytest.fixture
@@ -200,19 +200,18 @@ class Callers:
         return self
 
     def _call(self, number: int) -> None:
-        client = httpx.Client(base_url=self._server.url, timeout=20)
-        for n in range(self._calls):
-            path = f"/call/{number}/{n}"
-            try:
-                response = client.get(path)
-            except httpx.TransportError:
-                self.failed.append(path)
-                client.close()
-                client = httpx.Client(base_url=self._server.url, timeout=20)
-            else:
-                assert response.status_code == 200
-                self.answered.append((path, int(response.text)))
-        client.close()
+        """Over a few connections, so that several workers serve one caller."""
+        for first in range(0, self._calls, PER_CONNECTION):
+            with httpx.Client(base_url=self._server.url, timeout=20) as client:
+                for n in range(first, first + PER_CONNECTION):
+                    path = f"/call/{number}/{n}"
+                    try:
+                        response = client.get(path)
+                    except httpx.TransportError:
+                        self.failed.append(path)
+                    else:
+                        assert response.status_code == 200
+                        self.answered.append((path, int(response.text)))
 
 
 def assert_each_recorded_once(lake: Lake, callers: Callers) -> None:
@@ -227,7 +226,7 @@ def assert_each_recorded_once(lake: Lake, callers: Callers) -> None:
 
 
 def test_four_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) -> None:
-    with uvicorn("apps:plain", lake.process_env(), "--workers", "4", folder=tmp_path) as server:
+    with uvicorn("apps:plain", lake.process_env(), workers=4, folder=tmp_path) as server:
         callers = Callers(server, threads=8, calls=75).start().wait()
         server.stop()
     assert callers.failed == []
@@ -243,7 +242,7 @@ def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
     lake: Lake, tmp_path: Path
 ) -> None:
     env = lake.process_env(LAKEWARD_KEEPER_IDLE_SECONDS="30")
-    with uvicorn("apps:plain", env, "--workers", "4", folder=tmp_path) as server:
+    with uvicorn("apps:plain", env, workers=4, folder=tmp_path) as server:
         callers = Callers(server, threads=8, calls=150).start()
         killed: set[int] = set()
         for _ in range(KILLS):
@@ -261,8 +260,7 @@ def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
 
 
 def test_gunicorn_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) -> None:
-    options = ["--workers", "2", "--worker-class", "asgi"]
-    with gunicorn("apps:plain()", lake.process_env(), *options, folder=tmp_path) as server:
+    with gunicorn("apps:plain()", lake.process_env(), workers=2, folder=tmp_path) as server:
         callers = Callers(server, threads=4, calls=50).start().wait()
         server.stop()
     assert callers.failed == []
