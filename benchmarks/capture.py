@@ -67,7 +67,7 @@ async def drive(app: App, made: list[Scope], count: int) -> None:
         for n in range(first, first + BURST):
             await app(dict(made[n % len(made)]), receive, send)
         took = time.perf_counter() - began
-        time.sleep(max(PERIOD - took, took))  # noqa: ASYNC251 - nothing else runs in this loop
+        time.sleep(max(PERIOD - took, took))
 
 
 def run_recorder(name: str, sink: str) -> dict[str, Any]:
@@ -151,8 +151,10 @@ def run_block(name: str, sink: str) -> dict[str, Any]:
     with scratch() as environ:
         if name == "lakeward, off":
             environ["ENABLE_DATA_COLLECTION"] = "false"
-        found: dict[str, Any] = child("capture.py", "--block", "recorder", name, sink, environ=environ)
-        return found
+        made: dict[str, Any] = child(
+            "capture.py", "--block", "recorder", name, sink, environ=environ
+        )
+        return made
 
 
 def measure_recorders(report: Report) -> dict[str, list[dict[str, Any]]]:
@@ -190,11 +192,12 @@ def report_recorders(report: Report) -> None:
         extra = "" if name == "bare" else added[name].text(1)
         rows.append([name, total.text(1), extra, times, sent])
     report.say(f"CPU of the application's process for each request, µs, {len(bare)} rounds.")
-    head = ["recorder", "in all", "added", "× lakeward's", "bytes sent a request"]
+    head = ["recorder", "in all", "added", "÷ lakeward's", "bytes sent a request"]
     report.say(table(head, rows))
     keeper = spread([made["keeper_us"] for made in found["lakeward"]])
     report.say(f"Beside it Lakeward's keeper used {keeper.text()} µs for each of these requests.")
-    complaints = sorted({text for blocks in found.values() for b in blocks for text in b["warnings"]})
+    made = [block for blocks in found.values() for block in blocks]
+    complaints = sorted({text for block in made for text in block["warnings"]})
     if complaints:
         report.say("The recorders complained: " + "; ".join(complaints[:5]))
     report.figures["recorders"] = found
@@ -239,11 +242,11 @@ def report_served(report: Report) -> None:
         Talker("load.py") as load,
     ):
         servers = {"off": off, "on": on}
+        order = {"requests": SERVED, "connections": CONNECTIONS}
         for number, name in interleaved(list(servers), SERVED_ROUNDS + 1):
             server = servers[name]
-            order = {"port": server.greeting["port"], "requests": SERVED, "connections": CONNECTIONS}
             before = server.ask("cpu")["cpu"]
-            made = load.ask(order)["requests"]
+            made = load.ask({"port": server.greeting["port"], **order})["requests"]
             used = server.ask("cpu")["cpu"] - before
             if number:
                 found[name].append(used / made * 1e6)

@@ -1,8 +1,8 @@
 """The ways to record a call that are compared, each set up as its documentation says.
 
 In: the bare application, the sink's address and a folder. Out: the application with one recorder
-around it, and a function that sends or writes whatever is still held back. Where a recorder brings
-no ASGI middleware of its own it gets the same small one (`Watch`) and the same record as Lakeward's.
+around it, and a function that sends or writes whatever is still held back. A recorder that brings
+no ASGI middleware of its own gets the same small one (`Watch`) and the fields of Lakeward's record.
 Nothing may leave this machine: `stay_home` refuses every other connection and name.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+
 from traffic import App, Message, Receive, Scope, Send
 
 Flush = Callable[[], None]

@@ -15,6 +15,7 @@ import threading
 import time
 
 import uvicorn
+
 from traffic import App, Receive, Scope, Send, application
 
 PLANTED = 0.001

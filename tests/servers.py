@@ -1,4 +1,8 @@
-"""A real server process on a free port of the loopback: started, awaited, ended by its own pid."""
+"""A real server process on a free port of the loopback: started, awaited, ended by its own pid.
+
+A server that knows no lifespan of its app ends by its signal, without any `close()`: what it
+recorded is in the lake once the keeper has taken its rings over, so tests wait for `settled`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import alive, wait_until
+from conftest import Lake, alive, wait_until
+from lakeward.audit import Report
 
 HERE = Path(__file__).parent
 START_SECONDS, STOP_SECONDS = 30.0, 20.0
@@ -105,6 +111,14 @@ def _running(
         yield server
     finally:
         server.stop()
+
+
+def settled(lake: Lake, offered: int) -> Report:
+    """The audit once all that ended processes were offered is accounted for, or 20 s later."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while (report := lake.settled()).sum["offered"] != offered and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return report
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import websockets.sync.client as websocket
 from websockets.exceptions import InvalidStatus
 
 from conftest import Lake, alive, wait_until
-from servers import Server, gunicorn, uvicorn
+from servers import Server, gunicorn, settled, uvicorn
 
 KILLS, PER_CONNECTION = 3, 25
 
@@ -73,7 +73,7 @@ def test_calls_of_every_kind_are_recorded_under_a_real_server(lake: Lake, shop: 
     assert {row["ip_address"] for row in rows} == {"127.0.0.1"}
     assert rows[-1]["error_type"] == "LookupError"
     shop.stop()
-    report = lake.settled()
+    report = settled(lake, len(sent) + 1)
     assert report.ok
     assert (report.sum["offered"], report.sum["excluded"]) == (len(sent) + 1, 1)
 
@@ -160,9 +160,9 @@ def test_an_app_without_lifespan_is_served_and_recorded(
         pid = int(httpx.get(f"{server.url}/x", headers={"user-agent": "a"}).text)
         assert pid == server.process.pid
         printed = server.stop()
-    assert [row["path"] for row in lake.rows()] == ["/x"]
     assert "Error" not in printed
-    assert lake.settled().ok
+    assert settled(lake, 1).ok
+    assert [row["path"] for row in lake.rows()] == ["/x"]
 
 
 def test_without_a_lake_the_server_serves_as_ever(lake: Lake, tmp_path: Path) -> None:
@@ -191,6 +191,11 @@ class Callers:
         for thread in self._threads:
             thread.start()
         return self
+
+    def wait_for(self, more: int) -> None:
+        """Until so many more answers have come."""
+        goal = len(self.answered) + more
+        wait_until(lambda: len(self.answered) >= goal, what=f"{more} more answers")
 
     def wait(self) -> Callers:
         """Until all have called."""
@@ -229,13 +234,13 @@ def test_four_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) 
     with uvicorn("apps:plain", lake.process_env(), workers=4, folder=tmp_path) as server:
         callers = Callers(server, threads=8, calls=75).start().wait()
         server.stop()
+    report = settled(lake, 600)
+    assert report.ok
+    assert (report.sum["offered"], report.sum["delivered"]) == (600, 600)
     assert callers.failed == []
     assert len(lake.rows()) == 600
     assert_each_recorded_once(lake, callers)
     assert len({pid for _, pid in callers.answered}) > 1
-    report = lake.settled()
-    assert report.ok
-    assert (report.sum["offered"], report.sum["delivered"]) == (600, 600)
 
 
 def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
@@ -246,8 +251,7 @@ def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
         callers = Callers(server, threads=8, calls=150).start()
         killed: set[int] = set()
         for _ in range(KILLS):
-            seen = len(callers.answered)
-            wait_until(lambda seen=seen: len(callers.answered) > seen + 60, what="60 answers")
+            callers.wait_for(60)
             victim = next(pid for _, pid in reversed(callers.answered) if alive(pid))
             os.kill(victim, signal.SIGKILL)
             killed.add(victim)
@@ -255,15 +259,15 @@ def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
         server.stop()
         report = lake.settled()
     assert len(killed) == KILLS
-    assert_each_recorded_once(lake, callers)
     assert report.ok
+    assert_each_recorded_once(lake, callers)
 
 
 def test_gunicorn_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) -> None:
     with gunicorn("apps:plain()", lake.process_env(), workers=2, folder=tmp_path) as server:
         callers = Callers(server, threads=4, calls=50).start().wait()
         server.stop()
+    assert settled(lake, 200).ok
     assert callers.failed == []
     assert len(lake.rows()) == 200
     assert_each_recorded_once(lake, callers)
-    assert lake.settled().ok

@@ -430,7 +430,11 @@ def test_a_log_that_grows_while_it_is_read_is_imported_as_it_was(
     assert (file.state, file.recorded) == ("imported", 10)
 
 
-@pytest.mark.parametrize("content", [access_lines(5), b"", gzip.compress(access_lines(9))[:50]])
+@pytest.mark.parametrize(
+    "content",
+    [access_lines(5), b"", gzip.compress(access_lines(9))[:50]],
+    ids=["shorter", "empty", "packed and cut"],
+)
 def test_a_file_that_changes_while_it_is_read_fails(
     lake: Path, memory: Memory, tmp_path: Path, content: bytes
 ) -> None:

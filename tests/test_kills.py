@@ -48,5 +48,7 @@ def test_power_losses_lose_nothing_that_was_committed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("power", [[], ["--power"]], ids=["kill", "power loss"])
 def test_a_keeper_that_releases_before_it_syncs_is_caught(tmp_path: Path, power: list[str]) -> None:
-    verdict = run(tmp_path, "--kills", "120", "--seed", "31", "--mutant", "eager", *power)
+    verdict = run(
+        tmp_path, "--kills", "200", "--seed", "31", "--named", "0.95", "--mutant", "eager", *power
+    )
     assert verdict["missing"] > 0

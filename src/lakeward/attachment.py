@@ -30,7 +30,7 @@ from lakeward.version import VERSION
 logger = logging.getLogger("lakeward")
 
 STALE_NS = 2_000_000_000
-CHECK_SECONDS = 5.0
+CHECK_NS = 5_000_000_000
 FIRST_POLL, LONGEST_POLL = 0.0005, 0.02
 
 
@@ -44,7 +44,9 @@ class Attachment:
         self.ring = self._create_ring()
         self.bell = Bell(self.ring_dir, str(self.ring.ring_id))
         self._registration = self._register()
-        self._next_check = 0.0
+        self.next_look_ns = 0
+        """Wall-clock ns until which a caller need not look at the heartbeat again."""
+        self._looked_ns = 0
         self._checking = threading.Lock()
         self._thread: tuple[Keeper, threading.Thread] | None = None
         self.unseen_since = time.monotonic()
@@ -99,14 +101,20 @@ class Attachment:
         return fd
 
     def ensure_keeper(self) -> None:
-        """See to it that someone keeps the lake; at most every 5 seconds, by one caller."""
-        if self.ring.beat[0] + STALE_NS >= time.time_ns():
+        """See to it that someone keeps the lake; looks no further while the heartbeat is fresh,
+        and starts a keeper at most every 5 seconds, by one caller."""
+        now = time.time_ns()
+        fresh_until = self.ring.beat[0] + STALE_NS
+        if now <= fresh_until:
+            self.next_look_ns = fresh_until
             return
-        now = time.monotonic()
-        if now < self._next_check or not self._checking.acquire(blocking=False):
+        if not self._checking.acquire(blocking=False):
             return
         try:
-            self._next_check = now + CHECK_SECONDS
+            if abs(now - self._looked_ns) < CHECK_NS:
+                return
+            self._looked_ns = now
+            self.next_look_ns = now + CHECK_NS
             if not is_kept(self.lake):
                 self._start_keeper()
         except (OSError, LakewardError) as error:

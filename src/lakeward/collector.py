@@ -20,10 +20,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET
 from uuid_utils import uuid7
 
-from lakeward.attachment import STALE_NS, Attachment
-from lakeward.catalog import TYPES, arrange
+from lakeward.attachment import Attachment
+from lakeward.catalog import TYPES, Call, arrange, call
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
     ApiCall,
@@ -69,6 +70,7 @@ class Collector:
         self._outcomes_off = not settings.track_outcomes
         self.clock = Clock(now_ns)
         self.now_ns = now_ns
+        self._stamp = self.clock.stamp
         self._encode = msgspec.json.Encoder(enc_hook=plain).encode
         self._environment = settings.environment
         self._app_version = settings.app_version
@@ -82,7 +84,8 @@ class Collector:
         self._unplaced = {"no_ring": 0, "disabled": 0, "closed": 0}
         self.salts: DailySalts | None = None
         self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
-        self._scrub = self.scrubber.fields
+        self._scrub = self.scrubber.scrub
+        self._hides_addresses = settings.ip != "full"
         if self._collects:
             me = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _in_child(me))
@@ -120,21 +123,22 @@ class Collector:
             given_id = None
             if "timestamp" in fields or "interaction_id" in fields:
                 now_ns, given_id = self._given(fields, now_ns)
-            arranged = self._scrub(arrange(interaction_type, fields))
-            timestamp = self.clock.stamp(now_ns)
-            if "ip_address" in arranged:
-                address = self.scrubber.address(arranged["ip_address"], timestamp[:10])
-                arranged["ip_address"] = address
-            make = ApiCall if interaction_type == "api_call" else Interaction
+            timestamp = self._stamp(now_ns)
+            self._scrub(fields)
+            if "ip_address" in fields and self._hides_addresses:
+                fields["ip_address"] = self.scrubber.address(fields["ip_address"], timestamp[:10])
             interaction_id = given_id or str(uuid7(nanoseconds=now_ns))
-            environment, version = self._environment, self._app_version
-            if "environment" in arranged or "app_version" in arranged:
-                environment = arranged.pop("environment", environment)
-                version = arranged.pop("app_version", version)
-            return self.submit(
-                make(interaction_id, timestamp, environment, version, interaction_type, **arranged),
-                now_ns,
-            )
+            made: Call | Interaction = (
+                call(fields) if interaction_type == "api_call" else None
+            ) or self._arranged(interaction_type, fields)
+            made.interaction_id = interaction_id
+            made.timestamp = timestamp
+            if made.environment is UNSET:
+                made.environment = self._environment
+            if made.app_version is UNSET:
+                made.app_version = self._app_version
+            made.interaction_type = interaction_type
+            return self.submit(made, interaction_id, now_ns)
         except Rejected as error:
             self._quarantine(interaction_type, str(error), fields)
         except ScrubFailed as error:
@@ -156,6 +160,14 @@ class Collector:
                 raise
         return self.record(interaction_type, **fields)
 
+    def _arranged(self, interaction_type: str, fields: JsonObject) -> Interaction:
+        """Fields that need a closer look, each in its place."""
+        make = ApiCall if interaction_type == "api_call" else Interaction
+        arranged = arrange(interaction_type, fields)
+        environment = arranged.pop("environment", self._environment)
+        version = arranged.pop("app_version", self._app_version)
+        return make("", "", environment, version, interaction_type, **arranged)
+
     def _given(self, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
         """Take time and id that the caller set out of `fields`; the original time is kept when
         it lies outside the lake's years."""
@@ -174,20 +186,20 @@ class Collector:
             return now_ns, None
         return now_ns, adopt_id(str(identifier), now_ns // 1_000_000)
 
-    def submit(self, interaction: Interaction, now_ns: int) -> str | None:
+    def submit(self, record: Interaction | Call, interaction_id: str, now_ns: int) -> str | None:
         """Put a finished, scrubbed record into the ring (for capture modules)."""
         attachment = self._attachment or self.attach()
         if attachment is None:
             self._miss()
             return None
         if self._service:
-            interaction.service = self._service
-        ring = attachment.ring
-        if now_ns > ring.beat[0] + STALE_NS:
+            record.service = self._service
+        if now_ns > attachment.next_look_ns:
             attachment.ensure_keeper()
-        outcome = ring.append(self._encode(interaction))
+        ring = attachment.ring
+        outcome = ring.append(self._encode(record))
         if outcome == PUT:
-            return interaction.interaction_id
+            return interaction_id
         ring.count(REFUSALS[outcome])
         self._complain("full", f"a record was dropped: {REFUSALS[outcome].name}")
         return None

@@ -163,11 +163,15 @@ class Clock:
 
     def stamp(self, ns: int) -> str:
         """`ns` since 1970 as the record's timestamp text, clamped to the lake's years."""
-        seconds = ns // 1_000_000_000
-        cached, text = self._second
-        if cached != seconds:
-            seconds = clamp(ns // 1_000_000) // 1000
-            text = iso(seconds * 1000)[:19]
-            if seconds == ns // 1_000_000_000:
-                self._second = (seconds, text)
-        return text + MILLIS[ns // 1_000_000 % 1000]
+        ms = ns // 1_000_000
+        second, text = self._second
+        if ms // 1000 != second:
+            text = self._render(ms)
+        return text + MILLIS[ms % 1000]
+
+    def _render(self, ms: int) -> str:
+        inside = clamp(ms)
+        text = iso(inside)[:19]
+        if inside == ms:
+            self._second = (ms // 1000, text)
+        return text

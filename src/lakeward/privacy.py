@@ -171,28 +171,46 @@ class Scrubber:
 
         `ip_address` is left alone: `address` needs the day. Raises `ScrubFailed`.
         """
-        out = self._fields(fields)
-        if self._hook is not None:
-            out = self._fields(self._hooked(out))
+        out = fields.copy()
+        self.scrub(out)
         return out
 
-    def _fields(self, fields: JsonObject) -> JsonObject:
-        out = fields.copy()
+    def scrub(self, fields: JsonObject) -> None:
+        """As `fields`, in place: for a caller whose dict nobody else holds."""
+        self._scrub(fields)
+        if self._hook is not None:
+            hooked = self._hooked(fields)
+            fields.clear()
+            fields.update(hooked)
+            self._scrub(fields)
+
+    def _scrub(self, out: JsonObject) -> None:
+        """The common fields by what is known of their text; the others afterwards, one by one."""
         seen = self._seen
-        for name, item in fields.items():
+        others: list[tuple[str, object]] | None = None
+        for name, item in out.items():
             kind = type(item)
             if kind is str:
                 try:
-                    out[name] = seen[name][item]
+                    known = seen[name][item]
                 except KeyError:
-                    self._field(out, name, item)
-            elif name not in seen or not (
+                    pass
+                else:
+                    if known is not item:
+                        out[name] = known
+                    continue
+            elif name in seen and (
                 item is None
                 or kind is bool
                 or ((kind is int or kind is float) and -_LARGE < item < _LARGE)
             ):
+                continue
+            if others is None:
+                others = []
+            others.append((name, item))
+        if others is not None:
+            for name, item in others:
                 self._field(out, name, item)
-        return out
 
     def _field(self, out: JsonObject, name: str, item: object) -> None:
         """One field that is new, nested or none of the record's."""

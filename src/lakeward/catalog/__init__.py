@@ -4,7 +4,7 @@ In: an interaction type and flat keyword fields. Out: the record's top-level fie
 `Rejected` is all that can be raised, and its message never holds a value.
 """
 
-from lakeward.catalog.placement import arrange
+from lakeward.catalog.placement import Call, arrange, call
 from lakeward.catalog.record import Record
 from lakeward.catalog.registry import TYPES
 from lakeward.catalog.spec import (
@@ -20,10 +20,12 @@ __all__ = [
     "FIELD_SET",
     "PERSONAL_DATA",
     "TYPES",
+    "Call",
     "Feature",
     "PersonalData",
     "Record",
     "Slot",
     "TypeSpec",
     "arrange",
+    "call",
 ]

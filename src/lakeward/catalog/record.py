@@ -26,7 +26,7 @@ from lakeward.catalog.spec import (
 from lakeward.interaction import JsonObject
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, kw_only=True):
     """One interaction of any type. The first fourteen fields are those of the seed."""
 
     interaction_id: Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -54,8 +55,28 @@ def _module(command: str) -> CommandModule:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; a reader that went away is no error."""
     arguments = parser().parse_args(argv)
+    _speak_utf8(arguments.format)
+    code = 0
+    try:
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _speak_utf8(format_: str) -> None:
+    """JSON is UTF-8 wherever it goes; text never fails at a letter that the terminal lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8" if format_ == "json" else None, errors="replace")
+
+
+def _run(arguments: argparse.Namespace) -> int:
     environ = dict(os.environ)
     if arguments.lake is not None:
         environ["LAKEWARD_LAKE_DIR"] = str(arguments.lake.absolute())
@@ -64,17 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LakewardError as error:
         return _fail(arguments.format, str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(arguments.format, f"{where}{error.strerror or type(error).__name__}")
 
 
 def _fail(format_: str, sentence: str) -> int:
+    sentence = sentence.encode("utf-8", "backslashreplace").decode()  # a path may be any bytes
+    print(f"lakeward: {sentence}", file=sys.stderr)
     if format_ == "json":
         print(msgspec.json.encode({"error": sentence}).decode())
-    print(f"lakeward: {sentence}", file=sys.stderr)
     return 2

@@ -32,7 +32,7 @@ def parse_fields(pairs: list[str]) -> dict[str, Any]:
             raise Terminal(f"each field is written key=value, and {key!r} has no value")
         try:
             fields[key] = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             fields[key] = text
     return fields
 
@@ -57,7 +57,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 def _explain(arguments: argparse.Namespace, fields: dict[str, Any], collector: Collector) -> int:
     try:
         arrange(arguments.type, fields)
-        why = "not kept: " + ", ".join(collector.stats()["reasons"]) or "not kept"
+        reasons = ", ".join(collector.stats()["reasons"])
+        why = f"not kept: {reasons or 'see the quarantine'}"
     except Rejected as error:
         why = f"{error} (quarantined)"
     if arguments.format == "json":

@@ -43,7 +43,12 @@ def follow(lake: LakeDir, position: Position | None, format_: str) -> None:
 
 def _print(line: bytes, format_: str) -> None:
     text = line.decode("utf-8", "replace").rstrip("\n")
-    print(text if format_ == "json" else describe(msgspec.json.decode(line)), flush=True)
+    if format_ != "json":
+        try:
+            text = describe(msgspec.json.decode(line))
+        except (msgspec.DecodeError, KeyError, TypeError):
+            text = printable(text)  # someone wrote into the log: shown as it stands
+    print(text, flush=True)
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -58,4 +63,9 @@ def describe(row: dict[str, Any]) -> str:
         parts.append(f"user={row['user_id']}")
     if row.get("error_type"):
         parts.append(f"error={row['error_type']}")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in "  ".join(parts))
+    return printable("  ".join(parts))
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
