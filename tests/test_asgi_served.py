@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from conftest import Lake, alive, wait_until
 from servers import Server, gunicorn, settled, uvicorn
 
-KILLS, PER_CONNECTION = 3, 25
+KILLS, SUDDEN_KILLS, PER_CONNECTION = 3, 8, 25
 
 
 @pytest.fixture
@@ -261,6 +261,25 @@ def test_no_answered_call_is_lost_when_workers_are_killed_under_load(
     assert len(killed) == KILLS
     assert report.ok
     assert_each_recorded_once(lake, callers)
+
+
+def test_a_call_is_kept_though_its_worker_is_killed_the_moment_its_answer_is_whole(
+    lake: Lake, tmp_path: Path
+) -> None:
+    env = lake.process_env(LAKEWARD_KEEPER_IDLE_SECONDS="30")
+    with uvicorn("apps:plain", env, workers=4, folder=tmp_path) as server:
+        for n in range(SUDDEN_KILLS):
+            with server.connect() as connection:
+                connection.sendall(b"GET /call/%d HTTP/1.1\r\nHost: a\r\n\r\n" % n)
+                answer = body = b""
+                while not body:
+                    answer += connection.recv(65536)
+                    body = answer.partition(b"\r\n\r\n")[2]
+                os.kill(int(body), signal.SIGKILL)
+        server.stop()
+        assert lake.settled().ok
+    paths = sorted(row["path"] for row in lake.rows())
+    assert paths == [f"/call/{n}" for n in range(SUDDEN_KILLS)]
 
 
 def test_gunicorn_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) -> None:

@@ -43,6 +43,9 @@ from lakeward.settings import Settings, load
 logger = logging.getLogger("lakeward")
 
 OUTCOMES = frozenset(name for name, spec in TYPES.items() if spec.outcome)
+OWN_FIELDS = frozenset(name for spec in TYPES.values() for name in spec.own)
+"""Declared names are not sensitive by how they sound (`time_to_first_token_ms`); what stands in
+them is looked at all the same."""
 REFUSALS = {
     FULL: Reason.full,
     CONTENDED: Reason.contended,
@@ -394,7 +397,7 @@ def plain(value: object) -> object:
 def _policy(settings: Settings) -> Policy:
     return Policy(
         keys=frozenset(settings.sensitive_keys),
-        allow_keys=frozenset(settings.allow_keys),
+        allow_keys=OWN_FIELDS.union(settings.allow_keys),
         paths=settings.sensitive_paths,
         emails=settings.detect_emails,
         phones=settings.detect_phones,
