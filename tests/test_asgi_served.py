@@ -274,6 +274,7 @@ def test_a_call_is_kept_though_its_worker_is_killed_the_moment_its_answer_is_who
                 answer = body = b""
                 while not body:
                     answer += connection.recv(65536)
+                    assert answer
                     body = answer.partition(b"\r\n\r\n")[2]
                 os.kill(int(body), signal.SIGKILL)
         server.stop()
