@@ -53,6 +53,7 @@ def main() -> None:
     """Serve the variant that the argument names."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
     config = uvicorn.Config(
         variant(sys.argv[1]), loop="uvloop", http="httptools", log_level="error", access_log=False,
         timeout_keep_alive=3600,

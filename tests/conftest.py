@@ -18,8 +18,8 @@ import pytest
 from lakeward.audit import Report, audit
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
-from lakeward.keeper import Bearing, is_kept
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lock import Bearing, is_kept
 from lakeward.log import read_lines
 from lakeward.ringdir import known_folders
 from lakeward.settings import load

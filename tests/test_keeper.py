@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Lake, wait_until
+from conftest import Lake, alive, wait_until
 
 import lakeward.keeper
 import lakeward.log
@@ -411,3 +411,42 @@ def test_a_spawned_keeper_hands_over_to_a_lakeward_run(lake: Lake) -> None:
         collector.commit(5)
     assert len(lake.ids()) == 2
     check(lake.audit())
+
+
+def test_a_keeper_that_cannot_open_the_lake_tries_again_and_leaks_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    collector.record("hello")
+    broken = [True]
+    tries = []
+
+    def recover(*arguments: Any) -> list[str]:
+        tries.append(len(os.listdir("/proc/self/fd")))
+        if broken[0]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(*arguments)
+
+    real = lakeward.keeper.recover
+    monkeypatch.setattr(lakeward.keeper, "recover", recover)
+    with keeping(lake, idle_seconds=0.1):
+        wait_until(lambda: len(tries) > 5, what="tries")
+        assert len(set(tries)) == 1
+        broken[0] = False
+        collector.commit(5)
+    check(lake.audit())
+
+
+def test_a_spawned_keeper_leaves_when_lake_and_rings_are_gone_and_nobody_records(
+    lake: Lake,
+) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="spawn")
+    collector.record("hello")
+    collector.commit(10)
+    pid = lake.keeper_pid()
+    assert pid is not None
+    collector.close()
+    shutil.rmtree(lake.root)
+    shutil.rmtree(lake.ring_dir)
+    wait_until(lambda: not alive(pid), what="the keeper's leave")
+    assert not lake.root.exists()

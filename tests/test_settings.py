@@ -441,7 +441,10 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_an_absent_one() -> None:
         write(folder, "LAKEWARD_IP=none\n").chmod(0)
         pid = os.fork()
         if pid == 0:
-            if os.geteuid() == 0:
-                os.setuid(65534)  # root may read everything
-            os._exit(7 if ".env.development cannot be read" in refusal({}, folder) else 1)
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)  # root may read everything
+                os._exit(7 if ".env.development cannot be read" in refusal({}, folder) else 1)
+            finally:
+                os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7

@@ -20,8 +20,9 @@ from lakeward import spawn
 from lakeward.bell import Bell
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
-from lakeward.keeper import Keeper, is_kept
+from lakeward.keeper import Keeper
 from lakeward.lakedir import open_lake
+from lakeward.lock import is_kept
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
 from lakeward.settings import Settings

@@ -205,6 +205,21 @@ class Fleet:
         self.rings.clear()
 
 
+def any_owner_lives(folders: tuple[Path, ...]) -> bool:
+    """Whether some ring in `folders` has a living owner, without taking anything over."""
+    for path in (path for folder in folders for path in folder.glob("*.ring")):
+        try:
+            reader = RingReader(path, writable=False)
+        except (Unreadable, OSError):
+            continue
+        try:
+            if reader.owner_lives():
+                return True
+        finally:
+            reader.close()
+    return False
+
+
 def registrations(lake: LakeDir) -> list[tuple[Path, str, bool]]:
     """Each registered collector: its file, its owner in words, and whether it is alive."""
     found: list[tuple[Path, str, bool]] = []

@@ -12,7 +12,6 @@ One round, in this order, each step safe to be killed after:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import time
@@ -21,14 +20,12 @@ from pathlib import Path
 from typing import Protocol
 from zlib import crc32
 
-import msgspec
-
 from lakeward.bell import HANDOVER, Doorway
-from lakeward.errors import LakeBusy, Terminal
-from lakeward.fleet import Fleet, Gathered
+from lakeward.fleet import Fleet, Gathered, any_owner_lives
 from lakeward.interaction import iso
-from lakeward.lakedir import Identity, LakeDir, create_file, open_lake
+from lakeward.lakedir import LakeDir, recreate
 from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
+from lakeward.lock import sign, take_lock, version_key
 from lakeward.log import Log, encode_published
 from lakeward.recovery import raise_epoch, recover
 from lakeward.ringdir import disk_folder
@@ -51,15 +48,6 @@ class Task(Protocol):
 
     def close(self) -> None:
         """Stop within the keeper's farewell."""
-
-
-class Bearing(msgspec.Struct, frozen=True):
-    """What stands in the lock file: who keeps the lake, for people and for hand-over."""
-
-    pid: int
-    version: str
-    mode: str
-    ring_dir: str
 
 
 class Keeper:
@@ -107,7 +95,7 @@ class Keeper:
             self._fleet.close()
             self._log.close()
             self._ledger.close()
-            self._close_highwater()
+        self._close_highwater()
 
     def _close_highwater(self) -> None:
         if self._highwater >= 0:
@@ -116,56 +104,51 @@ class Keeper:
 
     def run(self, wait: float = 0.0) -> None:
         """Hold the lake's lock and keep it; LakeBusy when another keeper holds it beyond `wait`."""
-        self._lock = lock = take_lock(self.lake, wait)
+        self._lock = take_lock(self.lake, wait)
         try:
             while True:
-                os.ftruncate(lock, 0)
-                bearing = Bearing(os.getpid(), VERSION, self.mode, str(self.ring_dir))
-                os.pwrite(lock, msgspec.json.encode(bearing), 0)
-                if self._keep(lock):
+                sign(self._lock, self.mode, str(self.ring_dir))
+                if self._keep():
                     return
                 self.lake = recreate(self.lake)
-                deleted, self._lock = lock, take_lock(self.lake, wait)
-                lock = self._lock
+                deleted, self._lock = self._lock, take_lock(self.lake, wait)
                 os.close(deleted)
         finally:
-            os.close(lock)
+            os.close(self._lock)
 
-    def _keep(self, lock: int) -> bool:
-        """Open everything and go round until stopped (True) or the folder is deleted (False)."""
-        while True:
-            try:
-                self._open()
-                break
-            except OSError as error:
-                self._complain(error)
-                if self._stopping is not None:
-                    return True
-                time.sleep(RETRY_SECONDS)
-        doorway = Doorway(self.ring_dir)
-        try:
-            return self._rounds(lock, doorway)
-        finally:
-            doorway.close()
-            self._fleet.close()
-            self._log.close()
-            self._ledger.close()
-            self._close_highwater()
-            for task in self._tasks:
-                task.close()
+    def _keep(self) -> bool:
+        """Open everything and go round until told to leave (True) or until the folder was deleted
+        under a living application (False)."""
+        started = time.monotonic()
+        with contextlib.ExitStack() as held:
+            while True:
+                try:
+                    self._open(held)
+                    break
+                except OSError as error:
+                    held.close()
+                    self._complain(error)
+                    folders = (self.ring_dir, disk_folder(self.lake))
+                    if self._may_leave(started, any_owner_lives(folders)):
+                        return True
+                    time.sleep(RETRY_SECONDS)
+            doorway = Doorway(self.ring_dir)
+            held.callback(doorway.close)
+            return self._rounds(doorway)
 
-    def _open(self) -> None:
-        private = self.lake.private
+    def _open(self, held: contextlib.ExitStack) -> None:
+        private, identity = self.lake.private, self.lake.identity
         self._ledger = Ledger(
-            private / "ledger.jsonl",
-            self.lake.identity.lake_id,
-            self.lake.identity.epoch,
-            self._rotate_bytes,
+            private / "ledger.jsonl", identity.lake_id, identity.epoch, self._rotate_bytes
         )
+        held.callback(self._ledger.close)
         self._log = Log(self.lake, self._segment_bytes, self._fdatasync)
+        held.callback(self._log.close)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
+        held.callback(self._close_highwater)
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
+        held.callback(self._fleet.close)
         self._fleet.discover(self._now_ns(), thorough=True)
         if self._fleet.behind and not any("epoch" in note for note in notes):
             raise_epoch(self._log, self._ledger, "restored", notes)
@@ -173,7 +156,7 @@ class Keeper:
         for note in notes:
             logger.warning("%s", note)
 
-    def _rounds(self, lock: int, doorway: Doorway) -> bool:
+    def _rounds(self, doorway: Doorway) -> bool:
         chores = watch = idle_since = time.monotonic()
         while True:
             messages = doorway.wait(RETRY_SECONDS if self._errno else ROUND_SECONDS)
@@ -181,8 +164,8 @@ class Keeper:
             now = time.monotonic()
             try:
                 if now >= watch:
-                    if os.fstat(lock).st_nlink == 0:
-                        return False
+                    if os.fstat(self._lock).st_nlink == 0:
+                        return not self._fleet.owners_live()
                     self._watch()
                     watch = now + WATCH_SECONDS
                 self._fleet.discover(self._now_ns())
@@ -198,9 +181,14 @@ class Keeper:
                 self._complain(error)
             self._fleet.beat(time.time_ns(), self._errno)
             doorway.answer()
-            if self._fleet.rings:
+            # Rings of dead owners wait for the next keeper when the disk does not take them.
+            if self._errno or self._stopping is not None:
+                needed = self._fleet.owners_live()
+            else:
+                needed = bool(self._fleet.rings)
+            if needed:
                 idle_since = now
-            if not worked and self._may_leave(now, idle_since):
+            if not worked and self._may_leave(idle_since, needed):
                 return True
 
     def round(self) -> bool:
@@ -296,10 +284,13 @@ class Keeper:
         self._fleet.discover(self._now_ns(), thorough=True)
         self._fleet.name_vanished(iso(self._now_ns() // 1_000_000))
 
-    def _may_leave(self, now: float, idle_since: float) -> bool:
+    def _may_leave(self, idle_since: float, needed: bool) -> bool:
+        now = time.monotonic()
         if self._stopping is not None:
-            return now >= self._stopping or not self._fleet.owners_live()
-        return self._idle_seconds is not None and now - idle_since > self._idle_seconds
+            return now >= self._stopping or not needed
+        return (
+            self._idle_seconds is not None and not needed and now - idle_since > self._idle_seconds
+        )
 
     def _complain(self, error: OSError) -> None:
         """Log a failing disk at most once a minute; the rings carry the errno meanwhile."""
@@ -308,53 +299,3 @@ class Keeper:
         if now - self._complained > 60 or not self._complained:
             self._complained = now
             logger.error("the lake cannot be written (%s): trying again", error.strerror)
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """A version's numbers, for comparing."""
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def take_lock(lake: LakeDir, wait: float) -> int:
-    """The lake's one keeper lock; LakeBusy after `wait` seconds."""
-    deadline = time.monotonic() + wait
-    fd = os.open(lake.private / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        except OSError:
-            if time.monotonic() >= deadline:
-                holder = os.pread(fd, 512, 0).decode("utf-8", "replace")
-                os.close(fd)
-                raise LakeBusy(f"another keeper holds {lake.root}: {holder}") from None
-        time.sleep(0.02)
-
-
-def is_kept(lake: LakeDir) -> bool:
-    """Whether some process holds the keeper lock just now."""
-    try:
-        fd = os.open(lake.private / "keeper.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-
-
-def recreate(lake: LakeDir) -> LakeDir:
-    """The folder was deleted under a running app: the same lake again, in a new epoch."""
-    if (lake.private / "lake.json").exists():
-        fresh = open_lake(lake.root)
-        if fresh.identity.lake_id != lake.identity.lake_id:
-            raise Terminal(f"{lake.root} is another lake now: restart the apps that write to it")
-        return fresh
-    lake.root.mkdir(mode=0o750, parents=True, exist_ok=True)
-    lake.private.mkdir(mode=0o700, exist_ok=True)
-    identity = Identity(lake.identity.format, lake.identity.lake_id, lake.identity.epoch + 1)
-    create_file(lake.private / "lake.json", msgspec.json.encode(identity) + b"\n")
-    return LakeDir(lake.root, identity)

@@ -73,6 +73,20 @@ def open_lake(root: Path, *, create: bool = True) -> LakeDir:
     return LakeDir(root, read_identity(path))
 
 
+def recreate(lake: LakeDir) -> LakeDir:
+    """The folder was deleted under a running app: the same lake again, in a new epoch."""
+    if (lake.private / "lake.json").exists():
+        fresh = open_lake(lake.root)
+        if fresh.identity.lake_id != lake.identity.lake_id:
+            raise Terminal(f"{lake.root} is another lake now: restart the apps that write to it")
+        return fresh
+    lake.root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lake.private.mkdir(mode=0o700, exist_ok=True)
+    identity = Identity(lake.identity.format, lake.identity.lake_id, lake.identity.epoch + 1)
+    create_file(lake.private / "lake.json", msgspec.json.encode(identity) + b"\n")
+    return LakeDir(lake.root, identity)
+
+
 def read_identity(path: Path) -> Identity:
     """Decode `lake.json`, refusing what this version cannot know."""
     try:

@@ -79,6 +79,7 @@ _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
 _SIMPLE = re.compile(r"[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHORT_CODE = re.compile(r"[0-9]{4,8}")
+_LABEL = re.compile(r"[\w.:$\[\]-]{1,64}(?: [\w.-]{1,32}){0,2}")
 _LABELS = ("name", "key", "field", "header", "label", "id")
 _ADDRESS_NAMES = frozenset(
     {"ip", "ipaddress", "clientip", "remoteip", "remoteaddr", "userip", "peerip"}
@@ -333,7 +334,7 @@ class Scrubber:
             out[most:] = [f"[{len(out) - most} more]"]
         for index, item in enumerate(out):
             if type(item) in (list, tuple) and len(item) == 2 and self._names_secret(item[0]):
-                item = [item[0], REDACTED]  # a pair, as in a list of headers
+                item = [item[0], _hidden(item[1])]  # a pair, as in a list of headers
             out[index] = self._shape(item, depth + 1, verifying, walk)
         return out
 
@@ -347,20 +348,20 @@ class Scrubber:
 
     def _label(self, out: JsonObject, verifying: bool) -> None:
         """Hide `value` where the entry beside it names it, as in `{"name": …, "value": …}`."""
-        if out["value"] is None or type(out["value"]) is bool:
-            return
         for label in _LABELS:
             name = out.get(label)
-            if type(name) is str and (
-                (verdict := self._verdict(name)) is Verdict.SECRET
-                or (verifying and verdict is Verdict.CODE)
-            ):
-                out["value"] = REDACTED
+            if self._names_secret(name) or (verifying and name == "code"):
+                out["value"] = _hidden(out["value"])
 
     def _names_secret(self, name: object) -> bool:
+        """Whether a value, not a key, is the name of something secret."""
         if type(name) is bytes:
             name = name.decode("utf-8", "replace")
-        return type(name) is str and self._verdict(name) is Verdict.SECRET
+        return (
+            type(name) is str
+            and _LABEL.fullmatch(name) is not None
+            and self._verdict(name) is Verdict.SECRET
+        )
 
     def _verdict(self, name: str) -> Verdict:
         found = self._verdicts.get(name)
@@ -377,10 +378,8 @@ class Scrubber:
 
     def _hides(self, verdict: Verdict, item: object, out: JsonObject, verifying: bool) -> bool:
         """Whether a name of this verdict, beside the others in `out`, makes `item` a secret."""
-        if item is None or type(item) is bool:
-            return False
         if verdict is Verdict.SECRET:
-            return True
+            return _hidden(item) is REDACTED
         if verdict is Verdict.CODE:
             code = item >= 1000 if type(item) is int else type(item) is str and code_like(item)
             return code and (verifying or self._beside_code(out))
@@ -691,6 +690,11 @@ def _first_items(items: dict[Any, Any], most: int) -> dict[Any, Any]:
     if len(items) == most + 1 and TRUNCATED in items:
         return items
     return dict(islice(items.items(), most)) | {TRUNCATED: f"{len(items) - most} more"}
+
+
+def _hidden(item: object) -> object:
+    """What stands in a secret's place; that there is none may be known."""
+    return item if item is None or type(item) is bool else REDACTED
 
 
 def _replaced(item: Any, changed: dict[str, str]) -> Any:

@@ -7,8 +7,8 @@ import argparse
 import msgspec
 
 from lakeward.audit import Report, audit
-from lakeward.keeper import is_kept
 from lakeward.lakedir import open_lake, refuse_network_file_system
+from lakeward.lock import is_kept
 from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
 

@@ -60,7 +60,8 @@ def show(settings: Settings, requests: int, format_: str) -> int:
     else:
         _print(lake, rows, statuses, seconds, report)
         print(f"\n{answered:,} requests answered = {calls:,} recorded + {excluded:,} excluded")
-        print("look around: lakeward tail -n 5 · lakeward doctor · lakeward record hello name=you")
+        command = os.path.relpath(sys.argv[0])
+        print(f"look around: {command} tail -n 5 · {command} doctor · {command} record hello a=1")
     return 0 if complete else 1
 
 

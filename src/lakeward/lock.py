@@ -1,0 +1,68 @@
+"""One lake, one keeper: the lock file in the lake's private folder, and what stands in it.
+
+In: a lake. Out: an open descriptor that holds the lock for as long as it is open. Fails with
+`LakeBusy` when another keeper holds it, and with OSError where the file cannot be made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+import msgspec
+
+from lakeward.errors import LakeBusy
+from lakeward.lakedir import LakeDir
+from lakeward.version import VERSION
+
+
+class Bearing(msgspec.Struct, frozen=True):
+    """What stands in the lock file: who keeps the lake, for people and for hand-over."""
+
+    pid: int
+    version: str
+    mode: str
+    ring_dir: str
+
+
+def sign(lock: int, mode: str, ring_dir: str) -> None:
+    """Write into the held lock file who holds it."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, msgspec.json.encode(Bearing(os.getpid(), VERSION, mode, ring_dir)), 0)
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def take_lock(lake: LakeDir, wait: float) -> int:
+    """The lake's one keeper lock; LakeBusy after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    fd = os.open(lake.private / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except OSError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(fd, 512, 0).decode("utf-8", "replace")
+                os.close(fd)
+                raise LakeBusy(f"another keeper holds {lake.root}: {holder}") from None
+        time.sleep(0.02)
+
+
+def is_kept(lake: LakeDir) -> bool:
+    """Whether some process holds the keeper lock just now."""
+    try:
+        fd = os.open(lake.private / "keeper.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)

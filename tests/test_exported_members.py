@@ -1,0 +1,88 @@
+"""The package face: what applications may import, and that nothing inside imports through it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lakeward
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src/lakeward"
+MODULES = sorted(path for path in SOURCE.rglob("*.py"))
+DEMO = SOURCE / "demo"
+PUBLIC = {"lakeward", "lakeward.capture.asgi", "lakeward.capture.body", "lakeward.settings"}
+"""Modules that the documentation tells applications to import from."""
+
+
+def documented(module: str) -> set[str]:
+    """The names that the table in docs/concepts.md says an application may import."""
+    page = (ROOT / "docs/concepts.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{re.escape(module)}` \| (.*) \|$", page, re.MULTILINE)
+    assert row is not None, module
+    return set(re.findall(r"`(\w+)`", row[1].partition(" | ")[0]))
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) of each import; the name is empty for `import module`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def test_the_face_is_what_the_documentation_says() -> None:
+    assert set(lakeward.__all__) == documented("lakeward")
+    assert sorted(lakeward.__all__) == list(lakeward.__all__)
+
+
+@pytest.mark.parametrize("module", sorted(PUBLIC))
+def test_every_documented_name_is_there(module: str) -> None:
+    found = __import__(module, fromlist=["*"])
+    for name in documented(module):
+        assert hasattr(found, name), f"{module}.{name}"
+
+
+def test_every_name_of_the_face_is_there() -> None:
+    for name in lakeward.__all__:
+        assert hasattr(lakeward, name), name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if DEMO not in path.parents and path != SOURCE / "__init__.py"],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_nothing_inside_imports_from_the_face(path: Path) -> None:
+    for module, name in imports(path):
+        assert (module, name) != ("lakeward", "")
+        if module == "lakeward":
+            assert name not in lakeward.__all__, name
+            assert (SOURCE / f"{name}.py").exists() or (SOURCE / name).is_dir(), name
+
+
+def test_the_demos_application_uses_the_public_face_only() -> None:
+    for path in (DEMO / "app.py", DEMO / "traffic.py"):
+        for module, name in imports(path):
+            if module.split(".")[0] == "lakeward":
+                assert name in documented(module), f"{path.name}: from {module} import {name}"
+
+
+def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> None:
+    code = (
+        "import sys, lakeward, lakeward.capture.asgi\n"
+        "known = {'lakeward', 'msgspec', 'uuid_utils', '__main__', *sys.stdlib_module_names}\n"
+        "known.add('typing_extensions')  # msgspec takes it where it is there\n"
+        "tops = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(t for t in tops if t not in known and not t.startswith('_')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
