@@ -209,7 +209,7 @@ class Harness:
 
     def _wait(self, marked: int | None) -> None:
         """Let them run: a random while, or until the marked process died at its point."""
-        deadline = time.monotonic() + (2.0 if marked else self.random.uniform(0.0, 0.04))
+        deadline = time.monotonic() + (0.6 if marked else self.random.uniform(0.0, 0.04))
         while time.monotonic() < deadline:
             if marked and os.waitid(os.P_PID, marked, os.WEXITED | os.WNOWAIT | os.WNOHANG):
                 return
