@@ -72,7 +72,6 @@ def lakeward(folder: Path, rings: Path) -> Iterator[Way]:
     ring: Ring = create(rings, lake_id=identity.lake_id, epoch=identity.epoch,
                         total=32 << 20, lanes=16, frame=1 << 20, label=label)  # fmt: skip
     keeper = Keeper(lake, rings)
-    keeper._open()
 
     def append(lines: list[bytes]) -> dict[str, float]:
         put = timed(lambda: [ring.append(line) for line in lines])
@@ -80,11 +79,9 @@ def lakeward(folder: Path, rings: Path) -> Iterator[Way]:
         assert ring.reached(ring.mark()), "one round must drain the ring"
         return found | {"put": put["cpu"]}
 
-    yield append
+    with keeper.opened():
+        yield append
     ring.close()
-    keeper._fleet.close()
-    keeper._log.close()
-    keeper._ledger.close()
 
 
 @contextlib.contextmanager

@@ -52,8 +52,8 @@ def soak(kills: int, deadline: float, *options: str) -> dict[str, Any]:
             total[name] += verdict[name]
         points.update(verdict["points"])
         red += verdict["faults"]
-        print(f"  {total['kills']:>6} kills  {total['told']:>10,} told  {total['missing']} missing  "
-              f"{total['twice']} twice  {len(red)} faults", flush=True)  # fmt: skip
+        counts = "  ".join(f"{total[name]:,} {name}" for name in ("told", "missing", "twice"))
+        print(f"  {total['kills']:>6,} kills  {counts}  {len(red)} faults", flush=True)
     return {**total, "points": dict(sorted(points.items())), "faults": red}
 
 

@@ -112,9 +112,9 @@ class Harness:
         """Record as fast as possible, telling each id; commit now and then."""
         told = os.open(self.told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if point == "writer: before the rename":
-            os.rename = after_call(os.rename, before=True)  # type: ignore[assignment]
+            os.rename = after_call(os.rename, before=True)
         elif point == "writer: after the rename":
-            os.rename = after_call(os.rename, before=False)  # type: ignore[assignment]
+            os.rename = after_call(os.rename, before=False)
         collector = Collector(load(self.environ))
         dice = random.Random(nth)
         collector.record("page_view", url="first")

@@ -37,15 +37,17 @@ def main() -> None:
             collector.record("sample", n=n)
         collector.record("partner_match", score=-1)
         keeper = Keeper(open_lake(root), rings)
-        keeper._open()
-        keeper.round()
+        with keeper.opened():
+            keeper.round()
         for n in range(10, 15):
             collector.record("sample", n=n)
         TARGET.mkdir(parents=True, exist_ok=True)
-        with gzip.GzipFile(TARGET / "lake.tar.gz", "wb", mtime=0) as packed:
-            with tarfile.open(fileobj=packed, mode="w") as archive:
-                archive.add(root, "data-lake")
-                archive.add(rings, "rings")
+        with (
+            gzip.GzipFile(TARGET / "lake.tar.gz", "wb", mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w") as archive,
+        ):
+            archive.add(root, "data-lake")
+            archive.add(rings, "rings")
         shutil.rmtree(rings)
 
 

@@ -495,6 +495,27 @@ def test_a_failing_background_task_is_its_own_record_beside_the_call(stage: Stag
     assert b"netrc" not in raw_bytes(stage.lake)
 
 
+def test_work_that_fails_after_the_client_went_is_still_told(stage: Stage) -> None:
+    async def fails_late(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send)
+        await receive()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        play(stage.wrap(fails_late), http_scope(), {"type": "http.disconnect"})
+    kinds = [(row["interaction_type"], row.get("error_type")) for row in stage.rows()]
+    assert kinds == [("api_call", None), ("job_run", "LookupError")]
+
+
+def test_an_app_that_ends_its_answer_twice_is_recorded_once(stage: Stage) -> None:
+    async def stutters(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send)
+        await send({"type": "http.response.body"})
+
+    play(stage.wrap(stutters), http_scope())
+    assert stage.row()["response_status"] == 200
+
+
 def test_middleware_that_runs_the_app_in_a_task_of_its_own_changes_nothing(stage: Stage) -> None:
     class Passing(BaseHTTPMiddleware):
         async def dispatch(self, request: Request, call_next: Any) -> Response:
@@ -863,6 +884,27 @@ def test_a_scope_that_cannot_be_read_is_passed_through_and_counted(stage: Stage)
     del scope["headers"]
     said = play(stage.wrap(ok), scope)
     assert said[1]["body"] == b"ok"
+    assert stage.reasons() == {"unencodable": 1}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"type": "http.response.start", "status": "500"}, {"type": "http.response.body"}],
+        [{"type": "http.response.start"}, {"type": "http.response.body"}],
+        [{"kind": "http.response.start"}],
+        [{"type": "http.response.body", "body": 17}],
+    ],
+)
+def test_an_answer_that_cannot_be_read_reaches_the_server_and_the_call_is_counted(
+    stage: Stage, messages: list[Message]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    assert play(stage.wrap(app), http_scope()) == messages
+    assert stage.rows() == []
     assert stage.reasons() == {"unencodable": 1}
 
 

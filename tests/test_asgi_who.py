@@ -102,6 +102,13 @@ class Account(BaseUser):
         self.id = number
 
 
+class Guest(BaseUser):
+    """Somebody who is not logged in and has a name all the same."""
+
+    is_authenticated = False
+    display_name = "Guest"
+
+
 class Nameless(BaseUser):
     """A user whose `identity` is not implemented."""
 
@@ -115,6 +122,7 @@ class Nameless(BaseUser):
         (SimpleUser("ann"), "ann"),
         (Account(7), "7"),
         (Nameless(), "Ann"),
+        (Guest(), "anonymous"),
         (UnauthenticatedUser(), "anonymous"),
         (None, "anonymous"),
     ],

@@ -12,13 +12,13 @@ from zlib import crc32
 
 import msgspec
 import pytest
-from conftest import Lake, wait_until
-from test_keeper import keeping
 
+from conftest import Lake, wait_until
 from lakeward.capture.exchange import Capture
 from lakeward.cli import main
 from lakeward.ledger import Reason
 from lakeward.ring import COUNTERS, DRAINED, OFFERED, TAILS
+from test_keeper import keeping
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_the_caller_killed_in_mid_record_counts_as_in_flight_then_interrupted(la
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("hello")
         ring = collector._attachment.ring  # type: ignore[union-attr]
-        ring._crc = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]
+        ring._crc = lambda *_: os.kill(os.getpid(), 9)
         collector.record("hello")
         os._exit(1)
     os.waitpid(pid, 0)

@@ -6,8 +6,8 @@ import os
 
 import msgspec
 import pytest
-from conftest import Lake
 
+from conftest import Lake
 from lakeward.errors import Terminal
 from lakeward.followers.cursor import Cursor, CursorFile, place, verify
 from lakeward.followers.protocol import Slice

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Lake, wait_until
 
+from conftest import Lake, wait_until
 from lakeward.errors import NotDurable
 
 pytestmark = [

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from conftest import Lake
 from test_keeper import keeping
 

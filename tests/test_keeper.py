@@ -1,4 +1,4 @@
-"""The keeper makes durable what the rings hold, whatever the disk, the clock and other keepers do."""
+"""The keeper makes durable what the rings hold, whatever disk, clock and other keepers do."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Lake, alive, wait_until
 
 import lakeward.keeper
 import lakeward.log
+from conftest import Lake, alive, wait_until
 from lakeward.audit import Report
 from lakeward.errors import LakeBusy, NotDurable, Terminal, Unreadable
 from lakeward.keeper import Keeper
@@ -274,7 +274,7 @@ def test_a_lake_deleted_under_a_running_app_is_made_again_in_a_new_epoch(lake: L
         collector.commit(5)
         before = lake.open().identity
         shutil.rmtree(lake.root)
-        wait_until(lambda: (lake.root / ".lakeward" / "published").exists(), what="the new lake")
+        wait_until((lake.root / ".lakeward" / "published").exists, what="the new lake")
         wanted = collector.record("after")
         collector.commit(5)
         assert lake.ids() == [wanted]
@@ -381,9 +381,8 @@ def test_a_lake_of_another_format_is_refused_with_a_sentence(
         body = first[9:]
         content = b"%08x %s\n" % (lakeward.keeper.crc32(body), body) + rest
     path.write_bytes(content)
-    with pytest.raises(Unreadable, match="format 9"):
-        with keeping(lake):
-            time.sleep(0.2)
+    with pytest.raises(Unreadable, match="format 9"), keeping(lake):
+        time.sleep(0.2)
 
 
 def test_another_lake_in_the_place_of_a_deleted_one_is_refused(lake: Lake) -> None:

@@ -525,7 +525,8 @@ def test_an_end_that_cannot_be_published_does_not_write_the_batch_again(
         publish(log, state)
 
     monkeypatch.setattr(Log, "publish", fails_once)
-    with closing(Lake(tmp_path / "data-lake", tmp_path)) as lake, keeping(lake):
+    (tmp_path / "rings").mkdir(mode=0o700)
+    with closing(Lake(tmp_path / "data-lake", tmp_path / "rings")) as lake, keeping(lake):
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("before")
         collector.commit(5)

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 from zlib import crc32
@@ -135,6 +135,13 @@ class Keeper:
             doorway = Doorway(self.ring_dir)
             held.callback(doorway.close)
             return self._rounds(doorway)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Log, ledger and rings open for calling `round` by hand; the caller holds the lock."""
+        with contextlib.ExitStack() as held:
+            self._open(held)
+            yield
 
     def _open(self, held: contextlib.ExitStack) -> None:
         private, identity = self.lake.private, self.lake.identity

@@ -51,27 +51,30 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Note what the application says, and pass it on."""
-        kind = message["type"]
-        if kind == "http.response.body":
-            body = message.get("body")
-            if body and self.response_bytes is not None:
-                self.response_bytes += len(body)
-            if not self.first_byte:
-                self.first_byte = perf_counter_ns()
-            if not message.get("more_body"):
-                self._answered()
-        elif kind == "http.response.start":
-            self.status = message["status"]
-        elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
-            self.response_bytes = None
-            if not self.first_byte:
-                self.first_byte = perf_counter_ns()
-            if not message.get("more_body"):
-                self._answered()
+        try:
+            kind = message["type"]
+            if kind == "http.response.body":
+                body = message.get("body")
+                if body and self.response_bytes is not None:
+                    self.response_bytes += len(body)
+                self._sending(message)
+            elif kind == "http.response.start":
+                self.status = message["status"]
+            elif kind in {"http.response.pathsend", "http.response.zerocopysend"}:
+                self.response_bytes = None
+                self._sending(message)
+        except Exception as error:
+            self.spoil(error)
         return self.inner_send(message)
 
-    def _answered(self) -> None:
-        """The last byte is about to go. A framework answers 5xx while it handles the error."""
+    def _sending(self, message: Message) -> None:
+        """Note a part of the body. A framework answers 5xx while it handles the error."""
+        now = perf_counter_ns()
+        if not self.first_byte:
+            self.first_byte = now
+        if message.get("more_body"):
+            return
+        self.last_byte = now
         status = self.status
         if status is not None and status >= 500 and self.error is None:
             error = sys.exception()
@@ -99,13 +102,19 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
         if self.finished:
             return
         self.finished = True
-        now = perf_counter_ns()
-        self.last_byte = now
+        if not self.last_byte:
+            self.last_byte = perf_counter_ns()
         scope = self.request
         if "endpoint" in scope or "route" in scope:
             self.route = self.middleware.route(scope)
         self.user = scope.get("user")
         self.interaction_id = self.middleware.capture.finish(self)
+
+    def spoil(self, error: Exception) -> None:
+        """A message that cannot be read costs the record, which is counted, and nothing else."""
+        if not self.finished:
+            self.finished = True
+            self.middleware.collector.blame(Reason.unencodable, error)
 
     def end(self) -> None:
         """The application returned without a last byte: the server will say so to the client."""
@@ -142,17 +151,20 @@ class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Note acceptance, data and close."""
-        kind = message["type"]
-        if kind == "websocket.send":
-            self.response_bytes = (self.response_bytes or 0) + _size(message)
-        elif kind == "websocket.accept":
-            self.status, self.first_byte = SWITCHING, perf_counter_ns()
-        elif kind == "websocket.close":
-            self.status, self.last_byte = self.status or REJECTED_HANDSHAKE, perf_counter_ns()
-        elif kind == "websocket.http.response.start":
-            self.status, self.last_byte = message["status"], perf_counter_ns()
-        elif kind == "websocket.http.response.body":
-            self.response_bytes = (self.response_bytes or 0) + len(message.get("body", b""))
+        try:
+            kind = message["type"]
+            if kind == "websocket.send":
+                self.response_bytes = (self.response_bytes or 0) + _size(message)
+            elif kind == "websocket.accept":
+                self.status, self.first_byte = SWITCHING, perf_counter_ns()
+            elif kind == "websocket.close":
+                self.status, self.last_byte = self.status or REJECTED_HANDSHAKE, perf_counter_ns()
+            elif kind == "websocket.http.response.start":
+                self.status, self.last_byte = message["status"], perf_counter_ns()
+            elif kind == "websocket.http.response.body":
+                self.response_bytes = (self.response_bytes or 0) + len(message.get("body", b""))
+        except Exception as error:
+            self.spoil(error)
         return self.inner_send(message)
 
     async def receive(self) -> Message:
