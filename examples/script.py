@@ -1,6 +1,8 @@
 """A script or nightly job with Lakeward: record, and know that it is durable before going on.
 
     python examples/script.py
+
+Needs nothing but Lakeward.
 """
 
 from __future__ import annotations

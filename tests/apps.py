@@ -48,6 +48,12 @@ class Stage:
         counted: dict[str, int] = self.collector.stats()["reasons"]
         return counted
 
+    def stored(self) -> bytes:
+        """Every byte in the lake's files and in its rings."""
+        folders = (self.lake.root, self.lake.ring_dir)
+        paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return b"".join(path.read_bytes() for path in paths)
+
     def wrap(self, app: App, **rules: Any) -> LakewardMiddleware:
         """An application behind the middleware."""
         return LakewardMiddleware(app, self.collector, **rules)

@@ -197,7 +197,9 @@ PATHS: dict[str, Callable[[int], Secret]] = {
     "escaped": lambda seed: Secret(
         "/x/reset/" + _escaped(random_text(seed, 20)), _escaped(random_text(seed, 20))
     ),
-    "escaped slash": _plain("/x/reset%2F§"),
+    "escaped slash": _plain("/x/reset%2F§", 12),
+    "escaped word": _plain("/%72eset/§", 12),
+    "escaped twice": _plain("/x/reset%252F§", 12),
     "matrix": _plain("/shop;jsessionid=§/cart"),
     "key": _plain("/hook/sk_live_§"),
 }
@@ -336,3 +338,13 @@ def leaks(raw: bytes, needles: list[str], piece: int = PIECE) -> list[str]:
         if any(text[at : at + piece] in raw for at in starts):
             found.append(needle)
     return found
+
+
+HOSTILE = [
+    *names(
+        'a 4 eyJ eyJa. sk- password= a= : pwd=[ {"a": " pw=" \\ [ % %25 :// x://a@ / /reset'
+        " /aB3xY9 <ab> -----BEGIN -- a@ 4444- +1 bearer_ & a=b& password=,; password=x,a= SG. é"
+    ),
+    *("1 ", "code ", "-----BEGIN PRIVATE KEY-----", "\n", " ", '"\\\\"', "\ud800", "# ", "a.a@a."),
+]
+"""What a text is made of that wants to be slow to search."""

@@ -105,14 +105,14 @@ def tenants() -> Starlette:
     )  # fmt: skip
 
 
-def behind_middleware() -> Starlette:
-    """A mount whose application hides its routes."""
-    inner = Router(routes=[Route("/{name}", page)])
+def behind_middleware(parameter: str = "tenant") -> Starlette:
+    """A mount whose application hides its routes, a mount with a parameter among them."""
+    inner = Router([Mount(f"/t/{{{parameter}}}", routes=[Route("/{name}", page)])])
 
     async def hidden(scope: Any, receive: Any, send: Any) -> None:
         await inner(scope, receive, send)
 
-    return starlette(Mount("/t/{tenant}", app=hidden))
+    return starlette(Mount("/hidden", app=hidden))
 
 
 CASES: list[tuple[Callable[[], Any], str, str | None]] = [
@@ -132,7 +132,7 @@ CASES: list[tuple[Callable[[], Any], str, str | None]] = [
     (tenants, "/t/tenant/tenant/tenant", "/t/{tenant}/tenant/{name}"),
     (tenants, "/t/t/in/7/7", "/t/{tenant}/in/{place}/{name}"),
     (tenants, "/t/acme/nothing", "/t/{tenant}/{path}"),
-    (behind_middleware, "/t/acme/x", "/t/{tenant}/{name}"),
+    (behind_middleware, "/hidden/t/acme/x", "/hidden/t/{tenant}/{name}"),
     (lambda: items(FastAPI()), "/items/1", "/items/{item_id}"),
     (lambda: items(FastAPI()), "/nothing", None),
     (lambda: included("/api"), "/api/items/1", "/api/items/{item_id}"),
@@ -206,3 +206,11 @@ def test_a_hundred_tenants_share_one_template_each_time(stage: Stage) -> None:
     for n in range(100):
         ask(app, f"/t/{n}/in/{n}/{n}")
     assert {row["route"] for row in stage.rows()} == {"/t/{tenant}/in/{place}/{name}"}
+
+
+def test_a_token_in_a_mount_that_cannot_be_seen_is_not_stored(stage: Stage) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJlLW9mLWFubg"
+    ask(stage.installed(behind_middleware("name")), f"/hidden/t/{token}/x")
+    row = stage.row()
+    assert row["path"] == row["route"].replace("{name}", "x") == "/hidden/t/[REDACTED]/x"
+    assert token.encode() not in stage.stored()

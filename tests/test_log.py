@@ -266,7 +266,7 @@ def test_a_reader_beside_a_writer_never_sees_a_torn_line(lake: LakeDir) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            lakeward.log.write_all = slow_halves  # type: ignore[attr-defined]  # in the child
+            lakeward.log.write_all = slow_halves
             writer = Writer(lake, segment_bytes=3000)
             for n in range(0, total, 3):
                 writer.write(*(f"{m:05d}" for m in range(n, n + 3)))

@@ -78,6 +78,7 @@ _LOCATION = re.compile(r"(?<=://)[^\s\"'<>]+")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
 _SIMPLE = re.compile(r"[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TEMPLATE = re.compile(r"[{<(*^]|/:")
 _SHORT_CODE = re.compile(r"[0-9]{4,8}")
 _LABEL = re.compile(r"[\w.:$\[\]-]{1,64}(?: [\w.-]{1,32}){0,2}")
 _LABELS = ("name", "key", "field", "header", "label", "id")
@@ -157,11 +158,13 @@ class Scrubber:
         self._texts: _Cache = {REDACTED: REDACTED}
         self._paths: _Cache = {}
         self._urls: _Cache = {}
+        self._routes: _Cache = {}
         self._addresses: dict[str, str | None] = {}
         own: _Cache = {}
         self._rules: dict[str, tuple[_Cache, Callable[[str], str]]] = {
             **dict.fromkeys(FIELDS, (self._texts, self.text)),
-            **dict.fromkeys(("path", "route"), (self._paths, self.path)),
+            "path": (self._paths, self.path),
+            "route": (self._routes, self._route),
             **dict.fromkeys(("referrer", "url"), (self._urls, self.url)),
             "ip_address": (own, lambda text: _remember(own, text, text)),
         }
@@ -414,6 +417,14 @@ class Scrubber:
         if found is None:
             found = _remember(self._paths, path, self._settled(path, self._path_once, 0))
         return found
+
+    def _route(self, route: str) -> str:
+        """A framework's template keeps its slots; a path that stands for one is a path."""
+        once = self._template_once if _TEMPLATE.search(route) else self._path_once
+        return _remember(self._routes, route, self._settled(route, once, 0))
+
+    def _template_once(self, route: str, level: int) -> str:
+        return self._detected(route)
 
     def url(self, url: str) -> str:
         """An address without userinfo; its path, query and fragment scrubbed."""

@@ -6,7 +6,7 @@ prefixes, or None when no route matched. May fail with whatever a strange scope 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -15,12 +15,17 @@ REST = "/{path}"
 KNOWN_MOST = 4096
 
 
-def route_template(scope: Scope, known: dict[str, str]) -> str | None:
-    """The template; `known` keeps the mounts' part by the path that they took."""
+def route_template(
+    scope: Scope, known: dict[str, str], scrub: Callable[[str], str]
+) -> str | None:  # fmt: skip
+    """The template; `known` keeps the mounts' part by the path that they took.
+
+    `scrub` makes a path fit to be stored: needed where the mounts' own words cannot be seen.
+    """
     route = _included(scope, scope.get("route"))
     if route is None:
         return _searched(scope)
-    prefix = _mounted(scope, route, known) if "app_root_path" in scope else ""
+    prefix = _mounted(scope, route, known, scrub) if "app_root_path" in scope else ""
     if hasattr(route, "routes"):
         # A mount whose app told no more; its own path is in the prefix already.
         return prefix + REST if hasattr(route, "path_format") else None
@@ -40,7 +45,9 @@ def _included(scope: Scope, route: object) -> object:
     return found
 
 
-def _mounted(scope: Scope, route: object, known: dict[str, str]) -> str:
+def _mounted(
+    scope: Scope, route: object, known: dict[str, str], scrub: Callable[[str], str]
+) -> str:
     """The part of the path that mounts took, in their own words."""
     prefix: str = scope["root_path"].removeprefix(scope["app_root_path"])
     if not scope.get("path_params"):
@@ -48,7 +55,7 @@ def _mounted(scope: Scope, route: object, known: dict[str, str]) -> str:
     form = known.get(prefix)
     if form is None:
         routes = getattr(scope.get("router"), "routes", ())
-        form = _mounts(routes, prefix) or _by_value(scope, route, prefix)
+        form = _mounts(routes, prefix) or _by_value(scope, route, prefix, scrub)
         if len(known) >= KNOWN_MOST:
             known.clear()
         known[prefix] = form
@@ -70,13 +77,12 @@ def _mounts(routes: Iterable[object], prefix: str) -> str | None:
     return None
 
 
-def _by_value(scope: Scope, route: object, prefix: str) -> str:
+def _by_value(scope: Scope, route: object, prefix: str, scrub: Callable[[str], str]) -> str:
     """Where the mounts cannot be seen: each segment that is a parameter's value gets its name."""
     own = getattr(route, "param_convertors", {})
     names = {str(value): name for name, value in scope["path_params"].items() if name not in own}
-    return "/".join(
-        f"{{{names[segment]}}}" if segment in names else segment for segment in prefix.split("/")
-    )
+    segments = zip(prefix.split("/"), scrub(prefix).split("/"), strict=False)
+    return "/".join(f"{{{names[raw]}}}" if raw in names else clean for raw, clean in segments)
 
 
 def _searched(scope: Scope) -> str | None:
