@@ -23,7 +23,18 @@ AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/131.0.0.0 Safari/537.36"
 )
-WORDS = "contract partner invoice harbor meadow violet copper winter signal garden".split()
+WORDS = [
+    "contract",
+    "partner",
+    "invoice",
+    "harbor",
+    "meadow",
+    "violet",
+    "copper",
+    "winter",
+    "signal",
+    "garden",
+]
 
 
 def record() -> dict[str, Any]:

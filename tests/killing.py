@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lakeward.log
+from lakeward import ring_reader
 from lakeward.audit import audit
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
@@ -37,13 +38,13 @@ from lakeward.keeper import Keeper
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ledger import Reason
 from lakeward.log import read_lines
-from lakeward.ring import FRAME_BYTES
+from lakeward.ring import DRAINED, FRAME_BYTES
 from lakeward.settings import load
 
 WRITER_POINTS = ("writer: before the copy", "writer: inside the copy", "writer: before the head",
                  "writer: before the rename", "writer: after the rename")  # fmt: skip
 KEEPER_POINTS = ("before write", "inside write", "before fdatasync", "after fdatasync",
-                 "before release", "after release", "before fold", "after fold", "after unlink",
+                 "before release", "inside release", "after release", "before fold", "after fold", "after unlink",
                  "before replace", "after replace", "opening a segment")  # fmt: skip
 LAKEWARD_ID = 36
 SEGMENT_BYTES = 40_000
@@ -351,6 +352,15 @@ def arm_keeper(
                 due()
 
         os.replace = deadly  # type: ignore[assignment]
+    elif point == "inside release":
+        store = ring_reader.store_word
+
+        def half_release(where: Any, at: int, word: int) -> None:
+            store(where, at, word)
+            if at < DRAINED:
+                due()
+
+        ring_reader.store_word = half_release
     elif point == "opening a segment":
 
         def folders(path: Path, mode: int = 0o750) -> None:

@@ -37,6 +37,11 @@ SENSITIVE_KEYS = names(
 )
 
 
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = 3
+
+
 class Secret(NamedTuple):
     text: str
     needle: str
@@ -226,7 +231,7 @@ def anything() -> st.SearchStrategy[Any]:
         | st.uuids()
         | st.decimals()
         | st.builds(object)
-        | st.sampled_from(enum.Enum("Colour", {"RED": "red", "BLUE": 3}))
+        | st.sampled_from(Colour)
     )
     keys = st.text(max_size=8) | st.integers() | st.none() | st.binary(max_size=4)
     return st.recursive(

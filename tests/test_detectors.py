@@ -141,7 +141,7 @@ def test_harmless_text_is_left_as_it_is(text: str) -> None:
         ('"secret": "a\\"b", "n": 1', '"secret": "[REDACTED]", "n": 1'),
         ('\\"secret\\": \\"a b\\", n', '\\"secret\\": \\"[REDACTED]\\", n'),
         ("b'password': b'x y'", "b'password': b'[REDACTED]'"),
-        ("credentials: {a: [1, 2]} end", "credentials: [REDACTED]"),
+        ("credentials: {a: [1, 2]} end", "credentials: [REDACTED] end"),
         ('"auth": {"a": ["x"]}, "b": 1', '"auth": [REDACTED], "b": 1'),
         ("api_key=x&b=2", "api_key=[REDACTED]&b=2"),
         ("Cookie: a=b; c=d\r\nHost: x", "Cookie: [REDACTED]\nHost: x"),

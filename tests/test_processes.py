@@ -150,7 +150,7 @@ def test_a_dead_keeper_is_replaced_by_the_app(lake: Lake) -> None:
     collector.commit(10)
     first = lake.kill_keeper()
     assert first is not None
-    collector._attachment._looked_ns = 0  # type: ignore[union-attr]  # not 5 s in a test
+    collector._attachment._started_ns = 0  # type: ignore[union-attr]  # not 5 s in a test
     collector._attachment.next_look_ns = 0  # type: ignore[union-attr]
     time.sleep(2.1)
     collector.record("hello")

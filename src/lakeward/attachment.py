@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lakeward import spawn
 from lakeward.bell import Bell
+from lakeward.chores import ForgetSalts
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
 from lakeward.keeper import Keeper
@@ -32,6 +33,7 @@ logger = logging.getLogger("lakeward")
 
 STALE_NS = 2_000_000_000
 CHECK_NS = 5_000_000_000
+UNSEEN_SECONDS = 10.0
 FIRST_POLL, LONGEST_POLL = 0.0005, 0.02
 
 
@@ -45,12 +47,13 @@ class Attachment:
         self.ring = self._create_ring()
         self.bell = Bell(self.ring_dir, str(self.ring.ring_id))
         self._registration = self._register()
-        self.next_look_ns = 0
-        """Wall-clock ns until which a caller need not look at the heartbeat again."""
-        self._looked_ns = 0
+        self.looked_ns = self.next_look_ns = 0
+        """Wall-clock ns between which a caller need not look at the heartbeat again."""
+        self._started_ns = 0
+        self._opened = time.monotonic()
+        self._quiet_until = 0.0
         self._checking = threading.Lock()
         self._thread: tuple[Keeper, threading.Thread] | None = None
-        self.unseen_since = time.monotonic()
         self.keeper_error = ""
 
     def _label(self) -> Label:
@@ -103,24 +106,31 @@ class Attachment:
 
     def ensure_keeper(self) -> None:
         """See to it that someone keeps the lake; looks no further while the heartbeat is fresh,
-        and starts a keeper at most every 5 seconds, by one caller."""
-        now = time.time_ns()
-        fresh_until = self.ring.beat[0] + STALE_NS
-        if now <= fresh_until:
-            self.next_look_ns = fresh_until
+        and starts a keeper at most every 5 seconds, by one caller. Heartbeats are wall-clock
+        times: one from the future is of a clock that was set back, and is not believed."""
+        now, beat = time.time_ns(), self.ring.beat[0]
+        if abs(now - beat) <= STALE_NS:
+            self.looked_ns, self.next_look_ns = now, beat + STALE_NS
             return
         if not self._checking.acquire(blocking=False):
             return
         try:
-            if abs(now - self._looked_ns) < CHECK_NS:
+            if abs(now - self._started_ns) < CHECK_NS:
                 return
-            self._looked_ns = now
+            self._started_ns = self.looked_ns = now
             self.next_look_ns = now + CHECK_NS
             if not is_kept(self.lake):
                 self._start_keeper()
+            elif not beat and time.monotonic() - self._opened > UNSEEN_SECONDS:
+                raise Terminal(
+                    f"the keeper of {self.lake.root} does not see the rings in {self.ring_dir}: "
+                    "share that folder with it, or give this app a lake of its own"
+                )
         except (OSError, LakewardError) as error:
             self.keeper_error = str(error)
-            logger.warning("lakeward: no keeper: %s", error)
+            if time.monotonic() >= self._quiet_until:
+                self._quiet_until = time.monotonic() + 60.0
+                logger.warning("lakeward: no keeper: %s", error)
         finally:
             self._checking.release()
 
@@ -132,7 +142,11 @@ class Attachment:
             )
         elif settings.keeper == "thread":
             keeper = Keeper(
-                self.lake, self.ring_dir, mode="thread", segment_bytes=settings.segment_bytes
+                self.lake,
+                self.ring_dir,
+                mode="thread",
+                segment_bytes=settings.segment_bytes,
+                tasks=[ForgetSalts(self.ring_dir / "salts")],
             )
             thread = threading.Thread(
                 target=_keep_quietly, args=(keeper,), name="lakeward-keeper", daemon=True

@@ -178,10 +178,9 @@ def _check_ring(reader: RingReader, known: RingState | None, faults: list[str]) 
                 f"ring {reader.ring_id}: lane {lane} was released up to {drained}, "
                 f"acknowledged up to {acked}"
             )
-        elif acked > drained:
+        elif acked > drained or at > tail:
             # Killed between acknowledgement and release: the next keeper sees the repeat.
             reader.tails[lane], reader.sequences[lane] = at, acked
-        del tail
     published = reader.published()
     offered, by_lane = reader.tallies()
     counts = [sum(reason) for reason in zip(*by_lane, strict=True)]
@@ -240,6 +239,8 @@ def _sum(
         "in_flight": sum(ring.in_flight for ring in rings),
     }
     for name, n in reasons.items():
+        if n < 0:
+            faults.append(f"{-n} records were delivered beyond those offered ({name} is negative)")
         total[CATEGORY.get(Reason[name], "dropped")] += n
     if acknowledged + state.found != delivered + quarantined + state.lost:
         faults.append(

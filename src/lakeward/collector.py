@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from lakeward.attachment import Attachment
 from lakeward.catalog import TYPES, Call, arrange, call
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
+    FIELDS,
     ApiCall,
     Clock,
     Interaction,
@@ -46,6 +48,8 @@ OUTCOMES = frozenset(name for name, spec in TYPES.items() if spec.outcome)
 OWN_FIELDS = frozenset(name for spec in TYPES.values() for name in spec.own)
 """Declared names are not sensitive by how they sound (`time_to_first_token_ms`); what stands in
 them is looked at all the same."""
+HEAD = FIELDS[:5]
+"""Fields that Lakeward writes itself; the host's callable does not see them."""
 REFUSALS = {
     FULL: Reason.full,
     CONTENDED: Reason.contended,
@@ -88,6 +92,7 @@ class Collector:
         self.salts: DailySalts | None = None
         self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
         self._scrub = self.scrubber.scrub
+        self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
         if self._collects:
             me = weakref.ref(self)
@@ -105,7 +110,7 @@ class Collector:
             settings = load()
         except SettingError as error:
             logger.warning("lakeward: collection is off: %s", error)
-            settings = load({"ENABLE_DATA_COLLECTION": "false"})
+            settings = load({"ENABLE_DATA_COLLECTION": "false"}, Path(os.devnull))
         return cls(settings, scrub=scrub)
 
     def record(self, interaction_type: str, /, **fields: Any) -> str | None:
@@ -197,7 +202,7 @@ class Collector:
             return None
         if self._service:
             record.service = self._service
-        if now_ns > attachment.next_look_ns:
+        if not attachment.looked_ns <= now_ns <= attachment.next_look_ns:
             attachment.ensure_keeper()
         ring = attachment.ring
         outcome = ring.append(self._encode(record))
@@ -206,6 +211,26 @@ class Collector:
         ring.count(REFUSALS[outcome])
         self._complain("full", f"a record was dropped: {REFUSALS[outcome].name}")
         return None
+
+    def keep(self, call: ApiCall, now_ns: int) -> str | None:
+        """Take a captured call, scrubbed field by field, through the host's own callable if there
+        is one, and submit it (for capture modules)."""
+        if self._hooked:
+            fields = {
+                name: value
+                for name, value in msgspec.structs.asdict(call).items()
+                if name not in HEAD and value is not UNSET
+            }
+            try:
+                self._scrub(fields)
+            except ScrubFailed as error:
+                self.blame(Reason.scrub_failed, error)
+                return None
+            made = self._arranged("api_call", fields)
+            for name in HEAD:
+                setattr(made, name, getattr(call, name))
+            return self.submit(made, call.interaction_id, now_ns)
+        return self.submit(call, call.interaction_id, now_ns)
 
     def count(self, reason: Reason, n: int = 1) -> None:
         """Count something that was offered and is not kept, for a reason of the closed list."""

@@ -395,10 +395,11 @@ def _value_span(text: str, start: int, key: str, before: str) -> tuple[int, int]
         return start, start if text[start:end] == REDACTED else end
     if _NOTHING.match(text, start):
         return start, start
-    if folded(key) in _LINE_NAMES:
+    bracketed = text[start : start + 1] in ("[", "{")
+    if folded(key) in _LINE_NAMES and not bracketed:
         quote = before[-1:] if before[-1:] in _CLOSING else "\n"
         return start, _before(text, start, quote, "\n")
-    end = _after_brackets(text, start) if text[start : start + 1] in ("[", "{") else start
+    end = _after_brackets(text, start) if bracketed else start
     if (bare := _BARE.match(text, end)) and (end == start or bare[0][0].isalnum()):
         end += len(bare[0].rstrip(",;)}]."))
     return start, end

@@ -107,7 +107,7 @@ class Fleet:
         missed = 0
         for lane, (tail, sequence) in enumerate(zip(reader.tails, reader.sequences, strict=True)):
             acked, at = known.get(lane, (0, 0))
-            if acked > sequence:
+            if (acked >= sequence and at > tail) or acked > sequence:
                 ahead.append((lane, acked, at))
             elif sequence > acked:
                 behind.append((lane, sequence, tail))

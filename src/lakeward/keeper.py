@@ -12,6 +12,7 @@ One round, in this order, each step safe to be killed after:
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import time
@@ -25,7 +26,7 @@ from lakeward.fleet import Fleet, Gathered, any_owner_lives
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, recreate
 from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
-from lakeward.lock import sign, take_lock, version_key
+from lakeward.lock import close_lock, sign, take_lock, take_rings, version_key
 from lakeward.log import Log, encode_published
 from lakeward.recovery import raise_epoch, recover
 from lakeward.ringdir import disk_folder
@@ -79,6 +80,7 @@ class Keeper:
         self._rotate_bytes = rotate_bytes
         self._stopping: float | None = None
         self._highwater = -1
+        self._rings_lock = -1
         self._errno = 0
         self._complained = 0.0
 
@@ -96,6 +98,7 @@ class Keeper:
             self._log.close()
             self._ledger.close()
         self._close_highwater()
+        self._rings_lock = close_lock(self._rings_lock)
 
     def _close_highwater(self) -> None:
         if self._highwater >= 0:
@@ -106,6 +109,7 @@ class Keeper:
         """Hold the lake's lock and keep it; LakeBusy when another keeper holds it beyond `wait`."""
         self._lock = take_lock(self.lake, wait)
         try:
+            self._rings_lock = take_rings(self.ring_dir)
             while True:
                 sign(self._lock, self.mode, str(self.ring_dir))
                 if self._keep():
@@ -115,6 +119,7 @@ class Keeper:
                 os.close(deleted)
         finally:
             os.close(self._lock)
+            self._rings_lock = close_lock(self._rings_lock)
 
     def _keep(self) -> bool:
         """Open everything and go round until told to leave (True) or until the folder was deleted
@@ -164,11 +169,13 @@ class Keeper:
             logger.warning("%s", note)
 
     def _rounds(self, doorway: Doorway) -> bool:
-        chores = watch = idle_since = time.monotonic()
+        chores = watch = idle_since = retry = time.monotonic()
         while True:
-            messages = doorway.wait(RETRY_SECONDS if self._errno else ROUND_SECONDS)
-            self._listen(messages)
+            self._listen(doorway.wait(ROUND_SECONDS))
             now = time.monotonic()
+            if now < retry and self._stopping is None:
+                self._fleet.beat(time.time_ns(), self._errno)
+                continue
             try:
                 if now >= watch:
                     if os.fstat(self._lock).st_nlink == 0:
@@ -184,7 +191,7 @@ class Keeper:
                     task.step(self._ledger.state)
                 self._errno = 0
             except OSError as error:
-                worked = False
+                worked, retry = False, now + RETRY_SECONDS
                 self._complain(error)
             self._fleet.beat(time.time_ns(), self._errno)
             doorway.answer()
@@ -195,6 +202,8 @@ class Keeper:
                 needed = bool(self._fleet.rings)
             if needed:
                 idle_since = now
+            if self._stopping is not None and time.monotonic() >= self._stopping:
+                return True
             if not worked and self._may_leave(idle_since, needed):
                 return True
 
@@ -219,6 +228,7 @@ class Keeper:
 
     def _make_durable(self, gathered: Gathered) -> None:
         """Intent, bytes, fdatasync, publish; on OSError the log and ledger are as before."""
+        self._check_home()
         parts, contents = self._place(gathered)
         acks = {reader.ring_id: positions for reader, positions in gathered.positions}
         batch = Batch(self._ledger.state.batch + 1, parts, acks, gathered.damaged)
@@ -287,9 +297,15 @@ class Keeper:
 
     def _watch(self) -> None:
         """Once a second: is the folder still where it was, and which rings vanished?"""
-        os.stat(self.lake.private / "lake.json")
+        self._check_home()
         self._fleet.discover(self._now_ns(), thorough=True)
         self._fleet.name_vanished(iso(self._now_ns() // 1_000_000))
+
+    def _check_home(self) -> None:
+        """OSError unless the lake's path still leads to the folder that this keeper locked."""
+        there, mine = os.stat(self.lake.private / "keeper.lock"), os.fstat(self._lock)
+        if (there.st_ino, there.st_dev) != (mine.st_ino, mine.st_dev):
+            raise OSError(errno.ESTALE, "another lake stands in this one's place")
 
     def _may_leave(self, idle_since: float, needed: bool) -> bool:
         now = time.monotonic()

@@ -62,10 +62,10 @@ def open_lake(root: Path, *, create: bool = True) -> LakeDir:
     """The lake at `root`; made when absent and `create`, else Terminal."""
     private = root / ".lakeward"
     path = private / "lake.json"
+    refuse_network_file_system(root)
     if not path.exists():
         if not create:
             raise Terminal(f"there is no lake at {root}: start your app or `lakeward run` first")
-        refuse_network_file_system(root)
         root.mkdir(mode=0o750, parents=True, exist_ok=True)
         private.mkdir(mode=0o700, exist_ok=True)
         identity = Identity(format=FORMAT, lake_id=str(uuid7()), epoch=1)

@@ -294,14 +294,23 @@ def replay(path: Path) -> Replay:
         raise Unreadable(f"{path} does not start with a whole snapshot: restore it from a backup")
     version = msgspec.json.decode(head).get("format")
     if version != FORMAT:
-        raise Unreadable(f"{path} is of ledger format {version} and this Lakeward knows {FORMAT}")
+        raise Unreadable(
+            f"{path} is of ledger format {version} and this Lakeward knows {FORMAT}: "
+            "use the version that wrote it"
+        )
     out = Replay(_decode_state(head), None, first, 0, [])
     for line in content[first:].splitlines(keepends=True):
         body = _checked(line)
         if body is None:
             break
         out.good += len(line)
-        _replay_one(out, _decode(body))
+        try:
+            event = _decode(body)
+        except msgspec.ValidationError:
+            raise Unreadable(
+                f"{path} holds an event that this version does not know: use a newer Lakeward"
+            ) from None
+        _replay_one(out, event)
     out.torn = len(content) - out.good
     if content[out.good :].count(b"\n") > 1:
         out.faults.append(f"{path.name}: a line in the middle is damaged")

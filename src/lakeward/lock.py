@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -66,3 +67,25 @@ def is_kept(lake: LakeDir) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def take_rings(ring_dir: Path) -> int:
+    """Lock the ring folder: a copy of a lake has the original's id and so its folder, and must
+    not drain the original's rings."""
+    fd = os.open(ring_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise LakeBusy(
+            f"the rings in {ring_dir} are kept for another folder: give this lake its own "
+            "LAKEWARD_RING_DIR"
+        ) from None
+    return fd
+
+
+def close_lock(fd: int) -> int:
+    """Close a lock that may not be held; returns what stands for none."""
+    if fd >= 0:
+        os.close(fd)
+    return -1

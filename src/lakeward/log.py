@@ -16,6 +16,7 @@ so that positions never move, and readers skip it. `docs/formats/log.md` has the
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections import deque
@@ -247,6 +248,8 @@ class Log:
             self._distrusted.add(stream)
             self._cut(stream)
             raise
+        if os.fstat(fd).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted while it was written")
         self._ends[stream] = (end + len(data), before + lines)
 
     def take_back(self, part: Part) -> None:

@@ -39,7 +39,6 @@ from lakeward.detectors import (
     CODE_SIBLINGS,
     EMAILS,
     PHONES,
-    REDACTED,
     Hint,
     Verdict,
     card,
@@ -53,6 +52,9 @@ from lakeward.detectors import (
     path_tokens,
     redact,
     suspects,
+)
+from lakeward.detectors import (
+    REDACTED as REDACTED,
 )
 from lakeward.interaction import FIELDS, JsonObject
 

@@ -55,7 +55,8 @@ def _resolve(log: Log, ledger: Ledger, batch: Batch, published: int, notes: list
     )
     if whole or batch.batch <= published:
         ledger.settle()
-        notes.append(f"batch {batch.batch} was in the log: settled")
+        if batch.batch > published:
+            notes.append(f"batch {batch.batch} was in the log: settled")
         return
     for part in batch.parts:
         path = paths.get(part.segment)

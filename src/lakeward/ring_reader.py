@@ -43,6 +43,8 @@ from lakeward.ring import (
     identity_crc,
 )
 
+store_word = struct.Struct("<Q").pack_into
+
 PATIENCE = 50
 """Rounds that a live owner's frame may fail its CRC before it is taken as damaged."""
 
@@ -176,8 +178,10 @@ class RingReader:
         for lane, sequence, tail in positions:
             self.tails[lane] = tail
             self.sequences[lane] = sequence
-            struct.pack_into("<Q", self._map, DRAINED + 8 * lane, sequence)
-            struct.pack_into("<Q", self._map, TAILS + 8 * lane, tail)
+            # Killed in between, the lane shows an old sequence before a new tail, and `align` of
+            # the next keeper takes both from the ledger. The other way round it would drain again.
+            store_word(self._map, TAILS + 8 * lane, tail)
+            store_word(self._map, DRAINED + 8 * lane, sequence)
 
     def rewind(self) -> None:
         """Forget that the heads were seen, so that the next drain looks again."""

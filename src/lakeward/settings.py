@@ -103,16 +103,19 @@ SETTINGS: tuple[Setting, ...] = (
       "Key names that are not sensitive here although they look so."),
     S("LAKEWARD_SENSITIVE_PATHS", "sensitive_paths", "list", "",
       "Path patterns whose `{}` segments are never stored, such as `/invite/{}/accept`."),
-    S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3."),
-    S("USE_DYNAMODB", "use_dynamodb", "flag", "false", "Write interactions to DynamoDB."),
-    S("AWS_REGION", "aws_region", "text", "us-east-1", "Region of the bucket and the table."),
+    S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3. No effect yet."),
+    S("USE_DYNAMODB", "use_dynamodb", "flag", "false",
+      "Write interactions to DynamoDB. No effect yet."),
+    S("AWS_REGION", "aws_region", "text", "us-east-1",
+      "Region of the bucket and the table. No effect yet."),
     S("AWS_ACCESS_KEY_ID", "aws_access_key_id", "text", "",
       "Access key; empty leaves it to the standard credential chain.", secret=True),
     S("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "text", "",
       "Secret of the access key; empty leaves it to the standard credential chain.", secret=True),
-    S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "", "Bucket of the lake."),
-    S("INTERACTIONS_TABLE", "interactions_table", "text", "", "DynamoDB table of interactions."),
-    S("AI_MODEL", "ai_model", "text", "", "Model that the AI coach asks for."),
+    S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "", "Bucket of the lake. No effect yet."),
+    S("INTERACTIONS_TABLE", "interactions_table", "text", "",
+      "DynamoDB table of interactions. No effect yet."),
+    S("AI_MODEL", "ai_model", "text", "", "Model that the AI coach asks for. No effect yet."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
     S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
@@ -175,7 +178,7 @@ PLACEHOLDER = re.compile(
     r"(?i)^(?:<.*>|your[-_ ].*|change[-_ ]?me.*|replace[-_ ]?me.*|todo|xxx+|example|placeholder)$"
 )
 ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 SIZE = re.compile(r"^(\d+)\s*(|B|KB|KiB|K|MB|MiB|M|GB|GiB|G)$", re.IGNORECASE)
 UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
 
@@ -197,8 +200,11 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
 
 
 def _first(row: Setting, *candidates: str | None) -> str:
+    """The first that says something; nothing is a value for text and lists only."""
     for text in candidates:
-        if text is not None and not PLACEHOLDER.match(text.strip()):
+        if text is None or PLACEHOLDER.match(text.strip()):
+            continue
+        if text.strip() or row.kind in {"text", "list"}:
             return text.strip()
     return row.default
 

@@ -179,7 +179,7 @@ class Capture:
         if consent == "full":
             self._add_personal(call, exchange)
         self._add_details(call, exchange)
-        return collector.submit(call, call.interaction_id, now_ns)
+        return collector.keep(call, now_ns)
 
     def _add_personal(self, call: ApiCall, exchange: Exchange) -> None:
         """What is left out of an anonymous record besides address, agent and session."""

@@ -7,41 +7,19 @@ import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from lakeward.bell import HANDOVER, Bell
+from lakeward.chores import ForgetSalts
 from lakeward.errors import LakeBusy, LakewardError
-from lakeward.interaction import iso
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
-from lakeward.ledger import State
-from lakeward.privacy import DailySalts
 from lakeward.ringdir import ring_folder
 from lakeward.settings import Settings
 from lakeward.version import VERSION
 
 HANDOVER_SECONDS = 10.0
-SALT_DAYS_MS = 2 * 86_400_000
-
-
-class ForgetSalts:
-    """Delete salts older than two days, so that yesterday's hashes can be linked to nobody."""
-
-    def __init__(self, folder: Path) -> None:
-        self._salts = DailySalts(folder)
-        self._day = ""
-
-    def step(self, state: State) -> None:
-        """Once a day."""
-        before = iso(time.time_ns() // 1_000_000 - SALT_DAYS_MS)[:10]
-        if before != self._day:
-            self._day = before
-            self._salts.forget(before)
-
-    def close(self) -> None:
-        """Hold nothing."""
 
 
 def tasks(ring_dir: Path) -> list[Task]:
