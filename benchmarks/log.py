@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -31,7 +32,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from lakeward.interaction import ApiCall
-from lakeward.keeper import Keeper
+from lakeward.keeper import Keeper, take_lock
 from lakeward.lakedir import open_lake
 from lakeward.ring import Label, Ring, create
 from measure import Report, disk, interleaved, scratch, spread, table
@@ -79,9 +80,11 @@ def lakeward(folder: Path, rings: Path) -> Iterator[Way]:
         assert ring.reached(ring.mark()), "one round must drain the ring"
         return found | {"put": put["cpu"]}
 
+    keeper._lock = take_lock(lake, 0.0)
     with keeper.opened():
         yield append
     ring.close()
+    os.close(keeper._lock)
 
 
 @contextlib.contextmanager

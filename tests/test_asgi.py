@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -765,8 +767,8 @@ def test_of_all_calls_each_is_recorded_or_counted(stage: Stage) -> None:
     choose = Random(20150517)
     app = stage.wrap(ok)
     excluded = 0
-    count = 600
-    for n in range(count):
+    offered = 600
+    for n in range(offered):
         path = choose.choice(PATHS)
         excluded += path in {"/health", "/static/a.css"}
         make = websocket_scope if n % 20 == 0 else http_scope
@@ -779,11 +781,11 @@ def test_of_all_calls_each_is_recorded_or_counted(stage: Stage) -> None:
                 client=choose.choice(CLIENTS),
             ),
         )
-    assert len(stage.rows()) == count - excluded
+    assert len(stage.rows()) == offered - excluded
     assert stage.reasons() == {"excluded": excluded}
     report = stage.lake.audit()
     assert report.ok
-    assert (report.sum["offered"], report.sum["delivered"]) == (count, count - excluded)
+    assert (report.sum["offered"], report.sum["delivered"]) == (offered, offered - excluded)
 
 
 def test_whatever_bytes_a_client_sends_its_call_is_recorded(stage: Stage) -> None:
@@ -809,6 +811,26 @@ def test_whatever_bytes_a_client_sends_its_call_is_recorded(stage: Stage) -> Non
     send()
     assert len(stage.rows()) == len(offered)
     assert stage.reasons() == {}
+
+
+def test_callers_with_long_texts_cannot_fill_the_apps_memory(stage: Stage) -> None:
+    async def calls(times: int) -> None:
+        for _ in range(times):
+            long = f"{next(numbers)}-".ljust(16_000, "x")
+            raw = long.encode()
+            headers = [(b"user-agent", raw), (b"cookie", b"session=" + raw), (b"referer", raw)]
+            await playing(app, http_scope(f"/{long}", headers=headers, query_string=b"q=" + raw))
+
+    app, numbers = stage.wrap(ok), count(1)
+    asyncio.run(calls(5))
+    tracemalloc.start()
+    try:
+        asyncio.run(calls(100))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 16_000 * 50
+    assert len(stage.rows()) == 105
 
 
 # Nothing of ours reaches the application

@@ -6,6 +6,9 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -477,3 +480,20 @@ def test_any_first_lines_are_understood_or_refused(content: bytes) -> None:
     if sample:
         with suppress(Terminal):
             layout_of(sample, None, {}, None)
+
+
+def test_a_csv_of_a_known_type_has_that_types_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "deals.csv"
+    path.write_text("when,user_id,partner_id,value,currency,days_to_close\n"
+                    "2025-08-14T16:11:28Z,7,p1,1200.50,EUR,31\n")  # fmt: skip
+    environ = {"LAKEWARD_LAKE_DIR": str(tmp_path / "lake"), "LAKEWARD_KEEPER": "thread",
+               "LAKEWARD_RING_DIR": str(tmp_path / "rings")}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "lakeward.cli", "import", str(path), "--type", "deal_closed",
+         "--map", "timestamp=when"],
+        env={**os.environ, **environ}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    log = next((tmp_path / "lake").glob("raw/*/*/*/*.jsonl"))
+    outcome = msgspec.json.decode(log.read_bytes())["outcomes"]
+    assert outcome == {"value": 1200.5, "currency": "EUR", "days_to_close": 31}

@@ -130,7 +130,6 @@ class _Walk(msgspec.Struct, gc=False):
 
     texts: list[str]
     left: int
-    level: int
 
 
 class Scrubber:
@@ -249,7 +248,7 @@ class Scrubber:
         return self._value(value, 0, False)
 
     def _value(self, value: object, level: int, verifying: bool) -> Any:
-        walk = _Walk([], self.policy.max_items * 32, level)
+        walk = _Walk([], self.policy.max_items * 32)
         shaped = self._shape(value, 0, verifying, walk)
         changed = self._changed(walk.texts, level) if walk.texts else None
         return _replaced(shaped, changed) if changed else shaped
@@ -339,7 +338,7 @@ class Scrubber:
             out[most:] = [f"[{len(out) - most} more]"]
         for index, item in enumerate(out):
             if type(item) in (list, tuple) and len(item) == 2 and self._names_secret(item[0]):
-                item = [item[0], _hidden(item[1])]  # a pair, as in a list of headers
+                item = [item[0], _covered(item[1])]  # a pair, as in a list of headers
             out[index] = self._shape(item, depth + 1, verifying, walk)
         return out
 
@@ -348,7 +347,9 @@ class Scrubber:
         named: JsonObject = {}
         for key, item in out.items():
             name = self.text(key if type(key) is str else _name_text(key))
-            named[name if name not in named else f"{name} ({len(named)})"] = item
+            while name in named:
+                name = f"{name} ({len(named)})"
+            named[name] = item
         return named
 
     def _label(self, out: JsonObject, verifying: bool) -> None:
@@ -356,7 +357,7 @@ class Scrubber:
         for label in _LABELS:
             name = out.get(label)
             if self._names_secret(name) or (verifying and name == "code"):
-                out["value"] = _hidden(out["value"])
+                out["value"] = _covered(out["value"])
 
     def _names_secret(self, name: object) -> bool:
         """Whether a value, not a key, is the name of something secret."""
@@ -384,7 +385,7 @@ class Scrubber:
     def _hides(self, verdict: Verdict, item: object, out: JsonObject, verifying: bool) -> bool:
         """Whether a name of this verdict, beside the others in `out`, makes `item` a secret."""
         if verdict is Verdict.SECRET:
-            return _hidden(item) is REDACTED
+            return _covered(item) is REDACTED
         if verdict is Verdict.CODE:
             code = item >= 1000 if type(item) is int else type(item) is str and code_like(item)
             return code and (verifying or self._beside_code(out))
@@ -705,7 +706,7 @@ def _first_items(items: dict[Any, Any], most: int) -> dict[Any, Any]:
     return dict(islice(items.items(), most)) | {TRUNCATED: f"{len(items) - most} more"}
 
 
-def _hidden(item: object) -> object:
+def _covered(item: object) -> object:
     """What stands in a secret's place; that there is none may be known."""
     return item if item is None or type(item) is bool else REDACTED
 

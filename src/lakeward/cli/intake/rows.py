@@ -16,11 +16,13 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
+from lakeward.catalog import TYPES
 from lakeward.cli.intake import accesslog
 from lakeward.cli.intake.framing import Unit, cells, csv_rows, filled, text_of
 from lakeward.errors import Rejected, Terminal
@@ -174,6 +176,7 @@ def parse(raw: bytes, layout: Layout) -> Row:
     else:
         found = _mapped(_csv_values(raw, layout), layout.mapping)
         values = {name: _typed(name, text) for name, text in found.items() if text}
+        _type_own(values, layout.default_type)
     return _row(values, layout.default_type)
 
 
@@ -216,6 +219,20 @@ def _typed(name: str, text: str) -> object:
         return msgspec.json.decode(text) if name in _NESTED else text
     except (ValueError, RecursionError, OverflowError):
         return text
+
+
+def _type_own(values: JsonObject, default_type: str | None) -> None:
+    """The cells of a known type's own fields as that type has them, where they fit."""
+    spec = TYPES.get(str(values.get("interaction_type") or default_type))
+    if spec is None:
+        return
+    for field in msgspec.structs.fields(spec.struct):
+        text = values.get(field.name)
+        if field.name not in spec.own or not isinstance(text, str):
+            continue
+        with suppress(ValueError, RecursionError, OverflowError):
+            given = msgspec.json.decode(text) if text[:1] in {"[", "{"} else text.strip()
+            values[field.name] = msgspec.convert(given, field.type, strict=False)
 
 
 def _row(values: JsonObject, default_type: str | None) -> Row:
