@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from lakeward.errors import LakeBusy, NotDurable, Terminal, Unreadable
 from lakeward.keeper import Keeper
 from lakeward.lakedir import open_lake
 from lakeward.log import read_segments
+from lakeward.ring import DRAINED, TAILS
 
 DAY_NS = 86_400_000_000_000
 NOON_NS = 1_755_172_800_000_000_000  # 2025-08-14T12:00:00Z
@@ -449,3 +451,89 @@ def test_a_spawned_keeper_leaves_when_lake_and_rings_are_gone_and_nobody_records
     shutil.rmtree(lake.ring_dir)
     wait_until(lambda: not alive(pid), what="the keeper's leave")
     assert not lake.root.exists()
+
+
+def test_a_keeper_killed_inside_a_release_repeats_nothing(lake: Lake) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    wanted = []
+    with keeping(lake):
+        for _ in range(6):
+            wanted.append(collector.record("hello"))
+            collector.commit(5)
+    # As SIGKILL between its two stores leaves it: the tail moved, the sequence did not, and back.
+    path = next(lake.ring_dir.glob("*.ring"))
+    with path.open("r+b") as file:
+        file.seek(DRAINED)
+        file.write(bytes(8 * 16))
+    with keeping(lake):
+        collector.commit(5)
+    with path.open("r+b") as file:
+        file.seek(TAILS)
+        file.write(bytes(8 * 16))
+    with keeping(lake):
+        wanted.append(collector.record("hello"))
+        collector.commit(5)
+    assert lake.ids() == wanted
+    check(lake.audit())
+
+
+def test_sigterm_ends_a_keeper_within_its_farewell_even_under_load(lake: Lake) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="spawn")
+    collector.record("hello")
+    collector.commit(10)
+    pid = lake.keeper_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    kept = []
+
+    def gone() -> bool:
+        kept.extend(collector.record("load") for _ in range(50))
+        return not alive(pid)
+
+    wait_until(gone, 12, "the keeper's end")
+    collector.commit(15)
+    assert len(lake.ids()) == 1 + len([i for i in kept if i])
+    check(lake.audit())
+
+
+def test_a_copy_of_a_lake_never_drains_the_originals_rings(lake: Lake, tmp_path: Path) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    with keeping(lake):
+        collector.record("hello")
+        collector.commit(5)
+        shutil.copytree(lake.root, tmp_path / "copy")
+        with pytest.raises(LakeBusy, match="kept for another folder"):
+            Keeper(open_lake(tmp_path / "copy"), lake.ring_dir).run()
+
+
+def test_a_lake_moved_away_with_a_new_one_in_its_place_gets_nothing_of_the_new_one(
+    lake: Lake,
+) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    with keeping(lake, segment_bytes=600):
+        wanted = [collector.record("hello")]
+        collector.commit(5)
+        away = lake.root.with_name("elsewhere")
+        lake.root.rename(away)
+        open_lake(lake.root)
+        wanted += [collector.record("hello") for _ in range(20)]
+        with pytest.raises(NotDurable):
+            collector.commit(0.5)
+        assert list(lake.root.glob("raw/**/*.jsonl")) == []
+        shutil.rmtree(lake.root)
+        away.rename(lake.root)
+        collector.commit(5)
+    assert lake.ids() == wanted
+    check(lake.audit())
+
+
+def test_a_ledger_event_of_a_later_version_is_refused_with_a_sentence(lake: Lake) -> None:
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    with keeping(lake):
+        collector.record("hello")
+        collector.commit(5)
+    body = b'{"kind":"from the future"}'
+    with (lake.root / ".lakeward" / "ledger.jsonl").open("ab") as file:
+        file.write(b"%08x %s\n" % (lakeward.keeper.crc32(body), body))
+    with pytest.raises(Unreadable, match="newer Lakeward"):
+        lake.audit()

@@ -587,6 +587,19 @@ def test_an_invalid_setting_switches_collection_off_and_names_itself(lake: Lake)
     assert not lake.root.exists()
 
 
+def test_an_invalid_line_of_the_environments_file_never_raises_into_the_app(
+    lake: Lake, tmp_path: Path
+) -> None:
+    (tmp_path / ".env.development").write_text("LAKEWARD_RING_BYTES=much\n")
+    out = script(lake, """
+        import logging, sys
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        from lakeward import Collector
+        assert Collector.from_env().record("hello") is None
+    """, cwd=tmp_path)  # fmt: skip
+    assert "collection is off: LAKEWARD_RING_BYTES must be a size" in out
+
+
 def test_switched_off_it_opens_nothing(lake: Lake) -> None:
     collector = lake.collector(ENABLE_DATA_COLLECTION="false")
     assert collector.record("hello") is None
