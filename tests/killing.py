@@ -43,9 +43,11 @@ from lakeward.settings import load
 
 WRITER_POINTS = ("writer: before the copy", "writer: inside the copy", "writer: before the head",
                  "writer: before the rename", "writer: after the rename")  # fmt: skip
-KEEPER_POINTS = ("before write", "inside write", "before fdatasync", "after fdatasync",
-                 "before release", "inside release", "after release", "before fold", "after fold", "after unlink",
-                 "before replace", "after replace", "opening a segment")  # fmt: skip
+KEEPER_POINTS = (
+    "before write", "inside write", "before fdatasync", "after fdatasync", "before release",
+    "inside release", "after release", "before fold", "after fold", "after unlink",
+    "before replace", "after replace", "opening a segment",
+)  # fmt: skip
 LAKEWARD_ID = 36
 SEGMENT_BYTES = 40_000
 ROTATE_BYTES = 3_000

@@ -93,6 +93,17 @@ def _plain(form: str, length: int = 24, alphabet: str = ALNUM) -> Callable[[int]
     return make
 
 
+def _link(form: str, length: int = 24) -> Callable[[int], Secret]:
+    """As `_plain`, for tokens known only by looking random, which chance must not undo."""
+
+    def make(seed: int) -> Secret:
+        letters = random_text(seed, length)
+        needle = "".join(letters[i] if i % 3 else str(seed >> i & 7) for i in range(length))
+        return Secret(form.replace("§", needle), needle)
+
+    return make
+
+
 def _jwt(seed: int) -> Secret:
     payload = random_text(seed, 40)
     return Secret(f"eyJhbGciOiJIUzI1NiJ9.{payload}.{random_text(seed + 1, 43)}", payload)
@@ -172,13 +183,13 @@ IN_TEXT: dict[str, Callable[[int], Secret]] = {
     "cookie line": _plain("Cookie: theme=dark; sessionid=§; lang=en"),
     "flag": _plain("mysql --password §"),
     "element": _plain("<login><password>§</password></login>"),
-    "reset link": _plain("https://example.com/reset-password/§"),
-    "invitation link": _plain("https://example.com/invite/§/accept"),
+    "reset link": _link("https://example.com/reset-password/§"),
+    "invitation link": _link("https://example.com/invite/§/accept"),
     "link with token": _plain("https://example.com/welcome?lang=en&token=§"),
     "implicit grant": _plain("https://example.com/cb#access_token=§&token_type=bearer"),
-    "link in a link": _plain("https://example.com/login?next=https%3A%2F%2Fx.io%2Freset%2F§"),
-    "opaque path": _plain("https://example.com/d/§/edit", 32),
-    "relative path": _plain("/confirm/§"),
+    "link in a link": _link("https://example.com/login?next=https%3A%2F%2Fx.io%2Freset%2F§"),
+    "opaque path": _link("https://example.com/d/§/edit", 32),
+    "relative path": _link("/confirm/§"),
     "json": _nested(json.dumps),
     "json in json": _nested(lambda data: json.dumps({"payload": json.dumps(data)})),
     "form": _nested(_form),
@@ -195,17 +206,17 @@ WHOLE = frozenset({"json", "json in json", "form", "escaped form", "escaped name
 """Those that are recognised only when they are the whole text."""
 
 PATHS: dict[str, Callable[[int], Secret]] = {
-    "reset": _plain("/account/reset/§"),
-    "invite": _plain("/teams/7/invite/§/accept"),
-    "short": _plain("/verify/§", 12),
-    "opaque": _plain("/files/§", 32),
+    "reset": _link("/account/reset/§"),
+    "invite": _link("/teams/7/invite/§/accept"),
+    "short": _link("/verify/§", 12),
+    "opaque": _link("/files/§", 32),
     "escaped": lambda seed: Secret(
         "/x/reset/" + _escaped(random_text(seed, 20)), _escaped(random_text(seed, 20))
     ),
-    "escaped slash": _plain("/x/reset%2F§", 12),
-    "escaped word": _plain("/%72eset/§", 12),
-    "escaped twice": _plain("/x/reset%252F§", 12),
-    "matrix": _plain("/shop;jsessionid=§/cart"),
+    "escaped slash": _link("/x/reset%2F§", 12),
+    "escaped word": _link("/%72eset/§", 12),
+    "escaped twice": _link("/x/reset%252F§", 12),
+    "matrix": _link("/shop;jsessionid=§/cart"),
     "key": _plain("/hook/sk_live_§"),
 }
 

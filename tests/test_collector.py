@@ -1177,7 +1177,7 @@ def test_a_missing_keeper_is_told_at_most_once_a_minute(
     attachment = collector._attachment
     assert attachment is not None
     for _ in range(3):
-        attachment._looked_ns = attachment.next_look_ns = 0  # five seconds later
+        attachment._started_ns = attachment.next_look_ns = 0  # five seconds later
         collector.record("hello")
     assert len([line for line in warnings(caplog) if "no keeper" in line]) == 1
 

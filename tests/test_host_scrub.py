@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Lake
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from conftest import Lake
 from lakeward.capture.asgi import LakewardMiddleware
 
 

@@ -484,7 +484,7 @@ def test_sigterm_ends_a_keeper_within_its_farewell_even_under_load(lake: Lake) -
     pid = lake.keeper_pid()
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
-    kept = []
+    kept: list[str | None] = []
 
     def gone() -> bool:
         kept.extend(collector.record("load") for _ in range(50))

@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from apps import answer, http_scope, play
 from conftest import Lake
 from lakeward.capture.asgi import LakewardMiddleware, Receive, Scope, Send
-from lakeward.capture.body import BodyRule
+from lakeward.capture.body import FORM, JSON, BodyRule
+from lakeward.capture.exchange import UserHook
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
 from secrets_planted import (
@@ -47,7 +48,13 @@ SMALL = {
 }  # fmt: skip
 HEADERS = {"LAKEWARD_HEADERS": "x-debug,authorization,x-api-key,x-csrf-token,accept"}
 Needles = list[str]
-Act = Callable[[Collector], object]
+
+
+class Act(NamedTuple):
+    """Something an application does; `shown` is for whoever reads a failure."""
+
+    shown: object
+    do: Callable[[Collector], object]
 
 
 def contents(*folders: Path) -> Iterator[tuple[Path, bytes]]:
@@ -92,7 +99,7 @@ def application(lake: Lake, output: Path, acts: list[Act], environ: dict[str, st
         collector._complaints = Forgetful()  # every warning is written, not one a minute
         for act in acts:
             try:
-                act(collector)
+                act.do(collector)
             except LakewardError:
                 traceback.print_exc()
         collector.record("hello", it=HARMLESS)
@@ -112,7 +119,16 @@ class Forgetful(dict[str, float]):
 
 
 def record(kind: str, **fields: Any) -> Act:
-    return lambda collector: collector.record(kind, **fields)
+    return Act((kind, fields), lambda collector: collector.record(kind, **fields))
+
+
+def insist(kind: str, **fields: Any) -> Act:
+    return Act((kind, fields), lambda collector: collector.record_or_raise(kind, **fields))
+
+
+def set_aside(text: str) -> Act:
+    raw = text.encode()
+    return Act(text, lambda collector: collector.quarantine("undecodable", note="line", raw=raw))
 
 
 TEXTS = ("user_id", "user_type", "session_id", "trace_id", "route", "url", "anonymous_id",
@@ -165,10 +181,10 @@ def misplaced(draw: st.DrawFn) -> tuple[Act, Needles]:
         record("feedback_submission", scores={text: 99}),
         record("ai_conversation", messages=[{"role": text, "content": text, text: text}]),
         record("hello", interaction_type=text),
-        lambda collector: collector.record_or_raise("demo_booking", status=text),
-        lambda collector: collector.record_or_raise("feedback_submission", scores={text: text}),
-        lambda collector: collector.record_or_raise(text),
-        lambda collector: collector.quarantine("undecodable", note="line 3", raw=text.encode()),
+        insist("demo_booking", status=text),
+        insist("feedback_submission", scores={text: text}),
+        insist(text),
+        set_aside(text),
     ]
     return draw(st.sampled_from(acts)), needles
 
@@ -214,25 +230,24 @@ def called(draw: st.DrawFn) -> tuple[Act, Needles]:
         (b"content-type", content_type), (b"accept", b"text/html"),
     ]  # fmt: skip
     scope = http_scope(path.text, "POST", query_string=query.encode(), headers=headers)
-    rules = {
-        "bodies": [BodyRule("*", ("application/json", "application/x-www-form-urlencoded",
-                                  "text/plain"))],
-        "user": lambda _: (hook.text, kind.text),
-    }  # fmt: skip
-    if draw(st.booleans()):
-        rules["user"] = raising(hook.text)
+    bodies = [BodyRule("*", (JSON, FORM, "text/plain"))]
+    user = draw(st.sampled_from([answering(hook.text, kind.text), raising(hook.text)]))
 
     def act(collector: Collector) -> None:
-        app = LakewardMiddleware(failing_app(error.text), collector, **rules)
+        app = LakewardMiddleware(failing_app(error.text), collector, bodies=bodies, user=user)
         try:
             play(app, dict(scope), {"type": "http.request", "body": body})
         except LookupError:
             return
 
-    return act, [secret.needle for secret in [*secrets, link, path]] + tokens
+    return Act((scope, body), act), [secret.needle for secret in [*secrets, link, path]] + tokens
 
 
-def raising(text: str) -> Callable[[object], str]:
+def answering(user: str, kind: str) -> UserHook:
+    return lambda _: (user, kind)
+
+
+def raising(text: str) -> UserHook:
     def hook(_: object) -> str:
         raise LookupError(text)
 
@@ -253,7 +268,7 @@ def test_no_secret_is_in_any_byte_before_or_after_the_keeper(lake: Lake, tmp_pat
         mine = [needle for _, more in drawn for needle in more]
         needles.extend(mine)
         killed_after(lake, output, [act for act, _ in drawn])
-        [ring] = [path for path in lake.ring_dir.iterdir() - before if path.suffix == ".ring"]
+        [ring] = [path for path in set(lake.ring_dir.iterdir()) - before if path.suffix == ".ring"]
         raw = re.sub(rb"\0{16,}", b"\0", ring.read_bytes())
         assert HARMLESS.encode() in raw
         assert leaks(raw, mine) == []

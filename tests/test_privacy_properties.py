@@ -12,7 +12,7 @@ from lakeward.privacy import Policy, Scrubber
 from secrets_planted import anything, leaks, names, planted, planted_value
 
 thorough = settings(
-    max_examples=250,
+    max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

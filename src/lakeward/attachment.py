@@ -22,7 +22,7 @@ from lakeward.chores import ForgetSalts
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
 from lakeward.keeper import Keeper
-from lakeward.lakedir import open_lake
+from lakeward.lakedir import LakeDir, create_file, open_lake
 from lakeward.lock import is_kept
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
@@ -44,6 +44,8 @@ class Attachment:
         self._settings = settings
         self.lake = open_lake(settings.lake_dir)
         self.ring_dir = ring_folder(self.lake, settings.ring_dir)
+        self.secret = lasting_secret(self.lake)
+        """Key of the hashes that must be the same tomorrow; None where it cannot be kept."""
         self.ring = self._create_ring()
         self.bell = Bell(self.ring_dir, str(self.ring.ring_id))
         self._registration = self._register()
@@ -223,6 +225,17 @@ class Attachment:
             os.close(self._registration)
         if self._thread is not None:
             self._thread[0].abandon()
+
+
+def lasting_secret(lake: LakeDir) -> bytes | None:
+    """The lake's own random key, made once and readable by its user alone."""
+    path = lake.private / "secret"
+    try:
+        if not path.exists():
+            create_file(path, os.urandom(32))
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _keep_quietly(keeper: Keeper) -> None:

@@ -55,6 +55,8 @@ class Report(msgspec.Struct):
     vanished: list[str]
     unseen: list[str]
     faults: list[str]
+    moved: bool = False
+    """Whether a ring was folded while this was read: then the figures are of two moments."""
 
 
 def audit(lake: LakeDir, ring_folders: tuple[Path, ...]) -> Report:
@@ -62,7 +64,7 @@ def audit(lake: LakeDir, ring_folders: tuple[Path, ...]) -> Report:
     report = _look(lake, ring_folders)
     for _ in range(LOOKS - 1):
         moving = [ring for ring in report.rings if ring.in_flight]
-        if report.ok and not moving:
+        if report.ok and not moving and not report.moved:
             return report
         time.sleep(BETWEEN_SECONDS)
         report = _look(lake, ring_folders)
@@ -95,11 +97,21 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...]) -> Report:
     vanished += _missing(state, rings, unseen)
     reasons = _reasons(state, rings)
     total = _sum(state, rings, reasons, faults)
+    folded = (state.retired, state.offered, len(state.vanished))
     return Report(
         ok=not faults, lake=str(lake.root), lake_id=lake.identity.lake_id, epoch=state.epoch,
         sum=total, reasons=reasons, rings=rings, segments=segments, vanished=vanished,
-        unseen=unseen, faults=faults,
+        unseen=unseen, faults=faults, moved=_folded(lake) != folded,
     )  # fmt: skip
+
+
+def _folded(lake: LakeDir) -> tuple[list[str], int, int]:
+    """Which rings the ledger has taken over by now, for noticing that it took one meanwhile."""
+    try:
+        state = replay(lake.private / "ledger.jsonl").state
+    except FileNotFoundError:
+        return [], 0, 0
+    return state.retired, state.offered, len(state.vanished)
 
 
 def _settle(journal: Replay, published: Published | None, faults: list[str]) -> State:

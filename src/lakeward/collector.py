@@ -288,6 +288,9 @@ class Collector:
 
     def lasting_salt(self) -> bytes:
         """The lake's secret for what must be the same tomorrow, such as a session's cookie."""
+        attachment = self._attachment or self.attach()
+        if attachment is not None and attachment.secret:
+            return attachment.secret
         return self.salt("lasting")
 
     def attach(self) -> Attachment | None:

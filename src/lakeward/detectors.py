@@ -163,9 +163,9 @@ def _unreadable(part: str) -> bool:
         return False  # content hashes and short ids
     low = part.lower()
     pairs = [a + b for a, b in pairwise(low) if (a + b).isalpha()]
-    if len(pairs) >= 6 and len(_COMMON_PAIRS.intersection(pairs)) * 5 < len(set(pairs)) * 2:
-        return True
-    return len(part) < 2.3 * len(_CHUNK.findall(part))
+    known = len(_COMMON_PAIRS.intersection(pairs)) / (len(set(pairs)) or 1)
+    run = len(part) / len(_CHUNK.findall(part))  # letters of one case, or digits, in a row
+    return run < 2.3 or (known < 0.4 and len(pairs) >= 6) or (known < 0.55 and run < 3.2)
 
 
 def opaque(text: str) -> bool:
