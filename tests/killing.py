@@ -78,6 +78,7 @@ class EagerKeeper(Keeper):
     def _commit(self, gathered: Gathered) -> None:
         self._release(gathered)
         self._make_durable(gathered)
+        self._publish()
 
 
 class Harness:

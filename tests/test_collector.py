@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import RFC_4122, UUID
 
 import msgspec
@@ -224,12 +224,18 @@ def test_a_value_that_json_lacks_is_stored_as_the_nearest_that_it_has(
     assert reasons(collector) == {}
 
 
-@reported
 @pytest.mark.parametrize("amount", ["100.50", "7", "0.1"])
 def test_a_decimal_amount_of_a_known_type_is_a_number(lake: Lake, amount: str) -> None:
     collector = lake.collector()
     assert collector.record("deal_closed", value=Decimal(amount), currency="EUR") is not None
     assert the_row(collector, lake)["outcomes"]["value"] == float(amount)
+
+
+@reported
+def test_a_decimal_time_of_a_call_is_a_number(lake: Lake) -> None:
+    collector = lake.collector()
+    collector.record("api_call", method="GET", path="/", response_time_ms=Decimal("1.5"))
+    assert the_row(collector, lake)["response_time_ms"] == 1.5
 
 
 def test_a_cycle_is_cut(lake: Lake) -> None:
@@ -314,7 +320,6 @@ def test_a_clients_own_time_is_not_replaced_by_a_clamped_one(lake: Lake) -> None
     assert the_row(collector, lake)["client_timestamp"] == own
 
 
-@reported
 @pytest.mark.parametrize(
     "given", ["19690720", "1969-07-20", "1969-W29-7", "1969-07-20T20Z", date(1969, 7, 20)]
 )
@@ -334,20 +339,17 @@ def test_an_id_of_ours_is_kept(lake: Lake, ours: str) -> None:
     assert {row["interaction_id"] for row in landed(collector, lake)} == {ours}
 
 
-@reported
 def test_an_id_of_ours_in_capitals_is_the_same_id(lake: Lake) -> None:
     collector = lake.collector()
     assert collector.record("hello", interaction_id=OURS_V7.upper(), timestamp=NOON) == OURS_V7
 
 
-@reported
 def test_an_id_of_ours_without_a_time_brings_its_own(lake: Lake) -> None:
     collector = lake.collector()
     assert collector.record("hello", interaction_id=OURS_V7) == OURS_V7
     assert the_row(collector, lake)["timestamp"] == NOON
 
 
-@reported
 def test_an_id_whose_time_no_partition_can_take_is_not_adopted_as_ours(lake: Lake) -> None:
     collector = lake.collector()
     made = collector.record("hello", interaction_id="ffffffff-ffff-7fff-bfff-ffffffffffff")
@@ -373,7 +375,6 @@ def test_a_foreign_id_becomes_the_same_uuid8_every_time_and_carries_its_day(
     assert [row["interaction_id"] for row in lake.rows()] == [made] * 4
 
 
-@reported
 def test_a_quarantined_record_keeps_the_time_and_the_id_it_came_with(lake: Lake) -> None:
     collector = lake.collector()
     collector.record("partner_match", timestamp=NOON, interaction_id="evt_17", score=-1)
@@ -469,7 +470,6 @@ def test_a_record_larger_than_a_frame_is_dropped_and_counted(lake: Lake) -> None
     assert lake.audit().reasons == {"too_large": 1}
 
 
-@reported
 def test_the_largest_frame_is_the_largest_also_where_a_lane_could_take_more(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_FRAME_BYTES="4KiB")
     assert collector.record("hello", filler="x " * 6000) is None
@@ -542,21 +542,37 @@ def test_the_hosts_callable_sees_what_is_quarantined_too(lake: Lake) -> None:
     assert MARK.encode() not in stored_bytes(lake)
 
 
-@reported
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("hello", {}),
+        ("partner_match", {"score": -1}),
+        ("api_call", {"method": "GET", "path": "/"}),
+        pytest.param("api_call", {"method": "GET", "path": "/", "plan": "gold"}, marks=reported),
+        pytest.param("api_call", {"method": "GET", "path": "/", "route": 7}, marks=reported),
+    ],
+    ids=["custom", "a refused match", "a call", "a call with more", "a refused call"],
+)
+def test_the_hosts_callable_is_applied_once(lake: Lake, kind: str, fields: dict[str, Any]) -> None:
+    collector = lake.collector(scrub=lambda given: given | {"user_id": f"h({given['user_id']})"})
+    collector.record(kind, user_id="ann", **fields)
+    collector.commit(10)
+    stored = [*lake.rows(), *(entry["record"] for entry in lake.quarantined())]
+    assert [record["user_id"] for record in stored] == ["h(ann)"]
+
+
 def test_the_hosts_callable_sees_what_is_quarantined_for_its_time(lake: Lake) -> None:
     collector = lake.collector(scrub=without_email)
     assert collector.record("hello", timestamp="soon", email=MARK) is None
     assert "email" not in the_entry(collector, lake)["record"]
 
 
-@reported
 def test_the_hosts_callable_sees_calls_that_the_middleware_records(lake: Lake) -> None:
     collector = lake.collector(scrub=lambda fields: fields | {"user_id": "hidden by the host"})
     play(LakewardMiddleware(ok, collector, user=lambda _: MARK), http_scope())
     assert the_row(collector, lake)["user_id"] == "hidden by the host"
 
 
-@reported
 @pytest.mark.parametrize("name", ["comments", "user_agent"])
 def test_a_key_that_the_host_calls_sensitive_is_hidden_also_where_a_type_declares_it(
     lake: Lake, name: str
@@ -606,7 +622,6 @@ def test_a_setting_that_cannot_be_read_switches_collection_off_and_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-@reported
 def test_a_file_that_cannot_be_read_switches_collection_off_and_raises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -615,7 +630,6 @@ def test_a_file_that_cannot_be_read_switches_collection_off_and_raises_nothing(
     assert Collector.from_env().record("hello") is None
 
 
-@reported
 def test_a_working_directory_that_is_gone_raises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -870,7 +884,7 @@ def scrub_failed(lake: Lake) -> tuple[Collector, dict[str, int]]:
 
 
 def unencodable(lake: Lake) -> tuple[Collector, dict[str, int]]:
-    collector = with_clock(lake, lambda: -(10**30))
+    collector = with_clock(lake, lambda: cast(int, "no number"))
     for _ in range(3):
         collector.record("hello")
     return collector, {"unencodable": 3}
@@ -1105,7 +1119,6 @@ def test_closing_from_two_threads_while_others_record_raises_nowhere(lake: Lake)
     assert failed == []
 
 
-@reported
 def test_an_app_with_thousands_of_descriptors_can_commit_and_close(lake: Lake) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent("""
@@ -1156,7 +1169,6 @@ def fails_on_demand(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-@reported
 def test_two_reasons_of_the_ring_are_told_each(
     lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1168,7 +1180,6 @@ def test_two_reasons_of_the_ring_are_told_each(
     assert [line.rpartition(" ")[2] for line in told] == ["too_large", "full"]
 
 
-@reported
 def test_a_missing_keeper_is_told_at_most_once_a_minute(
     lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1236,7 +1247,6 @@ def test_a_clock_that_jumps_back_is_followed(lake: Lake) -> None:
     assert lake.audit().ok
 
 
-@reported
 @pytest.mark.parametrize("ns", [0, 4_200_000_000_000_000_000], ids=["1970", "2103"])
 def test_a_clock_outside_the_lakes_years_gives_id_and_record_the_same_clamped_time(
     lake: Lake, ns: int
@@ -1290,7 +1300,6 @@ def test_a_stamp_of_any_time_lies_in_the_lakes_years(ns: int) -> None:
     assert 2000 <= moment.year < 2100
 
 
-@reported
 def test_a_stamp_of_the_second_before_1970_is_a_time() -> None:
     assert datetime.fromisoformat(Clock().stamp(-5)).year == 2000
 
@@ -1373,7 +1382,6 @@ def test_a_uuid_of_another_version_is_foreign(version: int, value: int, ms: int)
 # Places
 
 
-@reported
 def test_the_bell_of_an_ordinary_user_fits_its_name() -> None:
     rings = Path("/dev/shm") / "lakeward-1000" / str(UUID(int=1))
     name = rings / f"{UUID(int=2)}.sock"

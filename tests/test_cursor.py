@@ -60,7 +60,7 @@ def test_a_log_that_changed_before_the_cursor_stops_the_follower(filled: LakeDir
 
 
 def test_a_cursor_of_a_later_epoch_stops_the_follower(filled: LakeDir) -> None:
-    with pytest.raises(Terminal, match="older copy"):
+    with pytest.raises(Terminal, match="another copy"):
         verify(filled, Cursor(epoch=9, segment=1, offset=0))
 
 

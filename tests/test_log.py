@@ -160,7 +160,6 @@ def test_what_is_written_and_not_published_is_not_read(lake: LakeDir, writer: Wr
     assert bodies(last_lines(lake, 5)) == ["seen", "unseen"]
 
 
-@reported
 def test_a_segment_that_was_sealed_since_is_read_to_its_published_end_only(
     lake: LakeDir, writer: Writer
 ) -> None:
@@ -211,7 +210,6 @@ def test_a_lake_without_a_published_end_has_no_lines(lake: LakeDir, writer: Writ
     assert last_lines(lake, 5) == []
 
 
-@reported
 def test_a_position_of_an_older_epoch_is_not_taken_for_a_new_one(
     lake: LakeDir, writer: Writer
 ) -> None:
@@ -511,7 +509,6 @@ def test_a_segment_that_cannot_be_noted_leaves_no_file(lake: LakeDir) -> None:
     assert out == "File too large\nb'' []\n(1, 0) daily_summary.jsonl\n"
 
 
-@reported
 def test_an_end_that_cannot_be_published_does_not_write_the_batch_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -658,7 +655,6 @@ def test_a_journal_of_another_format_is_refused_and_left_alone(lake: LakeDir) ->
     assert (lake.private / "ledger.jsonl").read_bytes() == content
 
 
-@reported
 def test_an_event_that_only_a_later_version_knows_is_refused_in_a_sentence(lake: LakeDir) -> None:
     ledger = ledger_of(lake)
     ledger.close()

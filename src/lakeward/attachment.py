@@ -47,7 +47,7 @@ class Attachment:
         self.secret = lasting_secret(self.lake)
         """Key of the hashes that must be the same tomorrow; None where it cannot be kept."""
         self.ring = self._create_ring()
-        self.bell = Bell(self.ring_dir, str(self.ring.ring_id))
+        self.bell = Bell(self.ring_dir, self.ring.ring_id.hex[-16:])
         self._registration = self._register()
         self.looked_ns = self.next_look_ns = 0
         """Wall-clock ns between which a caller need not look at the heartbeat again."""

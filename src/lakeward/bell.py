@@ -11,14 +11,23 @@ import contextlib
 import os
 import select
 import socket
+import sys
 from pathlib import Path
 from typing import Final
 
 NUDGE: Final = b"nudge"
 HANDOVER: Final = b"handover "
 NAME: Final = "keeper.sock"
-PATH_MOST: Final = 100
+PATH_MOST: Final = 107 if sys.platform == "linux" else 103
 """A longer path does not fit a socket's name (108 bytes on Linux, 104 on macOS)."""
+
+
+def readable(bell: socket.socket | None, seconds: float) -> bool:
+    """Wait until a datagram can be read; `poll`, as `select` fails beyond 1,024 descriptors."""
+    poller = select.poll()
+    if bell is not None:
+        poller.register(bell, select.POLLIN)
+    return bool(poller.poll(seconds * 1000.0))
 
 
 class Bell:
@@ -59,11 +68,7 @@ class Bell:
     def wait(self, seconds: float) -> None:
         """Sleep until the keeper answers or `seconds` passed."""
         bell = self.open()
-        if bell is None:
-            select.select([], [], [], seconds)
-            return
-        ready, _, _ = select.select([bell], [], [], seconds)
-        if ready:
+        if readable(bell, seconds):
             self.hush()
 
     def hush(self) -> None:
@@ -105,12 +110,9 @@ class Doorway:
 
     def wait(self, seconds: float) -> list[bytes]:
         """Messages that came; empty after `seconds`. Those who nudged are answered later."""
-        if self._socket is None:
-            select.select([], [], [], seconds)
-            return []
-        ready, _, _ = select.select([self._socket], [], [], seconds)
         messages: list[bytes] = []
-        while ready and len(messages) < 256:
+        ready = readable(self._socket, seconds)
+        while ready and self._socket is not None and len(messages) < 256:
             try:
                 message, sender = self._socket.recvfrom(256)
             except OSError:

@@ -28,13 +28,17 @@ from lakeward.attachment import Attachment
 from lakeward.catalog import TYPES, Call, arrange, call
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
+    EARLIEST_NS,
     FIELDS,
+    LATEST_NS,
     ApiCall,
     Clock,
     Interaction,
     JsonObject,
     adopt_id,
     clamp,
+    id_ms,
+    iso,
     parse_iso,
 )
 from lakeward.ledger import Reason
@@ -55,6 +59,7 @@ REFUSALS = {
     CONTENDED: Reason.contended,
     TOO_LARGE: Reason.too_large,
 }
+GIVEN = ("timestamp", "interaction_id")
 RETRY_NS = 5_000_000_000
 
 
@@ -123,22 +128,29 @@ class Collector:
         if not self._collects:
             self._unplaced["disabled"] += 1
             return None
+        given: JsonObject = {}
         try:
             if self._outcomes_off and interaction_type in OUTCOMES:
                 self.count(Reason.disabled)
                 return None
             now_ns = self.now_ns()
+            if not EARLIEST_NS <= now_ns <= LATEST_NS:
+                now_ns = self.clock.now()
             given_id = None
             if "timestamp" in fields or "interaction_id" in fields:
-                now_ns, given_id = self._given(fields, now_ns)
+                given = {name: fields.pop(name) for name in GIVEN if name in fields}
+                now_ns, given_id = self._given(given, fields, now_ns)
             timestamp = self._stamp(now_ns)
-            self._scrub(fields)
-            if "ip_address" in fields and self._hides_addresses:
-                fields["ip_address"] = self.scrubber.address(fields["ip_address"], timestamp[:10])
+            if interaction_type == "api_call":
+                self._scrub(fields)
+                made: Call | Interaction | None = call(fields)
+            else:
+                made = None
+            if made is None:
+                made = self._arranged(interaction_type, fields)
+            if made.ip_address is not UNSET and self._hides_addresses:
+                made.ip_address = self.scrubber.address(made.ip_address, timestamp[:10])
             interaction_id = given_id or str(uuid7(nanoseconds=now_ns))
-            made: Call | Interaction = (
-                call(fields) if interaction_type == "api_call" else None
-            ) or self._arranged(interaction_type, fields)
             made.interaction_id = interaction_id
             made.timestamp = timestamp
             if made.environment is UNSET:
@@ -148,7 +160,7 @@ class Collector:
             made.interaction_type = interaction_type
             return self.submit(made, interaction_id, now_ns)
         except Rejected as error:
-            self._quarantine(interaction_type, str(error), fields)
+            self._quarantine(interaction_type, str(error), fields | given)
         except ScrubFailed as error:
             self.blame(Reason.scrub_failed, error)
         except Exception as error:
@@ -169,17 +181,18 @@ class Collector:
         return self.record(interaction_type, **fields)
 
     def _arranged(self, interaction_type: str, fields: JsonObject) -> Interaction:
-        """Fields that need a closer look, each in its place."""
+        """Fields that need a closer look, each in its place, checked and scrubbed."""
         make = ApiCall if interaction_type == "api_call" else Interaction
-        arranged = arrange(interaction_type, fields)
+        arranged = dict(arrange(interaction_type, self.scrubber.hooked(fields)))
+        self.scrubber.clean(arranged)
         environment = arranged.pop("environment", self._environment)
         version = arranged.pop("app_version", self._app_version)
         return make("", "", environment, version, interaction_type, **arranged)
 
-    def _given(self, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
-        """Take time and id that the caller set out of `fields`; the original time is kept when
-        it lies outside the lake's years."""
-        text, identifier = fields.pop("timestamp", None), fields.pop("interaction_id", None)
+    def _given(self, given: JsonObject, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
+        """Time and id that the caller set. A time outside the lake's years is moved into them and
+        kept as `client_timestamp`; an id of ours without a time brings its own."""
+        text, identifier = given.get("timestamp"), given.get("interaction_id")
         if text is not None:
             try:
                 ms = parse_iso(text if isinstance(text, str) else text.isoformat())
@@ -188,11 +201,14 @@ class Collector:
                     "`timestamp` must be ISO 8601 text such as 2025-08-14T16:11:28.677Z."
                 ) from None
             if clamp(ms) != ms:
-                fields.setdefault("client_timestamp", str(text))
+                fields.setdefault("client_timestamp", iso(ms))
             now_ns = clamp(ms) * 1_000_000
         if identifier is None:
             return now_ns, None
-        return now_ns, adopt_id(str(identifier), now_ns // 1_000_000)
+        adopted = adopt_id(str(identifier), now_ns // 1_000_000)
+        if text is None:
+            now_ns = id_ms(adopted) * 1_000_000
+        return now_ns, adopted
 
     def submit(self, record: Interaction | Call, interaction_id: str, now_ns: int) -> str | None:
         """Put a finished, scrubbed record into the ring (for capture modules)."""
@@ -209,7 +225,8 @@ class Collector:
         if outcome == PUT:
             return interaction_id
         ring.count(REFUSALS[outcome])
-        self._complain("full", f"a record was dropped: {REFUSALS[outcome].name}")
+        reason = REFUSALS[outcome].name
+        self._complain(reason, f"a record was dropped: {reason}")
         return None
 
     def keep(self, call: ApiCall, now_ns: int) -> str | None:
@@ -250,8 +267,8 @@ class Collector:
 
     def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
         try:
-            record = self.scrubber.value(fields)
-            text = self.scrubber.text(str(interaction_type)[:256])
+            record = self.scrubber.value(self.scrubber.hooked(fields))
+            text = self.scrubber.text(str(interaction_type))[:256]
         except Exception as error:
             self.blame(Reason.scrub_failed, error)
             return
@@ -263,7 +280,7 @@ class Collector:
         if attachment is None:
             self._miss()
             return
-        now_ns = self.now_ns()
+        now_ns = self.clock.now()
         head = {
             "quarantine_id": str(uuid7(nanoseconds=now_ns)),
             "quarantined_at": self.clock.stamp(now_ns),

@@ -31,6 +31,7 @@ JsonObject: TypeAlias = dict[str, Any]
 
 SCHEMA_VERSION = 1
 
+EARLIEST_NS, LATEST_NS = 946_684_800_000_000_000, 4_102_444_799_999_000_000
 EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 LATEST_MS = 4_102_444_799_999  # 2099-12-31T23:59:59.999Z
 
@@ -105,7 +106,7 @@ SERVER_OWNED: frozenset[str] = frozenset({"received_at", "ip_address", "service"
 def iso(ms: int) -> str:
     """`ms` since 1970 as ISO 8601 with milliseconds and Z."""
     seconds, millis = divmod(ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + MILLIS[millis]
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19] + MILLIS[millis]
 
 
 def parse_iso(text: str) -> int:
@@ -139,8 +140,9 @@ OURS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0
 
 def adopt_id(identifier: str, ms: int, source: str = "app") -> str:
     """A UUIDv7 or v8 as it is; any other id becomes a UUIDv8 of (source, id) at `ms`."""
-    if OURS.fullmatch(identifier):
-        return identifier
+    ours = identifier.lower()
+    if OURS.fullmatch(ours) and EARLIEST_MS <= id_ms(ours) <= LATEST_MS:
+        return ours
     return foreign_id(source, identifier, ms)
 
 
@@ -159,7 +161,7 @@ class Clock:
 
     def __init__(self, now_ns: Any = time.time_ns) -> None:
         self.now_ns = now_ns
-        self._second: tuple[int, str] = (-1, "")
+        self._second: tuple[int, str] = (LATEST_MS, "")
 
     def stamp(self, ns: int) -> str:
         """`ns` since 1970 as the record's timestamp text, clamped to the lake's years."""
@@ -175,3 +177,8 @@ class Clock:
         if inside == ms:
             self._second = (ms // 1000, text)
         return text
+
+    def now(self) -> int:
+        """The wall clock's ns, inside the lake's years whatever the machine believes."""
+        ns: int = min(max(self.now_ns(), EARLIEST_NS), LATEST_NS)
+        return ns

@@ -80,6 +80,7 @@ class Keeper:
         self._rotate_bytes = rotate_bytes
         self._stopping: float | None = None
         self._highwater = -1
+        self._unreleased: Gathered | None = None
         self._rings_lock = -1
         self._errno = 0
         self._complained = 0.0
@@ -165,6 +166,7 @@ class Keeper:
         if self._fleet.behind and not any("epoch" in note for note in notes):
             raise_epoch(self._log, self._ledger, "restored", notes)
         self.lake = self._log.lake
+        self._unreleased = None
         for note in notes:
             logger.warning("%s", note)
 
@@ -210,12 +212,15 @@ class Keeper:
     def round(self) -> bool:
         """Drain all rings once and make it durable; whether there was anything."""
         self._recover_intent()
+        self._finish()
         gathered = self._fleet.gather()
         if gathered is None:
             return False
         try:
             self._commit(gathered)
         except BaseException:
+            if self._unreleased is gathered:
+                raise
             for reader, _ in gathered.positions:
                 reader.rewind()
             raise
@@ -224,10 +229,19 @@ class Keeper:
 
     def _commit(self, gathered: Gathered) -> None:
         self._make_durable(gathered)
-        self._release(gathered)
+        self._unreleased = gathered
+        self._finish()
+
+    def _finish(self) -> None:
+        """Publish and release what is durable; a disk that refuses is asked again next round,
+        and the batch is not written a second time."""
+        if self._unreleased is not None:
+            self._publish()
+            self._release(self._unreleased)
+            self._unreleased = None
 
     def _make_durable(self, gathered: Gathered) -> None:
-        """Intent, bytes, fdatasync, publish; on OSError the log and ledger are as before."""
+        """Intent, bytes, fdatasync; on OSError the log and ledger are as before."""
         self._check_home()
         parts, contents = self._place(gathered)
         acks = {reader.ring_id: positions for reader, positions in gathered.positions}
@@ -246,8 +260,6 @@ class Keeper:
             raise
         self._pause("after fdatasync")
         self._ledger.settle()
-        self._publish()
-        self._pause("before release")
 
     def _place(self, gathered: Gathered) -> tuple[list[Part], list[bytes]]:
         parts: list[Part] = []
@@ -278,6 +290,7 @@ class Keeper:
             os.pwrite(self._highwater, content, 0)
 
     def _release(self, gathered: Gathered) -> None:
+        self._pause("before release")
         for reader, positions in gathered.positions:
             reader.release(positions)
         self._pause("after release")

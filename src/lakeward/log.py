@@ -156,11 +156,19 @@ def read_lines(
         return
     last, last_end = published.ends[stream]
     start = start or Position()
+    if start.epoch not in {0, published.epoch}:
+        raise Unreadable(
+            f"the position is of epoch {start.epoch} and the lake is in {published.epoch}: "
+            "what it pointed to may be another record now; start again"
+        )
     for segment in read_segments(lake)[0]:
         if segment.stream != stream or not start.segment <= segment.number <= last:
             continue
-        end = segment.end if segment.end is not None else last_end
-        if segment.end is None and segment.number != last:
+        if segment.number == last:
+            end = last_end
+        elif segment.end is not None:
+            end = segment.end
+        else:
             continue
         offset = start.offset if segment.number == start.segment else 0
         with (lake.root / segment.path).open("rb") as file:
@@ -171,7 +179,7 @@ def read_lines(
                     break
                 offset += len(line)
                 if line.strip():
-                    yield line, Position(segment.epoch, segment.number, offset)
+                    yield line, Position(published.epoch, segment.number, offset)
 
 
 def last_lines(lake: LakeDir, n: int, stream: Stream = "raw") -> list[tuple[bytes, Position]]:
@@ -179,7 +187,7 @@ def last_lines(lake: LakeDir, n: int, stream: Stream = "raw") -> list[tuple[byte
     newest: list[tuple[bytes, Position]] = []
     for segment in reversed([s for s in read_segments(lake)[0] if s.stream == stream]):
         rows: deque[tuple[bytes, Position]] = deque(maxlen=n)
-        for line, position in read_lines(lake, Position(segment.epoch, segment.number, 0), stream):
+        for line, position in read_lines(lake, Position(0, segment.number, 0), stream):
             if position.segment != segment.number:
                 break
             rows.append((line, position))

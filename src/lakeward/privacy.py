@@ -146,8 +146,8 @@ class Scrubber:
         self._salt = salt
         self._hook = hook
         self._limit = policy.max_string
-        self._names = {folded(name): Verdict.SECRET for name in policy.keys}
-        self._names |= {folded(name): Verdict.PLAIN for name in policy.allow_keys}
+        self._names = {folded(name): Verdict.PLAIN for name in policy.allow_keys}
+        self._names |= {folded(name): Verdict.SECRET for name in policy.keys}
         self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
         personal = ((EMAILS, policy.emails), (PHONES, policy.phones))
         self._personal = [pattern for pattern, wanted in personal if wanted]
@@ -169,6 +169,9 @@ class Scrubber:
             **dict.fromkeys(("referrer", "url"), (self._urls, self.url)),
             "ip_address": (own, lambda text: _remember(own, text, text)),
         }
+        for name in FIELDS:
+            if self._names.get(folded(name)) is Verdict.SECRET:
+                del self._rules[name]  # the host wants it hidden, and `value` hides by key
         self._seen = {name: cache for name, (cache, _) in self._rules.items()}
 
     def fields(self, fields: JsonObject) -> JsonObject:
@@ -182,15 +185,16 @@ class Scrubber:
 
     def scrub(self, fields: JsonObject) -> None:
         """As `fields`, in place: for a caller whose dict nobody else holds."""
-        self._scrub(fields)
+        self.clean(fields)
         if self._hook is not None:
-            hooked = self._hooked(fields)
+            hooked = self.hooked(fields)
             fields.clear()
             fields.update(hooked)
-            self._scrub(fields)
+            self.clean(fields)
 
-    def _scrub(self, out: JsonObject) -> None:
-        """The common fields by what is known of their text; the others afterwards, one by one."""
+    def clean(self, out: JsonObject) -> None:
+        """Each field by its own rule, in place, without the host's callable: the common ones by
+        what is known of their text, the others afterwards, one by one."""
         seen = self._seen
         others: list[tuple[str, object]] | None = None
         for name, item in out.items():
@@ -231,8 +235,10 @@ class Scrubber:
             shaped = self._value(item, 0, type(path) is str and self._announces(path) > 0)
             out[name] = rule[1](shaped) if type(shaped) is str else shaped
 
-    def _hooked(self, fields: JsonObject) -> JsonObject:
-        assert self._hook is not None
+    def hooked(self, fields: JsonObject) -> JsonObject:
+        """What the host's callable makes of `fields`; it may hold secrets again."""
+        if self._hook is None:
+            return fields
         try:
             result: object = self._hook(fields)
         except Exception as error:

@@ -139,10 +139,10 @@ class Ring:
     def append(self, payload: bytes, kind: int = LINES, count: int = 1, wide: bool = False) -> int:
         """Put one frame of `count` records: PUT, FULL, CONTENDED or TOO_LARGE, never a wait."""
         size = len(payload)
+        if size > self.frame_most:
+            return TOO_LARGE
         need = (size + FRAME_BYTES + 7) & ~7
         if need > self._narrow_most:
-            if size > self.frame_most:
-                return TOO_LARGE
             wide = True
         free, take, tries = self._wide_pool if wide else self._pool
         try:

@@ -177,6 +177,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 PLACEHOLDER = re.compile(
     r"(?i)^(?:<.*>|your[-_ ].*|change[-_ ]?me.*|replace[-_ ]?me.*|todo|xxx+|example|placeholder)$"
 )
+COMMENT = re.compile(r"(?:^|\s)#.*$")
 ENVIRONMENT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 SIZE = re.compile(r"^(\d+)\s*(|B|KB|KiB|K|MB|MiB|M|GB|GiB|G)$", re.IGNORECASE)
@@ -186,9 +187,14 @@ UNITS = {"": 1, "b": 1, "k": KIB, "m": MIB, "g": 1024 * MIB}
 def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read every setting; raise SettingError with one sentence for the first invalid one."""
     environ = os.environ if environ is None else environ
-    folder = Path.cwd() if folder is None else folder
+    try:
+        folder = Path.cwd() if folder is None else folder
+    except OSError:
+        raise SettingError(
+            "the working directory is gone: start the app in one that exists"
+        ) from None
     environment = environ.get("LAKEWARD_ENV", "") or "development"
-    if not ENVIRONMENT_NAME.match(environment):
+    if not ENVIRONMENT_NAME.fullmatch(environment):
         raise SettingError("LAKEWARD_ENV must be letters, digits, dots, dashes or underscores")
     file = read_env_file(folder / f".env.{environment}")
     values: dict[str, Any] = {}
@@ -212,8 +218,8 @@ def _first(row: Setting, *candidates: str | None) -> str:
 def read_env_file(path: Path) -> dict[str, str]:
     """`KEY=value` lines; quotes are taken off, `export` and comments allowed; absent file → {}."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{path.name} cannot be read ({type(error).__name__})") from None
@@ -227,7 +233,7 @@ def read_env_file(path: Path) -> dict[str, str]:
             end = value.find(value[0], 1)
             value = value[1 : end if end > 0 else None]
         else:
-            value = value.split(" #", 1)[0].rstrip()
+            value = COMMENT.sub("", value).rstrip()
         found[key.strip()] = value
     return found
 
@@ -245,7 +251,7 @@ def _parse(row: Setting, text: str, folder: Path) -> Any:
                 raise SettingError(f"{row.env} must be one of {', '.join(row.choices)}")
             return text.lower()
         case "folder":
-            return (folder / Path(text).expanduser()).absolute() if text else None
+            return _folder(row, text, folder) if text else None
         case "seconds":
             return _bounded(row, text, float)
         case "count":
@@ -254,7 +260,16 @@ def _parse(row: Setting, text: str, folder: Path) -> Any:
             size = SIZE.match(text)
             if not size:
                 raise SettingError(f"{row.env} must be a size such as 8MiB")
+            if len(size[1]) > 20:
+                raise SettingError(f"{row.env} must be between {row.least} and {row.most}")
             return _bounded(row, int(size[1]) * UNITS[size[2][:1].lower()], int)
+
+
+def _folder(row: Setting, text: str, folder: Path) -> Path:
+    try:
+        return (folder / Path(text).expanduser()).absolute()
+    except RuntimeError:
+        raise SettingError(f"{row.env} names the home of a user that does not exist") from None
 
 
 def _flag(row: Setting, text: str) -> bool:

@@ -42,6 +42,10 @@ STRICTEST_FIRST: tuple[Consent, ...] = ("none", "anonymous", "full")
 DAY_NS = 86_400_000_000_000
 
 
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET"})
+"""Methods that need no look; any other is a stranger's text."""
+
+
 class Exchange(msgspec.Struct, eq=False):
     """What one adapter noted of one call. Times are ns of one monotonic clock, 0 for not yet."""
 
@@ -146,7 +150,7 @@ class Capture:
             self.collector.count(Reason.consent)
             return None
         collector = self.collector
-        now_ns = collector.now_ns()
+        now_ns = collector.clock.now()
         timestamp = collector.clock.stamp(now_ns)
         address = agent = session = None
         if consent == "full":
@@ -166,7 +170,9 @@ class Capture:
             collector.settings.environment,
             collector.settings.app_version,
             "api_call",
-            exchange.method,
+            exchange.method
+            if exchange.method in METHODS
+            else collector.scrubber.text(exchange.method),
             exchange.path,
             "anonymous",
             "unknown",

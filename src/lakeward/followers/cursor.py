@@ -60,10 +60,10 @@ def verify(lake: LakeDir, cursor: Cursor) -> None:
     """Raise Terminal unless the log before `cursor` is still what it was."""
     if cursor == Cursor():
         return
-    if cursor.epoch > lake.identity.epoch:
+    if cursor.epoch != lake.identity.epoch:
         raise Terminal(
             f"the cursor is of epoch {cursor.epoch} and the lake of {lake.identity.epoch}: "
-            "the lake is an older copy; restore the newer one or reset the follower"
+            "the lake is another copy; restore the right one or reset the follower"
         )
     if _crc(lake, cursor.segment, cursor.offset) != cursor.crc:
         raise Terminal(
