@@ -231,7 +231,6 @@ def test_a_decimal_amount_of_a_known_type_is_a_number(lake: Lake, amount: str) -
     assert the_row(collector, lake)["outcomes"]["value"] == float(amount)
 
 
-@reported
 def test_a_decimal_time_of_a_call_is_a_number(lake: Lake) -> None:
     collector = lake.collector()
     collector.record("api_call", method="GET", path="/", response_time_ms=Decimal("1.5"))

@@ -56,6 +56,15 @@ def test_a_harmless_name_is_not_sensitive(name: str) -> None:
     assert judge(name) not in (Verdict.SECRET, Verdict.CODE)
 
 
+def test_a_random_id_as_a_name_is_not_sensitive_by_chance() -> None:
+    ids = [uuid.UUID(int=random.Random(seed).getrandbits(128)) for seed in range(3000)]
+    assert [str(one) for one in ids if judge(str(one)) is not Verdict.PLAIN] == []
+    assert judge("485764ca-06c3-f4f7-92fa-91c62d9af3cf") is Verdict.PLAIN
+    assert judge("tk9QxPin_4vZr8OtpKw2LmYs") is Verdict.PLAIN
+    assert judge("2fa") is judge("user2FA") is judge("2fa_code") is Verdict.SECRET
+    assert judge("password_485764ca-06c3-f4f7-92fa-91c62d9af3cf") is Verdict.SECRET
+
+
 def test_a_plain_code_depends_on_what_stands_around_it() -> None:
     assert judge("code") is Verdict.CODE
     assert judge("codes") is Verdict.CODE

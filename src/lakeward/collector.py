@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -96,7 +97,7 @@ class Collector:
         self._unplaced = {"no_ring": 0, "disabled": 0, "closed": 0}
         self.salts: DailySalts | None = None
         self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
-        self._scrub = self.scrubber.scrub
+        self._clean = self.scrubber.clean
         self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
         if self._collects:
@@ -141,8 +142,8 @@ class Collector:
                 given = {name: fields.pop(name) for name in GIVEN if name in fields}
                 now_ns, given_id = self._given(given, fields, now_ns)
             timestamp = self._stamp(now_ns)
-            if interaction_type == "api_call":
-                self._scrub(fields)
+            if interaction_type == "api_call" and not self._hooked:
+                self._clean(fields)
                 made: Call | Interaction | None = call(fields)
             else:
                 made = None
@@ -183,11 +184,19 @@ class Collector:
     def _arranged(self, interaction_type: str, fields: JsonObject) -> Interaction:
         """Fields that need a closer look, each in its place, checked and scrubbed."""
         make = ApiCall if interaction_type == "api_call" else Interaction
-        arranged = dict(arrange(interaction_type, self.scrubber.hooked(fields)))
+        if self._hooked:
+            fields = self.scrubber.hooked(self._shown(fields))
+        arranged = dict(arrange(interaction_type, fields))
         self.scrubber.clean(arranged)
         environment = arranged.pop("environment", self._environment)
         version = arranged.pop("app_version", self._app_version)
         return make("", "", environment, version, interaction_type, **arranged)
+
+    def _shown(self, fields: JsonObject) -> JsonObject:
+        """What the host's callable sees: scrubbed, numbers still numbers for their type's sake."""
+        shown = dict(fields)
+        self.scrubber.clean(shown)
+        return shown | {name: v for name, v in fields.items() if isinstance(v, Decimal)}
 
     def _given(self, given: JsonObject, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
         """Time and id that the caller set. A time outside the lake's years is moved into them and
@@ -239,11 +248,10 @@ class Collector:
                 if name not in HEAD and value is not UNSET
             }
             try:
-                self._scrub(fields)
+                made = self._arranged("api_call", fields)
             except ScrubFailed as error:
                 self.blame(Reason.scrub_failed, error)
                 return None
-            made = self._arranged("api_call", fields)
             for name in HEAD:
                 setattr(made, name, getattr(call, name))
             return self.submit(made, call.interaction_id, now_ns)
@@ -267,7 +275,7 @@ class Collector:
 
     def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
         try:
-            record = self.scrubber.value(self.scrubber.hooked(fields))
+            record = self.scrubber.value(self.scrubber.hooked(self._shown(fields)))
             text = self.scrubber.text(str(interaction_type))[:256]
         except Exception as error:
             self.blame(Reason.scrub_failed, error)

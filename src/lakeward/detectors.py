@@ -55,16 +55,16 @@ _SECRET_PARTS = re.compile(
     "password|passwd|passphrase|passcode|apikey|accesskey|secretkey|privatekey|sshkey|signingkey"
     "|encryptionkey|masterkey|creditcard|cardnumber|ccnumber|ccnum|cvv|socialsecurity|credential"
     "|csrf|xsrf|onetimecode|verificationcode|smscode|accountnumber|routingnumber|bankaccount"
-    "|seedphrase|recoverycode|backupcode|2fa|passwort|kennwort|motdepasse|contrase[nñ]a|wachtwoord"
+    "|seedphrase|recoverycode|backupcode|^[a-z]*2fa[a-z]*$|passwort|kennwort|motdepasse|contrase[nñ]a|wachtwoord"
     "|codeverifier|passportnumber|[a-z](?<!be)token$|secret$|pwd$"
 )
 _SECRET_WORDS = _names(
-    "pwd passw pw secret secrets token bearer authorization cookie cookies jwt jws otp totp hotp"
+    "pwd secret secrets token bearer authorization cookie cookies jwt jws otp totp hotp"
     " mfa ssn cvc iban hmac mnemonic senha пароль 密码 パスワード"
 )
 _SECRET_LAST = frozenset({"auth", "pin", "signature", "sig", "salt"})
 _SECRET_NAMES = _names(
-    "pass userpass dbpass smtppass ftppass cardno cardnum cardpan phpsessid jsessionid sessid"
+    "pass passw pw userpass dbpass smtppass ftppass cardno cardnum cardpan phpsessid jsessionid sessid"
     " connectsid pincode xauth taxid nationalid sortcode proxyauthorization"
 )
 _KEYS_OF = _names(
@@ -107,7 +107,7 @@ def judge(name: str) -> Verdict:
     if not parts:
         return Verdict.PLAIN
     last = parts[-1]
-    if _names_a_secret(parts, joined):
+    if _names_a_secret(parts, joined) and not _by_chance(name, joined):
         about = len(parts) > 1 and (last in _ABOUT or parts[0] in _ASKING)
         return Verdict.MAYBE if about else Verdict.SECRET
     if last in ("code", "codes"):
@@ -153,6 +153,13 @@ _COMMON_PAIRS = _names(
     " id op do fi lo mi ag ov av sh rt ct ck ow ab ap ay bo br cl cu ep ev ex fo gr ir iv ki ry ty"
     " um uc up ue ui vi wo go fr my ey ys od pl gl"
 )
+
+
+def _by_chance(name: str, joined: str) -> bool:
+    """Whether a random id, used as a name, only happens to have a short sensitive word in it."""
+    if _SECRET_PARTS.search(joined):
+        return False
+    return _UUID.search(name) is not None or opaque(name)
 
 
 def _unreadable(part: str) -> bool:

@@ -230,6 +230,8 @@ class Scrubber:
             out |= self.value({name: item})
         elif type(item) is str:
             out[name] = rule[1](item)
+        elif type(item) is Decimal and item.is_finite() and Decimal(repr(float(item))) == item:
+            out[name] = float(item)  # a number of the record, not a text
         else:
             path = out.get("path")
             shaped = self._value(item, 0, type(path) is str and self._announces(path) > 0)
