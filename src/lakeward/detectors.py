@@ -53,10 +53,10 @@ def _names(text: str) -> frozenset[str]:
 
 _SECRET_PARTS = re.compile(
     "password|passwd|passphrase|passcode|apikey|accesskey|secretkey|privatekey|sshkey|signingkey"
-    "|encryptionkey|masterkey|creditcard|cardnumber|ccnumber|ccnum|cvv|socialsecurity|credential"
-    "|csrf|xsrf|onetimecode|verificationcode|smscode|accountnumber|routingnumber|bankaccount"
-    "|seedphrase|recoverycode|backupcode|^[a-z]*2fa[a-z]*$|passwort|kennwort|motdepasse|contrase[nñ]a|wachtwoord"
-    "|codeverifier|passportnumber|[a-z](?<!be)token$|secret$|pwd$"
+    "|encryptionkey|masterkey|creditcard|cardnumber|ccnumber|ccnum|socialsecurity|credential|csrf"
+    "|xsrf|onetimecode|verificationcode|smscode|accountnumber|routingnumber|bankaccount|seedphrase"
+    "|recoverycode|backupcode|passwort|kennwort|motdepasse|contrase[nñ]a|wachtwoord|codeverifier"
+    "|passportnumber|[a-z](?<!be)token$|secret$|pwd$|^[a-z]*2fa[a-z]*$|^[a-z]*cvv[a-z]*$"
 )
 _SECRET_WORDS = _names(
     "pwd secret secrets token bearer authorization cookie cookies jwt jws otp totp hotp"
@@ -64,8 +64,8 @@ _SECRET_WORDS = _names(
 )
 _SECRET_LAST = frozenset({"auth", "pin", "signature", "sig", "salt"})
 _SECRET_NAMES = _names(
-    "pass passw pw userpass dbpass smtppass ftppass cardno cardnum cardpan phpsessid jsessionid sessid"
-    " connectsid pincode xauth taxid nationalid sortcode proxyauthorization"
+    "pass passw pw userpass dbpass smtppass ftppass cardno cardnum cardpan phpsessid jsessionid"
+    " sessid connectsid pincode xauth taxid nationalid sortcode proxyauthorization"
 )
 _KEYS_OF = _names(
     "api secret private encryption signing master access auth ssh session account storage sas"
