@@ -20,7 +20,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from apps import answer, http_scope, ok, play
@@ -268,7 +268,10 @@ def test_no_secret_is_in_any_byte_before_or_after_the_keeper(lake: Lake, tmp_pat
     needles: Needles = []
     output = tmp_path / "output"
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40, deadline=None, suppress_health_check=list(HealthCheck),
+        phases=[Phase.reuse, Phase.generate],  # to shrink would take many more processes
+    )  # fmt: skip
     @given(ACTS)
     def run(drawn: list[tuple[Act, Needles]]) -> None:
         before = set(lake.ring_dir.iterdir())
