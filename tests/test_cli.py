@@ -21,6 +21,8 @@ import pytest
 
 from conftest import Lake, alive, wait_until
 from lakeward.interaction import id_ms, parse_iso
+from lakeward.keeper import Keeper
+from lakeward.ledger import State
 from lakeward.log import read_lines
 from test_keeper import keeping
 
@@ -378,27 +380,68 @@ def test_run_drains_what_waits_before_it_leaves(lake: Lake, number: int) -> None
     assert (report.ok, report.rings) == (True, [])
 
 
+class StopsLate:
+    """A task in the middle of whose step the last app says goodbye and the keeper is told to go."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.collector = lake.collector(LAKEWARD_KEEPER="external", LAKEWARD_EXIT_SECONDS="0")
+        self.collector.attach()
+        self.keeper = Keeper(lake.open(), lake.ring_dir, tasks=[self])
+
+    def step(self, state: State) -> None:
+        """Act once."""
+        for _ in range(50):
+            self.collector.record("hello")
+        self.collector.close()
+        self.keeper.stop()
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def test_a_keeper_told_to_stop_behind_its_round_drains_in_one_more(lake: Lake) -> None:
+    StopsLate(lake).keeper.run()
+    assert len(lake.rows()) == 50
+
+
 def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def impatient(lake: Lake, seconds: float) -> subprocess.Popen[str]:
+    """`lakeward run` that waits for another keeper only so long."""
+    code = (
+        f"import sys, lakeward.cli.run as run; run.HANDOVER_SECONDS = {seconds}\n"
+        "from lakeward.cli import main; sys.exit(main(['run']))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(lake), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def test_a_second_run_says_who_keeps_the_lake_and_exits_2(lake: Lake) -> None:
     with running(lake, "run") as keeper:
         wait_until(lambda: lake.root.exists() and lake.keeper_pid() == keeper.pid, what="keeping")
-        code = (
-            "import sys, lakeward.cli.run as run; run.HANDOVER_SECONDS = 0.2\n"
-            "from lakeward.cli import main; sys.exit(main(['run']))"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment(lake), capture_output=True, text=True,
-            timeout=60,
-        )  # fmt: skip
-        assert (done.returncode, done.stdout) == (2, "")
-        assert f"lakeward: another keeper holds {lake.root}" in done.stderr
-        assert str(keeper.pid) in done.stderr
-        assert "Traceback" not in done.stderr
+        second = impatient(lake, 0.2)
+        printed, errors = second.communicate(timeout=60)
+        assert (second.returncode, printed) == (2, "")
+        assert f"lakeward: another keeper holds {lake.root}" in errors
+        assert str(keeper.pid) in errors
+        assert "Traceback" not in errors
         assert alive(keeper.pid)
         assert stopped(keeper) == 0
+
+
+def test_a_run_that_waits_for_another_keeper_can_be_told_to_stop(lake: Lake) -> None:
+    with running(lake, "run") as keeper:
+        wait_until(lambda: lake.root.exists() and lake.keeper_pid() == keeper.pid, what="keeping")
+        second = impatient(lake, 2)
+        out(second.stderr).readline()
+        second.terminate()
+        errors = second.communicate(timeout=60)[1]
+        assert "another keeper holds" not in errors
+        assert second.returncode in {0, -signal.SIGTERM}
 
 
 def test_run_takes_the_lake_over_from_a_spawned_keeper(lake: Lake) -> None:

@@ -57,7 +57,6 @@ from lakeward.log import (
 )
 from test_keeper import keeping
 
-reported = pytest.mark.xfail(strict=True, reason="reported; take the mark off with the mend")
 NOON_MS = 1_755_172_800_000  # 2025-08-14T12:00:00Z
 many_times = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -42,7 +42,6 @@ from secrets_planted import (
 )
 from test_keeper import keeping
 
-reported = pytest.mark.xfail(strict=True, reason="reported; take the mark off with the mend")
 HARMLESS = "HarmlessAndRecorded"
 SMALL = {
     "LAKEWARD_KEEPER": "external", "LAKEWARD_RING_BYTES": "1MiB", "LAKEWARD_RING_LANES": "4",

@@ -25,7 +25,6 @@ from lakeward.settings import (
 )
 
 ROWS = {row.env: row for row in SETTINGS}
-reported = pytest.mark.xfail(strict=True, reason="reported; take the mark off with the mend")
 by_row = pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.env)
 
 

@@ -22,6 +22,7 @@ from typing import Protocol
 from zlib import crc32
 
 from lakeward.bell import HANDOVER, Doorway
+from lakeward.errors import LakeBusy
 from lakeward.fleet import Fleet, Gathered, any_owner_lives
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, recreate
@@ -108,7 +109,12 @@ class Keeper:
 
     def run(self, wait: float = 0.0) -> None:
         """Hold the lake's lock and keep it; LakeBusy when another keeper holds it beyond `wait`."""
-        self._lock = take_lock(self.lake, wait)
+        deadline = time.monotonic() + wait
+        while (lock := self._locked(deadline)) is None:
+            if self._stopping is not None:
+                return
+            time.sleep(ROUND_SECONDS)
+        self._lock = lock
         try:
             self._rings_lock = take_rings(self.ring_dir)
             while True:
@@ -121,6 +127,15 @@ class Keeper:
         finally:
             os.close(self._lock)
             self._rings_lock = close_lock(self._rings_lock)
+
+    def _locked(self, deadline: float) -> int | None:
+        """The lake's lock, None while another keeper may still leave it to this one."""
+        try:
+            return take_lock(self.lake, 0.0)
+        except LakeBusy:
+            if time.monotonic() >= deadline:
+                raise
+            return None
 
     def _keep(self) -> bool:
         """Open everything and go round until told to leave (True) or until the folder was deleted
@@ -207,7 +222,15 @@ class Keeper:
             if self._stopping is not None and time.monotonic() >= self._stopping:
                 return True
             if not worked and self._may_leave(idle_since, needed):
+                self._drain_last()
                 return True
+
+    def _drain_last(self) -> None:
+        """What was recorded behind the last round, by owners that are gone by now."""
+        with contextlib.suppress(OSError):
+            self._fleet.discover(self._now_ns(), thorough=True)
+            while self.round() or self._fleet.bury():
+                pass
 
     def round(self) -> bool:
         """Drain all rings once and make it durable; whether there was anything."""
