@@ -220,42 +220,43 @@ class Collector:
         return now_ns, adopted
 
     def submit(self, record: Interaction | Call, interaction_id: str, now_ns: int) -> str | None:
-        """Put a finished, scrubbed record into the ring (for capture modules)."""
+        """Put a finished, scrubbed record into the ring."""
+        if self._service:
+            record.service = self._service
+        return self._append(self._encode(record), interaction_id, now_ns)
+
+    def put(self, line: str, interaction_id: str, now_ns: int) -> str | None:
+        """Put a captured call, scrubbed piece by piece and finished as the JSON that the log will
+        hold, into the ring; through the host's own callable, if there is one (for capture
+        modules)."""
+        if not self._hooked:
+            return self._append(line.encode(), interaction_id, now_ns)
+        fields: JsonObject = msgspec.json.decode(line)
+        head = {name: fields.pop(name) for name in HEAD}
+        try:
+            made = self._arranged("api_call", fields)
+        except ScrubFailed as error:
+            self.blame(Reason.scrub_failed, error)
+            return None
+        for name, value in head.items():
+            setattr(made, name, value)
+        return self.submit(made, interaction_id, now_ns)
+
+    def _append(self, payload: bytes, interaction_id: str, now_ns: int) -> str | None:
         attachment = self._attachment or self.attach()
         if attachment is None:
             self._miss()
             return None
-        if self._service:
-            record.service = self._service
         if not attachment.looked_ns <= now_ns <= attachment.next_look_ns:
             attachment.ensure_keeper()
         ring = attachment.ring
-        outcome = ring.append(self._encode(record))
+        outcome = ring.append(payload)
         if outcome == PUT:
             return interaction_id
         ring.count(REFUSALS[outcome])
         reason = REFUSALS[outcome].name
         self._complain(reason, f"a record was dropped: {reason}")
         return None
-
-    def keep(self, call: ApiCall, now_ns: int) -> str | None:
-        """Take a captured call, scrubbed field by field, through the host's own callable if there
-        is one, and submit it (for capture modules)."""
-        if self._hooked:
-            fields = {
-                name: value
-                for name, value in msgspec.structs.asdict(call).items()
-                if name not in HEAD and value is not UNSET
-            }
-            try:
-                made = self._arranged("api_call", fields)
-            except ScrubFailed as error:
-                self.blame(Reason.scrub_failed, error)
-                return None
-            for name in HEAD:
-                setattr(made, name, getattr(call, name))
-            return self.submit(made, call.interaction_id, now_ns)
-        return self.submit(call, call.interaction_id, now_ns)
 
     def count(self, reason: Reason, n: int = 1) -> None:
         """Count something that was offered and is not kept, for a reason of the closed list."""
@@ -317,6 +318,12 @@ class Collector:
         if attachment is not None and attachment.secret:
             return attachment.secret
         return self.salt("lasting")
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is a ring, so that hashes are made with the lake's secrets and may be
+        remembered."""
+        return self._attachment is not None
 
     def attach(self) -> Attachment | None:
         """Open the ring: on first use, and again every 5 seconds while there is none."""

@@ -16,8 +16,7 @@ import msgspec
 
 from lakeward.errors import Unreadable
 from lakeward.lakedir import LakeDir
-from lakeward.ledger import STREAMS, Behind, Fold, Gone, Ledger, Reason, Seen, Stream, Vanished
-from lakeward.ring import LINES
+from lakeward.ledger import Behind, Fold, Gone, Ledger, Reason, Seen, Stream, Vanished
 from lakeward.ring_reader import RingReader
 
 logger = logging.getLogger("lakeward.keeper")
@@ -35,6 +34,12 @@ class Gathered(msgspec.Struct):
     counts: dict[Stream, int]
     positions: list[tuple[RingReader, list[tuple[int, int, int]]]]
     damaged: dict[str, int]
+
+    def add(self, stream: Stream, lines: list[bytes], records: int) -> None:
+        """Take `lines`, holding `records`, of one ring."""
+        if lines:
+            self.lines.setdefault(stream, []).extend(lines)
+            self.counts[stream] = self.counts.get(stream, 0) + records
 
 
 class Fleet:
@@ -128,10 +133,8 @@ class Fleet:
             gathered.positions.append((reader, drained.positions))
             if drained.damaged:
                 gathered.damaged[ring_id] = drained.damaged
-            for frame in drained.frames:
-                stream = STREAMS[frame.kind != LINES]
-                gathered.lines.setdefault(stream, []).append(frame.payload)
-                gathered.counts[stream] = gathered.counts.get(stream, 0) + frame.count
+            gathered.add("raw", drained.lines, drained.records)
+            gathered.add("quarantine", drained.quarantined, drained.records_quarantined)
         return gathered if gathered.positions else None
 
     def beat(self, now_ns: int, errno: int) -> None:

@@ -28,7 +28,7 @@ from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, recreate
 from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
 from lakeward.lock import close_lock, sign, take_lock, take_rings, version_key
-from lakeward.log import Log, encode_published
+from lakeward.log import Log
 from lakeward.recovery import raise_epoch, recover
 from lakeward.ringdir import disk_folder
 from lakeward.version import VERSION
@@ -166,6 +166,7 @@ class Keeper:
 
     def _open(self, held: contextlib.ExitStack) -> None:
         private, identity = self.lake.private, self.lake.identity
+        self._lock_path = os.fspath(private / "keeper.lock")
         self._ledger = Ledger(
             private / "ledger.jsonl", identity.lake_id, identity.epoch, self._rotate_bytes
         )
@@ -303,9 +304,7 @@ class Keeper:
         return parts, contents
 
     def _publish(self) -> None:
-        state = self._ledger.state
-        self._log.publish(state)
-        content = encode_published(state.epoch, state.batch, state.ends)
+        content = self._log.publish(self._ledger.state)
         with contextlib.suppress(OSError):  # memory is full: a restored lake is seen less surely
             if self._highwater < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
@@ -339,7 +338,7 @@ class Keeper:
 
     def _check_home(self) -> None:
         """OSError unless the lake's path still leads to the folder that this keeper locked."""
-        there, mine = os.stat(self.lake.private / "keeper.lock"), os.fstat(self._lock)
+        there, mine = os.stat(self._lock_path), os.fstat(self._lock)
         if (there.st_ino, there.st_dev) != (mine.st_ino, mine.st_dev):
             raise OSError(errno.ESTALE, "another lake stands in this one's place")
 

@@ -34,7 +34,7 @@ from lakeward.ledger import STREAMS, Part, State, Stream
 
 Why = Literal["day", "size", "sync_failed", "gone", "recovered"]
 NAMES: dict[Stream, str] = {"raw": "daily_summary", "quarantine": "quarantine"}
-PUBLISHED: Final = struct.Struct("<8sIQQQQQ")
+PUBLISHED: Final = struct.Struct("<8sIQQQQQ8x")
 PUBLISHED_MAGIC: Final = b"LAKEEND1"
 
 
@@ -129,7 +129,6 @@ def encode_published(epoch: int, batch: int, ends: dict[str, tuple[int, int, int
     """The 64 bytes of `published` for the ends of a ledger's state."""
     pairs = [ends.get(stream, (0, 0, 0))[:2] for stream in STREAMS]
     body = PUBLISHED.pack(PUBLISHED_MAGIC, epoch, batch, *pairs[0], *pairs[1])
-    body += b"\0" * (60 - len(body))
     return body + struct.pack("<I", crc32(body))
 
 
@@ -274,10 +273,11 @@ class Log:
         except OSError:
             self._distrusted.add(stream)
 
-    def publish(self, state: State) -> None:
-        """Let readers see everything up to the ends of `state`."""
+    def publish(self, state: State) -> bytes:
+        """Let readers see everything up to the ends of `state`; the 64 bytes that say so."""
         content = encode_published(state.epoch, state.batch, state.ends)
         os.pwrite(self._published, content, 0)
+        return content
 
     def seal(self, stream: Stream, why: Why) -> None:
         """Never append to the stream's open file again."""

@@ -29,6 +29,7 @@ from lakeward.ring import (
     IDENTITY,
     IDENTITY_CRC,
     LABEL,
+    LINES,
     MAGIC,
     MOST_LANES,
     OFFERED,
@@ -61,22 +62,19 @@ class Identity(msgspec.Struct, frozen=True):
     label: Label | None
 
 
-class Frame(msgspec.Struct, gc=False):
-    """One drained frame."""
-
-    kind: int
-    count: int
-    payload: bytes
-
-
 class Drained(msgspec.Struct):
     """What one pass over a ring found, and the positions to release once it is durable."""
 
-    frames: list[Frame]
-    positions: list[tuple[int, int, int]]
+    positions: list[tuple[int, int, int]] = []
     """(lane, sequence, tail in bytes) for each lane that moved."""
+    lines: list[bytes] = []
+    """Payloads for the log, whole lines without the last line feed."""
+    quarantined: list[bytes] = []
+    """Payloads for the quarantine."""
+    records: int = 0
+    """Records in `lines`; one payload may hold several."""
+    records_quarantined: int = 0
     damaged: int = 0
-    size: int = 0
 
 
 class RingReader:
@@ -120,53 +118,76 @@ class RingReader:
         heads_bytes = self._map[self._heads_at]
         if heads_bytes == self._seen:
             return None
-        drained = Drained([], [])
+        drained = Drained()
         short = False
         for index, head in enumerate(self._words.unpack(heads_bytes)):
-            if head != self.tails[index]:
-                short |= not self._drain_lane(index, head, limit, drained)
+            tail = self.tails[index]
+            if head != tail:
+                reached = self._drain_lane(index, tail, min(head, tail + limit), head, drained)
+                limit = max(limit - (reached - tail), 0)
+                short |= reached < head
         if not short:
             self._seen = heads_bytes
             self._failures = 0
         return drained if drained.positions else None
 
-    def _drain_lane(self, index: int, head: int, limit: int, drained: Drained) -> bool:
-        """Collect one lane's frames; False when some were left for the next round."""
+    def _drain_lane(self, index: int, tail: int, goal: int, head: int, drained: Drained) -> int:
+        """Collect one lane's frames from `tail` until `goal` is reached; where that was."""
         start, size = self.identity.lanes[index]
-        map_, frames = self._map, drained.frames
-        unpack, skip, header = FRAME.unpack_from, SKIP, FRAME_BYTES
-        tail, sequence, damaged = self.tails[index], self.sequences[index], 0
-        complete = True
-        while tail < head:
-            rest = size - tail % size
-            if rest < header:
-                tail += rest
-                continue
-            at = start + size - rest
+        first, sequence, whole = tail, self.sequences[index], True
+        while tail < goal and whole:
+            at = start + tail % size
+            stop = min(at + goal - tail, start + size)
+            reached, sequence, whole = self._drain_stretch(
+                at, stop, start + size, sequence, drained
+            )
+            tail += reached - at
+        if not whole and not self._owner_may_finish():
+            tail, self.skipped = head, True
+        if tail != first:
+            drained.positions.append((index, sequence, tail))
+        return tail
+
+    def _drain_stretch(
+        self, at: int, stop: int, end: int, sequence: int, drained: Drained
+    ) -> tuple[int, int, bool]:
+        """Collect the frames that begin in [at, stop) of a lane ending at `end`; where the next one
+        begins, the sequence reached, and whether every frame was whole. The keeper's hottest
+        loop: what it does for a frame is done here, with local names."""
+        map_, unpack, header, append = (
+            self._map,
+            FRAME.unpack_from,
+            FRAME_BYTES,
+            drained.lines.append,
+        )
+        records = damaged = 0
+        whole = True
+        last = end - header
+        while at < stop:
+            if at > last:
+                at = end
+                break
             length, crc, number, kind, _, count = unpack(map_, at)
-            if length == skip:
-                tail += rest
-                continue
-            at += header
-            payload = map_[at : at + length] if length <= rest - header else b""
-            if len(payload) != length or crc32(payload, number & 0xFFFFFFFF) != crc:
-                complete = False
-                if self._owner_may_finish():
-                    break
-                tail, self.skipped = head, True
+            if length == SKIP:
+                at = end
+                break
+            body = at + header
+            payload = map_[body : body + length]
+            if crc32(payload, number & 0xFFFFFFFF) != crc or body + length > end:
+                whole = False
                 break
             damaged += number - count - sequence
             sequence = number
-            tail += (length + header + 7) & ~7
-            frames.append(Frame(kind, count, payload))
-            drained.size += length
-            if drained.size >= limit:
-                complete = tail >= head
-                break
+            at = (body + length + 7) & ~7
+            if kind == LINES:
+                append(payload)
+                records += count
+            else:
+                drained.quarantined.append(payload)
+                drained.records_quarantined += count
+        drained.records += records
         drained.damaged += damaged
-        if tail != self.tails[index]:
-            drained.positions.append((index, sequence, tail))
-        return complete
+        return at, sequence, whole
 
     def _owner_may_finish(self) -> bool:
         """Whether a frame that fails its CRC deserves another look (a CPU still storing it)."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from lakeward.capture.fragment import LONGEST, MOST
 from lakeward.collector import Collector
 from lakeward.privacy import daily_id
 
@@ -21,8 +22,6 @@ logger = logging.getLogger("lakeward")
 Headers = Mapping[bytes, bytes]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-CACHE_MOST = 4096
-CACHED_LENGTH = 512
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -118,8 +117,8 @@ class Sessions:
         found = self._known.get((source, value))
         if found is None:
             found = daily_id(self._collector.lasting_salt(), source, value.decode("latin-1"))
-            if len(value) <= CACHED_LENGTH and self._collector.salts is not None:
-                if len(self._known) >= CACHE_MOST:
+            if len(value) <= LONGEST and self._collector.attached:
+                if len(self._known) >= MOST:
                     self._known.clear()
                 self._known[(source, value)] = found
         return found
