@@ -164,8 +164,11 @@ def test_the_readme_shows_the_records_that_its_ten_lines_make(here: Lake) -> Non
         row = rows[record["interaction_type"]]
         assert list(record) == list(row)
         changing = {"interaction_id", "timestamp", "session_id", "user_agent", "response_time_ms"}
-        for name in record.keys() - changing - {"ttfb_ms"}:
+        changing |= {"ttfb_ms", "trace_id", "parent_interaction_id"}
+        for name in record.keys() - changing:
             assert record[name] == row[name], name
+    assert shown[0]["trace_id"] == shown[1]["trace_id"]
+    assert shown[0]["interaction_id"] == shown[1]["parent_interaction_id"]
     assert list(shown[0])[:14] == list(SEED_FIELDS)
 
 

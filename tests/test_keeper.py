@@ -537,3 +537,24 @@ def test_a_ledger_event_of_a_later_version_is_refused_with_a_sentence(lake: Lake
         file.write(b"%08x %s\n" % (lakeward.keeper.crc32(body), body))
     with pytest.raises(Unreadable, match="newer Lakeward"):
         lake.audit()
+
+
+def test_a_dead_ring_whose_head_was_written_over_is_buried_and_the_keeper_leaves(
+    lake: Lake,
+) -> None:
+    pid = os.fork()
+    if pid == 0:
+        collector = lake.collector(LAKEWARD_KEEPER="spawn")
+        for n in range(20):
+            collector.record("click", properties={"n": n})
+        collector.commit()
+        ring = collector._attachment.ring  # type: ignore[union-attr]  # it has just committed
+        for lane in range(len(ring._heads)):
+            ring._heads[lane] = 0
+        os._exit(0)
+    os.waitpid(pid, 0)
+    keeper = lake.keeper_pid()
+    wait_until(lambda: not list(lake.ring_dir.glob("*.ring")), what="the ring's end")
+    wait_until(lambda: keeper is None or not alive(keeper), what="the keeper's farewell")
+    assert len(lake.rows()) == 20
+    assert lake.audit().ok

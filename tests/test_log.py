@@ -514,11 +514,11 @@ def test_an_end_that_cannot_be_published_does_not_write_the_batch_again(
     full = [False]
     publish = Log.publish
 
-    def fails_once(log: Log, state: State) -> None:
+    def fails_once(log: Log, state: State) -> bytes:
         if full[0]:
             full[0] = False
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        publish(log, state)
+        return publish(log, state)
 
     monkeypatch.setattr(Log, "publish", fails_once)
     (tmp_path / "rings").mkdir(mode=0o700)

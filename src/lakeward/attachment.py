@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from lakeward import spawn
-from lakeward.bell import Bell
+from lakeward.bell import Bell, greet
 from lakeward.chores import ForgetSalts
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
@@ -49,6 +49,7 @@ class Attachment:
         self.ring = self._create_ring()
         self.bell = Bell(self.ring_dir, self.ring.ring_id.hex[-16:])
         self._registration = self._register()
+        greet(self.ring_dir)
         self.looked_ns = self.next_look_ns = 0
         """Wall-clock ns between which a caller need not look at the heartbeat again."""
         self._started_ns = 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 NUDGE: Final = b"nudge"
+HELLO: Final = b"hello"
 HANDOVER: Final = b"handover "
 NAME: Final = "keeper.sock"
 PATH_MOST: Final = 107 if sys.platform == "linux" else 103
@@ -28,6 +29,13 @@ def readable(bell: socket.socket | None, seconds: float) -> bool:
     if bell is not None:
         poller.register(bell, select.POLLIN)
     return bool(poller.poll(seconds * 1000.0))
+
+
+def greet(folder: Path) -> None:
+    """Tell the keeper of `folder` that a ring appeared; nobody answers."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        bell.setblocking(False)
+        bell.sendto(HELLO, str(folder / NAME))
 
 
 class Bell:
@@ -95,6 +103,7 @@ class Doorway:
         path = folder / NAME
         self._waiting: list[str] = []
         self._socket: socket.socket | None = None
+        self._poller = select.poll()
         if len(os.fsencode(path)) > PATH_MOST:
             return
         with contextlib.suppress(FileNotFoundError):
@@ -107,11 +116,12 @@ class Doorway:
             door.close()
             return
         self._socket, self._path = door, path
+        self._poller.register(door, select.POLLIN)
 
     def wait(self, seconds: float) -> list[bytes]:
         """Messages that came; empty after `seconds`. Those who nudged are answered later."""
         messages: list[bytes] = []
-        ready = readable(self._socket, seconds)
+        ready = self._poller.poll(seconds * 1000.0)
         while ready and self._socket is not None and len(messages) < 256:
             try:
                 message, sender = self._socket.recvfrom(256)
@@ -124,7 +134,7 @@ class Doorway:
 
     def answer(self) -> None:
         """Wake everyone who nudged since the last answer."""
-        if self._socket is None:
+        if self._socket is None or not self._waiting:
             return
         for address in set(self._waiting):
             with contextlib.suppress(OSError):

@@ -8,7 +8,8 @@ from pathlib import Path
 from lakeward.interaction import iso
 from lakeward.privacy import DailySalts
 
-SALT_DAYS_MS = 2 * 86_400_000
+DAY_MS = 86_400_000
+SALT_DAYS = 2
 
 
 class ForgetSalts:
@@ -16,14 +17,14 @@ class ForgetSalts:
 
     def __init__(self, folder: Path) -> None:
         self._salts = DailySalts(folder)
-        self._day = ""
+        self._day = -1
 
     def step(self, state: object) -> None:
         """Once a day."""
-        before = iso(time.time_ns() // 1_000_000 - SALT_DAYS_MS)[:10]
-        if before != self._day:
-            self._day = before
-            self._salts.forget(before)
+        ms = time.time_ns() // 1_000_000
+        if ms // DAY_MS != self._day:
+            self._day = ms // DAY_MS
+            self._salts.forget(iso(ms - SALT_DAYS * DAY_MS)[:10])
 
     def close(self) -> None:
         """Hold nothing."""

@@ -46,6 +46,7 @@ from lakeward.ledger import Reason
 from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
 from lakeward.ring import CONTENDED, FULL, PUT, QUARANTINED, TOO_LARGE
 from lakeward.settings import Settings, load
+from lakeward.trace import CURRENT, Cause
 
 logger = logging.getLogger("lakeward")
 
@@ -94,7 +95,8 @@ class Collector:
         self._retry_ns = 0
         self._closed = False
         self._complaints: dict[str, float] = {}
-        self._unplaced = {"no_ring": 0, "disabled": 0, "closed": 0}
+        self._disabled = 0
+        self._unplaced = {"no_ring": 0, "closed": 0}
         self.salts: DailySalts | None = None
         self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
         self._clean = self.scrubber.clean
@@ -124,16 +126,20 @@ class Collector:
 
         `fields` are the record's fields and those of the type (see `docs/types.md`); names that
         are neither are kept under `properties`. `timestamp` (ISO 8601) and `interaction_id` may be
-        given for something that happened earlier or elsewhere.
+        given for something that happened earlier or elsewhere. While a captured call or a job
+        runs, what is recorded joins it: trace, parent, session and user are its own unless given.
         """
         if not self._collects:
-            self._unplaced["disabled"] += 1
+            self._disabled += 1
             return None
         given: JsonObject = {}
         try:
             if self._outcomes_off and interaction_type in OUTCOMES:
                 self.count(Reason.disabled)
                 return None
+            cause = CURRENT.get()
+            if cause is not None:
+                join(fields, cause)
             now_ns = self.now_ns()
             if not EARLIEST_NS <= now_ns <= LATEST_NS:
                 now_ns = self.clock.now()
@@ -171,7 +177,7 @@ class Collector:
     def record_or_raise(self, interaction_type: str, /, **fields: Any) -> str | None:
         """As `record`, but an invalid interaction raises `Rejected` in development."""
         if not self._collects:
-            self._unplaced["disabled"] += 1
+            self._disabled += 1
             return None
         if self.settings.environment == "development":
             try:
@@ -269,7 +275,7 @@ class Collector:
     def quarantine(self, reason: str, *, note: str, raw: bytes) -> None:
         """Set aside input that could not be decoded: only its length and hash are kept."""
         if not self._collects:
-            self._unplaced["disabled"] += 1
+            self._disabled += 1
             return
         digest = hashlib.blake2b(raw, digest_size=16).hexdigest()
         self._set_aside({"reason": reason, "note": note, "bytes": len(raw), "hash": digest})
@@ -380,7 +386,8 @@ class Collector:
 
     def stats(self) -> dict[str, Any]:
         """This process's counts: offered, accepted, each reason, and how ring and keeper are."""
-        counts: dict[str, Any] = {k: n for k, n in self._unplaced.items() if n}
+        unplaced = self._unplaced | {"disabled": self._disabled}
+        counts: dict[str, Any] = {k: n for k, n in unplaced.items() if n}
         attachment = self._attachment
         if attachment is None:
             return {"offered": sum(counts.values()), "accepted": 0, "reasons": counts, "ring": None}
@@ -388,7 +395,7 @@ class Collector:
         counts |= {Reason(i).name: n for i, n in enumerate(reasons) if n}
         beat, errno = attachment.ring.beat
         return {
-            "offered": offered + sum(self._unplaced.values()),
+            "offered": offered + sum(unplaced.values()),
             "accepted": accepted,
             "reasons": counts,
             "ring": {
@@ -445,6 +452,20 @@ class Collector:
         self._attaching = False
         self._retry_ns = 0
         self._unplaced = dict.fromkeys(self._unplaced, 0)
+        self._disabled = 0
+
+
+def join(fields: JsonObject, cause: Cause) -> None:
+    """Give a record's fields what they share with the call or job that causes it."""
+    if "trace_id" not in fields:
+        fields["trace_id"] = cause.trace.trace_id
+        fields.setdefault("parent_interaction_id", cause.interaction_id)
+    person = cause.person()
+    if "user_id" in fields:
+        person.pop("user_id", None)
+        person.pop("user_type", None)
+    for name, value in person.items():
+        fields.setdefault(name, value)
 
 
 def plain(value: object) -> object:

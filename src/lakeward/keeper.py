@@ -189,7 +189,8 @@ class Keeper:
     def _rounds(self, doorway: Doorway) -> bool:
         chores = watch = idle_since = retry = time.monotonic()
         while True:
-            self._listen(doorway.wait(ROUND_SECONDS))
+            messages = doorway.wait(ROUND_SECONDS)
+            self._listen(messages)
             now = time.monotonic()
             if now < retry and self._stopping is None:
                 self._fleet.beat(time.time_ns(), self._errno)
@@ -200,7 +201,8 @@ class Keeper:
                         return not self._fleet.owners_live()
                     self._watch()
                     watch = now + WATCH_SECONDS
-                self._fleet.discover(self._now_ns())
+                if messages or now >= chores:  # who brings a ring, greets
+                    self._fleet.discover(self._now_ns())
                 worked = self.round()
                 if now >= chores or self._stopping is not None:
                     chores = now + CHORES_SECONDS

@@ -243,8 +243,10 @@ class RingReader:
         return sequences
 
     def empty(self) -> bool:
-        """Whether everything published has been released."""
-        return list(self._words.unpack_from(self._map, HEADS)) == self.tails
+        """Whether everything published has been released; a head behind its tail was written over
+        by somebody, and a living owner's next store mends it."""
+        heads = self._words.unpack_from(self._map, HEADS)
+        return all(head <= tail for head, tail in zip(heads, self.tails, strict=True))
 
     def refresh(self) -> None:
         """Take tails and sequences from the file again (for readers that are not the keeper)."""

@@ -27,6 +27,7 @@ from lakeward.capture.exchange import Capture, ConsentHook, UserHook, merged
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError, Terminal
 from lakeward.ledger import Reason
+from lakeward.trace import CURRENT
 
 __all__ = [
     "App",
@@ -80,11 +81,16 @@ class LakewardMiddleware:
                 send = _Lifespan(self.collector, send)
             await self.app(scope, receive, send)
             return
+        outer = CURRENT.get()
+        CURRENT.set(exchange)
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
             exchange.fail(error)
             raise
+        finally:
+            # Not `reset`: a coroutine that is thrown away is closed in a context not its own.
+            CURRENT.set(outer)
         if not exchange.finished:
             exchange.end()
 
@@ -111,7 +117,11 @@ class LakewardMiddleware:
         make, method = AsgiExchange, scope.get("method", "WEBSOCKET")
         if kind == "websocket":
             make = WebSocketExchange
+        began_ns, interaction_id = capture.begin()
         exchange = make(
+            capture,
+            began_ns,
+            interaction_id,
             perf_counter_ns(),
             method,
             known,
@@ -119,7 +129,6 @@ class LakewardMiddleware:
             headers,
             client[0] if client else None,
             scope,
-            capture=capture,
             mounts=self._mounts,
             inner_receive=receive,
             inner_send=send,

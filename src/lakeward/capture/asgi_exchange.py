@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter_ns
 from typing import Any
 
-from lakeward.capture.exchange import Capture, Exchange
+from lakeward.capture.exchange import Exchange
 from lakeward.capture.route import route_template
 from lakeward.ledger import Reason
 
@@ -33,7 +33,6 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
     `send` is no coroutine function: it notes, and hands the server's own awaitable through.
     """
 
-    capture: Capture
     mounts: dict[str, str]
     """Cache of `route_template`."""
     inner_receive: Receive
@@ -41,7 +40,8 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
     handling: BaseException | None
     """What was being handled around the whole call, so is no error of it."""
     finished: bool = False
-    interaction_id: str | None = None
+    kept: bool = False
+    """Whether the record is in the ring."""
 
     def send(self, message: Message) -> Awaitable[None]:
         """Note what the application says, and pass it on."""
@@ -106,7 +106,12 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
             except Exception:
                 self.route = None  # a strange router costs the template, never the call
         self.user = scope.get("user")
-        self.interaction_id = self.capture.finish(self)
+        self.kept = self.capture.finish(self) is not None
+
+    def person(self) -> dict[str, str]:
+        """Who calls: the framework may know by now."""
+        self.user = self.request.get("user")
+        return self.capture.person(self)
 
     def spoil(self, error: Exception) -> None:
         """A message that cannot be read costs the record, which is counted, and nothing else."""
@@ -133,7 +138,7 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
                     self.status = 500
             self.finish()
         elif self.error is None:
-            parent = {"parent_interaction_id": self.interaction_id} if self.interaction_id else {}
+            parent = {"parent_interaction_id": self.interaction_id} if self.kept else {}
             self.capture.collector.record(
                 "job_run",
                 job_name="after_response",

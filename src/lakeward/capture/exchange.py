@@ -24,6 +24,7 @@ from lakeward.collector import Collector
 from lakeward.errors import Terminal
 from lakeward.interaction import EARLIEST_NS, LATEST_NS
 from lakeward.ledger import Reason
+from lakeward.trace import TRACEPARENT, TRACESTATE, Trace, incoming
 
 logger = logging.getLogger("lakeward")
 
@@ -37,7 +38,7 @@ DAY_NS = 86_400_000_000_000
 
 NOBODY = '"user_id":"anonymous","user_type":"unknown"'
 ANONYMOUS = '"ip_address":null,"user_agent":null,"session_id":null'
-STRANGER = -1, ANONYMOUS
+STRANGER = -1, ANONYMOUS, ""
 STATUSES: dict[object, str] = {None: "null"} | {n: str(n) for n in range(100, 600)}
 THOUSANDTHS = tuple(f".{n:03d}" for n in range(1000))
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET"})
@@ -45,8 +46,15 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS",
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """What one adapter noted of one call. Times are ns of one monotonic clock, 0 for not yet."""
+    """What one adapter noted of one call: the cause of what is recorded while it lasts.
 
+    `started`, `first_byte` and `last_byte` are ns of one monotonic clock, 0 for not yet.
+    """
+
+    capture: Capture
+    began_ns: int
+    """Wall-clock ns since 1970: the time of the record, and of its id."""
+    interaction_id: str
     started: int
     method: str
     path: str
@@ -68,12 +76,27 @@ class Exchange(msgspec.Struct, eq=False):
     body_rule: BodyRule | None = None
     body: list[bytes] | None = None
     """What arrived, as long as `body_rule` lets it be recorded."""
+    found_trace: Trace | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """The caller's trace, or the one that begins here."""
+        if self.found_trace is None:
+            headers = self.headers
+            self.found_trace = incoming(
+                self.interaction_id, headers.get(TRACEPARENT), headers.get(TRACESTATE)
+            )
+        return self.found_trace
+
+    def person(self) -> dict[str, str]:
+        """Who calls, for what is recorded while the call lasts."""
+        return self.capture.person(self)
 
 
 Caller = tuple[str | None, bytes | None, bytes | None, bytes | None, bytes | None]
 """Peer's address, agent, cookies, session header, X-Forwarded-For where a proxy is believed."""
-Visitor = tuple[int, str]
-"""A day, and the JSON of address, agent and session as they are recorded on it."""
+Visitor = tuple[int, str, str]
+"""A day, the JSON of address, agent and session as they are recorded on it, and the session."""
 
 
 class Capture:
@@ -161,20 +184,11 @@ class Capture:
 
     def _finish(self, exchange: Exchange) -> str | None:
         """The record's line, put together in the order of the record's fields."""
-        collector, headers = self.collector, exchange.headers
-        now_ns = collector.now_ns()
-        if not EARLIEST_NS <= now_ns <= LATEST_NS:
-            now_ns = collector.clock.now()
+        collector, headers, began_ns = self.collector, exchange.headers, exchange.began_ns
         user, visitor, metadata = NOBODY, ANONYMOUS, ""
         consent = self._consent_of(exchange) if self._asks else "full"
         if consent == "full":
-            key = (
-                exchange.client, headers.get(b"user-agent"), headers.get(b"cookie"),
-                headers.get(self._session_header), headers.get(self._forwarded),
-            )  # fmt: skip
-            day, visitor = self._visitors.get(key, STRANGER)
-            if day != now_ns // DAY_NS:
-                visitor = self._meet(key, headers, now_ns)
+            visitor = self._visitor(exchange)[1]
             if self._user is not None or exchange.user is not None:
                 user, metadata = self._named(exchange)
         elif consent == "none":
@@ -190,6 +204,11 @@ class Capture:
         referrer = headers.get(b"referer")
         if referrer is not None:
             details += self._referrers[referrer]
+        interaction_id = exchange.interaction_id
+        if TRACEPARENT in headers:
+            details += _of_trace(exchange.trace)
+        else:
+            details += f',"trace_id":"{interaction_id.replace("-", "")}"'
         if exchange.error is not None:
             details += f',"error_type":{quoted(exchange.error)}'
         took = _ms(exchange.last_byte - exchange.started)
@@ -208,14 +227,42 @@ class Capture:
         if method is None:
             method = quoted(collector.scrubber.text(exchange.method))
         status = STATUSES.get(exchange.status) or f"{exchange.status:d}"
-        interaction_id = str(uuid7(nanoseconds=now_ns))
         return collector.put(
-            f'{{"interaction_id":"{interaction_id}","timestamp":"{collector.clock.stamp(now_ns)}'
+            f'{{"interaction_id":"{interaction_id}","timestamp":"{collector.clock.stamp(began_ns)}'
             f'{self._head}{method},"path":{exchange.path},{user},"response_status":{status},'
             f'"response_time_ms":{took},{visitor}{details}{metadata}}}',
             interaction_id,
-            now_ns,
+            began_ns,
         )
+
+    def begin(self) -> tuple[int, str]:
+        """Time (ns since 1970, within the lake's years) and id of a call that begins now."""
+        began_ns = self.collector.now_ns()
+        if not EARLIEST_NS <= began_ns <= LATEST_NS:
+            began_ns = self.collector.clock.now()
+        return began_ns, str(uuid7(nanoseconds=began_ns))
+
+    def person(self, exchange: Exchange) -> dict[str, str]:
+        """Session and user of a call under way, as far as its consent lets them be recorded."""
+        if self._asks and self._consent_of(exchange) != "full":
+            return {}
+        found = {"session_id": self._visitor(exchange)[2]}
+        if self._user is not None or exchange.user is not None:
+            user_id, user_type, _ = self._who(exchange)
+            if user_id != "anonymous":
+                found |= {"user_id": user_id, "user_type": user_type}
+        return found
+
+    def _visitor(self, exchange: Exchange) -> Visitor:
+        headers = exchange.headers
+        key = (
+            exchange.client, headers.get(b"user-agent"), headers.get(b"cookie"),
+            headers.get(self._session_header), headers.get(self._forwarded),
+        )  # fmt: skip
+        visitor = self._visitors.get(key, STRANGER)
+        if visitor[0] != exchange.began_ns // DAY_NS:
+            visitor = self._meet(key, headers, exchange.began_ns)
+        return visitor
 
     def _query(self, raw: bytes) -> str:
         query = self.collector.scrubber.query(raw)
@@ -234,7 +281,7 @@ class Capture:
             fragment += f',"request_body":{quoted(body)}'
         return fragment
 
-    def _meet(self, key: Caller, headers: Headers, now_ns: int) -> str:
+    def _meet(self, key: Caller, headers: Headers, now_ns: int) -> Visitor:
         """A caller not seen today; remembered, so that the next call costs one look."""
         collector = self.collector
         date, raw_agent = collector.clock.stamp(now_ns)[:10], headers.get(b"user-agent")
@@ -243,28 +290,37 @@ class Capture:
             date, address, raw_agent or b""
         )
         agent = None if raw_agent is None else collector.scrubber.text(_text(raw_agent))
-        visitor = (
+        fragment = (
             f'"ip_address":{quoted(collector.scrubber.address(address, date))},'
             f'"user_agent":{quoted(agent)},"session_id":{quoted(session)}'
         )
+        visitor = now_ns // DAY_NS, fragment, session
         if sum(len(part) for part in key if part) <= LONGEST and collector.attached:
             if len(self._visitors) >= MOST:
                 self._visitors.clear()
-            self._visitors[key] = now_ns // DAY_NS, visitor
+            self._visitors[key] = visitor
         return visitor
 
     def _named(self, exchange: Exchange) -> tuple[str, str]:
-        """JSON of user and metadata: the hook's answer, else the framework's logged-in user."""
+        """JSON of the user, and of the metadata that tells of a hook that failed."""
+        user_id, user_type, failure = self._who(exchange)
+        metadata = f',"metadata":{quoted({"user_hook": failure})}' if failure else ""
+        return f'"user_id":{quoted(user_id)},"user_type":{quoted(user_type)}', metadata
+
+    def _who(self, exchange: Exchange) -> tuple[str, str, str]:
+        """User's id and type by the hook, else by the framework, and what the hook raised.
+
+        A call took place whoever made it: a failing hook costs the name, not the record.
+        """
         text = self.collector.scrubber.text
         answer: str | tuple[str | None, str] | None = None
-        user_id, user_type, metadata = "anonymous", "unknown", ""
+        user_id, user_type, failure = "anonymous", "unknown", ""
         if self._user is not None:
             try:
                 answer = self._user(exchange.request)
             except Exception as error:
-                # The call took place whoever made it: kept, and the failure told in it.
-                metadata = f',"metadata":{quoted({"user_hook": type(error).__name__})}'
-                self._warn(f"the user hook failed ({type(error).__name__})")
+                failure = type(error).__name__
+                self._warn(f"the user hook failed ({failure})")
         if answer is None:
             answer = identity(exchange.user)
         if isinstance(answer, tuple):
@@ -272,7 +328,7 @@ class Capture:
             user_type = text(str(kind))
         if answer is not None and answer != "":
             user_id = text(str(answer))
-        return f'"user_id":{quoted(user_id)},"user_type":{quoted(user_type)}', metadata
+        return user_id, user_type, failure
 
     def _consent_of(self, exchange: Exchange) -> Consent:
         """The strictest of the app's word, the default, and the caller's privacy signal.
@@ -316,6 +372,12 @@ def _ms(ns: int) -> str:
     """Milliseconds with three decimals; a third of what it takes to write a float."""
     us = (ns + 500) // 1000
     return f"{us // 1000}{THOUSANDTHS[us % 1000]}"
+
+
+def _of_trace(trace: Trace) -> str:
+    parent = trace.parent_interaction_id
+    cause = "" if parent is None else f',"parent_interaction_id":"{parent}"'
+    return f'{cause},"trace_id":"{trace.trace_id}"'
 
 
 def _text(raw: bytes) -> str:
