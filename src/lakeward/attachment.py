@@ -175,20 +175,15 @@ class Attachment:
 
     async def acommit(self, timeout: float) -> None:
         """As `commit`, without holding the event loop."""
-        import asyncio  # whoever awaits has it loaded; a worker that never does is spared 4 MB
-
         mark = self.ring.mark()
         deadline = time.monotonic() + timeout
-        pause = FIRST_POLL
         while not self.ring.reached(mark):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._not_durable(timeout)
             self.ensure_keeper()
             self.bell.nudge()
-            await asyncio.sleep(min(pause, left))
-            self.bell.hush()
-            pause = min(pause * 2, LONGEST_POLL)
+            await self.bell.heard(min(LONGEST_POLL, left))
 
     def _not_durable(self, timeout: float) -> NotDurable:
         beat, errno = self.ring.beat

@@ -13,7 +13,10 @@ import select
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
 
 NUDGE: Final = b"nudge"
 HELLO: Final = b"hello"
@@ -45,6 +48,7 @@ class Bell:
         self._keeper = str(folder / NAME)
         self._own = folder / f"{name}.sock"
         self._socket: socket.socket | None = None
+        self._sleepers: dict[AbstractEventLoop, list[Future[None]]] = {}
 
     def open(self) -> socket.socket | None:
         """The socket, bound on first use; None where there can be none."""
@@ -79,6 +83,39 @@ class Bell:
         if readable(bell, seconds):
             self.hush()
 
+    async def heard(self, seconds: float) -> None:
+        """As `wait`, for a coroutine; one answer wakes all that wait on the same event loop."""
+        import asyncio  # whoever awaits has it loaded; a worker that never does is spared 4 MB
+
+        loop, bell = asyncio.get_running_loop(), self.open()
+        if bell is None:
+            await asyncio.sleep(seconds)
+            return
+        sleepers = self._sleepers.setdefault(loop, [])
+        if not sleepers:
+            loop.add_reader(bell, self._wake, loop)
+        woken: Future[None] = loop.create_future()
+        sleepers.append(woken)
+        alarm = loop.call_later(seconds, _done, woken)
+        try:
+            await woken
+        finally:
+            alarm.cancel()
+            if woken in sleepers:
+                sleepers.remove(woken)
+                if not sleepers:
+                    self._forget(loop)
+
+    def _wake(self, loop: AbstractEventLoop) -> None:
+        self.hush()
+        for woken in self._forget(loop):
+            _done(woken)
+
+    def _forget(self, loop: AbstractEventLoop) -> list[Future[None]]:
+        if self._socket is not None:
+            loop.remove_reader(self._socket)
+        return self._sleepers.pop(loop, [])
+
     def hush(self) -> None:
         """Take answers off the queue."""
         if self._socket is not None:
@@ -94,6 +131,11 @@ class Bell:
             if remove:
                 with contextlib.suppress(OSError):
                     self._own.unlink()
+
+
+def _done(woken: Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 class Doorway:

@@ -140,32 +140,9 @@ class Collector:
             cause = CURRENT.get()
             if cause is not None:
                 join(fields, cause)
-            now_ns = self.now_ns()
-            if not EARLIEST_NS <= now_ns <= LATEST_NS:
-                now_ns = self.clock.now()
-            given_id = None
             if "timestamp" in fields or "interaction_id" in fields:
                 given = {name: fields.pop(name) for name in GIVEN if name in fields}
-                now_ns, given_id = self._given(given, fields, now_ns)
-            timestamp = self._stamp(now_ns)
-            if interaction_type == "api_call" and not self._hooked:
-                self._clean(fields)
-                made: Call | Interaction | None = call(fields)
-            else:
-                made = None
-            if made is None:
-                made = self._arranged(interaction_type, fields)
-            if made.ip_address is not UNSET and self._hides_addresses:
-                made.ip_address = self.scrubber.address(made.ip_address, timestamp[:10])
-            interaction_id = given_id or str(uuid7(nanoseconds=now_ns))
-            made.interaction_id = interaction_id
-            made.timestamp = timestamp
-            if made.environment is UNSET:
-                made.environment = self._environment
-            if made.app_version is UNSET:
-                made.app_version = self._app_version
-            made.interaction_type = interaction_type
-            return self.submit(made, interaction_id, now_ns)
+            return self._append(*self._line(interaction_type, fields, given))
         except Rejected as error:
             self._quarantine(interaction_type, str(error), fields | given)
         except ScrubFailed as error:
@@ -173,6 +150,65 @@ class Collector:
         except Exception as error:
             self.blame(Reason.unencodable, error)
         return None
+
+    def _line(
+        self, interaction_type: str, fields: JsonObject, given: JsonObject
+    ) -> tuple[bytes, str, int]:
+        """A finished line, its id and its time; Rejected, or whatever scrubbing raises."""
+        now_ns = self.now_ns()
+        if not EARLIEST_NS <= now_ns <= LATEST_NS:
+            now_ns = self.clock.now()
+        given_id = None
+        if given:
+            now_ns, given_id = self._given(given, fields, now_ns)
+        timestamp = self._stamp(now_ns)
+        made: Call | Interaction | None = None
+        if interaction_type == "api_call" and not self._hooked:
+            self._clean(fields)
+            made = call(fields)
+        if made is None:
+            made = self._arranged(interaction_type, fields)
+        if made.ip_address is not UNSET and self._hides_addresses:
+            made.ip_address = self.scrubber.address(made.ip_address, timestamp[:10])
+        interaction_id = given_id or str(uuid7(nanoseconds=now_ns))
+        made.interaction_id = interaction_id
+        made.timestamp = timestamp
+        if made.environment is UNSET:
+            made.environment = self._environment
+        if made.app_version is UNSET:
+            made.app_version = self._app_version
+        made.interaction_type = interaction_type
+        if self._service:
+            made.service = self._service
+        return self._encode(made), interaction_id, now_ns
+
+    def prepare(self, interaction_type: str, fields: JsonObject) -> bytes:
+        """The finished line of one interaction, which is not recorded yet, for `put_batch`.
+
+        `fields` are as `record` takes them, and used up. Raises Rejected when the type refuses
+        them, and whatever scrubbing and encoding raise.
+        """
+        given = {name: fields.pop(name) for name in GIVEN if name in fields}
+        return self._line(interaction_type, fields, given)[0]
+
+    def put_batch(self, lines: list[bytes]) -> bool:
+        """Put prepared lines into the ring, all or, when there is no room, none of them."""
+        attachment = self._attachment or self.attach()
+        if attachment is None:
+            self._miss(len(lines))
+            return False
+        attachment.ensure_keeper()
+        outcome = attachment.ring.append(b"\n".join(lines), count=len(lines))
+        if outcome != PUT:
+            attachment.ring.count(REFUSALS[outcome], len(lines))
+        return outcome == PUT
+
+    def set_aside(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
+        """Put what was refused into the quarantine, scrubbed, with the reason; never raises."""
+        try:
+            self._quarantine(interaction_type, reason, fields)
+        except Exception as error:
+            self.blame(Reason.unencodable, error)
 
     def record_or_raise(self, interaction_type: str, /, **fields: Any) -> str | None:
         """As `record`, but an invalid interaction raises `Rejected` in development."""
@@ -225,12 +261,6 @@ class Collector:
             now_ns = id_ms(adopted) * 1_000_000
         return now_ns, adopted
 
-    def submit(self, record: Interaction | Call, interaction_id: str, now_ns: int) -> str | None:
-        """Put a finished, scrubbed record into the ring."""
-        if self._service:
-            record.service = self._service
-        return self._append(self._encode(record), interaction_id, now_ns)
-
     def put(self, line: str, interaction_id: str, now_ns: int) -> str | None:
         """Put a captured call, scrubbed piece by piece and finished as the JSON that the log will
         hold, into the ring; through the host's own callable, if there is one (for capture
@@ -246,7 +276,9 @@ class Collector:
             return None
         for name, value in head.items():
             setattr(made, name, value)
-        return self.submit(made, interaction_id, now_ns)
+        if self._service:
+            made.service = self._service
+        return self._append(self._encode(made), interaction_id, now_ns)
 
     def _append(self, payload: bytes, interaction_id: str, now_ns: int) -> str | None:
         attachment = self._attachment or self.attach()

@@ -160,8 +160,8 @@ class Fleet:
         counts = [sum(reason) for reason in zip(*by_lane, strict=True)]
         damaged = self._ledger.state.rings[reader.ring_id].damaged
         counts[Reason.damaged] += damaged
-        for left in reader.unaccounted(reader.sequences):
-            broken = reader.skipped or left not in {0, 1}
+        for lane, left in enumerate(reader.unaccounted(reader.sequences)):
+            broken = reader.skipped or left not in {0, 1, reader.begun(lane)}
             counts[Reason.damaged if broken else Reason.interrupted] += left
         drained = sum(reader.sequences)
         reasons = {Reason(n).name: count for n, count in enumerate(counts) if count}

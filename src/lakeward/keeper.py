@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 from zlib import crc32
 
-from lakeward.bell import HANDOVER, Doorway
+from lakeward.bell import HANDOVER, HELLO, Doorway
 from lakeward.errors import LakeBusy
 from lakeward.fleet import Fleet, Gathered, any_owner_lives
 from lakeward.interaction import iso
@@ -125,6 +125,8 @@ class Keeper:
                 deleted, self._lock = self._lock, take_lock(self.lake, wait)
                 os.close(deleted)
         finally:
+            for task in self._tasks:
+                task.close()
             os.close(self._lock)
             self._rings_lock = close_lock(self._rings_lock)
 
@@ -201,7 +203,7 @@ class Keeper:
                         return not self._fleet.owners_live()
                     self._watch()
                     watch = now + WATCH_SECONDS
-                if messages or now >= chores:  # who brings a ring, greets
+                if HELLO in messages or now >= chores:  # who brings a ring, greets
                     self._fleet.discover(self._now_ns())
                 worked = self.round()
                 if now >= chores or self._stopping is not None:

@@ -152,11 +152,14 @@ class Ring:
                     if (
                         lane.at + need <= lane.size and lane.head + need <= lane.limit
                     ) or self._make_room(lane, need):
+                        at = lane.start + lane.at
+                        sequence = lane.sequence + count
+                        if count > 1:
+                            # Says how many are in flight, should this process be killed now.
+                            self._pack(self._map, at, size, 0, sequence, kind, 0, count)
                         lane.offered += count
                         self._offered[lane.index] = lane.offered
                         try:
-                            at = lane.start + lane.at
-                            sequence = lane.sequence + count
                             crc = self._crc(payload, sequence & 0xFFFFFFFF)
                             self._pack(self._map, at, size, crc, sequence, kind, 0, count)
                         except BaseException:

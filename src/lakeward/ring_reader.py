@@ -225,13 +225,32 @@ class RingReader:
         return offered, [list(words[n * REASONS : (n + 1) * REASONS]) for n in range(lanes)]
 
     def unaccounted(self, published: list[int]) -> list[int]:
-        """Per lane: records offered that are neither among `published` nor counted; 1 for the
-        instant in which a caller is in the middle of it."""
+        """Per lane: records offered that are neither among `published` nor counted; as many as a
+        frame holds for the instant in which a caller is in the middle of it."""
         offered, counts = self.tallies()
         return [
             n - sequence - sum(reasons)
             for n, sequence, reasons in zip(offered, published, counts, strict=True)
         ]
+
+    def begun(self, lane: int) -> int:
+        """Records in the frame that stands behind the lane's head: one being made, or the remains
+        of an earlier one. The header of a frame of several is there before they count as offered.
+        """
+        start, size = self.identity.lanes[lane]
+        (head,) = struct.unpack_from("<Q", self._map, HEADS + 8 * lane)
+        at = head % size
+        if size - at < FRAME_BYTES or FRAME.unpack_from(self._map, start + at)[0] == SKIP:
+            at = 0
+        count: int = FRAME.unpack_from(self._map, start + at)[5]
+        return count
+
+    def fill(self) -> float:
+        """Share of the lanes' bytes that wait to be drained, 0 to 1."""
+        heads = self._words.unpack_from(self._map, HEADS)
+        tails = self._words.unpack_from(self._map, TAILS)
+        waiting: int = sum(heads) - sum(tails)
+        return max(waiting, 0) / sum(size for _, size in self.identity.lanes)
 
     def published(self) -> list[int]:
         """Per lane: the sequence of the last record published, found by walking the frames."""

@@ -103,6 +103,14 @@ SETTINGS: tuple[Setting, ...] = (
       "Key names that are not sensitive here although they look so."),
     S("LAKEWARD_SENSITIVE_PATHS", "sensitive_paths", "list", "",
       "Path patterns whose `{}` segments are never stored, such as `/invite/{}/accept`."),
+    S("LAKEWARD_ALLOWED_HOSTS", "allowed_hosts", "list", "",
+      "Host names that `lakeward serve` goes by besides this machine's own; `*` allows any."),
+    S("LAKEWARD_BATCH_BYTES", "batch_bytes", "bytes", "4MiB",
+      "Largest body that the server takes, inflated.", least=4 * KIB, most=64 * MIB),
+    S("LAKEWARD_BATCH_EVENTS", "batch_events", "count", "2500",
+      "Most interactions in one body that the server takes.", least=1, most=60_000),
+    S("LAKEWARD_EVENT_BYTES", "event_bytes", "bytes", "1MiB",
+      "Largest interaction that the server takes, as it is stored.", least=1 * KIB, most=16 * MIB),
     S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3. No effect yet."),
     S("USE_DYNAMODB", "use_dynamodb", "flag", "false",
       "Write interactions to DynamoDB. No effect yet."),
@@ -155,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sensitive_keys: tuple[str, ...]
     allow_keys: tuple[str, ...]
     sensitive_paths: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    batch_bytes: int
+    batch_events: int
+    event_bytes: int
     use_s3: bool
     use_dynamodb: bool
     aws_region: str
