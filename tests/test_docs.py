@@ -302,7 +302,8 @@ def test_the_development_file_has_every_setting_at_its_default(tmp_path: Path) -
     shutil.copy(ROOT / ".env.development", tmp_path)
     (empty := tmp_path / "empty").mkdir()
     loaded, defaults = load({}, tmp_path), load({}, empty)
-    assert msgspec.structs.replace(loaded, lake_dir=defaults.lake_dir) == defaults
+    here = {"lake_dir": defaults.lake_dir, "source": defaults.source}
+    assert msgspec.structs.replace(loaded, **here) == defaults
     assert not loaded.use_s3
     assert not loaded.use_dynamodb
 
@@ -321,7 +322,7 @@ def test_the_production_example_loads_without_an_error(tmp_path: Path) -> None:
 def test_every_setting_that_a_page_names_exists() -> None:
     names = {row.env for row in SETTINGS}
     for page in MARKDOWN:
-        for name in re.findall(r"`(LAKEWARD_[A-Z_]+)", page.read_text(encoding="utf-8")):
+        for name in re.findall(r"`(LAKEWARD_[A-Z0-9_]+)", page.read_text(encoding="utf-8")):
             assert name in names, f"{short(page)}: {name}"
 
 

@@ -328,7 +328,7 @@ def expected_type(row: Setting) -> Any:
     if row.kind == "folder":
         return Path | None if not row.default else Path
     return {"text": str, "flag": bool, "count": int, "bytes": int, "seconds": float,
-            "list": tuple[str, ...]}[row.kind]  # fmt: skip
+            "percent": int, "list": tuple[str, ...]}[row.kind]  # fmt: skip
 
 
 @by_row

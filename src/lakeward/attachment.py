@@ -26,6 +26,7 @@ from lakeward.lakedir import LakeDir, create_file, open_lake
 from lakeward.lock import is_kept
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
+from lakeward.rollout import ShareFile, configured
 from lakeward.settings import Settings
 from lakeward.version import VERSION
 
@@ -50,6 +51,9 @@ class Attachment:
         self.bell = Bell(self.ring_dir, self.ring.ring_id.hex[-16:])
         self._registration = self._register()
         greet(self.ring_dir)
+        self._configured, self._fixed = configured(settings)
+        self.shares = self._configured
+        """The rollout's shares in force."""
         self.looked_ns = self.next_look_ns = 0
         """Wall-clock ns between which a caller need not look at the heartbeat again."""
         self._started_ns = 0
@@ -114,6 +118,12 @@ class Attachment:
         now, beat = time.time_ns(), self.ring.beat[0]
         if abs(now - beat) <= STALE_NS:
             self.looked_ns, self.next_look_ns = now, beat + STALE_NS
+            self.shares = tuple(
+                mine if said is None or n in self._fixed else said
+                for n, (mine, said) in enumerate(
+                    zip(self._configured, self.ring.said_shares(), strict=False)
+                )
+            )
             return
         if not self._checking.acquire(blocking=False):
             return
@@ -141,8 +151,9 @@ class Attachment:
         settings = self._settings
         if settings.keeper == "spawn":
             spawn.spawn(
-                self.lake, self.ring_dir, settings.segment_bytes, settings.keeper_idle_seconds
-            )
+                self.lake, self.ring_dir, settings.segment_bytes, settings.keeper_idle_seconds,
+                settings.source.env_file,
+            )  # fmt: skip
         elif settings.keeper == "thread":
             keeper = Keeper(
                 self.lake,
@@ -150,6 +161,7 @@ class Attachment:
                 mode="thread",
                 segment_bytes=settings.segment_bytes,
                 tasks=[ForgetSalts(self.ring_dir / "salts")],
+                shares=ShareFile(os.environ, settings.source.env_file),
             )
             thread = threading.Thread(
                 target=_keep_quietly, args=(keeper,), name="lakeward-keeper", daemon=True

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import UNSET
 from uuid_utils import uuid7
 
+from lakeward import rollout
 from lakeward.attachment import Attachment
 from lakeward.catalog import TYPES, Call, arrange, call
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
@@ -45,6 +46,7 @@ from lakeward.interaction import (
 from lakeward.ledger import Reason
 from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
 from lakeward.ring import CONTENDED, FULL, PUT, QUARANTINED, TOO_LARGE
+from lakeward.rollout import ALL, Shares, covers
 from lakeward.settings import Settings, load
 from lakeward.trace import CURRENT, Cause
 
@@ -56,6 +58,12 @@ OWN_FIELDS = frozenset(name for spec in TYPES.values() for name in spec.own)
 them is looked at all the same."""
 HEAD = FIELDS[:5]
 """Fields that Lakeward writes itself; the host's callable does not see them."""
+FEATURE_OF = (
+    dict.fromkeys(OUTCOMES, rollout.OUTCOMES)
+    | dict.fromkeys(rollout.BROWSER_TYPES, rollout.BROWSER_EVENTS)
+    | {"api_call": rollout.API_CALLS}
+)
+"""The kind of collection that a type belongs to, for gradual rollout."""
 REFUSALS = {
     FULL: Reason.full,
     CONTENDED: Reason.contended,
@@ -89,6 +97,7 @@ class Collector:
         self._environment = settings.environment
         self._app_version = settings.app_version
         self._service = settings.service
+        self._shares = rollout.configured(settings)[0]
         self._attachment: Attachment | None = None
         self._opening = threading.RLock()
         self._attaching = False
@@ -140,6 +149,8 @@ class Collector:
             cause = CURRENT.get()
             if cause is not None:
                 join(fields, cause)
+            if self.leaves_out(interaction_type, fields):
+                return None
             if "timestamp" in fields or "interaction_id" in fields:
                 given = {name: fields.pop(name) for name in GIVEN if name in fields}
             return self._append(*self._line(interaction_type, fields, given))
@@ -181,6 +192,33 @@ class Collector:
         if self._service:
             made.service = self._service
         return self._encode(made), interaction_id, now_ns
+
+    def shares(self, now_ns: int) -> Shares:
+        """The rollout's shares, at most two seconds old, as the keeper says them."""
+        attachment = self._attachment or self.attach()
+        if attachment is None:
+            return self._shares
+        if not attachment.looked_ns <= now_ns <= attachment.next_look_ns:
+            attachment.ensure_keeper()
+        return attachment.shares
+
+    def leaves_out(self, interaction_type: str, fields: JsonObject) -> bool:
+        """Whether a rollout does not cover the user of this interaction yet; then it is counted.
+
+        A user without an id is its session; what has neither is drawn by lot.
+        """
+        feature = FEATURE_OF.get(interaction_type) if type(interaction_type) is str else None
+        if feature is None:
+            return False
+        now_ns = self.now_ns()
+        shares = self.shares(now_ns)
+        if shares[feature] >= ALL:
+            return False
+        user = fields.get("user_id") or fields.get("anonymous_id") or fields.get("session_id")
+        if covers(shares, feature, str(user or now_ns)):
+            return False
+        self.count(Reason.sampled)
+        return True
 
     def prepare(self, interaction_type: str, fields: JsonObject) -> bytes:
         """The finished line of one interaction, which is not recorded yet, for `put_batch`.

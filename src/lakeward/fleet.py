@@ -57,6 +57,7 @@ class Fleet:
         self._ledger = ledger
         self._pause = pause
         self.rings: dict[str, RingReader] = {}
+        self._shares: tuple[int, ...] = ()
         self._refused: set[str] = set()
         self._changed_ns: dict[Path, int] = {}
         self.behind = False
@@ -98,6 +99,8 @@ class Fleet:
             self._remove(reader)
             return
         self._align(reader)
+        if self._shares:
+            reader.say_shares(self._shares)
         self.rings[reader.ring_id] = reader
 
     def _align(self, reader: RingReader) -> None:
@@ -141,6 +144,13 @@ class Fleet:
         """Tell every owner that the keeper lives."""
         for reader in self.rings.values():
             reader.beat(now_ns, errno)
+
+    def say_shares(self, shares: tuple[int, ...]) -> None:
+        """Tell every owner, and those yet to come, the rollout's shares."""
+        if shares != self._shares:
+            self._shares = shares
+            for reader in self.rings.values():
+                reader.say_shares(shares)
 
     def bury(self) -> bool:
         """Fold the rings of dead owners that are drained empty; whether any is still to drain."""

@@ -64,6 +64,7 @@ class Keeper:
         segment_bytes: int = 128 << 20,
         idle_seconds: float | None = None,
         tasks: Sequence[Task] = (),
+        shares: Callable[[], tuple[int, ...]] = tuple,
         now_ns: Callable[[], int] = time.time_ns,
         fdatasync: Callable[[int], None] = os.fdatasync,
         pause: Callable[[str], None] = lambda _: None,
@@ -75,6 +76,7 @@ class Keeper:
         self._segment_bytes = segment_bytes
         self._idle_seconds = idle_seconds
         self._tasks = tasks
+        self._shares = shares
         self._now_ns = now_ns
         self._fdatasync = fdatasync
         self._pause = pause
@@ -180,6 +182,7 @@ class Keeper:
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
         held.callback(self._fleet.close)
+        self._fleet.say_shares(self._shares())
         self._fleet.discover(self._now_ns(), thorough=True)
         if self._fleet.behind and not any("epoch" in note for note in notes):
             raise_epoch(self._log, self._ledger, "restored", notes)
@@ -337,6 +340,7 @@ class Keeper:
     def _watch(self) -> None:
         """Once a second: is the folder still where it was, and which rings vanished?"""
         self._check_home()
+        self._fleet.say_shares(self._shares())
         self._fleet.discover(self._now_ns(), thorough=True)
         self._fleet.name_vanished(iso(self._now_ns() // 1_000_000))
 

@@ -7,6 +7,7 @@ with OSError (no space, read-only, foreign folder); using one cannot.
 The file, little-endian, format 1 (`docs/formats/ring.md` draws every byte):
 
     0     identity    magic "LAKERING", version, lanes, sizes, ring id, owner, lake, label, CRC
+    192   keeper      u64 heartbeat, u64 errno, 16 u16 rollout shares; written by the keeper
     1024  heads       u64 per lane: bytes ever published         written by the owner
     1536  offered     u64 per lane: records ever offered         written by the owner
     2048  tails       u64 per lane: bytes ever drained           written by the keeper
@@ -44,7 +45,8 @@ VERSION: Final = 1
 IDENTITY: Final = struct.Struct("<8sHHIQ16sIIQ16sI")  # …, created ns, lake id, epoch
 IDENTITY_CRC: Final = 92
 STATE, LABEL = 128, 256
-BEAT, KEEPER_STATE = 192, 200
+BEAT, KEEPER_STATE, SHARES = 192, 200, 208
+MOST_SHARES: Final = 16
 HEADS, OFFERED, TAILS, DRAINED, TABLE, COUNTERS = 1024, 1536, 2048, 2560, 3072, 4096
 MOST_LANES: Final = 64
 REASONS: Final = 32
@@ -127,6 +129,7 @@ class Ring:
         self._counters = words[COUNTERS // 8 :]
         self.beat = words[BEAT // 8 : BEAT // 8 + 2]
         """[0] wall-clock ns of the keeper's last round, 0 before the first; [1] its errno."""
+        self._shares = self._view[SHARES : SHARES + 2 * MOST_SHARES].cast("H")
         self._lanes = lanes
         self._narrow_most = lanes[1].size // 2
         self.frame_most = frame
@@ -224,6 +227,10 @@ class Ring:
         self._offered[lane.index] = lane.offered
         self._counters[lane.reasons + reason] += n
 
+    def said_shares(self) -> list[int | None]:
+        """The rollout shares that the keeper says, in hundredths of a percent; None: nothing."""
+        return [word - 1 if word else None for word in self._shares]
+
     def mark(self) -> tuple[int, ...]:
         """The heads now: everything this process has put into the ring so far."""
         return tuple(self._heads)
@@ -263,7 +270,8 @@ class Ring:
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
-        for view in (self._heads, self._offered, self._tails, self._counters, self.beat):
+        views = (self._heads, self._offered, self._tails, self._counters, self.beat, self._shares)
+        for view in views:
             view.release()
         self._words.release()
         self._view.release()

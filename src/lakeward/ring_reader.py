@@ -34,6 +34,7 @@ from lakeward.ring import (
     MOST_LANES,
     OFFERED,
     REASONS,
+    SHARES,
     SKIP,
     STATE,
     TABLE,
@@ -211,6 +212,11 @@ class RingReader:
     def beat(self, now_ns: int, errno: int) -> None:
         """Tell the owner that its keeper lives, and the disk's last errno (0: it works)."""
         struct.pack_into("<QQ", self._map, BEAT, now_ns, errno)
+
+    def say_shares(self, shares: tuple[int, ...]) -> None:
+        """Tell the owner which share of the users each kind of collection covers now."""
+        words = [share + 1 for share in shares]
+        struct.pack_into(f"<{len(words)}H", self._map, SHARES, *words)
 
     def beaten(self) -> tuple[int, int]:
         """The last heartbeat in ns since 1970 (0: never) and its errno."""

@@ -17,7 +17,7 @@ import msgspec
 
 from lakeward.errors import SettingError
 
-Kind = Literal["text", "flag", "count", "bytes", "seconds", "list", "choice", "folder"]
+Kind = Literal["text", "flag", "count", "bytes", "seconds", "list", "choice", "folder", "percent"]
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -103,6 +103,21 @@ SETTINGS: tuple[Setting, ...] = (
       "Key names that are not sensitive here although they look so."),
     S("LAKEWARD_SENSITIVE_PATHS", "sensitive_paths", "list", "",
       "Path patterns whose `{}` segments are never stored, such as `/invite/{}/accept`."),
+    S("LAKEWARD_ROLLOUT_API_CALLS", "rollout_api_calls", "percent", "100",
+      "Percentage of users whose API calls are recorded."),
+    S("LAKEWARD_ROLLOUT_BODIES", "rollout_bodies", "percent", "100",
+      "Percentage of users whose request bodies are recorded, where a rule records bodies."),
+    S("LAKEWARD_ROLLOUT_OUTCOMES", "rollout_outcomes", "percent", "100",
+      "Percentage of users whose business outcomes are recorded."),
+    S("LAKEWARD_ROLLOUT_AI_CONTENT", "rollout_ai_content", "percent", "100",
+      "Percentage of users whose AI conversations are recorded with their content. "
+      "No effect yet."),
+    S("LAKEWARD_ROLLOUT_BROWSER_EVENTS", "rollout_browser_events", "percent", "100",
+      "Percentage of users whose page views, clicks, forms, vitals and browser errors are kept."),
+    S("LAKEWARD_ROLLOUT_S3", "rollout_s3", "percent", "100",
+      "Percentage of users whose interactions are shipped to S3. No effect yet."),
+    S("LAKEWARD_ROLLOUT_DYNAMODB", "rollout_dynamodb", "percent", "100",
+      "Percentage of users whose interactions are written to DynamoDB. No effect yet."),
     S("LAKEWARD_ALLOWED_HOSTS", "allowed_hosts", "list", "",
       "Host names that `lakeward serve` goes by besides this machine's own; `*` allows any."),
     S("LAKEWARD_BATCH_BYTES", "batch_bytes", "bytes", "4MiB",
@@ -133,8 +148,19 @@ SETTINGS: tuple[Setting, ...] = (
 del S
 
 
+class Source(msgspec.Struct, frozen=True):
+    """Where settings come from, for what may change while the app runs."""
+
+    env_file: Path
+    fixed: frozenset[str]
+    """Variables that the environment sets: a file cannot change them."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings in force; one attribute for each row of `SETTINGS`."""
+    """The settings in force; one attribute for each row of `SETTINGS`, and where they are from.
+
+    Percentages are in hundredths: 100 % is 10,000.
+    """
 
     environment: str
     collect: bool
@@ -163,6 +189,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sensitive_keys: tuple[str, ...]
     allow_keys: tuple[str, ...]
     sensitive_paths: tuple[str, ...]
+    rollout_api_calls: int
+    rollout_bodies: int
+    rollout_outcomes: int
+    rollout_ai_content: int
+    rollout_browser_events: int
+    rollout_s3: int
+    rollout_dynamodb: int
     allowed_hosts: tuple[str, ...]
     batch_bytes: int
     batch_events: int
@@ -180,6 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twilio_phone_number: str
     sendgrid_api_key: str
     sendgrid_from_email: str
+    source: Source
 
     def __repr__(self) -> str:
         """Name the lake and nothing secret."""
@@ -208,23 +242,39 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     environment = environ.get("LAKEWARD_ENV", "") or "development"
     if not ENVIRONMENT_NAME.fullmatch(environment):
         raise SettingError("LAKEWARD_ENV must be letters, digits, dots, dashes or underscores")
-    file = read_env_file(folder / f".env.{environment}")
+    env_file = folder / f".env.{environment}"
+    file = read_env_file(env_file)
     values: dict[str, Any] = {}
     for row in SETTINGS:
         text = _first(row, environ.get(row.env), file.get(row.env))
         values[row.name] = _parse(row, text, folder)
     values["environment"] = environment
-    return Settings(**values)
+    fixed = frozenset(row.env for row in ROLLOUTS if _says_something(row, environ.get(row.env)))
+    return Settings(**values, source=Source(env_file.absolute(), fixed))
+
+
+ROLLOUTS: tuple[Setting, ...] = tuple(row for row in SETTINGS if row.kind == "percent")
+
+
+def read_shares(environ: Mapping[str, str], file: Mapping[str, str]) -> tuple[int, ...]:
+    """The rollout percentages alone, in hundredths, in the order of `ROLLOUTS`; SettingError."""
+    return tuple(
+        _percent(row, _first(row, environ.get(row.env), file.get(row.env))) for row in ROLLOUTS
+    )
 
 
 def _first(row: Setting, *candidates: str | None) -> str:
     """The first that says something; nothing is a value for text and lists only."""
     for text in candidates:
-        if text is None or PLACEHOLDER.match(text.strip()):
-            continue
-        if text.strip() or row.kind in {"text", "list"}:
+        if text is not None and _says_something(row, text):
             return text.strip()
     return row.default
+
+
+def _says_something(row: Setting, text: str | None) -> bool:
+    if text is None or PLACEHOLDER.match(text.strip()):
+        return False
+    return bool(text.strip()) or row.kind in {"text", "list"}
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -268,6 +318,8 @@ def _parse(row: Setting, text: str, folder: Path) -> Any:
             return _bounded(row, text, float)
         case "count":
             return _bounded(row, text, int)
+        case "percent":
+            return _percent(row, text)
         case "bytes":
             size = SIZE.match(text)
             if not size:
@@ -282,6 +334,16 @@ def _folder(row: Setting, text: str, folder: Path) -> Path:
         return (folder / Path(text).expanduser()).absolute()
     except RuntimeError:
         raise SettingError(f"{row.env} names the home of a user that does not exist") from None
+
+
+def _percent(row: Setting, text: str) -> int:
+    try:
+        share = round(float(text.removesuffix("%").strip()) * 100)
+    except (ValueError, OverflowError):
+        share = -1
+    if not 0 <= share <= 10_000:
+        raise SettingError(f"{row.env} must be a percentage from 0 to 100")
+    return share
 
 
 def _flag(row: Setting, text: str) -> bool:

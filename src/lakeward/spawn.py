@@ -47,6 +47,7 @@ class Order(msgspec.Struct, frozen=True):
     ring_dir: str
     segment_bytes: int
     idle_seconds: float
+    env_file: str
 
 
 def interpreter() -> str:
@@ -60,7 +61,9 @@ def interpreter() -> str:
     return sys.executable
 
 
-def spawn(lake: LakeDir, ring_dir: Path, segment_bytes: int, idle_seconds: float) -> None:
+def spawn(
+    lake: LakeDir, ring_dir: Path, segment_bytes: int, idle_seconds: float, env_file: Path
+) -> None:
     """Start a keeper for `lake`; returns at once, the keeper takes the lake's lock itself."""
     order = Order(
         path=[os.path.abspath(entry) for entry in sys.path],
@@ -68,6 +71,7 @@ def spawn(lake: LakeDir, ring_dir: Path, segment_bytes: int, idle_seconds: float
         ring_dir=str(ring_dir),
         segment_bytes=segment_bytes,
         idle_seconds=idle_seconds,
+        env_file=str(env_file),
     )
     command = [interpreter(), "-I", "-c", BOOT, msgspec.json.encode(order).decode()]
     log = _open_log(lake, ring_dir)

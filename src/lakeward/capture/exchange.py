@@ -24,6 +24,7 @@ from lakeward.collector import Collector
 from lakeward.errors import Terminal
 from lakeward.interaction import EARLIEST_NS, LATEST_NS
 from lakeward.ledger import Reason
+from lakeward.rollout import ALL, API_CALLS, BODIES, covers
 from lakeward.trace import TRACEPARENT, TRACESTATE, Trace, incoming
 
 logger = logging.getLogger("lakeward")
@@ -38,6 +39,7 @@ DAY_NS = 86_400_000_000_000
 
 NOBODY = '"user_id":"anonymous","user_type":"unknown"'
 ANONYMOUS = '"ip_address":null,"user_agent":null,"session_id":null'
+SAMPLED_BODY = "[sampled]"
 STRANGER = -1, ANONYMOUS, ""
 STATUSES: dict[object, str] = {None: "null"} | {n: str(n) for n in range(100, 600)}
 THOUSANDTHS = tuple(f".{n:03d}" for n in range(1000))
@@ -194,6 +196,12 @@ class Capture:
         elif consent == "none":
             collector.count(Reason.consent)
             return None
+        shares = collector.shares(began_ns)
+        if shares[API_CALLS] < ALL and not covers(
+            shares, API_CALLS, self._user_key(exchange, consent)
+        ):
+            collector.count(Reason.sampled)
+            return None
         details = self._service
         if exchange.route is not None:
             details += self._routes[exchange.route]
@@ -235,6 +243,13 @@ class Capture:
             began_ns,
         )
 
+    def _user_key(self, exchange: Exchange, consent: Consent) -> str:
+        """What a rollout goes by: the user, else the session, else nothing but the call."""
+        if consent != "full":
+            return exchange.interaction_id
+        user = self._who(exchange)[0]
+        return self._visitor(exchange)[2] if user == "anonymous" else user
+
     def begin(self) -> tuple[int, str]:
         """Time (ns since 1970, within the lake's years) and id of a call that begins now."""
         began_ns = self.collector.now_ns()
@@ -274,10 +289,15 @@ class Capture:
         if self._allowed:
             fragment = f',"headers":{quoted(scrubber.headers(headers.items(), self._allowed))}'
         if exchange.body_rule is not None and exchange.request_bytes:
-            body = recorded(
-                exchange.body or [], exchange.request_bytes, exchange.body_rule,
-                content_type(headers), scrubber,
-            )  # fmt: skip
+            shares = self.collector.shares(exchange.began_ns)
+            if covers(shares, BODIES, self._user_key(exchange, "full")):
+                body = recorded(
+                    exchange.body or [], exchange.request_bytes, exchange.body_rule,
+                    content_type(headers), scrubber,
+                )  # fmt: skip
+            else:
+                self.collector.count(Reason.sampled)
+                body = SAMPLED_BODY
             fragment += f',"request_body":{quoted(body)}'
         return fragment
 

@@ -25,6 +25,7 @@ from lakeward.version import VERSION
 
 COMMANDS = {
     "run": "keep the lake in the foreground: drain every app's ring into the log",
+    "serve": "keep the lake, take interactions over HTTP and show them live",
     "record": "record one interaction: TYPE key=value …",
     "tail": "show the newest interactions, and follow with -f",
     "doctor": "prove from the files that nothing offered is missing",

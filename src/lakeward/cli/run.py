@@ -16,6 +16,7 @@ from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ringdir import ring_folder
+from lakeward.rollout import ShareFile
 from lakeward.settings import Settings
 from lakeward.version import VERSION
 
@@ -40,6 +41,7 @@ def spawned(order: dict[str, Any]) -> int:
             segment_bytes=order["segment_bytes"],
             idle_seconds=order["idle_seconds"],
             tasks=tasks(ring_dir),
+            shares=ShareFile(os.environ, Path(order["env_file"])),
         )
         stop_on_signals(keeper)
         keeper.run(wait=1.0)
@@ -69,8 +71,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     ring_dir = ring_folder(lake, settings.ring_dir)
     ask_for_handover(lake, ring_dir)
     keeper = Keeper(
-        lake, ring_dir, mode="run", segment_bytes=settings.segment_bytes, tasks=tasks(ring_dir)
-    )
+        lake, ring_dir, mode="run", segment_bytes=settings.segment_bytes, tasks=tasks(ring_dir),
+        shares=ShareFile(os.environ, settings.source.env_file),
+    )  # fmt: skip
     stop_on_signals(keeper)
     print(f"keeping {lake.root} (rings in {ring_dir}); Ctrl-C stops", file=sys.stderr)
     keeper.run(wait=HANDOVER_SECONDS)

@@ -1,0 +1,1 @@
+"""The HTTP server: interactions in, the live page and machine-readable figures out."""

@@ -1,0 +1,61 @@
+"""Gauges: what the workers of one server count together, in one small shared file.
+
+In: answers and batches of one worker. Out: sums over all workers, so that whichever is asked for
+`/metrics` tells of all. Each worker writes its own row; a worker that died leaves its counts.
+
+    row (8-byte words): answers by class of status (0 = none, 1xx … 5xx), interactions accepted,
+                        rejected, commits, their ns, then commits by BOUNDS, each at most its bound
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+BOUNDS_MS: Final = (1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+CLASSES: Final = 6
+ACCEPTED, REJECTED, COMMITS, COMMIT_NS, BUCKETS = range(CLASSES, CLASSES + 5)
+WORDS: Final = BUCKETS + len(BOUNDS_MS)
+ROW: Final = struct.Struct(f"<{WORDS}Q")
+
+
+class Gauges:
+    """One worker's row in the shared file, and the sum of all rows."""
+
+    def __init__(self, path: Path, worker: int, workers: int) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            size = ROW.size * workers
+            if os.fstat(fd).st_size < size:
+                os.posix_fallocate(fd, 0, size)
+            self._map = mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+        self._words = memoryview(self._map).cast("Q")
+        self._mine = worker * WORDS
+        self._workers = workers
+
+    def answered(self, status: int, ns: int) -> None:
+        """A request has its answer; 0 when it got none."""
+        del ns
+        self._words[self._mine + min(status // 100, CLASSES - 1)] += 1
+
+    def taken(self, accepted: int, rejected: int, ns: int) -> None:
+        """A batch is durable, `ns` after its body was there."""
+        words, mine = self._words, self._mine
+        words[mine + ACCEPTED] += accepted
+        words[mine + REJECTED] += rejected
+        words[mine + COMMITS] += 1
+        words[mine + COMMIT_NS] += ns
+        for n, bound in enumerate(BOUNDS_MS):
+            if ns <= bound * 1_000_000:
+                words[mine + BUCKETS + n] += 1
+                break
+
+    def sums(self) -> list[int]:
+        """The words, added over all workers."""
+        rows = [ROW.unpack_from(self._map, n * ROW.size) for n in range(self._workers)]
+        return [sum(column) for column in zip(*rows, strict=True)]

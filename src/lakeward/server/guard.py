@@ -1,0 +1,169 @@
+"""The guard: who may do what, decided before a handler sees the request.
+
+In: a request's scope and headers. Out: a `Pass` that names what is permitted. Says no with 401 (no
+key or an unknown one where keys are in force), 403 (the key's kind, origin or type does not fit; a
+foreign page asks without a key), 421 (a host name that this server does not go by).
+
+Without any key, a server on the loopback is open to this machine, and to nobody's web page but its
+own: a `Host` that is not the loopback's is a rebound name, and a foreign `Origin` is a page of
+somebody else in the developer's browser. As soon as one key exists, or the server listens beyond
+the loopback, everything needs a key, health excepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from lakeward.capture.asgi import Scope
+from lakeward.server.answer import Refusal
+
+Kind = Literal["write", "read"]
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Key(Protocol):
+    """What the guard asks of a key."""
+
+    @property
+    def kind(self) -> str:
+        """`write` or `read`."""
+
+    def permits(self, interaction_type: str) -> bool:
+        """Whether interactions of this type may be sent with it."""
+
+    def admits(self, origin: str | None) -> bool:
+        """Whether a page of this origin may use it."""
+
+
+class Keyring(Protocol):
+    """What the guard asks of the store; answers come from memory."""
+
+    def find(self, secret: str) -> Key | None:
+        """The key with this secret, unless it was revoked."""
+
+    def __bool__(self) -> bool:
+        """Whether any key is in force."""
+
+
+class Pass(msgspec.Struct, frozen=True):
+    """A request that may go on."""
+
+    permits: Callable[[str], bool]
+    """Whether interactions of a type may be sent."""
+    origin: str | None
+    """The page that asks, for the CORS headers of the answer."""
+
+
+class Guard:
+    """Holds the rules of one server."""
+
+    def __init__(self, keyring: Keyring, *, loopback: bool, hosts: Sequence[str] = ()) -> None:
+        self._keyring = keyring
+        self._loopback = loopback
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    @property
+    def open(self) -> bool:
+        """Whether no key is asked for."""
+        return self._loopback and not self._keyring
+
+    def check_host(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse names that somebody else's DNS may have pointed here."""
+        name = _host_name(headers.get(b"host", b"").decode("latin-1"))
+        if name in self._hosts or "*" in self._hosts:
+            return
+        if self._hosts or self._loopback:
+            if name in LOOPBACK_NAMES:
+                return
+            raise Refusal(421, "unknown_host", "This server does not go by that host name: "
+                          "add it to LAKEWARD_ALLOWED_HOSTS.")  # fmt: skip
+
+    def admit(self, scope: Scope, headers: dict[bytes, bytes], kind: Kind) -> Pass:
+        """Let a request through, or raise Refusal."""
+        origin = _text(headers.get(b"origin"))
+        secret = _secret(scope, headers)
+        if secret is None:
+            return self._admit_without_key(headers, kind, origin)
+        key = self._keyring.find(secret)
+        if key is None:
+            raise Refusal(401, "unknown_key", "The key is unknown or revoked.")
+        if key.kind != kind:
+            raise Refusal(403, "wrong_kind", f"This needs a {kind} key.")
+        if not key.admits(origin):
+            raise Refusal(403, "wrong_origin", "The key may not be used from this origin.")
+        return Pass(key.permits, origin)
+
+    def _admit_without_key(
+        self, headers: dict[bytes, bytes], kind: Kind, origin: str | None
+    ) -> Pass:  # fmt: skip
+        if not self.open:
+            raise Refusal(401, "no_key", f"A {kind} key is needed: Authorization: Bearer lwk_….")
+        if origin is not None and not _own(origin, headers, loopback=kind == "write"):
+            raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
+        if headers.get(b"sec-fetch-site") == b"cross-site" and (kind == "read" or origin is None):
+            raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
+        return Pass(_anything, origin)
+
+
+def _anything(interaction_type: str) -> bool:
+    return True
+
+
+def _secret(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    """The key that a request brings: Bearer, Basic (as user name), X-API-Key, or `key=`, which a
+    browser's beacon has to use."""
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return rest.strip().decode("latin-1")
+        case b"basic":
+            try:
+                return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[0]
+            except (binascii.Error, UnicodeDecodeError):
+                raise Refusal(401, "bad_authorization", "Basic takes base64 of `key:`.") from None
+    if b"x-api-key" in headers:
+        return headers[b"x-api-key"].decode("latin-1")
+    query = scope.get("query_string", b"")
+    if b"key=" in query:
+        return parse_qs(query.decode("latin-1")).get("key", [None])[-1]
+    return None
+
+
+def _own(origin: str, headers: dict[bytes, bytes], *, loopback: bool) -> bool:
+    """Whether a page is this server's own, or, where `loopback` says so, of this machine."""
+    try:
+        parts = urlsplit(origin)
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.netloc == headers.get(b"host", b"").decode("latin-1") or (
+        loopback and is_loopback(name)
+    )
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets, in lower case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else raw.decode("latin-1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine and nothing else."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,181 @@
+"""The OpenAPI document of the server: what it takes, what it answers, and how it says no.
+
+In: the limits in force. Out: a dict for `/openapi.json`. Types of interactions are described by
+their own page and schemas; here an interaction is an object with a type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lakeward.version import VERSION
+
+Object = dict[str, Any]
+
+OBJECT: Object = {"type": "object"}
+TEXT: Object = {"type": "string"}
+
+
+def document(most_bytes: int) -> Object:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Lakeward",
+            "version": VERSION,
+            "description": "Interactions in, durable before the answer.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            "/v1/interactions": {"post": _interactions(most_bytes)},
+            "/v1/summary": {"get": _summary()},
+            "/v1/live": {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
+            "/v1/live/hour": {"get": _get("The last hour in figures", "application/json", OBJECT)},
+            "/metrics": {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
+            "/health": {"get": _health()},
+            "/openapi.json": {"get": _open("This document", "application/json", OBJECT)},
+        },
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+            "schemas": _schemas(),
+        },
+        "security": [{"bearer": []}, {"basic": []}, {"header": []}, {}],
+    }  # fmt: skip
+
+
+def _schemas() -> Object:
+    return {
+        "Interaction": {
+            "type": "object",
+            "required": ["interaction_type"],
+            "properties": {
+                "interaction_type": {"type": "string", "pattern": "^[a-z][a-z0-9_.:-]{0,63}$"},
+                "interaction_id": {"type": "string"},
+                "timestamp": {"type": "string", "format": "date-time"},
+                "user_id": {"type": "string"},
+            },
+            "additionalProperties": True,
+        },
+        "Outcome": {
+            "type": "object",
+            "required": ["accepted", "rejected"],
+            "properties": {
+                "accepted": {"type": "integer", "minimum": 0},
+                "rejected": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["index", "reason"],
+                        "properties": {
+                            "index": {"type": "integer", "minimum": 0},
+                            "reason": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        },
+        "Refusal": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        },
+    }
+
+
+def _reference(name: str) -> Object:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(kind: str, schema: Object) -> Object:
+    return {"content": {kind: {"schema": schema}}}
+
+
+def _refusals(**sentences: str) -> Object:
+    return {
+        status.removeprefix("s"): {
+            "description": sentence,
+            **_content("application/json", _reference("Refusal")),
+        }
+        for status, sentence in sentences.items()
+    }
+
+
+def _open(summary: str, kind: str, schema: Object) -> Object:
+    return {
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "200": {"description": summary, **_content(kind, schema)},
+            **_refusals(s421="The host name is not this server's."),
+        },
+    }
+
+
+def _get(summary: str, kind: str, schema: Object) -> Object:
+    return {
+        "summary": summary,
+        "responses": {
+            "200": {"description": summary, **_content(kind, schema)},
+            **_refusals(
+                s400="A parameter is wrong.",
+                s401="A read key is needed.",
+                s403="The key does not fit, or a page of another origin asks.",
+                s421="The host name is not this server's.",
+            ),
+        },
+    }
+
+
+def _summary() -> Object:
+    found = _get("One day in figures", "application/json", OBJECT)
+    found["parameters"] = [
+        {"name": "date", "in": "query", "required": False, "schema": {"type": "string"},
+         "description": "YYYY-MM-DD, today or yesterday (UTC)."}
+    ]  # fmt: skip
+    return found
+
+
+def _health() -> Object:
+    schema = {"type": "object", "required": ["status"],
+              "properties": {"status": {"type": "string"}}}  # fmt: skip
+    found = _open("Whether what is accepted now will be durable", "application/json", schema)
+    found["responses"]["503"] = {
+        "description": "It would not be.",
+        **_content("application/json", schema),
+    }
+    return found
+
+
+def _interactions(most_bytes: int) -> Object:
+    one = _reference("Interaction")
+    many = {"type": "array", "items": one}
+    batch = {"type": "object", "required": ["batch"], "properties": {"batch": many}}
+    return {
+        "summary": "Send interactions",
+        "description": f"One, a list, or a batch; gzip welcome; {most_bytes} bytes at most. The "
+        "answer comes when they are durable.",
+        "requestBody": {
+            "required": True,
+            **_content("application/json", {"anyOf": [one, many, batch]}),
+        },
+        "responses": {
+            "200": {
+                "description": "Durable; what was refused is listed.",
+                **_content("application/json", _reference("Outcome")),
+            },
+            **_refusals(
+                s400="Not JSON, or no interactions.",
+                s401="A write key is needed.",
+                s403="The key does not fit, or a page of another origin sends without one.",
+                s408="The body did not arrive in time.",
+                s413="Larger than the limit it names.",
+                s421="The host name is not this server's.",
+                s429="Too many requests wait: try again.",
+                s503="It cannot be made durable now: try again.",
+            ),
+        },
+    }

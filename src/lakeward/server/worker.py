@@ -1,0 +1,138 @@
+"""One worker: the server's application under uvicorn, on a socket that its supervisor opened.
+
+In: settings from the environment, a listening socket, a pipe of the supervisor. Out: a process that
+answers until SIGTERM, or until the pipe's other end is gone. It records into a ring as every app
+does and keeps nothing: the supervisor is the keeper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import uvicorn
+
+from lakeward.collector import Collector
+from lakeward.errors import LakewardError
+from lakeward.lake.summary import summarize_named
+from lakeward.lakedir import open_lake
+from lakeward.ringdir import known_folders, ring_folder
+from lakeward.server.app import Server
+from lakeward.server.gauges import Gauges
+from lakeward.server.guard import Guard
+from lakeward.server.keyring import CachedKeyring
+from lakeward.server.live import Live
+from lakeward.server.status import Status
+from lakeward.settings import MIB, Settings, load
+
+GRACE_SECONDS = 3
+FRAME_BYTES, RING_BYTES = 8 * MIB, 48 * MIB
+"""What a worker's ring holds at least: two of the largest batches, with what is added to each."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a worker is told."""
+
+    number: int
+    workers: int
+    socket: int
+    """Descriptor of the listening socket."""
+    pipe: int
+    """Descriptor whose end of file means that the supervisor is gone."""
+    loopback: bool
+    """Whether it listens on this machine only."""
+    hosts: tuple[str, ...] = ()
+
+
+class Process(uvicorn.Server):
+    """uvicorn, ending the live streams as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, live: Live, pipe: int) -> None:
+        super().__init__(config)
+        self._live = live
+        self._pipe = pipe
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT."""
+        self._live.stop()
+        super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, watching the supervisor."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._pipe, self._orphaned)
+        await super().main_loop()
+        loop.remove_reader(self._pipe)
+        self._live.stop()
+
+    def _orphaned(self) -> None:
+        if not os.read(self._pipe, 64):
+            self.handle_exit(signal.SIGTERM, None)
+
+
+def worker_settings(settings: Settings) -> Settings:
+    """The server's settings as its workers have them: kept by the supervisor, with a large ring."""
+    return msgspec.structs.replace(
+        settings,
+        keeper="external",
+        collect=True,
+        frame_bytes=max(settings.frame_bytes, FRAME_BYTES),
+        ring_bytes=max(settings.ring_bytes, RING_BYTES),
+    )
+
+
+def serve(settings: Settings, order: Order) -> None:
+    """Answer until told to stop."""
+    lake = open_lake(settings.lake_dir, create=False)
+    ring_dir = ring_folder(lake, settings.ring_dir)
+    collector = Collector(worker_settings(settings))
+    gauges = Gauges(ring_dir / "workers.gauges", order.number, order.workers)
+    keyring = CachedKeyring(settings)
+    live = Live(lake)
+    status = Status(
+        lake, known_folders(lake, settings.ring_dir), collector, gauges, summarize_named
+    )
+    application = Server(
+        collector,
+        Guard(keyring, loopback=order.loopback, hosts=order.hosts),
+        status,
+        gauges,
+        live,
+        most_bytes=settings.batch_bytes,
+        most_events=settings.batch_events,
+        most_event_bytes=settings.event_bytes,
+    )
+    config = uvicorn.Config(
+        application, loop="auto", http="auto", log_level="warning", access_log=False,
+        server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
+        proxy_headers=False, ws="none", h11_max_incomplete_event_size=64 * 1024,
+    )  # fmt: skip
+    with keyring.refreshed(), socket.socket(fileno=order.socket) as listener:
+        Process(config, live, order.pipe).run(sockets=[listener])
+
+
+def main() -> int:
+    """Entry of the process: the order is its one argument."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        serve(load(), msgspec.json.decode(sys.argv[1], type=Order))
+    except (LakewardError, OSError) as error:
+        logging.getLogger("lakeward.server").error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(OSError):
+        os.chdir(Path("/"))
+    sys.exit(main())
