@@ -37,11 +37,11 @@ from lakeward.interaction import (
     Clock,
     Interaction,
     JsonObject,
+    Moments,
     adopt_id,
     clamp,
     id_ms,
     iso,
-    parse_iso,
 )
 from lakeward.ledger import Reason
 from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
@@ -73,6 +73,14 @@ GIVEN = ("timestamp", "interaction_id")
 RETRY_NS = 5_000_000_000
 
 
+class Received(msgspec.Struct, frozen=True):
+    """What a server knows of an interaction better than its sender, scrubbed."""
+
+    at: str
+    address: str | None
+    user_agent: str | None
+
+
 class Collector:
     """Records interactions of this process into a lake.
 
@@ -93,6 +101,7 @@ class Collector:
         self.clock = Clock(now_ns)
         self.now_ns = now_ns
         self._stamp = self.clock.stamp
+        self._moments = Moments()
         self._encode = msgspec.json.Encoder(enc_hook=plain).encode
         self._environment = settings.environment
         self._app_version = settings.app_version
@@ -153,7 +162,8 @@ class Collector:
                 return None
             if "timestamp" in fields or "interaction_id" in fields:
                 given = {name: fields.pop(name) for name in GIVEN if name in fields}
-            return self._append(*self._line(interaction_type, fields, given))
+            made, now_ns = self._made(interaction_type, fields, given)
+            return self._append(self._encode(made), str(made.interaction_id), now_ns)
         except Rejected as error:
             self._quarantine(interaction_type, str(error), fields | given)
         except ScrubFailed as error:
@@ -162,17 +172,18 @@ class Collector:
             self.blame(Reason.unencodable, error)
         return None
 
-    def _line(
+    def _made(
         self, interaction_type: str, fields: JsonObject, given: JsonObject
-    ) -> tuple[bytes, str, int]:
-        """A finished line, its id and its time; Rejected, or whatever scrubbing raises."""
+    ) -> tuple[Call | Interaction, int]:
+        """A finished record and its time; Rejected, or whatever scrubbing raises."""
         now_ns = self.now_ns()
         if not EARLIEST_NS <= now_ns <= LATEST_NS:
             now_ns = self.clock.now()
-        given_id = None
+        given_id = timestamp = None
         if given:
-            now_ns, given_id = self._given(given, fields, now_ns)
-        timestamp = self._stamp(now_ns)
+            now_ns, given_id, timestamp = self._given(given, fields, now_ns)
+        if timestamp is None:
+            timestamp = self._stamp(now_ns)
         made: Call | Interaction | None = None
         if interaction_type == "api_call" and not self._hooked:
             self._clean(fields)
@@ -191,7 +202,7 @@ class Collector:
         made.interaction_type = interaction_type
         if self._service:
             made.service = self._service
-        return self._encode(made), interaction_id, now_ns
+        return made, now_ns
 
     def shares(self, now_ns: int) -> Shares:
         """The rollout's shares, at most two seconds old, as the keeper says them."""
@@ -220,14 +231,29 @@ class Collector:
         self.count(Reason.sampled)
         return True
 
-    def prepare(self, interaction_type: str, fields: JsonObject) -> bytes:
+    def prepare(self, interaction_type: str, fields: JsonObject, received: Received) -> bytes:
         """The finished line of one interaction, which is not recorded yet, for `put_batch`.
 
-        `fields` are as `record` takes them, and used up. Raises Rejected when the type refuses
-        them, and whatever scrubbing and encoding raise.
+        `fields` are as `record` takes them, and used up; what the server knows itself overrules
+        them. Raises Rejected when the type refuses them, and whatever scrubbing and encoding raise.
         """
         given = {name: fields.pop(name) for name in GIVEN if name in fields}
-        return self._line(interaction_type, fields, given)[0]
+        made = self._made(interaction_type, fields, given)[0]
+        made.received_at = received.at
+        made.ip_address = received.address
+        if made.user_agent is UNSET and received.user_agent is not None:
+            made.user_agent = received.user_agent
+        return self._encode(made)
+
+    def received(self, address: str | None, user_agent: str | None) -> Received:
+        """What a server knows of the interactions that it receives now, fit to be stored."""
+        at = self.clock.stamp(self.clock.now())
+        scrubber = self.scrubber
+        return Received(
+            at,
+            scrubber.address(address, at[:10]),
+            None if user_agent is None else scrubber.text(user_agent),
+        )
 
     def put_batch(self, lines: list[bytes]) -> bool:
         """Put prepared lines into the ring, all or, when there is no room, none of them."""
@@ -278,26 +304,31 @@ class Collector:
         self.scrubber.clean(shown)
         return shown | {name: v for name, v in fields.items() if isinstance(v, Decimal)}
 
-    def _given(self, given: JsonObject, fields: JsonObject, now_ns: int) -> tuple[int, str | None]:
+    def _given(
+        self, given: JsonObject, fields: JsonObject, now_ns: int
+    ) -> tuple[int, str | None, str | None]:
         """Time and id that the caller set. A time outside the lake's years is moved into them and
         kept as `client_timestamp`; an id of ours without a time brings its own."""
         text, identifier = given.get("timestamp"), given.get("interaction_id")
+        timestamp: str | None = None
         if text is not None:
             try:
-                ms = parse_iso(text if isinstance(text, str) else text.isoformat())
+                ms, finished = self._moments.ms(text if type(text) is str else _text_of(text))
             except (ValueError, AttributeError, OverflowError):
                 raise Rejected(
                     "`timestamp` must be ISO 8601 text such as 2025-08-14T16:11:28.677Z."
                 ) from None
             if clamp(ms) != ms:
                 fields.setdefault("client_timestamp", iso(ms))
+            elif finished:
+                timestamp = text
             now_ns = clamp(ms) * 1_000_000
         if identifier is None:
-            return now_ns, None
+            return now_ns, None, timestamp
         adopted = adopt_id(str(identifier), now_ns // 1_000_000)
         if text is None:
             now_ns = id_ms(adopted) * 1_000_000
-        return now_ns, adopted
+        return now_ns, adopted, timestamp
 
     def put(self, line: str, interaction_id: str, now_ns: int) -> str | None:
         """Put a captured call, scrubbed piece by piece and finished as the JSON that the log will
@@ -523,6 +554,10 @@ class Collector:
         self._retry_ns = 0
         self._unplaced = dict.fromkeys(self._unplaced, 0)
         self._disabled = 0
+
+
+def _text_of(moment: Any) -> str:
+    return str(moment) if isinstance(moment, str) else str(moment.isoformat())
 
 
 def join(fields: JsonObject, cause: Cause) -> None:

@@ -151,6 +151,30 @@ def id_ms(interaction_id: str) -> int:
     return int(interaction_id[:8] + interaction_id[9:13], 16)
 
 
+class Moments:
+    """Milliseconds of time texts; remembers seconds, as a batch's are few."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, int] = {}
+
+    def ms(self, text: str) -> tuple[int, bool]:
+        """ms since 1970 of ISO 8601 text, and whether it is written as the record has it;
+        ValueError when it is no time."""
+        if len(text) != 24 or text[23] != "Z" or text[19] != "." or not text[20:23].isdecimal():
+            return parse_iso(text), False
+        second = self._seconds.get(text[:19])
+        if second is None:
+            second = parse_iso(text[:19])
+            if len(self._seconds) >= 4096:
+                self._seconds.clear()
+            if iso(second)[:19] != text[:19]:
+                return parse_iso(text), False  # another spelling, such as a space for the T
+            self._seconds[text[:19]] = second
+        return second + int(text[20:23]), True
+
+
 class Clock:
     """Wall clock that renders ISO milliseconds from a cached second.
 

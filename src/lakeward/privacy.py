@@ -68,6 +68,7 @@ _LARGE = 10**12  # the smallest number that can be a card's has 13 digits
 _AHEAD = 4096  # how far behind the cut a text is scrubbed, so that no half of a secret stays
 _GUARD = 256  # a secret shorter than this may begin unseen at the end of what was looked at
 _SLACK = 64  # room for the marker of an earlier cut
+_FLAT_MOST = 24  # items of an object that is looked at text by text
 _LEVELS = 4  # texts within texts: JSON in a query in a URL in JSON
 _ROUNDS = 4
 
@@ -80,6 +81,11 @@ _LOCATION = re.compile(r"(?<=://)[^\s\"'<>]+")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
 _SIMPLE = re.compile(r"[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Parts so short, of such characters, that nothing in them or across them can be a secret by form.
+_PLAIN_URL = re.compile(
+    r"(https?://[A-Za-z0-9.-]{1,64}(?::[0-9]{1,5})?)((?:/[A-Za-z0-9.-]{0,11})*)"
+    r"(?:\?([A-Za-z]{1,15}=[A-Za-z0-9.-]{0,11}(?:&[A-Za-z]{1,15}=[A-Za-z0-9.-]{0,11}){0,15}))?"
+)
 _TEMPLATE = re.compile(r"[{<(*^]|/:")
 _SHORT_CODE = re.compile(r"[0-9]{4,8}")
 _LABEL = re.compile(r"[\w.:$\[\]-]{1,64}(?: [\w.-]{1,32}){0,2}")
@@ -153,6 +159,9 @@ class Scrubber:
         self._personal = [pattern for pattern, wanted in personal if wanted]
         hints = [*self._personal, re.compile("://")] if self._patterns else self._personal
         self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in hints)
+        self._wary = bool(self._personal or self._patterns)
+        self._origins: set[str] = set()
+        """Origins of addresses that were looked at closely and found harmless."""
         self._verdicts: dict[str, Verdict] = {}
         self._plain_keys: set[str] = set()
         self._leads: dict[str, int] = {}
@@ -256,10 +265,34 @@ class Scrubber:
         return self._value(value, 0, False)
 
     def _value(self, value: object, level: int, verifying: bool) -> Any:
+        if type(value) is dict and level == 0 and (known := self._known(value)) is not None:
+            return known
         walk = _Walk([], self.policy.max_items * 32)
         shaped = self._shape(value, 0, verifying, walk)
         changed = self._changed(walk.texts, level) if walk.texts else None
         return _replaced(shaped, changed) if changed else shaped
+
+    def _known(self, item: JsonObject) -> JsonObject | None:
+        """A small flat object whose names are all known to be harmless, text by text from what is
+        remembered; None for any other, which takes the long way."""
+        if len(item) > _FLAT_MOST or "value" in item or not self._plain_keys.issuperset(item):
+            return None
+        out = item.copy()
+        for key, below in item.items():
+            kind = type(below)
+            if kind is str:
+                known = self._texts.get(below)
+                if known is None:
+                    known = self.text(below)
+                if len(known) > self._limit:
+                    return None
+                out[key] = known
+            elif kind is int or kind is float:
+                if not -_LARGE < below < _LARGE:
+                    return None
+            elif below is not None and kind is not bool:
+                return None
+        return out
 
     def _changed(self, texts: list[str], level: int) -> dict[str, str]:
         """The texts that must change, with what they become."""
@@ -441,8 +474,28 @@ class Scrubber:
         """An address without userinfo; its path, query and fragment scrubbed."""
         found = self._urls.get(url)
         if found is None:
-            found = _remember(self._urls, url, self._settled(url, self._url_once, 0))
+            found = _remember(self._urls, url, self._url(url))
         return found
+
+    def _url(self, url: str) -> str:
+        parts = None if self._wary else _PLAIN_URL.fullmatch(url)
+        if parts is not None and parts[1] in self._origins and self._plain_url(parts):
+            return url
+        clean = self._settled(url, self._url_once, 0)
+        if parts is not None and clean == url:
+            if len(self._origins) >= CACHE_MOST:
+                self._origins.clear()
+            self._origins.add(parts[1])
+        return clean
+
+    def _plain_url(self, parts: re.Match[str]) -> bool:
+        """Whether an address at a known origin, all of whose parts are short, says by no word that
+        a token or a code is in it."""
+        _, path, query = parts.groups()
+        if any(map(self._lead, path.split("/"))) or "eyJ" in parts[0]:
+            return False
+        names = [pair.partition("=")[0] for pair in query.split("&")] if query else ()
+        return all(self._verdict(name) is Verdict.PLAIN for name in names)
 
     def _scrubbed(self, text: str, level: int) -> str:
         if _SIMPLE.fullmatch(text):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from lakeward.collector import Collector
+from lakeward.collector import Collector, Received
 from lakeward.errors import NotDurable, Rejected
 from lakeward.interaction import SERVER_OWNED, JsonObject
 from lakeward.ledger import Reason
@@ -106,10 +106,10 @@ class Ingest:
     ) -> tuple[list[bytes], list[Refused]]:  # fmt: skip
         lines: list[bytes] = []
         rejected: list[Refused] = []
-        received_at = self._collector.clock.stamp(self._collector.clock.now())
+        received = self._collector.received(sender.address, sender.user_agent)
         for index, event in enumerate(events):
             try:
-                line = self._line(event, sender, received_at)
+                line = self._line(event, sender, received)
                 if line is not None:
                     lines.append(line)
             except Rejected as error:
@@ -120,7 +120,7 @@ class Ingest:
                 rejected.append(Refused(index, "The interaction cannot be stored.", None))
         return lines, rejected
 
-    def _line(self, event: Any, sender: Sender, received_at: str) -> bytes | None:
+    def _line(self, event: Any, sender: Sender, received: Received) -> bytes | None:
         """One event as its line, None when a rollout leaves its user out."""
         if not isinstance(event, dict):
             raise Rejected("An interaction must be an object.")
@@ -133,14 +133,9 @@ class Ingest:
         if not SERVER_OWNED.isdisjoint(fields):
             for name in SERVER_OWNED:
                 fields.pop(name, None)
-        fields["received_at"] = received_at
-        if sender.address is not None:
-            fields["ip_address"] = sender.address
-        if sender.user_agent is not None:
-            fields.setdefault("user_agent", sender.user_agent)
         if self._collector.leaves_out(interaction_type, fields):
             return None
-        line = self._collector.prepare(interaction_type, fields)
+        line = self._collector.prepare(interaction_type, fields, received)
         if len(line) > self._most_bytes:
             raise Rejected(f"The interaction is larger than {self._most_bytes} bytes.")
         return line
