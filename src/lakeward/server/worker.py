@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -34,6 +35,9 @@ from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
 
 GRACE_SECONDS = 3
+KEEP_ALIVE_SECONDS = 75
+GARBAGE = 50_000, 20, 20
+"""Thresholds of the garbage collector: a batch is thousands of dicts and none of them a cycle."""
 FRAME_BYTES, RING_BYTES = 8 * MIB, 48 * MIB
 """What a worker's ring holds at least: two of the largest batches, with what is added to each."""
 
@@ -113,8 +117,11 @@ def serve(settings: Settings, order: Order) -> None:
     config = uvicorn.Config(
         application, loop="auto", http="auto", log_level="warning", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
-        proxy_headers=False, ws="none", h11_max_incomplete_event_size=64 * 1024,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False, ws="none", h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
     with keyring.refreshed(), socket.socket(fileno=order.socket) as listener:
         Process(config, live, order.pipe).run(sockets=[listener])
 
