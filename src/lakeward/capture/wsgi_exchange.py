@@ -212,7 +212,17 @@ class Input:
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        """What else this server's stream can do, and no more than that."""
+        found = getattr(self._stream, name)
+        return {"readinto": self._readinto, "read1": self._read1}.get(name, found)
+
+    def _readinto(self, buffer: bytearray) -> int | None:
+        size: int | None = self._stream.readinto(buffer)
+        self._noted(bytes(memoryview(buffer)[: size or 0]))
+        return size
+
+    def _read1(self, *size: int) -> bytes:
+        return self._noted(self._stream.read1(*size))
 
     def read(self, *size: int) -> bytes:
         """As the server's."""
