@@ -127,27 +127,33 @@ class DjangoRequest:
 
 def template(route: str) -> str:
     """A route as `path()` or `re_path()` has it, with `{name}` for what varies."""
-    if "(" not in route and not route.startswith("^") and not route.endswith("$"):
-        return "/" + CONVERTER.sub(r"{\1}", route)
+    if "(" in route or route.startswith("^") or route.endswith("$"):
+        route = _plain(route)
+    return "/" + CONVERTER.sub(r"{\1}", route).removeprefix("/")
+
+
+def _plain(route: str) -> str:
+    """A regular expression's literal words, and its groups as `{name}` or `{number}`."""
     made, at, unnamed = "", 0, 0
     while at < len(route):
-        named = NAMED.match(route, at)
-        if route[at] == "(":
+        char, end = route[at], at
+        if char == "(":
             end = _closing(route, at)
+            named = NAMED.match(route, at)
             if named:
                 made += f"{{{named[1]}}}"
             elif route.startswith("(?:", at):
-                made += template(route[at + 3 : end]).removeprefix("/")
+                made += _plain(route[at + 3 : end])
             elif not route.startswith("(?", at):
                 made, unnamed = f"{made}{{{unnamed}}}", unnamed + 1
-            at = end + 1
-        elif route[at] == "\\":
-            made += route[at + 1 : at + 2] if not route[at + 1 : at + 2].isalnum() else ""
-            at += 2
-        else:
-            made += route[at] if route[at] not in "^$?*+" else ""
-            at += 1
-    return "/" + CONVERTER.sub(r"{\1}", made).removeprefix("/")
+        elif char == "\\":
+            end = at + 1
+            escaped = route[end : end + 1]
+            made += "" if escaped.isalnum() else escaped
+        elif char not in "^$?*+":
+            made += char
+        at = end + 1
+    return made
 
 
 def _closing(route: str, at: int) -> int:

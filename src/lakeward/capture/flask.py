@@ -73,6 +73,7 @@ def unhandled(sender: object, exception: BaseException | None = None, **_: objec
     call = CURRENT.get()
     if isinstance(call, Call):
         call.look()
+        call.capture.ask(call)
 
 
 class FlaskRequests:
