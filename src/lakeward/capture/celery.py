@@ -8,11 +8,13 @@ worker, is recorded by the worker's main process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from billiard import current_process
 from celery import Celery, signals, states
-from celery.exceptions import Reject
+from celery.exceptions import Reject, TimeLimitExceeded
 
 from lakeward import trace
 from lakeward.capture import shared
@@ -26,6 +28,7 @@ __all__ = ["install"]
 MARK = "lakeward_tasks"
 RUN = "lakeward_run"
 """Where a task's request holds its run while it lasts."""
+MAIN = "MainProcess"
 OUTCOMES: dict[str, Outcome] = {
     states.SUCCESS: "succeeded",
     states.IGNORED: "succeeded",
@@ -97,17 +100,25 @@ class _Tasks:
         if state == states.REJECTED:
             again = bool(getattr(result, "requeue", False))
             run.end("retried" if again else "failed", _name(result))
-            return
-        outcome = OUTCOMES.get(state or "", "failed")
-        run.end(outcome, None if outcome == "succeeded" else _name(result))
+        elif state is not None:
+            outcome = OUTCOMES.get(state, "failed")
+            run.end(outcome, None if outcome == "succeeded" else _name(result))
+        elif current_process().name == MAIN:
+            run.end("failed", _name(sys.exception()))
+        else:
+            run.leave()  # this child is being ended: the main process knows why, and tells
 
     def failed(self, task: Any, said: dict[str, Any]) -> None:
         """A task failed whose process could not say so; an attempt under way says it itself."""
-        if isinstance(said.get("exception"), Reject):
-            return  # told twice: `ended` knows it
-        if task.app is self._app and RUN not in task.request.__dict__:
-            run = Run(self._collector, task.name, None, {"job_id": said["task_id"]})
-            run.end("failed", _name(said.get("exception")), ran=False)
+        error, request = said.get("exception"), task.request
+        if task.app is not self._app or RUN in request.__dict__ or isinstance(error, Reject):
+            return
+        known = request.id == said["task_id"]
+        if not known and isinstance(error, TimeLimitExceeded):
+            return  # Celery tells of it twice, the second time with the request
+        fields = _fields(request) if known else {"job_id": said["task_id"]}
+        run = Run(self._collector, task.name, _carried(request) if known else None, fields)
+        run.end("failed", _name(error), ran=False)
 
     def revoked(self, task: Any, said: dict[str, Any]) -> None:
         """A task was called back: before it began, too late to be worth it, or killed."""

@@ -66,15 +66,16 @@ class Run:
         """What is recorded from here on joins this run."""
         CURRENT.set(self)
 
+    def leave(self) -> None:
+        """What is recorded from here on joins what this run was part of."""
+        if CURRENT.get() is self:
+            CURRENT.set(self.outer)
+
     def end(
         self, outcome: Outcome = "succeeded", error_type: str | None = None, *, ran: bool = True
     ) -> str | None:
-        """Record the run, once; what is recorded from here on joins what it was part of.
-
-        One that never `ran` here has no duration.
-        """
-        if CURRENT.get() is self:
-            CURRENT.set(self.outer)
+        """Leave and record the run, once. One that never `ran` here has no duration."""
+        self.leave()
         if self._ended:
             return None
         self._ended = True
