@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def django_app(how: str) -> Any:
     return wrap(handler) if how == "wrap" else handler
 
 
-APPS = {
+APPS: dict[str, Callable[[], Any]] = {
     "wsgi": wsgi_app,
     "flask": flask_app,
     "starlette": starlette_app,

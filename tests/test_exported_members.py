@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src/lakeward"
 MODULES = sorted(path for path in SOURCE.rglob("*.py"))
 DEMO = SOURCE / "demo"
-PUBLIC = {"lakeward", "lakeward.capture.asgi", "lakeward.capture.body", "lakeward.settings"}
+PUBLIC = {"lakeward", "lakeward.settings", "lakeward.trace"} | {
+    f"lakeward.capture.{room}"
+    for room in ("asgi", "body", "celery", "django", "flask", "job", "wsgi")
+}
 """Modules that the documentation tells applications to import from."""
 
 
