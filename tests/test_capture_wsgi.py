@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps import Stage
 from conftest import Lake
@@ -409,6 +413,33 @@ def test_an_environ_that_cannot_be_read_costs_the_record_and_not_the_answer(stag
     assert stage.reasons() == {"unencodable": 1}
 
 
+BYTES = st.text(st.characters(max_codepoint=255), max_size=40)
+
+
+@given(
+    path=BYTES, root=BYTES, query=BYTES, method=BYTES, header=BYTES, address=BYTES,
+    length=st.one_of(BYTES, st.integers().map(str)), body=st.lists(st.binary(max_size=9)),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_a_client_sends_the_answer_is_the_applications_and_the_call_is_accounted_for(
+    lake: Lake, path: str, root: str, query: str, method: str, header: str, address: str,
+    length: str, body: list[bytes],
+) -> None:  # fmt: skip
+    environ = environ_of(
+        ROOT, PATH_INFO=path, SCRIPT_NAME=root, QUERY_STRING=query, REQUEST_METHOD=method,
+        REMOTE_ADDR=address, HTTP_COOKIE=header, HTTP_REFERER=header, HTTP_TRACEPARENT=header,
+        HTTP_USER_AGENT=header, HTTP_X_SESSION_ID=header, CONTENT_LENGTH=length,
+        CONTENT_TYPE=header,
+    )  # fmt: skip
+    with lake.collector(LAKEWARD_KEEPER="external", LAKEWARD_EXIT_SECONDS="0") as collector:
+        app = LakewardMiddleware(
+            answering(lambda: iter(body), content_length=length), collector, exclude=()
+        )
+        assert list(app(environ, quietly)) == body
+        stats = collector.stats()
+        assert (stats["offered"], stats["accepted"], stats["reasons"]) == (1, 1, {})
+
+
 def test_a_middleware_of_ours_inside_another_leaves_the_call_to_the_outer_one(
     stage: Stage,
 ) -> None:
@@ -480,3 +511,47 @@ def test_a_full_ring_costs_records_and_no_answer(lake: Lake) -> None:
     stats = stage.collector.stats()
     assert stats["reasons"]["full"] > 0
     assert stats["accepted"] + sum(stats["reasons"].values()) == stats["offered"] == 2000
+
+
+INTERLEAVED = """
+    import time, threading
+    from lakeward import Collector
+    from lakeward.capture.wsgi import LakewardMiddleware
+    from sites import Asked, wsgi_ask
+
+    collector = Collector.from_env()
+
+    def app(environ, start_response):
+        path = environ["PATH_INFO"]
+        time.sleep(0.01)
+        collector.record("cta_click", cta=path)
+        start_response("200 OK", [])
+        def parts():
+            time.sleep(0.01)
+            yield b"one"
+            collector.record("cta_click", cta=path)
+            time.sleep(0.01)
+            yield b"two"
+        return parts()
+
+    wrapped = LakewardMiddleware(app, collector)
+    threads = [threading.Thread(target=wsgi_ask, args=(wrapped, Asked(f"/{n}"))) for n in range(20)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("first", ["", "from gevent import monkey; monkey.patch_all()"])
+def test_calls_that_take_turns_in_threads_or_greenlets_keep_their_outcomes_apart(
+    lake: Lake, first: str
+) -> None:
+    code = first + "\n" + textwrap.dedent(INTERLEAVED)
+    subprocess.run([sys.executable, "-c", code], env=lake.process_env(), check=True, timeout=60,
+                   cwd=Path(__file__).parent)  # fmt: skip
+    assert lake.settled().ok
+    rows = lake.rows()
+    calls = {row["interaction_id"]: row["path"] for row in rows if "path" in row}
+    clicks = [row for row in rows if "path" not in row]
+    assert (len(calls), len(clicks)) == (20, 40)
+    for click in clicks:
+        assert calls[click["parent_interaction_id"]] == click["outcomes"]["cta"]

@@ -307,7 +307,9 @@ class DjangoCall(Call, kw_only=True, eq=False):
                 self.first_byte = self.last_byte = perf_counter_ns()
                 self.finish()
             elif getattr(response, "file_to_stream", None) is not None:
-                self.response_bytes = None  # the server may send the file itself
+                # The server may send the file itself: what is announced is all that is known.
+                length = response.headers.get("Content-Length", "")
+                self.response_bytes = int(length) if length.isdecimal() else None
                 response._resource_closers.append(self.finish)
             else:
                 watch = self._awatched if response.is_async else self._watched

@@ -31,7 +31,8 @@ class LakewardMiddleware:
 
     `collector` defaults to `Collector.from_env()`. `exclude` replaces `LAKEWARD_EXCLUDE`; `user`
     and `consent` are plain functions, asked with the environ before the last byte is sent; `bodies`
-    lists the routes whose request bodies are recorded (none by default).
+    lists the routes whose request bodies are recorded (none by default). `framework` is for
+    adapters.
     """
 
     def __init__(
