@@ -82,15 +82,27 @@ def uvicorn(
 
 @contextmanager
 def gunicorn(
-    app: str, env: dict[str, str], *options: str, workers: int = 1, folder: Path
+    app: str, env: dict[str, str], *options: str, workers: int = 1, kind: str = "asgi", folder: Path
 ) -> Iterator[Server]:
-    """`gunicorn app` with ASGI workers; yields once every worker listens.
+    """`gunicorn app` with workers of a kind; yields once every worker listens.
 
     Before that, a worker would not hear of SIGTERM and the server would wait for it in vain.
     """
     arguments = ["gunicorn", app, "--bind", "127.0.0.1:{port}", "--no-control-socket"]
-    arguments += ["--worker-class", "asgi", "--workers", str(workers), *options]
-    with _running(arguments, env, folder, "ASGI server listening", workers) as server:
+    arguments += ["--worker-class", kind, "--workers", str(workers), *options]
+    started = "ASGI server listening" if kind == "asgi" else "Booting worker"
+    with _running(arguments, env, folder, started, workers) as server:
+        yield server
+
+
+@contextmanager
+def granian(
+    app: str, env: dict[str, str], *options: str, workers: int = 1, kind: str, folder: Path
+) -> Iterator[Server]:
+    """`granian app` for ASGI or WSGI; yields once every worker has started."""
+    arguments = ["granian", app, "--interface", kind, "--host", "127.0.0.1", "--port", "{port}"]
+    arguments += ["--workers", str(workers), *options]
+    with _running(arguments, env, folder, "Started worker-", workers) as server:
         yield server
 
 

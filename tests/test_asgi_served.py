@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,11 @@ import pytest
 import websockets.sync.client as websocket
 from websockets.exceptions import InvalidStatus
 
+from callers import Callers, assert_each_recorded_once
 from conftest import Lake, alive, wait_until
 from servers import Server, gunicorn, settled, uvicorn
 
-KILLS, SUDDEN_KILLS, PER_CONNECTION = 3, 8, 25
+KILLS, SUDDEN_KILLS = 3, 8
 
 
 @pytest.fixture
@@ -174,60 +173,6 @@ def test_without_a_lake_the_server_serves_as_ever(lake: Lake, tmp_path: Path) ->
         printed = server.stop()
     assert printed.count("nothing is collected") == 1
     assert "Traceback" not in printed
-
-
-class Callers:
-    """Threads that each send distinct calls, and what they got whole."""
-
-    def __init__(self, server: Server, threads: int, calls: int) -> None:
-        self.answered: list[tuple[str, int]] = []
-        self.failed: list[str] = []
-        self._server = server
-        self._calls = calls
-        self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(threads)]
-
-    def start(self) -> Callers:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def wait_for(self, more: int) -> None:
-        """Until so many more answers have come."""
-        goal = len(self.answered) + more
-        wait_until(lambda: len(self.answered) >= goal, what=f"{more} more answers")
-
-    def wait(self) -> Callers:
-        """Until all have called."""
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive()
-        return self
-
-    def _call(self, number: int) -> None:
-        """Over a few connections, so that several workers serve one caller."""
-        for first in range(0, self._calls, PER_CONNECTION):
-            with httpx.Client(base_url=self._server.url, timeout=20) as client:
-                for n in range(first, first + PER_CONNECTION):
-                    path = f"/call/{number}/{n}"
-                    try:
-                        response = client.get(path)
-                    except httpx.TransportError:
-                        self.failed.append(path)
-                    else:
-                        assert response.status_code == 200
-                        self.answered.append((path, int(response.text)))
-
-
-def assert_each_recorded_once(lake: Lake, callers: Callers) -> None:
-    """Every answered call is in the lake, and none twice; the sum holds."""
-    rows = lake.rows()
-    paths = Counter(row["path"] for row in rows)
-    answered = {path for path, _ in callers.answered}
-    assert answered - set(paths) == set()
-    assert set(paths) - answered <= set(callers.failed)
-    assert set(paths.values()) == {1}
-    assert len({row["interaction_id"] for row in rows}) == len(rows)
 
 
 def test_four_workers_record_each_call_exactly_once(lake: Lake, tmp_path: Path) -> None:

@@ -82,3 +82,69 @@ def test_the_plain_asgi_application_is_captured(lake: Lake, free_port: int) -> N
         assert ask(free_port, "/anything") == b"hello from /anything\n"
     assert lake.settled().ok
     assert [row["path"] for row in lake.rows()] == ["/anything"]
+
+
+def test_the_flask_application_joins_call_job_and_outcome(lake: Lake, free_port: int) -> None:
+    with serving("flask_app.py", lake, free_port):
+        ask(free_port, "/api/partners/7", None, **{"X-User": "c-17"})
+    assert lake.settled().ok
+    match, job, call = lake.rows()
+    assert call["route"] == "/api/partners/{partner_id}"
+    assert match["parent_interaction_id"] == job["interaction_id"]
+    assert job["parent_interaction_id"] == call["interaction_id"]
+    assert match["user_id"] == call["user_id"] == "c-17"
+
+
+def test_the_django_project_is_captured_with_its_routes(lake: Lake, free_port: int) -> None:
+    with serving("django_app.py", lake, free_port):
+        ask(free_port, "/api/partners/7", None, **{"X-User": "c-17"})
+    report = lake.settled()
+    assert report.ok
+    assert report.reasons["excluded"] >= 1
+    match, call = lake.rows()
+    assert (call["route"], call["user_id"]) == ("/api/partners/{partner_id}", "c-17")
+    assert match["parent_interaction_id"] == call["interaction_id"]
+
+
+def test_the_cron_script_leaves_its_run_and_what_it_did(lake: Lake) -> None:
+    subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / "nightly.py")],
+        env=lake.process_env(), cwd=lake.root.parent, check=True, timeout=60,
+    )  # fmt: skip
+    *done, run = lake.rows()
+    assert [row["partner_id"] for row in done] == ["p1", "p2"]
+    assert {row["parent_interaction_id"] for row in done} == {run["interaction_id"]}
+    assert lake.settled().ok
+
+
+def test_the_celery_application_records_both_attempts_in_one_trace(
+    lake: Lake, tmp_path: Path
+) -> None:
+    env = lake.process_env(
+        C_FORCE_ROOT="1", BROKER_FOLDER=str(tmp_path / "broker"), LAKEWARD_KEEPER_IDLE_SECONDS="20"
+    )
+    celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "--concurrency", "2"]
+    worker = subprocess.Popen(
+        [*celery, "-l", "CRITICAL", "--without-gossip", "--without-mingle"],
+        env=env, cwd=EXAMPLES, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        subprocess.run([sys.executable, "celery_app.py"], env=env, cwd=EXAMPLES, check=True)
+        wait_until(lambda: lake.root.exists() and len(lake.rows()) >= 5, 60, "both attempts")
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    runs = [row for row in lake.rows() if row["interaction_type"] == "job_run"]
+    assert [row["properties"]["outcome"] for row in runs] == ["succeeded", "retried", "failed"]
+    assert len({row["trace_id"] for row in lake.rows()}) == 1
+    assert lake.settled().ok
+
+
+def test_what_the_capture_page_shows_and_cannot_run_stands_in_the_examples() -> None:
+    page = (EXAMPLES.parent / "docs/capture.md").read_text()
+    shown = [part.partition("```")[0] for part in page.split("```py\n")[1:]]
+    examples = "".join(path.read_text() for path in EXAMPLES.glob("*.py"))
+    lines = [line for block in shown for line in block.splitlines() if line]
+    assert len(lines) > 4
+    for line in lines:
+        assert line in examples, line

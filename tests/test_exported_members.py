@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src/lakeward"
 MODULES = sorted(path for path in SOURCE.rglob("*.py"))
 DEMO = SOURCE / "demo"
-PUBLIC = {"lakeward", "lakeward.capture.asgi", "lakeward.capture.body", "lakeward.settings"}
+PUBLIC = {"lakeward", "lakeward.settings", "lakeward.trace"} | {
+    f"lakeward.capture.{room}"
+    for room in ("asgi", "body", "celery", "django", "flask", "job", "wsgi")
+}
 """Modules that the documentation tells applications to import from."""
 
 
@@ -78,7 +81,7 @@ def test_the_demos_application_uses_the_public_face_only() -> None:
 
 def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> None:
     code = (
-        "import sys, lakeward, lakeward.capture.asgi\n"
+        "import sys, lakeward, lakeward.capture.asgi, lakeward.capture.wsgi, lakeward.capture.job\n"
         "known = {'lakeward', 'msgspec', 'uuid_utils', '__main__', *sys.stdlib_module_names}\n"
         "known.add('typing_extensions')  # msgspec takes it where it is there\n"
         "tops = {name.partition('.')[0] for name in sys.modules}\n"

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter_ns
 from typing import Any
 
-from lakeward.capture.exchange import Exchange
+from lakeward.capture.call import DISCONNECTED, FAILED, NO_RESPONSE, Call, caught
 from lakeward.capture.route import route_template
-from lakeward.ledger import Reason
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,13 +20,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-DISCONNECTED, NO_RESPONSE, INCOMPLETE = "ClientDisconnect", "NoResponse", "IncompleteResponse"
-"""`error_type` of calls that no exception ended."""
 REJECTED_HANDSHAKE, SWITCHING = 403, 101
 NO_STATUS, NO_CLOSE_FRAME = 1005, 1006
 
 
-class AsgiExchange(Exchange, kw_only=True, eq=False):
+class AsgiExchange(Call, kw_only=True, eq=False):
     """State of one call; its `send` and `receive` stand between server and application.
 
     `send` is no coroutine function: it notes, and hands the server's own awaitable through.
@@ -37,11 +34,6 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
     """Cache of `route_template`."""
     inner_receive: Receive
     inner_send: Send
-    handling: BaseException | None
-    """What was being handled around the whole call, so is no error of it."""
-    finished: bool = False
-    kept: bool = False
-    """Whether the record is in the ring."""
 
     def send(self, message: Message) -> Awaitable[None]:
         """Note what the application says, and pass it on."""
@@ -70,10 +62,8 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
             return
         self.last_byte = now
         status = self.status
-        if status is not None and status >= 500 and self.error is None:
-            error = sys.exception()
-            if error is not self.handling and getattr(error, "status_code", None) != status:
-                self.error = type(error).__name__
+        if status is not None and status >= FAILED and self.error is None:
+            self.error = caught(self.handling, sys.exception(), status)
         self.finish()
 
     async def receive(self) -> Message:
@@ -83,21 +73,23 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
         if kind == "http.request":
             body = message.get("body")
             if body:
-                self.request_bytes += len(body)
-                rule = self.body_rule
-                if rule is not None and self.body is not None and self.request_bytes <= rule.most:
-                    self.body.append(body)
+                self.received(body)
         elif kind == "http.disconnect" and not self.finished:
             self.error = DISCONNECTED
         return message
 
-    def finish(self) -> None:
-        """Record the call, once."""
-        if self.finished:
+    def person(self) -> dict[str, str]:
+        """Who calls; the route can wait until the end."""
+        if self.framework is None:
+            self.user = self.request.get("user")
+            return self.capture.person(self)
+        return super().person()
+
+    def look(self) -> None:
+        """What Starlette left in the scope, or another framework knows."""
+        if self.framework is not None:
+            super().look()
             return
-        self.finished = True
-        if not self.last_byte:
-            self.last_byte = perf_counter_ns()
         scope = self.request
         if "endpoint" in scope or "route" in scope:
             try:
@@ -106,47 +98,6 @@ class AsgiExchange(Exchange, kw_only=True, eq=False):
             except Exception:
                 self.route = None  # a strange router costs the template, never the call
         self.user = scope.get("user")
-        self.kept = self.capture.finish(self) is not None
-
-    def person(self) -> dict[str, str]:
-        """Who calls: the framework may know by now."""
-        self.user = self.request.get("user")
-        return self.capture.person(self)
-
-    def spoil(self, error: Exception) -> None:
-        """A message that cannot be read costs the record, which is counted, and nothing else."""
-        if not self.finished:
-            self.finished = True
-            self.capture.collector.blame(Reason.unencodable, error)
-
-    def end(self) -> None:
-        """The application returned without a last byte: the server will say so to the client."""
-        if self.error is None:
-            if self.status is None:
-                self.status, self.error = 500, NO_RESPONSE
-            else:
-                self.error = INCOMPLETE
-        self.finish()
-
-    def fail(self, error: BaseException) -> None:
-        """The application raised: note the type, on the call or, after it, as its own event."""
-        name = type(error).__name__
-        if not self.finished:
-            if self.error is None:
-                self.error = name
-                if self.status is None and isinstance(error, Exception):
-                    self.status = 500
-            self.finish()
-        elif self.error is None:
-            parent = {"parent_interaction_id": self.interaction_id} if self.kept else {}
-            self.capture.collector.record(
-                "job_run",
-                job_name="after_response",
-                outcome="failed",
-                error_type=name,
-                duration_ms=(perf_counter_ns() - self.last_byte) // 1000 / 1000,
-                **parent,
-            )
 
 
 class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
@@ -186,7 +137,7 @@ class WebSocketExchange(AsgiExchange, kw_only=True, eq=False):
     def end(self) -> None:
         """A WebSocket has no last byte; only one that was never answered is an error."""
         if self.status is None and self.error is None:
-            self.status, self.error = 500, NO_RESPONSE
+            self.status, self.error = FAILED, NO_RESPONSE
         self.finish()
 
 

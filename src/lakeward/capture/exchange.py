@@ -33,6 +33,8 @@ Consent = Literal["full", "anonymous", "none"]
 UserHook = Callable[[Any], "str | tuple[str | None, str] | None"]
 """Given the framework's request (the scope in ASGI): an id, an (id, type) pair, or None."""
 ConsentHook = Callable[[Any], "Consent | None"]
+Who = tuple[str, str, str]
+"""User's id, user's type, and the type of what the hook raised."""
 
 STRICTEST_FIRST: tuple[Consent, ...] = ("none", "anonymous", "full")
 DAY_NS = 86_400_000_000_000
@@ -45,6 +47,12 @@ STATUSES: dict[object, str] = {None: "null"} | {n: str(n) for n in range(100, 60
 THOUSANDTHS = tuple(f".{n:03d}" for n in range(1000))
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET"})
 """Methods that need no look; any other is a stranger's text."""
+
+
+READ = frozenset(
+    {b"user-agent", b"cookie", b"x-forwarded-for", b"referer", b"content-length", b"content-type",
+     b"sec-gpc", b"dnt", TRACEPARENT, TRACESTATE}
+)  # fmt: skip
 
 
 class Exchange(msgspec.Struct, eq=False):
@@ -79,6 +87,9 @@ class Exchange(msgspec.Struct, eq=False):
     body: list[bytes] | None = None
     """What arrived, as long as `body_rule` lets it be recorded."""
     found_trace: Trace | None = None
+    consent: Consent | None = None
+    who: Who | None = None
+    """What the hooks answered, where they had to be asked before the end; see `Capture.ask`."""
 
     @property
     def trace(self) -> Trace:
@@ -130,6 +141,8 @@ class Capture:
         self._sessions = Sessions(collector)
         self._session_header = settings.session_header.lower().encode()
         self._allowed = frozenset(name.lower().encode() for name in settings.headers)
+        self.reads = self._allowed | READ | {self._session_header}
+        """Names of the request headers that a record can need, for adapters that pick them."""
         self._visitors: dict[Caller, Visitor] = {}
         self._next_warning = 0.0
         scrubber = collector.scrubber
@@ -168,6 +181,14 @@ class Capture:
             if pattern.fullmatch(path) and content_type(exchange.headers) in rule.content_types:
                 exchange.body_rule, exchange.body = rule, []
                 return
+
+    def ask(self, exchange: Exchange) -> None:
+        """Ask the hooks now, for an adapter whose request cannot be asked at the end any more."""
+        exchange.consent = exchange.who = None
+        if self._asks:
+            exchange.consent = self._consent_of(exchange)
+        if self._user is not None and exchange.consent in {None, "full"}:
+            exchange.who = self._who(exchange)
 
     def leave_out(self, reason: Reason) -> None:
         """Count a call that is not recorded; never raises."""
@@ -327,11 +348,13 @@ class Capture:
         metadata = f',"metadata":{quoted({"user_hook": failure})}' if failure else ""
         return f'"user_id":{quoted(user_id)},"user_type":{quoted(user_type)}', metadata
 
-    def _who(self, exchange: Exchange) -> tuple[str, str, str]:
+    def _who(self, exchange: Exchange) -> Who:
         """User's id and type by the hook, else by the framework, and what the hook raised.
 
         A call took place whoever made it: a failing hook costs the name, not the record.
         """
+        if exchange.who is not None:
+            return exchange.who
         text = self.collector.scrubber.text
         answer: str | tuple[str | None, str] | None = None
         user_id, user_type, failure = "anonymous", "unknown", ""
@@ -355,6 +378,8 @@ class Capture:
 
         A hook that fails or says something else may not be read as a yes.
         """
+        if exchange.consent is not None:
+            return exchange.consent
         settings, headers = self.collector.settings, exchange.headers
         said: Consent | None = None
         if self._consent is not None:
