@@ -17,7 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src/lakeward"
 MODULES = sorted(path for path in SOURCE.rglob("*.py"))
 DEMO = SOURCE / "demo"
-PUBLIC = {"lakeward", "lakeward.capture.asgi", "lakeward.capture.body", "lakeward.settings"}
+PUBLIC = {
+    "lakeward",
+    "lakeward.capture.asgi",
+    "lakeward.capture.body",
+    "lakeward.settings",
+    "lakeward.testing",
+}
 """Modules that the documentation tells applications to import from."""
 
 
