@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "keep the lake in the foreground: drain every app's ring into the log",
     "record": "record one interaction: TYPE key=value …",
     "tail": "show the newest interactions, and follow with -f",
+    "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "doctor": "prove from the files that nothing offered is missing",
     "import": "read interactions, CSV or access logs into the lake",
     "demo": "run a small real app with real traffic and show what landed",
