@@ -129,7 +129,9 @@ def _route(route: RouteCalls, name: str) -> str:
 
 
 def _short(ms: float | None) -> str:
-    return "" if ms is None else f"{ms:,.1f}" if ms < 1_000 else f"{ms:,.0f}"
+    if ms is None:
+        return ""
+    return f"{ms:,.1f}" if ms < 1_000 else f"{ms:,.0f}" if ms < 1_000_000 else f"{ms:.2g}"
 
 
 def _latency(times: Latency) -> Iterator[str]:

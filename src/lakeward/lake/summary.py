@@ -71,9 +71,9 @@ def summarize(lake: LakeDir, date: str, *, ring_dir: Path | None = None) -> Summ
 
 
 def lake_counts(lake: LakeDir, ring_dir: Path | None = None) -> LakeCounts | None:
-    """What the ledger and the rings have counted since the lake began."""
+    """What the ledger and the rings have counted since the lake began; it waits for nobody."""
     try:
-        report = tally_lake(lake, known_folders(lake, ring_dir))
+        report = tally_lake(lake, known_folders(lake, ring_dir), looks=1)
     except (LakewardError, OSError):
         return None
     places = report.sum
