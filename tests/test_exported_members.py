@@ -21,6 +21,8 @@ PUBLIC = {
     "lakeward",
     "lakeward.capture.asgi",
     "lakeward.capture.body",
+    "lakeward.lake.summary",
+    "lakeward.lakedir",
     "lakeward.settings",
     "lakeward.testing",
 }

@@ -177,7 +177,7 @@ def _ai(ai: Ai) -> Iterator[str]:
         "turns",
         *_named(ai.by_status, 0),
         f"{ai.tokens:,} tokens",
-        f"{ai.cost_usd:,.4f} USD for {ai.priced:,} of them" if ai.priced else "no cost known",
+        f"{ai.cost_usd:,.4f} USD for {_count(ai.priced, 'turn')}" if ai.priced else "no cost known",
     )
     buckets = [f"{name.removesuffix('_tokens')} {n:,}" for name, n in ai.by_bucket.items()]
     if buckets:
@@ -245,7 +245,7 @@ def _row(n: int | str, name: str, *parts: str) -> Iterable[str]:
     """A count, a name, and the facts about it, wrapped under each other."""
     number = n if isinstance(n, str) else f"{n:,}"
     head = f"{number:>{GUTTER}}  {_name(name)}"
-    facts = " · ".join(part.replace(" ", "\0") for part in parts if part)
+    facts = "\0· ".join(part.replace(" ", "\0") for part in parts if part)
     if not facts:
         return [head]
     head = f"{head:<{GUTTER + 22}}  "
