@@ -374,7 +374,7 @@ def test_two_apps_with_a_real_keeper_are_summed_up(lake: Lake) -> None:
     found = [summarize(lake.open(), name, ring_dir=lake.ring_dir) for name in names]
     if len(found) == 1:  # not at midnight
         check(found[0], rows)
-        assert found[0].files > 5
+        assert found[0].files > 1  # how many more is for the rounds of the keeper to say
         assert list(found[0].services) == ["a", "b"]
     assert sum(summary.interactions for summary in found) == 120
     assert sum(summary.quarantine.count for summary in found) == 3
