@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lakeward.attachment import Attachment
 from lakeward.audit import Report, audit
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
@@ -120,6 +121,12 @@ class Lake:
             with contextlib.suppress(LakewardError, OSError):
                 self.kill_keeper()
         shutil.rmtree(self.ring_dir, ignore_errors=True)
+
+
+def attachment_of(collector: Collector) -> Attachment:
+    """A collector's ring, registration and watch on the keeper, for tests that reach inside."""
+    assert isinstance(collector._attachment, Attachment)
+    return collector._attachment
 
 
 def alive(pid: int) -> bool:

@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 import pytest
 
-from conftest import Lake, wait_until
+from conftest import Lake, attachment_of, wait_until
 from lakeward.capture.exchange import Capture
 from lakeward.cli import main
 from lakeward.ledger import Reason
@@ -205,8 +205,8 @@ def test_the_caller_killed_in_mid_record_counts_as_in_flight_then_interrupted(la
     if pid == 0:
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("hello")
-        ring = collector._attachment.ring  # type: ignore[union-attr]
-        ring._crc = lambda *_: os.kill(os.getpid(), 9)
+        ring = attachment_of(collector).ring
+        ring._crc = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]  # never returns
         collector.record("hello")
         os._exit(1)
     os.waitpid(pid, 0)

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps import http_scope, ok, play
-from conftest import Lake, wait_until
+from conftest import Lake, attachment_of, wait_until
 from lakeward.bell import PATH_MOST
 from lakeward.capture.asgi import LakewardMiddleware
 from lakeward.catalog import TYPES
@@ -853,7 +853,7 @@ def fill_the_ring(lake: Lake) -> tuple[Collector, dict[str, int]]:
 def take_every_lane(lake: Lake) -> tuple[Collector, dict[str, int]]:
     collector = lake.collector(**NO_KEEPER, LAKEWARD_RING_LANES="2")
     collector.record("hello")
-    ring = collector._attachment.ring  # type: ignore[union-attr]
+    ring = attachment_of(collector).ring
     crc = ring._crc
 
     def interrupted(payload: bytes, start: int = 0) -> int:
@@ -861,7 +861,7 @@ def take_every_lane(lake: Lake) -> tuple[Collector, dict[str, int]]:
             collector.record("inner")
         return crc(payload, start)
 
-    ring._crc = interrupted
+    ring._crc = interrupted  # type: ignore[assignment]  # bytes is all it gets
     collector.record("outer")
     ring._crc = crc
     return collector, {"contended": 9}
@@ -1183,8 +1183,7 @@ def test_a_missing_keeper_is_told_at_most_once_a_minute(
 ) -> None:
     collector = lake.collector(**NO_KEEPER)
     collector.record("hello")
-    attachment = collector._attachment
-    assert attachment is not None
+    attachment = attachment_of(collector)
     for _ in range(3):
         attachment._started_ns = attachment.next_look_ns = 0  # five seconds later
         collector.record("hello")

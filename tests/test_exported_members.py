@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src/lakeward"
 MODULES = sorted(path for path in SOURCE.rglob("*.py"))
 DEMO = SOURCE / "demo"
-PUBLIC = {"lakeward", "lakeward.settings", "lakeward.trace"} | {
+PUBLIC = {
+    "lakeward",
+    "lakeward.lake.summary",
+    "lakeward.lakedir",
+    "lakeward.settings",
+    "lakeward.testing",
+    "lakeward.trace",
+} | {
     f"lakeward.capture.{room}"
     for room in ("asgi", "body", "celery", "django", "flask", "job", "wsgi")
 }

@@ -17,7 +17,7 @@ import pytest
 
 import lakeward.keeper
 import lakeward.log
-from conftest import Lake, alive, wait_until
+from conftest import Lake, alive, attachment_of, wait_until
 from lakeward.audit import Report
 from lakeward.errors import LakeBusy, NotDurable, Terminal, Unreadable
 from lakeward.keeper import Keeper
@@ -548,7 +548,7 @@ def test_a_dead_ring_whose_head_was_written_over_is_buried_and_the_keeper_leaves
         for n in range(20):
             collector.record("click", properties={"n": n})
         collector.commit()
-        ring = collector._attachment.ring  # type: ignore[union-attr]  # it has just committed
+        ring = attachment_of(collector).ring
         for lane in range(len(ring._heads)):
             ring._heads[lane] = 0
         os._exit(0)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Lake, alive, wait_until
+from conftest import Lake, alive, attachment_of, wait_until
 from lakeward.collector import Collector
 from lakeward.settings import load
 
@@ -150,8 +150,8 @@ def test_a_dead_keeper_is_replaced_by_the_app(lake: Lake) -> None:
     collector.commit(10)
     first = lake.kill_keeper()
     assert first is not None
-    collector._attachment._started_ns = 0  # type: ignore[union-attr]  # not 5 s in a test
-    collector._attachment.next_look_ns = 0  # type: ignore[union-attr]
+    attachment_of(collector)._started_ns = 0  # not 5 s in a test
+    attachment_of(collector).next_look_ns = 0
     time.sleep(2.1)
     collector.record("hello")
     collector.commit(10)

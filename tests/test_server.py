@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import Lake, alive, wait_until
+from conftest import Lake, alive, attachment_of, wait_until
 from lakeward.server.answer import Refusal
 from lakeward.server.ingest import Ingest, Sender
-from serving import Serving, serving
+from server_process import Serving, serving
 
 PATH = "/v1/interactions"
 
@@ -462,7 +462,7 @@ def test_a_killed_workers_batch_in_flight_is_told_from_damage(lake: Lake) -> Non
     if pid == 0:
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("signed_up")
-        ring = collector._attachment.ring  # type: ignore[union-attr]  # it has just recorded
+        ring = attachment_of(collector).ring
         ring._crc = lambda *_: os.kill(os.getpid(), signal.SIGKILL) or 0
         collector.put_batch([b"{}"] * 40)
         os._exit(1)

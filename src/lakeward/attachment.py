@@ -14,7 +14,10 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
+from uuid import UUID
 
 from lakeward import spawn
 from lakeward.bell import Bell, greet
@@ -24,9 +27,10 @@ from lakeward.interaction import iso
 from lakeward.keeper import Keeper
 from lakeward.lakedir import LakeDir, create_file, open_lake
 from lakeward.lock import is_kept
+from lakeward.privacy import DailySalts
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
-from lakeward.rollout import ShareFile, configured
+from lakeward.rollout import ShareFile, Shares, configured
 from lakeward.settings import Settings
 from lakeward.version import VERSION
 
@@ -38,6 +42,72 @@ UNSEEN_SECONDS = 10.0
 FIRST_POLL, LONGEST_POLL = 0.0005, 0.02
 
 
+class Frames(Protocol):
+    """Where encoded records go: a `Ring`, or what stands in for one in a test."""
+
+    def append(self, payload: bytes, kind: int = 1, count: int = 1) -> int:
+        """Keep one frame of `count` records; one of the answers of `Ring.append`."""
+
+    def count(self, reason: int, n: int = 1) -> None:
+        """Count `n` records that were offered and not kept."""
+
+    def tallies(self) -> tuple[int, int, list[int]]:
+        """Records offered, records accepted, and the count of each reason."""
+
+    def capacity(self) -> int:
+        """Bytes that there is room for."""
+
+    def waiting_bytes(self) -> int:
+        """Bytes that are not durable yet."""
+
+    @property
+    def ring_id(self) -> UUID:
+        """Which ring it is."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    @property
+    def beat(self) -> Sequence[int]:
+        """Wall-clock ns of the keeper's last round, and its errno."""
+
+
+class Holder(Protocol):
+    """What a collector asks of its attachment; `lakeward.testing` has one without any file."""
+
+    looked_ns: int
+    next_look_ns: int
+    shares: Shares
+
+    @property
+    def ring(self) -> Frames:
+        """Where records go."""
+
+    @property
+    def salts(self) -> Callable[[str], bytes]:
+        """The secret of a day."""
+
+    @property
+    def secret(self) -> bytes | None:
+        """The secret that stays."""
+
+    def ensure_keeper(self) -> None:
+        """See to it that someone makes what is held durable."""
+
+    def commit(self, timeout: float) -> None:
+        """Wait until everything held now is durable."""
+
+    async def acommit(self, timeout: float) -> None:
+        """As `commit`, without holding the event loop."""
+
+    def close(self, timeout: float) -> None:
+        """Wait up to `timeout` for the keeper, then let go."""
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+
+
 class Attachment:
     """A ring in a lake. Holds the ring file, its lock, a registration and a socket."""
 
@@ -45,6 +115,7 @@ class Attachment:
         self._settings = settings
         self.lake = open_lake(settings.lake_dir)
         self.ring_dir = ring_folder(self.lake, settings.ring_dir)
+        self.salts: Callable[[str], bytes] = DailySalts(self.ring_dir / "salts")
         self.secret = lasting_secret(self.lake)
         """Key of the hashes that must be the same tomorrow; None where it cannot be kept."""
         self.ring = self._create_ring()
@@ -52,7 +123,7 @@ class Attachment:
         self._registration = self._register()
         greet(self.ring_dir)
         self._configured, self._fixed = configured(settings)
-        self.shares = self._configured
+        self.shares: Shares = self._configured
         """The rollout's shares in force."""
         self.looked_ns = self.next_look_ns = 0
         """Wall-clock ns between which a caller need not look at the heartbeat again."""

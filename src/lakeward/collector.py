@@ -26,7 +26,7 @@ from msgspec import UNSET
 from uuid_utils import uuid7
 
 from lakeward import rollout
-from lakeward.attachment import Attachment
+from lakeward.attachment import Attachment, Holder
 from lakeward.catalog import TYPES, Call, arrange, call
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
@@ -44,7 +44,7 @@ from lakeward.interaction import (
     iso,
 )
 from lakeward.ledger import Reason
-from lakeward.privacy import DailySalts, Policy, Scrubber, ScrubFailed
+from lakeward.privacy import Policy, Scrubber, ScrubFailed
 from lakeward.ring import CONTENDED, FULL, PUT, QUARANTINED, TOO_LARGE
 from lakeward.rollout import ALL, Shares, covers
 from lakeward.settings import Settings, load
@@ -107,7 +107,7 @@ class Collector:
         self._app_version = settings.app_version
         self._service = settings.service
         self._shares = rollout.configured(settings)[0]
-        self._attachment: Attachment | None = None
+        self._attachment: Holder | None = None
         self._opening = threading.RLock()
         self._attaching = False
         self._retry_ns = 0
@@ -115,15 +115,19 @@ class Collector:
         self._complaints: dict[str, float] = {}
         self._disabled = 0
         self._unplaced = {"no_ring": 0, "closed": 0}
-        self.salts: DailySalts | None = None
+        self.salts: Callable[[str], bytes] | None = None
         self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
         self._clean = self.scrubber.clean
         self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
         if self._collects:
-            me = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: _in_child(me))
-            atexit.register(_at_exit, me)
+            self._hook()
+
+    def _hook(self) -> None:
+        """Be told when the process forks and when it ends."""
+        me = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _in_child(me))
+        atexit.register(_at_exit, me)
 
     @classmethod
     def from_env(cls, *, scrub: Callable[[JsonObject], JsonObject] | None = None) -> Self:
@@ -231,7 +235,9 @@ class Collector:
         self.count(Reason.sampled)
         return True
 
-    def prepare(self, interaction_type: str, fields: JsonObject, received: Received) -> bytes:
+    def prepare(
+        self, interaction_type: str, fields: JsonObject, received: Received | None = None
+    ) -> bytes:
         """The finished line of one interaction, which is not recorded yet, for `put_batch`.
 
         `fields` are as `record` takes them, and used up; what the server knows itself overrules
@@ -239,10 +245,11 @@ class Collector:
         """
         given = {name: fields.pop(name) for name in GIVEN if name in fields}
         made = self._made(interaction_type, fields, given)[0]
-        made.received_at = received.at
-        made.ip_address = received.address
-        if made.user_agent is UNSET and received.user_agent is not None:
-            made.user_agent = received.user_agent
+        if received is not None:
+            made.received_at = received.at
+            made.ip_address = received.address
+            if made.user_agent is UNSET and received.user_agent is not None:
+                made.user_agent = received.user_agent
         return self._encode(made)
 
     def received(self, address: str | None, user_agent: str | None) -> Received:
@@ -414,7 +421,7 @@ class Collector:
         """The lake's secret of `day`, the same in every worker."""
         attachment = self._attachment or self.attach()
         if self.salts is None and attachment is not None:
-            self.salts = DailySalts(attachment.ring_dir / "salts")
+            self.salts = attachment.salts
         if self.salts is None:
             return hashlib.blake2b(f"{os.getpid()}{id(self)}".encode()).digest()
         return self.salts(day)
@@ -432,7 +439,7 @@ class Collector:
         remembered."""
         return self._attachment is not None
 
-    def attach(self) -> Attachment | None:
+    def attach(self) -> Holder | None:
         """Open the ring: on first use, and again every 5 seconds while there is none."""
         if not self._collects:
             return None
@@ -450,9 +457,13 @@ class Collector:
             self._attaching = False
             self._opening.release()
 
-    def _open(self) -> Attachment | None:
+    def _hold(self) -> Holder:
+        """What records go into: this process's ring in the lake."""
+        return Attachment(self.settings)
+
+    def _open(self) -> Holder | None:
         try:
-            attachment = Attachment(self.settings)
+            attachment = self._hold()
         except (LakewardError, OSError) as error:
             self._retry_ns = time.monotonic_ns() + RETRY_NS
             self._complain("no_ring", f"nothing is collected: {error}")
@@ -477,7 +488,7 @@ class Collector:
         if attachment is not None:
             await attachment.acommit(timeout)
 
-    def _committable(self) -> Attachment | None:
+    def _committable(self) -> Holder | None:
         if not self._collects or self._closed:
             return None
         attachment = self._attachment or self.attach()

@@ -153,21 +153,14 @@ def read_lines(
     published = read_published(lake.private / "published")
     if published is None:
         return
-    last, last_end = published.ends[stream]
     start = start or Position()
     if start.epoch not in {0, published.epoch}:
         raise Unreadable(
             f"the position is of epoch {start.epoch} and the lake is in {published.epoch}: "
             "what it pointed to may be another record now; start again"
         )
-    for segment in read_segments(lake)[0]:
-        if segment.stream != stream or not start.segment <= segment.number <= last:
-            continue
-        if segment.number == last:
-            end = last_end
-        elif segment.end is not None:
-            end = segment.end
-        else:
+    for segment, end in durable_files(lake, published, stream):
+        if segment.number < start.segment:
             continue
         offset = start.offset if segment.number == start.segment else 0
         with (lake.root / segment.path).open("rb") as file:
@@ -179,6 +172,20 @@ def read_lines(
                 offset += len(line)
                 if line.strip():
                     yield line, Position(published.epoch, segment.number, offset)
+
+
+def durable_files(
+    lake: LakeDir, published: Published, stream: Stream = "raw"
+) -> Iterator[tuple[Segment, int]]:
+    """The files of a stream in log order, each with the end that no reader passes."""
+    last, last_end = published.ends[stream]
+    for segment in read_segments(lake)[0]:
+        if segment.stream != stream or segment.number > last:
+            continue
+        if segment.number == last:
+            yield segment, last_end
+        elif segment.end is not None:
+            yield segment, segment.end
 
 
 def last_lines(lake: LakeDir, n: int, stream: Stream = "raw") -> list[tuple[bytes, Position]]:

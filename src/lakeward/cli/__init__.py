@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "keep the lake, take interactions over HTTP and show them live",
     "record": "record one interaction: TYPE key=value …",
     "tail": "show the newest interactions, and follow with -f",
+    "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "doctor": "prove from the files that nothing offered is missing",
     "import": "read interactions, CSV or access logs into the lake",
     "demo": "run a small real app with real traffic and show what landed",

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -101,9 +102,9 @@ def serve(settings: Settings, order: Order) -> None:
     gauges = Gauges(ring_dir / "workers.gauges", order.number, order.workers)
     keyring = CachedKeyring(settings)
     live = Live(lake)
-    status = Status(
-        lake, known_folders(lake, settings.ring_dir), collector, gauges, summarize_named
-    )
+    folders = known_folders(lake, settings.ring_dir)
+    summarize = partial(summarize_named, ring_dir=settings.ring_dir)
+    status = Status(lake, folders, collector, gauges, summarize)
     application = Server(
         collector,
         Guard(keyring, loopback=order.loopback, hosts=order.hosts),
@@ -117,7 +118,8 @@ def serve(settings: Settings, order: Order) -> None:
     config = uvicorn.Config(
         application, loop="auto", http="auto", log_level="warning", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False, ws="none", h11_max_incomplete_event_size=64 * 1024,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False, ws="none",
+        h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     gc.collect()
     gc.freeze()

@@ -1,0 +1,1 @@
+"""Answers from the lake's files: what a day holds, without any database."""
