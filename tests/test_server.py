@@ -14,6 +14,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +284,7 @@ def test_a_batch_that_does_not_fit_the_ring_is_refused_whole(lake: Lake) -> None
     collector = lake.collector(LAKEWARD_KEEPER="external", LAKEWARD_RING_BYTES="256KiB",
                                LAKEWARD_RING_LANES="2", LAKEWARD_FRAME_BYTES="64KiB")  # fmt: skip
     ingest = Ingest(collector, most_events=2500, most_bytes=1 << 20, commit_seconds=0.01)
-    codes = []
+    codes: list[str] = []
     while "no_room" not in codes and len(codes) < 50:
         with pytest.raises(Refusal) as refused:
             take(ingest, *[event(n, note="x" * 500) for n in range(50)])
@@ -348,6 +349,10 @@ class Load:
         self._stop.set()
         self._thread.join(30)
 
+    def has_told(self, count: int) -> bool:
+        """Whether so many were acknowledged."""
+        return len(self.told) > count
+
     def _run(self) -> None:
         while not self._stop.is_set():
             names = [f"n-{self.sent}-{k}" for k in range(20)]
@@ -387,9 +392,8 @@ def test_sigterm_under_load_ends_all_and_loses_nothing_acknowledged(
 def test_a_killed_worker_is_started_again_and_loses_nothing_acknowledged(lake: Lake) -> None:
     with serving(lake, "--workers", "2") as server:
         with Load(server) as load:
-            for _ in range(3):
-                before = len(load.told)
-                wait_until(lambda before=before: len(load.told) > before + 200, what="some load")
+            for n in range(3):
+                wait_until(partial(load.has_told, (n + 1) * 200), what="some load")
                 os.kill(server.workers()[0], signal.SIGKILL)
         wait_until(lambda: len(server.workers()) == 2, what="two workers")
         with server.client() as client:
@@ -463,7 +467,12 @@ def test_a_killed_workers_batch_in_flight_is_told_from_damage(lake: Lake) -> Non
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("signed_up")
         ring = attachment_of(collector).ring
-        ring._crc = lambda *_: os.kill(os.getpid(), signal.SIGKILL) or 0
+
+        def die(*_: object) -> int:
+            os.kill(os.getpid(), signal.SIGKILL)
+            return 0
+
+        ring._crc = die
         collector.put_batch([b"{}"] * 40)
         os._exit(1)
     os.waitpid(pid, 0)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter_ns
 from typing import Protocol
 
-from lakeward.capture.asgi import App, Receive, Scope, Send
+from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.capture.visitor import Proxies
 from lakeward.collector import Collector
@@ -185,9 +185,9 @@ class _Answer:
         self._send = send
         self.status = 0
 
-    async def send(self, message: dict[str, object]) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = int(str(message["status"]))
+            self.status = message["status"]
         await self._send(message)
 
 
@@ -213,6 +213,3 @@ def _preflight(methods: tuple[str, ...], headers: dict[bytes, bytes]) -> Headers
         (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"")),
         (b"access-control-max-age", CORS_SECONDS),
     )
-
-
-__all__ = ["App", "Live", "Server"]

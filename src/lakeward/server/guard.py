@@ -130,10 +130,9 @@ def _secret(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
                 raise Refusal(401, "bad_authorization", "Basic takes base64 of `key:`.") from None
     if b"x-api-key" in headers:
         return headers[b"x-api-key"].decode("latin-1")
-    query = scope.get("query_string", b"")
-    if b"key=" in query:
-        return parse_qs(query.decode("latin-1")).get("key", [None])[-1]
-    return None
+    query: bytes = scope.get("query_string", b"")
+    found = parse_qs(query.decode("latin-1")).get("key") if b"key=" in query else None
+    return found[-1] if found else None
 
 
 def _own(origin: str, headers: dict[bytes, bytes], *, loopback: bool) -> bool:
