@@ -17,7 +17,6 @@ import msgspec
 
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.tail import printable
-from lakeward.errors import Terminal
 from lakeward.interaction import iso
 from lakeward.settings import Settings
 
@@ -56,23 +55,18 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.store.keys import Keys
     from lakeward.store.trail import entries
 
-    database = open_database(settings, create=arguments.verb == "create")
-    json = arguments.format == "json"
-    match arguments.verb:
-        case "create":
-            _create(Keys(database), arguments, json)
-        case "list":
-            found = [key for key in Keys(database).all() if arguments.all or not key.revoked_at]
-            _print({"keys": [_row(key) for key in found]} if json else _table(found))
-        case "revoke":
-            key = Keys(database).revoke(arguments.key, actor=actor())
-            _print(_row(key) if json else f"revoked {key.name} ({key.key_id})")
-        case "audit":
-            if arguments.n < 1:
-                raise Terminal("-n must be 1 or more")
-            trail = entries(database, arguments.n)
-            rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in trail]
-            _print({"audit": rows} if json else "\n".join(map(_line, trail)))
+    with open_database(settings, create=arguments.verb == "create") as database:
+        json = arguments.format == "json"
+        match arguments.verb:
+            case "create":
+                _create(Keys(database), arguments, json)
+            case "list":
+                _list(Keys(database), arguments, json)
+            case "revoke":
+                key = Keys(database).revoke(arguments.key, actor=actor())
+                _print(_row(key) if json else f"revoked {key.name} ({key.key_id})")
+            case "audit":
+                _audit(entries(database, max(arguments.n, 0)), json)
     return 0
 
 
@@ -90,6 +84,16 @@ def _create(keys: Keys, arguments: argparse.Namespace, json: bool) -> None:
         "The key is shown only this once: Lakeward keeps a digest of it.",
         file=sys.stderr,
     )
+
+
+def _list(keys: Keys, arguments: argparse.Namespace, json: bool) -> None:
+    found = [key for key in keys.all() if arguments.all or key.revoked_at is None]
+    _print({"keys": [_row(key) for key in found]} if json else _table(found))
+
+
+def _audit(trail: list[Entry], json: bool) -> None:
+    rows = [msgspec.structs.asdict(entry) | {"at": iso(entry.at)} for entry in trail]
+    _print({"audit": rows} if json else "\n".join(map(_line, trail)))
 
 
 def actor() -> str:

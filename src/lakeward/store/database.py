@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
@@ -44,6 +44,16 @@ class Database:
     def __init__(self, engine: Engine, path: Path | None = None) -> None:
         self.engine = engine
         self.path = path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give idle connections back; the object can be used again."""
+        self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -110,7 +120,11 @@ def open_database(settings: Settings, *, create: bool = True) -> Database:
         database = postgresql(settings.database_url)
     else:
         database = sqlite(open_lake(settings.lake_dir, create=create).private)
-    database.bring_up()
+    try:
+        database.bring_up()
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
