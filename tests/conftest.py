@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -24,6 +24,9 @@ from lakeward.lock import Bearing, is_kept
 from lakeward.log import read_lines
 from lakeward.ringdir import known_folders
 from lakeward.settings import load
+
+if TYPE_CHECKING:  # most tests need no database
+    from databases import Store
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> None:
@@ -155,3 +158,23 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A real PostgreSQL server for the session."""
+    from databases import postgresql_server
+
+    with postgresql_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A fresh app database on each of the two."""
+    from databases import Store, fresh_database
+
+    server = request.param == "postgresql" and request.getfixturevalue("postgresql")
+    made = Store(tmp_path, fresh_database(server) if server else "")
+    yield made
+    made.close()

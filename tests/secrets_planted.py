@@ -164,6 +164,8 @@ IN_TEXT: dict[str, Callable[[int], Secret]] = {
     "sendgrid": _plain("SG.abcdefghijklmnopqrstuv.§", 43),
     "twilio": _plain("SK§", 32, LOWER_HEX),
     "npm": _plain("npm_§", 36),
+    "write-key": _plain("lwk_w_§", 49),
+    "read-key": _plain("lwk_r_§", 49),
     "pem": _plain("-----BEGIN RSA PRIVATE KEY-----\n§\n-----END RSA PRIVATE KEY-----", 60),
     "pem, cut": _plain("-----BEGIN OPENSSH PRIVATE KEY-----\n§", 60),
     "bearer": _plain("Bearer §"),

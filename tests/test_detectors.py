@@ -89,7 +89,7 @@ def never(name: str) -> Verdict:
 
 @pytest.mark.parametrize("kind", sorted(IN_TEXT.keys() & set(names(
     "aws openai anthropic github gitlab slack stripe webhook google sendgrid twilio npm pem bearer"
-    " jwt basic card"
+    " jwt basic card write-key read-key"
 ))))  # fmt: skip
 def test_a_secret_is_known_by_its_form_alone_and_the_words_around_it_stay(kind: str) -> None:
     for seed in range(20):
@@ -130,6 +130,8 @@ def test_a_secret_is_known_by_its_form_alone_and_the_words_around_it_stay(kind: 
         "the password is required",
         "pk_live_abcdefghijklmnop is publishable",
         "AKIA",
+        "lwk_w_S57Q3m",
+        "lwk_w_…",
         "4111 1111 1111 1112",
         "2001:db8::1",
         "<p>password</p>",

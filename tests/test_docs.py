@@ -257,7 +257,11 @@ def test_every_command_and_flag_is_documented() -> None:
         assert f"{flag}" in general, flag
     commands = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     for name, command in commands.choices.items():
-        for action in command._actions:
+        verbs = [a for a in command._actions if isinstance(a, argparse._SubParsersAction)]
+        below = [
+            action for verb in verbs for sub in verb.choices.values() for action in sub._actions
+        ]
+        for action in [*command._actions, *below]:
             words = action.option_strings or [str(action.metavar)]
             missing = [w for w in words if w not in sections[name] and w not in general]
             assert not missing, f"{name}: {missing}"

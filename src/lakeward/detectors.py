@@ -449,7 +449,7 @@ _KEYS = re.compile(
     r"|ya29\.[\w-]{10,}|GOCSPX-[\w-]{16,}|SG\.[\w-]{10,}\.[\w-]{10,}|SK[0-9a-f]{32}"
     r"|AC[0-9a-f]{32}:[0-9a-f]{32}|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}"
     r"|dop_v1_[a-f0-9]{32,}|shp(?:at|ss|ca|pa)_[a-fA-F0-9]{32}|AGE-SECRET-KEY-1\w{20,}"
-    r"|[0-9]{8,10}:[\w-]{35}",
+    r"|lwk_[rw]_[A-Za-z0-9]{16,}|[0-9]{8,10}:[\w-]{35}",
     re.ASCII,
 )
 _JWT = re.compile(r"eyJ[\w-]*+(?:\.[\w-]*+){0,4}", re.ASCII)

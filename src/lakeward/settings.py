@@ -126,6 +126,9 @@ SETTINGS: tuple[Setting, ...] = (
       "Most interactions in one body that the server takes.", least=1, most=60_000),
     S("LAKEWARD_EVENT_BYTES", "event_bytes", "bytes", "1MiB",
       "Largest interaction that the server takes, as it is stored.", least=1 * KIB, most=16 * MIB),
+    S("LAKEWARD_DATABASE_URL", "database_url", "text", "",
+      "App database (keys), such as `postgresql://user:password@host/database`; empty means "
+      "SQLite in the lake's private folder.", secret=True),
     S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3. No effect yet."),
     S("USE_DYNAMODB", "use_dynamodb", "flag", "false",
       "Write interactions to DynamoDB. No effect yet."),
@@ -200,6 +203,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int
     batch_events: int
     event_bytes: int
+    database_url: str
     use_s3: bool
     use_dynamodb: bool
     aws_region: str

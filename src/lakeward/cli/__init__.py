@@ -13,12 +13,11 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import msgspec
 
-from lakeward.cli.command import CommandModule
+from lakeward.cli.command import CommandModule, add_general_arguments
 from lakeward.errors import LakewardError
 from lakeward.settings import load
 from lakeward.version import VERSION
@@ -31,6 +30,7 @@ COMMANDS = {
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "doctor": "prove from the files that nothing offered is missing",
     "import": "read interactions, CSV or access logs into the lake",
+    "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",
 }
 
@@ -44,8 +44,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument("--lake", type=Path, help="folder of the lake (LAKEWARD_LAKE_DIR)")
-        command.add_argument("--format", choices=("text", "json"), default="text")
+        add_general_arguments(command)
         _module(name).add_arguments(command)
     return top
 

@@ -1,0 +1,1 @@
+"""Migrations of the app database; one file each under `versions`, never changed once released."""

@@ -1,0 +1,71 @@
+"""The tables of the app database, as they are after the newest migration.
+
+Rules for every table: its name begins with `lakeward_`, because a PostgreSQL database may be shared
+with the host app; a moment is an integer of milliseconds since 1970 (UTC); an id is a UUID as text;
+lists and objects are JSON; constraints have names, because SQLite can only change what has one.
+A change here comes with a migration and raises `REVISION`; a test holds the three equal.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+REVISION = "0001"
+"""The newest migration; a database that is there needs no look at the migrations."""
+REVISION_TABLE = "lakeward_revision"
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+KEYS = Table(
+    "lakeward_keys",
+    METADATA,
+    Column("key_id", String(36), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("hint", String(16), nullable=False),
+    Column("origins", JSON, nullable=False),
+    Column("types", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("revoked_at", BigInteger),
+    UniqueConstraint("digest"),
+    CheckConstraint("kind IN ('write', 'read')", name="kind"),
+)
+Index(  # a revoked key gives its name back
+    "uq_lakeward_keys_name",
+    KEYS.c.name,
+    unique=True,
+    sqlite_where=KEYS.c.revoked_at.is_(None),
+    postgresql_where=KEYS.c.revoked_at.is_(None),
+)
+
+AUDIT = Table(
+    "lakeward_audit",
+    METADATA,
+    Column("audit_id", String(36), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "at"),
+)

@@ -1,0 +1,40 @@
+"""The audit: who changed what in the app database, and when.
+
+In: an entry, written by the transaction that makes the change, so that neither stands without the
+other. Out: the newest entries. An entry never holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from lakeward.store.database import Database
+from lakeward.store.row import record
+from lakeward.store.schema import AUDIT
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change; `at` is in ms since 1970."""
+
+    audit_id: str
+    at: int
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, Any]
+
+
+def write_entry(connection: Connection, entry: Entry) -> None:
+    """Add it to the connection's transaction."""
+    connection.execute(insert(AUDIT).values(msgspec.structs.asdict(entry)))
+
+
+def entries(database: Database, newest: int) -> list[Entry]:
+    """The `newest` entries, the oldest of them first."""
+    query = select(AUDIT).order_by(AUDIT.c.at.desc(), AUDIT.c.audit_id.desc()).limit(newest)
+    with database.read() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [record(row, Entry) for row in reversed(rows)]
