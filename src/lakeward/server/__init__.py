@@ -1,0 +1,1 @@
+"""The server: what a lake answers over HTTP. Needs the extra `server`."""
