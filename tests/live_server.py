@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +14,7 @@ import httpx
 import uvicorn
 
 from conftest import Lake, wait_until
-from lakeward.lakedir import LakeDir
+from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.feed import Feed
 from lakeward.server.live import Live, Message, Receive, Scope, Send
 from servers import free_port
@@ -36,10 +38,18 @@ class Served:
     def _start(self) -> None:
         self.live = Live(self._lake, feed=Feed(self._lake, **self._feed), keep_alive_seconds=0.5)
         config = uvicorn.Config(
-            self._guarded, port=self.port, log_level="warning", lifespan="off", ws="none", interface="asgi3"
+            self._guarded,
+            port=self.port,
+            log_level="warning",
+            lifespan="off",
+            ws="none",
+            interface="asgi3",
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
+        listener = socket.create_server(("127.0.0.1", self.port))
+        # Accepted sockets inherit it: a client that does not read is noticed soon.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
         self._thread.start()
         wait_until(lambda: self._server.started, what="the server's start")
 
@@ -78,7 +88,7 @@ async def _json(send: Send, status: int, content: dict[str, Any]) -> None:
 @contextmanager
 def served(lake: Lake, key: str = "", **feed: Any) -> Iterator[Served]:
     """A server of the lake, stopped at the end."""
-    server = Served(lake.open(), key, **feed)
+    server = Served(open_lake(lake.root), key, **feed)
     try:
         yield server
     finally:
@@ -102,7 +112,9 @@ class Events:
     def next(self) -> tuple[str, Any]:
         """The next event's name and data; StopIteration when the server ended the stream."""
         name, data = "", ""
+        deadline = time.monotonic() + 30
         for line in self._lines:
+            assert time.monotonic() < deadline, "nothing but comments for 30 s"
             field, _, value = line.partition(": ")
             if not line and name:
                 return name, json.loads(data)
@@ -118,8 +130,9 @@ class Events:
 
     def until(self, wanted: str) -> Any:
         """The data of the next event of a name."""
+        deadline = time.monotonic() + 30
         while (event := self.next())[0] != wanted:
-            pass
+            assert time.monotonic() < deadline, f"no {wanted} came within 30 s"
         return event[1]
 
     def rows(self, n: int) -> list[dict[str, Any]]:

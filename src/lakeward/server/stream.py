@@ -37,7 +37,7 @@ from lakeward.server.sieve import Sieve
 from lakeward.server.tail import Block, write_position
 
 BATCH_SECONDS, HOUR_SECONDS, KEEP_ALIVE_SECONDS = 0.25, 1.0, 10.0
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 0.5
 BACKLOG_ROWS, BACKLOG_BYTES = 100, 4 << 20
 RESUME_BYTES, RESUME_BLOCK = 4 << 20, 64 << 10
 
@@ -155,6 +155,7 @@ class Stream:
     async def _batch(self, batch: Batch, *, backlog: bool = False) -> None:
         if batch.hidden:
             why = "slow" if self._slow else "burst"
+            self._slow = False
             await self._event("skipped", {"n": batch.hidden, "why": why})
         rows = [glance(entry) for entry in batch.entries]
         data = {"rows": rows, "seen": batch.seen, "matched": batch.matched, "backlog": backlog}
@@ -187,7 +188,7 @@ class Stream:
     async def _send(self, content: bytes) -> None:
         started = time.monotonic()
         await self._send_bytes(content)
-        self._slow = time.monotonic() - started > SLOW_SECONDS
+        self._slow = self._slow or time.monotonic() - started > SLOW_SECONDS
 
 
 def _all_of(block: Block, sieve: Sieve) -> Batch:

@@ -111,7 +111,7 @@ export class Model {
   }
 
   #hold(event: HourEvent): void {
-    if (!this.paused || !this.hour || this.#replace) return this.#takeHour(event);
+    if (!this.paused || this.loading || this.#replace) return this.#takeHour(event);
     if (this.#heldHour) event = { ...event, hour: merged(this.#heldHour.hour, event.hour) };
     this.#heldHour = event;
   }
