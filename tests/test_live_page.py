@@ -145,6 +145,7 @@ def test_pausing_holds_the_page_and_counts_what_is_new(lake: Lake, watched: Watc
     calls(lake, range(3))
     page = watched.open()
     expect(page.get_by_text("/api/partners/2")).to_be_visible()
+    expect(page.locator("[data-figure=count]")).to_have_text("3")
     page.keyboard.press("p")
     expect(page.get_by_role("status").get_by_text("Paused")).to_be_visible()
     calls(lake, range(3, 10))
