@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BENCH_STAMP := $(VENV)/.bench-ready
+WEB_STAMP := web/node_modules/.ready
+# Node comes with the tests' requirements; vite needs 20.19 or later.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web
+STATIC := src/lakeward/server/static
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak docs web format clean
+.PHONY: help setup demo test check bench soak docs web web-check format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## make .venv with everything the tests need
 
@@ -27,7 +31,7 @@ demo: $(STAMP) ## run the demo: a real app, real requests, and what landed in th
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests
 
-check: $(STAMP) ## format, lint, types, import floors, docs
+check: $(STAMP) web-check ## format, lint, types, import floors, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,12 +56,23 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/latency.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/live.py
 
 soak: $(STAMP) ## ten thousand kills, counted from outside; about an hour
 	$(BIN)/python benchmarks/soak.py
 
-web: ## the dashboard and the browser SDK come with later versions: nothing to build yet
-	@echo "nothing to build yet"
+$(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/package.json web/.npmrc
+	$(NPM) ci --loglevel=error
+	@touch $@
+
+web: $(WEB_STAMP) ## build the page into the package (src/lakeward/server/static)
+	$(NPM) run build
+
+web-check: $(WEB_STAMP) ## the page's types, and that a rebuild gives the same bytes
+	$(NPM) run check
+	$(NPM) run build --workspace dashboard -- --outDir ../../build/static --emptyOutDir --logLevel error
+	@diff -r build/static $(STATIC) || { echo "the built page is not that of its source: run make web"; exit 1; }
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,1 +1,4 @@
-"""The HTTP server: interactions in, the live page and machine-readable figures out."""
+"""The HTTP server: interactions in, the live page and machine-readable figures out.
+
+Needs the extra `server`.
+"""

@@ -68,6 +68,7 @@ class Server:
             "/v1/summary": (("GET", "HEAD"), "read", self._summary),
             "/v1/live": (("GET", "HEAD"), "read", self._watch),
             "/v1/live/hour": (("GET", "HEAD"), "read", self._watch),
+            "/v1/live/record": (("GET", "HEAD"), "read", self._watch),
             "/metrics": (("GET", "HEAD"), "read", self._metrics),
             "/health": (("GET", "HEAD"), None, self._health),
             "/openapi.json": (("GET", "HEAD"), None, self._openapi),

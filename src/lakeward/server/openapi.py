@@ -31,6 +31,7 @@ def document(most_bytes: int) -> Object:
             "/v1/summary": {"get": _summary()},
             "/v1/live": {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
             "/v1/live/hour": {"get": _get("The last hour in figures", "application/json", OBJECT)},
+            "/v1/live/record": {"get": _record()},
             "/metrics": {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
             "/health": {"get": _health()},
             "/openapi.json": {"get": _open("This document", "application/json", OBJECT)},
@@ -128,6 +129,16 @@ def _get(summary: str, kind: str, schema: Object) -> Object:
             ),
         },
     }
+
+
+def _record() -> Object:
+    found = _get("One record whole, and the rows of its trace", "application/json", OBJECT)
+    found["parameters"] = [
+        {"name": "at", "in": "query", "required": True, "schema": {"type": "string"},
+         "description": "Its place in the log, as a row of the live feed names it."}
+    ]  # fmt: skip
+    found["responses"] |= _refusals(s404="There is no record at that place any more.")
+    return found
 
 
 def _summary() -> Object:

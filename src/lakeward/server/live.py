@@ -1,0 +1,269 @@
+"""The live page and its feed, as one ASGI callable.
+
+    GET /                      the page
+    GET /static/…              its script, style and icon
+    GET /v1/live               server-sent events (`stream`), filtered by its query (`sieve`)
+    GET /v1/live/hour          the last hour as JSON, of `type` and `route` if given
+    GET /v1/live/record?at=…   one whole record, formatted, and the rows of its trace near it
+
+In: a lake's folder. Out: answers; anything else is a 4xx with `code` and `message`. Who may ask is
+decided in front of this: a 401 makes the page ask for a key, which it sends as `Authorization:
+Bearer`. The page needs nothing from outside and no inline code, and says so in the strictest
+Content-Security-Policy that it can live with. HEAD is answered as GET without a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from lakeward.errors import LakewardError, Rejected
+from lakeward.lakedir import LakeDir
+from lakeward.log import Position
+from lakeward.server.feed import Feed, blocks
+from lakeward.server.glance import Glance, glance
+from lakeward.server.sieve import Sieve, parse_sieve
+from lakeward.server.stream import KEEP_ALIVE_SECONDS, Stream
+from lakeward.server.tail import Entry, Tail, decode, parse_position
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Query = dict[str, list[str]]
+
+STATIC = Path(__file__).with_name("static")
+MOST_STREAMS = 64
+WHOLE_HOUR_SECONDS = 10.0
+FAREWELL_SECONDS = 1.0
+TRACE_BYTES, TRACE_ROWS = 1 << 20, 50
+
+CSP = (
+    b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
+)
+KINDS = {
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+PAGE_HEADERS: Headers = [
+    (b"content-security-policy", CSP),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+JSON_HEADERS: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class Refusal(Exception):
+    """An answer that is not what was asked for."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Headers | None = None):
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.headers = headers or []
+
+
+class Live:
+    """Answers for one lake; `stop` ends all streams at once."""
+
+    def __init__(
+        self, lake: LakeDir, *, feed: Feed | None = None,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:  # fmt: skip
+        self.feed = feed or Feed(lake)
+        self._keep_alive = keep_alive_seconds
+        self._stopping = asyncio.Event()
+        self._streams = 0
+        self._files: dict[str, bytes] | None = None
+
+    def stop(self) -> None:
+        """End every stream; call it on the event loop (`loop.call_soon_threadsafe(live.stop)`)."""
+        self._stopping.set()
+        self.feed.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"the live page speaks HTTP, not {scope['type']}")
+        try:
+            await self._answer(scope, receive, send)
+        except Refusal as refusal:
+            body = msgspec.json.encode({"code": refusal.code, "message": refusal.message})
+            await _respond(scope, send, refusal.status, JSON_HEADERS + refusal.headers, body)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        known = path in {"/", "/v1/live", "/v1/live/hour", "/v1/live/record"}
+        if not known and not path.startswith("/static/"):
+            raise Refusal(404, "not_found", "there is nothing here")
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise Refusal(405, "method", "only GET and HEAD", [(b"allow", b"GET, HEAD")])
+        if path == "/v1/live":
+            await self._stream(scope, receive, send)
+        elif path == "/v1/live/hour":
+            await _respond(scope, send, 200, JSON_HEADERS, await self._hour(_query(scope)))
+        elif path == "/v1/live/record":
+            await _respond(scope, send, 200, JSON_HEADERS, await self._record(_query(scope)))
+        else:
+            await self._file(scope, send, path)
+
+    async def _file(self, scope: Scope, send: Send, path: str) -> None:
+        if self._files is None:
+            self._files = await asyncio.to_thread(read_static)
+        name = path.removeprefix("/static/") if path != "/" else "index.html"
+        content = self._files.get(name)
+        if content is None:
+            raise Refusal(404, "not_found", "there is no such file")
+        # Names carry a hash of the content, save the page's own.
+        age = b"no-cache" if name == "index.html" else b"public, max-age=31536000, immutable"
+        kind = KINDS.get(Path(name).suffix, b"application/octet-stream")
+        headers = [(b"content-type", kind), (b"cache-control", age), *PAGE_HEADERS]
+        await _respond(scope, send, 200, headers, content)
+
+    async def _hour(self, query: Query) -> bytes:
+        sieve = _sieve(query)
+        feed = self.feed
+        await feed.ready()
+        await feed.whole(WHOLE_HOUR_SECONDS)
+        hour = feed.hour.snapshot(feed.now_ms, sieve.types, sieve.route)
+        found = {"hour": hour, "loading": feed.loading, "cut": feed.cut, "trouble": feed.trouble}
+        return msgspec.json.encode(found)
+
+    async def _record(self, query: Query) -> bytes:
+        at = parse_position(query.get("at", [""])[-1])
+        if at is None:
+            raise Refusal(400, "at", "`at` is a position such as 1-3-52110")
+        await self.feed.ready()
+        try:
+            found = await asyncio.to_thread(_look_up, self.feed.tail, at, self.feed.head)
+        except (OSError, LakewardError):
+            raise Refusal(503, "log", "the log cannot be read: try again in a moment") from None
+        return msgspec.json.encode(found)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sieve, after = _sieve(_query(scope)), _header(scope, b"last-event-id")
+        if self._streams >= MOST_STREAMS or self._stopping.is_set():
+            retry: Headers = [(b"retry-after", b"5")]
+            raise Refusal(503, "busy", "too many watch already: try again in a moment", retry)
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body"})
+            return
+
+        async def write(content: bytes) -> None:
+            await send({"type": "http.response.body", "body": content, "more_body": True})
+
+        # A position that makes no sense is one that cannot be gone on from.
+        position = (parse_position(after) or Position(-1)) if after else None
+        stream = Stream(self.feed, sieve, position, write, self._keep_alive)
+        self._streams += 1
+        try:
+            if await self._until_gone(stream, receive):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FAREWELL_SECONDS):
+                        await send({"type": "http.response.body"})
+        finally:
+            self._streams -= 1
+
+    async def _until_gone(self, stream: Stream, receive: Receive) -> bool:
+        """Run the stream until the client leaves (False) or this server stops (True)."""
+        running = asyncio.create_task(stream.run())
+        gone = asyncio.create_task(_disconnect(receive))
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = {running, gone, stopping}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError, OSError, LakewardError):
+            running.result()  # a disk that fails ends the stream, and the client comes again
+        return gone not in done
+
+
+def read_static() -> dict[str, bytes]:
+    """The built page, by name below `static/`."""
+    return {
+        path.relative_to(STATIC).as_posix(): path.read_bytes()
+        for path in STATIC.rglob("*")
+        if path.is_file()
+    }
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _respond(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _query(scope: Scope) -> Query:
+    try:
+        return parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=40)
+    except ValueError:
+        raise Refusal(400, "query", "the query has more than 40 parameters") from None
+
+
+def _sieve(query: Query) -> Sieve:
+    try:
+        return parse_sieve(query)
+    except Rejected as error:
+        raise Refusal(400, "filter", str(error)) from None
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def _look_up(tail: Tail, at: Position, head: Position) -> dict[str, Any]:
+    """The record at a position, and its trace."""
+    line = tail.line(at, head)
+    if line is None:
+        raise Refusal(404, "gone", "this record is not in the log any more")
+    if not line:
+        raise Refusal(410, "erased", "this record was erased")
+    try:
+        text = msgspec.json.format(line, indent=2).decode("utf-8", "replace")
+    except msgspec.DecodeError:
+        text = line.decode("utf-8", "replace")
+    trace = decode(line).trace_id
+    return {"text": text, "trace": _near(tail, at, head, trace) if trace else []}
+
+
+def _near(tail: Tail, at: Position, head: Position, trace: str) -> list[Glance]:
+    """Records of one trace within a megabyte before and behind a position, in log order."""
+    start, _ = tail.before(at, TRACE_BYTES)
+    found: list[Entry] = []
+    for block in blocks(tail, start, head):
+        found += [entry for entry in block.rows if entry.row.trace_id == trace]
+        far = (at.segment, at.offset + TRACE_BYTES)
+        if (block.end.segment, block.end.offset) > far:
+            break
+    return [glance(entry) for entry in found[:TRACE_ROWS]]

@@ -1,0 +1,155 @@
+"""The live page on a real socket: uvicorn in a thread, stopped as a server is stopped."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import uvicorn
+
+from conftest import Lake, wait_until
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.server.feed import Feed
+from lakeward.server.live import Live, Message, Receive, Scope, Send
+from servers import free_port
+
+SUMMARY = {
+    "date": "2026-11-25", "total": 4218, "by_type": {"api_call": 3900, "partner_match": 318},
+    "api_calls": 3900, "error_rate": 0.0123, "p50_ms": 3.1, "p95_ms": 41.0, "p99_ms": 180.0,
+    "users": 68, "sessions": 91,
+}  # fmt: skip
+
+
+class Served:
+    """A server that can be stopped and started again on its port."""
+
+    def __init__(self, lake: LakeDir, key: str = "", port: int = 0, **feed: Any) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._lake, self._key, self._feed = lake, key, feed
+        self._start()
+
+    def _start(self) -> None:
+        self.live = Live(self._lake, feed=Feed(self._lake, **self._feed), keep_alive_seconds=0.5)
+        config = uvicorn.Config(
+            self._guarded,
+            port=self.port,
+            log_level="warning",
+            lifespan="off",
+            ws="none",
+            interface="asgi3",
+        )
+        self._server = uvicorn.Server(config)
+        listener = socket.create_server(("127.0.0.1", self.port))
+        # Accepted sockets inherit it: a client that does not read is noticed soon.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],))
+        self._thread.start()
+        wait_until(lambda: self._server.started, what="the server's start")
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What a real server has in front of the page: a summary, and a key when there is one."""
+        wanted = f"Bearer {self._key}".encode()
+        public = scope["path"] == "/" or scope["path"].startswith("/static/")
+        if self._key and not public and dict(scope["headers"]).get(b"authorization") != wanted:
+            await _json(send, 401, {"code": "key", "message": "this lake needs a read key"})
+        elif scope["path"] == "/v1/summary":
+            await _json(send, 200, SUMMARY)
+        else:
+            await self.live(scope, receive, send)
+
+    def stop(self) -> None:
+        """End every stream, then the server."""
+        [server] = self._server.servers
+        server.get_loop().call_soon_threadsafe(self.live.stop)
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "streams kept the server from stopping"
+
+    def restart(self) -> None:
+        """The same address, a new process's memory."""
+        self.stop()
+        self._start()
+
+
+async def _json(send: Send, status: int, content: dict[str, Any]) -> None:
+    start: Message = {"type": "http.response.start", "status": status,
+                      "headers": [(b"content-type", b"application/json")]}  # fmt: skip
+    await send(start)
+    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+
+
+@contextmanager
+def served(lake: Lake, key: str = "", **feed: Any) -> Iterator[Served]:
+    """A server of the lake, stopped at the end."""
+    server = Served(open_lake(lake.root), key, **feed)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Events:
+    """A client of the stream that reads when it is told to."""
+
+    def __init__(self, url: str, query: str = "", last: str = "") -> None:
+        headers = {"Last-Event-ID": last} if last else {}
+        self._client = httpx.Client(timeout=20)
+        request = self._client.build_request("GET", f"{url}/v1/live{query}", headers=headers)
+        self._answer = self._client.send(request, stream=True)
+        assert self._answer.status_code == 200, self._answer.read()
+        self._lines = self._answer.iter_lines()
+        self.last = last
+        self.comments = 0
+        self.headers = self._answer.headers
+
+    def next(self) -> tuple[str, Any]:
+        """The next event's name and data; StopIteration when the server ended the stream."""
+        name, data = "", ""
+        deadline = time.monotonic() + 30
+        for line in self._lines:
+            assert time.monotonic() < deadline, "nothing but comments for 30 s"
+            field, _, value = line.partition(": ")
+            if not line and name:
+                return name, json.loads(data)
+            if field == "id":
+                self.last = value
+            elif field == "event":
+                name = value
+            elif field == "data":
+                data = value
+            elif line.startswith(":"):
+                self.comments += 1
+        raise StopIteration
+
+    def until(self, wanted: str) -> Any:
+        """The data of the next event of a name."""
+        deadline = time.monotonic() + 30
+        while (event := self.next())[0] != wanted:
+            assert time.monotonic() < deadline, f"no {wanted} came within 30 s"
+        return event[1]
+
+    def rows(self, n: int) -> list[dict[str, Any]]:
+        """The next `n` rows that are not from before."""
+        found: list[dict[str, Any]] = []
+        while len(found) < n:
+            batch = self.until("batch")
+            found += [] if batch["backlog"] else batch["rows"]
+        return found
+
+    def close(self) -> None:
+        """Leave."""
+        self._answer.close()
+        self._client.close()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
