@@ -81,7 +81,7 @@ class Status:
         try:
             return await asyncio.to_thread(self._summarize, self._lake, date)
         except ValueError as error:
-            raise Refusal(400, "bad_date", str(error)) from None
+            raise Refusal(400, "bad_date", f"{error}.") from None
 
     async def metrics(self) -> str:
         """Prometheus text, format 0.0.4."""
