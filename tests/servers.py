@@ -126,11 +126,14 @@ def _running(
 
 
 def settled(lake: Lake, offered: int) -> Report:
-    """The audit once all that ended processes were offered is accounted for, or 20 s later."""
+    """The audit once all that ended processes were offered is in its place, or 20 s later."""
     deadline = time.monotonic() + STOP_SECONDS
-    while (report := lake.settled()).sum["offered"] != offered and time.monotonic() < deadline:
+    while True:
+        report = lake.settled()
+        under_way = report.sum["waiting"] + report.sum["in_flight"]
+        if (report.sum["offered"] == offered and not under_way) or time.monotonic() > deadline:
+            return report
         time.sleep(0.05)
-    return report
 
 
 def free_port() -> int:

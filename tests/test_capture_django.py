@@ -22,6 +22,7 @@ from apps import Stage
 from conftest import Lake
 from lakeward.capture import django as capture
 from lakeward.capture import shared
+from lakeward.capture.django_request import template, user_of
 from lakeward.capture.wsgi import LakewardMiddleware
 from lakeward.errors import Terminal
 from sites import Asked, asgi_ask, configure_django, environ_of, wsgi_ask
@@ -84,7 +85,7 @@ def page(request: HttpRequest, **values: object) -> HttpResponse:
 
 
 @pytest.mark.parametrize(
-    ("route", "template"),
+    ("route", "expected"),
     [
         ("", "/"),
         ("api/partners/<int:partner_id>", "/api/partners/{partner_id}"),
@@ -98,8 +99,8 @@ def page(request: HttpRequest, **values: object) -> HttpResponse:
         (r"^broken(", "/broken{0}"),
     ],
 )
-def test_a_route_reads_as_every_frameworks_route(route: str, template: str) -> None:
-    assert capture.template(route) == template
+def test_a_route_reads_as_every_frameworks_route(route: str, expected: str) -> None:
+    assert template(route) == expected
 
 
 @pytest.mark.parametrize(("under", "how"), EVERY_WAY)
@@ -151,11 +152,11 @@ def test_whoever_is_logged_in_is_known_by_a_session_that_was_read_anyway(stage: 
     request = HttpRequest()
     request.session = SessionStore()
     request.user = SimpleLazyObject(lambda: pytest.fail("loaded"))
-    assert capture._user(request) is None
+    assert user_of(request) is None
     request.session[SESSION_KEY] = "7"
-    assert capture._user(request) == "7"
+    assert user_of(request) == "7"
     request.user = AnonymousUser()
-    assert capture._user(request) is request.user
+    assert user_of(request) is request.user
 
 
 @pytest.mark.parametrize("under", ["wsgi", "asgi"])
@@ -242,7 +243,10 @@ def test_a_client_that_leaves_a_slow_asynchronous_view_is_named(stage: Stage, ho
     assert (row["response_status"], row["error_type"]) == (None, "ClientDisconnect")
 
 
-def test_an_upload_that_is_broken_off_is_seen_by_the_wrap(stage: Stage) -> None:
+@pytest.mark.parametrize("consent", [None, lambda request: "full"])
+def test_an_upload_that_is_broken_off_is_seen_by_the_wrap_and_is_nobodys(
+    stage: Stage, consent: Any
+) -> None:
     async def main(app: Any) -> None:
         messages = iter([
             {"type": "http.request", "body": b"half", "more_body": True},
@@ -256,9 +260,23 @@ def test_an_upload_that_is_broken_off_is_seen_by_the_wrap(stage: Stage) -> None:
         await app(scope, receive, None)
 
     with override_settings(ROOT_URLCONF=Urls(path("", page)), MIDDLEWARE=[]):
-        asyncio.run(main(capture.wrap(ASGIHandler(), stage.collector)))
+        wrapped = capture.wrap(ASGIHandler(), stage.collector, user=account, consent=consent)
+        asyncio.run(main(wrapped))
     row = stage.row()
     assert (row["error_type"], row["request_bytes"]) == ("ClientDisconnect", 4)
+    assert (row["user_id"], row.get("metadata")) == ("anonymous", None)
+    assert (row["session_id"] is None) == (consent is not None)
+
+
+def test_a_hook_that_is_a_coroutine_function_is_refused(stage: Stage) -> None:
+    async def hook(request: HttpRequest) -> str:
+        return "ann"
+
+    with (
+        override_settings(ROOT_URLCONF=Urls(), MIDDLEWARE=[]),
+        pytest.raises(Terminal, match="coroutine"),
+    ):
+        capture.wrap(WSGIHandler(), stage.collector, user=hook)
 
 
 def test_the_settings_may_name_hooks_and_collector_by_their_path(

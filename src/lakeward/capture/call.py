@@ -8,8 +8,10 @@ counted.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from inspect import iscoroutinefunction
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Any, Protocol
 
 from lakeward.capture.exchange import Exchange
 from lakeward.ledger import Reason
@@ -113,3 +115,21 @@ def caught(handling: BaseException | None, error: BaseException | None, status: 
     if error is None or error is handling or status < FAILED or said == status:
         return None
     return type(error).__name__
+
+
+def where_it_can(kind: type, rules: dict[str, Any]) -> dict[str, Any]:
+    """Rules whose hooks are asked with requests of this kind only.
+
+    A call can end before its framework has made one of it: it is then nobody's, and anonymous where
+    consent is a matter of a hook. A coroutine function stays what it is, to be refused.
+    """
+
+    def asking(hook: Callable[[Any], Any], otherwise: str | None) -> Callable[[Any], Any]:
+        return lambda request: hook(request) if isinstance(request, kind) else otherwise
+
+    guarded = {
+        name: asking(rules[name], otherwise)
+        for name, otherwise in (("user", None), ("consent", "anonymous"))
+        if rules.get(name) is not None and not iscoroutinefunction(rules[name])
+    }
+    return rules | guarded

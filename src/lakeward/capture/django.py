@@ -12,7 +12,6 @@ leaves the record to `wrap` where there are both. Rules come from the arguments,
 
 from __future__ import annotations
 
-import re
 import sys
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Iterator
@@ -24,14 +23,13 @@ from django.conf import settings
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
 
 from lakeward.capture import asgi, shared, wsgi
 from lakeward.capture.body import BodyRule
-from lakeward.capture.call import DISCONNECTED, Call
+from lakeward.capture.call import DISCONNECTED, Call, where_it_can
+from lakeward.capture.django_request import DjangoRequest
 from lakeward.capture.exchange import Capture
-from lakeward.capture.wsgi_exchange import WsgiExchange
 from lakeward.collector import Collector
 from lakeward.errors import Terminal
 from lakeward.ledger import Reason
@@ -40,10 +38,6 @@ from lakeward.trace import CURRENT
 __all__ = ["BodyRule", "LakewardMiddleware", "wrap"]
 
 RULES = ("collector", "exclude", "user", "consent", "bodies")
-LOGIN = "_auth_user_id"
-"""Where Django's sessions keep the id of who is logged in."""
-CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
-NAMED = re.compile(r"\(\?P<(\w+)>")
 
 
 def wrap(application: Any, collector: Collector | None = None, **rules: Any) -> Any:
@@ -52,7 +46,9 @@ def wrap(application: Any, collector: Collector | None = None, **rules: Any) -> 
     `rules` are those of the WSGI and ASGI middlewares; `user` and `consent` get Django's request.
     A call that ended before there was a request has no user.
     """
-    given = _rules({"collector": collector, **rules} if collector else rules)
+    given = where_it_can(
+        HttpRequest, _rules({"collector": collector, **rules} if collector else rules)
+    )
     chosen = given.pop("collector")
     if isinstance(getattr(application, "get_response", None), _Noting):
         raise Terminal("wrap() was called for this application before: call it once")
@@ -104,89 +100,6 @@ def _unhandled(sender: object, request: HttpRequest | None = None, **_: object) 
     call, error = CURRENT.get(), sys.exception()
     if isinstance(call, Call) and error is not None:
         call.raised = type(error).__name__
-
-
-class DjangoRequest:
-    """What Django knows of one request."""
-
-    def __init__(self, request: HttpRequest) -> None:
-        self._request = request
-        self.response: HttpResponseBase | None = None
-
-    def look(self, call: Call) -> None:
-        """Note request, route and user, and how long the answer is, where that is known."""
-        request, response = self._request, self.response
-        call.request = request
-        match = getattr(request, "resolver_match", None)
-        if match is not None:
-            call.route = template(match.route)
-        call.user = _user(request)
-        if isinstance(call, WsgiExchange) and response is not None and not response.streaming:
-            call.left = len(response.content) - (call.response_bytes or 0)
-
-
-def template(route: str) -> str:
-    """A route as `path()` or `re_path()` has it, with `{name}` for what varies."""
-    if "(" in route or route.startswith("^") or route.endswith("$"):
-        route = _plain(route)
-    return "/" + CONVERTER.sub(r"{\1}", route).removeprefix("/")
-
-
-def _plain(route: str) -> str:
-    """A regular expression's literal words, and its groups as `{name}` or `{number}`."""
-    made, at, unnamed = "", 0, 0
-    while at < len(route):
-        char, end = route[at], at
-        if char == "(":
-            end = _closing(route, at)
-            named = NAMED.match(route, at)
-            if named:
-                made += f"{{{named[1]}}}"
-            elif route.startswith("(?:", at):
-                made += _plain(route[at + 3 : end])
-            elif not route.startswith("(?", at):
-                made, unnamed = f"{made}{{{unnamed}}}", unnamed + 1
-        elif char == "\\":
-            end = at + 1
-            escaped = route[end : end + 1]
-            made += "" if escaped.isalnum() else escaped
-        elif char not in "^$?*+":
-            made += char
-        at = end + 1
-    return made
-
-
-def _closing(route: str, at: int) -> int:
-    """Where the group that opens at `at` ends."""
-    depth, in_class = 0, False
-    while at < len(route):
-        char = route[at]
-        if char == "\\":
-            at += 1
-        elif in_class:
-            in_class = char != "]"
-        elif char == "[":
-            in_class = True
-        else:
-            depth += (char == "(") - (char == ")")
-            if not depth:
-                return at
-        at += 1
-    return at
-
-
-def _user(request: HttpRequest) -> object:
-    """The user as far as it is loaded, else the id in a session that is loaded."""
-    held = request.__dict__
-    user = held.get("user")
-    if isinstance(user, LazyObject):
-        user = user._wrapped if user._wrapped is not empty else None
-    if user is None:
-        user = held.get("_cached_user", held.get("_acached_user"))
-    if user is None and "session" in held:
-        loaded = getattr(held["session"], "__dict__", {}).get("_session_cache") or {}
-        user = loaded.get(LOGIN)
-    return user
 
 
 def _rules(given: dict[str, Any]) -> dict[str, Any]:

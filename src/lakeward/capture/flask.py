@@ -15,7 +15,7 @@ import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from lakeward.capture.body import BodyRule
-from lakeward.capture.call import Call
+from lakeward.capture.call import Call, where_it_can
 from lakeward.capture.exchange import ConsentHook, UserHook
 from lakeward.capture.wsgi import LakewardMiddleware
 from lakeward.collector import Collector
@@ -45,10 +45,10 @@ def install(
     """
     if isinstance(getattr(app.wsgi_app, "__self__", app.wsgi_app), LakewardMiddleware):
         raise Terminal("install() was called for this application before: call it once")
+    hooks = where_it_can(flask.Request, {"user": user, "consent": consent})
     middleware = LakewardMiddleware(
-        app.wsgi_app, collector, exclude=exclude, user=user, consent=consent, bodies=bodies,
-        framework=FlaskRequests(),
-    )  # fmt: skip
+        app.wsgi_app, collector, exclude=exclude, bodies=bodies, framework=FlaskRequests(), **hooks
+    )
     setattr(app, "wsgi_app", middleware)  # noqa: B010
     handle = app.handle_user_exception
 
