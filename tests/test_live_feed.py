@@ -559,7 +559,8 @@ def test_an_hour_of_more_bytes_than_are_read_is_said_to_be_cut(lake: Lake) -> No
 def test_the_hour_equals_brute_force_and_forgets_what_is_older() -> None:
     dice = random.Random(7)
     now = 1_764_100_000_000
-    made, truth = Hour(), {}
+    made = Hour()
+    truth: dict[int, int] = {}
     rows = []
     for _ in range(3_000):
         ms = now - dice.randrange(2 * 60 * MINUTE)

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Lake, wait_until
 from lakeward.server.answer import Refusal
-from lakeward.server.guard import Guard
+from lakeward.server.guard import Guard, Kind
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import load_keyring
@@ -155,9 +155,10 @@ def test_beyond_the_loopback_everything_needs_a_key_even_when_the_last_is_revoke
     keyring = load_keyring(open_database(load(lake.env, lake.root.parent)))
     assert not keyring
     guard = Guard(keyring, loopback=False)
-    for kind in ("read", "write"):
+    kinds: tuple[Kind, ...] = ("read", "write")
+    for kind in kinds:
         with pytest.raises(Refusal, match="key is needed"):
-            guard.admit({"query_string": b""}, {}, kind)  # type: ignore[arg-type]  # a literal
+            guard.admit({"query_string": b""}, {}, kind)
     guard.check_host({b"host": b"lake.example.com"})
     named = Guard(keyring, loopback=False, hosts=["lake.example.com"])
     named.check_host({b"host": b"Lake.Example.com:443"})

@@ -48,8 +48,8 @@ class Keyring(Protocol):
     def find(self, secret: str) -> Key | None:
         """The key with this secret, unless it was revoked."""
 
-    def __bool__(self) -> bool:
-        """Whether any key is in force."""
+    def __len__(self) -> int:
+        """How many keys are in force."""
 
 
 class Pass(msgspec.Struct, frozen=True):

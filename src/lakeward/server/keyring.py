@@ -37,8 +37,8 @@ class CachedKeyring:
         """The key with this secret, unless it was revoked."""
         return self._ring.find(secret)
 
-    def __bool__(self) -> bool:
-        return bool(self._ring)
+    def __len__(self) -> int:
+        return len(self._ring)
 
     @contextmanager
     def refreshed(self) -> Iterator[None]:
