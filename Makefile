@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BENCH_STAMP := $(VENV)/.bench-ready
+SOAK_STAMP := $(VENV)/.soak-ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench soak docs web format clean
@@ -53,8 +54,14 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/latency.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
 
-soak: $(STAMP) ## ten thousand kills, counted from outside; about an hour
+$(SOAK_STAMP): $(STAMP) requirements/soak.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
+	@touch $@
+
+soak: $(SOAK_STAMP) ## ten thousand kills, then fuzzing by coverage; about two hours
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/fuzz.py --seconds 1800
+	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
 web: ## the dashboard and the browser SDK come with later versions: nothing to build yet
 	@echo "nothing to build yet"
