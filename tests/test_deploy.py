@@ -242,10 +242,11 @@ def commands() -> dict[str, tuple[list[str], dict[str, str]]]:
     found = unit()
     service = compose()["services"]["lakeward"]
     server = containers()[0]
+    manifest = {row["name"]: row["value"] for row in server["env"]}
     return {
         "image": (json.loads(values["CMD"]), image),
         "compose": (service["command"], image | service["environment"]),
-        "kubernetes": (server["args"], image | {row["name"]: row["value"] for row in server["env"]}),
+        "kubernetes": (server["args"], image | manifest),
         "systemd": (shlex.split(found["ExecStart"][0])[1:],
                     dict(pair.split("=", 1) for pair in found["Environment"])),
     }  # fmt: skip

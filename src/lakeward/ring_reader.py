@@ -345,7 +345,7 @@ def read_identity(path: Path, header: bytes, size: int) -> Identity:
     (length,) = struct.unpack_from("<I", header, LABEL)
     try:
         label = decode_label(header[LABEL + 4 : LABEL + 4 + length])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         label = None
     return Identity(
         ring_id=str(UUID(bytes=ring_id)), lake_id=str(UUID(bytes=lake)), epoch=epoch, pid=pid,
