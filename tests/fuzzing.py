@@ -10,6 +10,7 @@ import re
 import struct
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +20,9 @@ import msgspec
 
 from lakeward import trace
 from lakeward.collector import Collector
-from lakeward.errors import Unreadable
-from lakeward.lakedir import open_lake
+from lakeward.errors import Terminal, Unreadable
+from lakeward.followers.cursor import CursorFile
+from lakeward.lakedir import open_lake, read_identity
 from lakeward.ledger import replay
 from lakeward.log import read_lines, read_published, read_segments
 from lakeward.privacy import Policy, Scrubber
@@ -227,9 +229,24 @@ def segments(folder: Path) -> Target:
     return target
 
 
+def identity(folder: Path) -> Target:
+    """A lake's identity and a follower's place: read, or refused."""
+    lake = open_lake(unpacked(folder) / "data-lake", create=False)
+    CursorFile(lake, "fuzz")
+
+    def target(data: bytes) -> None:
+        for path in (folder / "lake.json", lake.private / "cursors" / "fuzz.json"):
+            path.write_bytes(data)
+        for read in (lambda: read_identity(folder / "lake.json"), lambda: CursorFile(lake, "fuzz")):
+            with suppress(Terminal):
+                read()
+
+    return target
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "ingest": ingest, "scrub": scrub, "traces": traces, "ring": ring, "ledger": ledger,
-    "segments": segments,
+    "segments": segments, "identity": identity,
 }  # fmt: skip
 
 
@@ -249,6 +266,8 @@ def seeds(name: str, folder: Path) -> list[bytes]:
                    (lake / ".lakeward/ledger.jsonl").read_bytes()],
         "segments": [b"\0" + (lake / ".lakeward/segments.jsonl").read_bytes(),
                      b"\xf0" + (lake / ".lakeward/published").read_bytes()],
+        "identity": [(lake / ".lakeward/lake.json").read_bytes(),
+                     b'{"done":{"epoch":1,"segment":1,"offset":9,"crc":7},"planned":null}'],
     }  # fmt: skip
     return made[name]
 

@@ -21,3 +21,22 @@ def test_a_mutated_input_is_taken_or_refused(tmp_path: Path, name: str) -> None:
         except BaseException:
             print(f"the input was {data!r}")
             raise
+
+
+FOUND = {
+    "a ring without lanes": ("ring", bytes.fromhex("00120000000000000000")),
+    "a ring whose label is no UTF-8": ("ring", bytes.fromhex("206002008ce4")),
+    "a head over memory that nobody wrote": ("ring", bytes.fromhex("00000800006300000000000000")),
+    "a table of segments that is no UTF-8": (
+        "segments",
+        b'\0{"segment":1,"stream":"\xed\xa0\x80"}\n',
+    ),
+    "an identity that is no UTF-8": ("identity", b'{"format":1,"lake_id":"\xff","epoch":1}'),
+    "a ledger whose head is no object": ("ledger", b"\x00         []\n"),
+    "a ledger of another script": ("ledger", b'\x00         {"kind":"state","lake_id":"\xff"}'),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), FOUND.values(), ids=FOUND)
+def test_what_was_found_once_is_refused(tmp_path: Path, name: str, data: bytes) -> None:
+    TARGETS[name](tmp_path)(data)
