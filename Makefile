@@ -8,6 +8,7 @@ WEB_STAMP := web/node_modules/.ready
 # Node comes with the tests' requirements; vite needs 20.19 or later.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web
 STATIC := src/lakeward/server/static
+SOAK_STAMP := $(VENV)/.soak-ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench soak docs web web-check format clean
@@ -59,8 +60,14 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/live.py
 
-soak: $(STAMP) ## ten thousand kills, counted from outside; about an hour
+$(SOAK_STAMP): $(STAMP) requirements/soak.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
+	@touch $@
+
+soak: $(SOAK_STAMP) ## ten thousand kills, then fuzzing by coverage; about two hours
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/fuzz.py --seconds 1800
+	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
 $(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/package.json web/.npmrc
 	$(NPM) ci --loglevel=error

@@ -225,3 +225,37 @@ async def endless() -> AsyncIterator[bytes]:
         yield b"data: %d\n\n" % n
         n += 1
         await asyncio.sleep(0.01)
+
+
+def counted(app: App) -> App:
+    """Says of each call that it reached the application."""
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            print("the app was called", flush=True)
+        await app(scope, receive, send)
+
+    return counting
+
+
+def counted_plain() -> App:
+    """Any path, any method; reads the body and answers."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while scope["type"] == "http" and (await receive()).get("more_body"):
+            pass
+        await ok(scope, receive, send)
+
+    return counted(LakewardMiddleware(app))
+
+
+def counted_fastapi() -> App:
+    """One route of a FastAPI application takes every path."""
+    app = FastAPI()
+
+    @app.api_route("/{rest:path}", methods=["GET", "OPTIONS", "TRACE", "PROPFIND"])
+    async def any_path(rest: str) -> dict[str, str]:
+        return {"rest": rest}
+
+    install(app)
+    return counted(app)

@@ -321,13 +321,13 @@ class Collector:
         if text is not None:
             try:
                 ms, finished = self._moments.ms(text if type(text) is str else _text_of(text))
+                if clamp(ms) != ms:
+                    fields.setdefault("client_timestamp", iso(ms))
             except (ValueError, AttributeError, OverflowError):
                 raise Rejected(
                     "`timestamp` must be ISO 8601 text such as 2025-08-14T16:11:28.677Z."
                 ) from None
-            if clamp(ms) != ms:
-                fields.setdefault("client_timestamp", iso(ms))
-            elif finished:
+            if finished and clamp(ms) == ms:
                 timestamp = text
             now_ns = clamp(ms) * 1_000_000
         if identifier is None:

@@ -164,6 +164,8 @@ class Moments:
         ValueError when it is no time."""
         if len(text) != 24 or text[23] != "Z" or text[19] != "." or not text[20:23].isdecimal():
             return parse_iso(text), False
+        if not text.isascii():  # other scripts have digits, too
+            raise ValueError("a time is ASCII")
         second = self._seconds.get(text[:19])
         if second is None:
             second = parse_iso(text[:19])

@@ -91,7 +91,7 @@ def read_identity(path: Path) -> Identity:
     """Decode `lake.json`, refusing what this version cannot know."""
     try:
         identity = _decode_identity(path.read_bytes())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable(f"{path} is not a lake's identity: restore it from a backup") from None
     if identity.format != FORMAT:
         raise Unreadable(

@@ -167,6 +167,12 @@ class Truncated(msgspec.Struct, frozen=True, tag_field="kind", tag="truncated"):
     lines: int
 
 
+class Head(msgspec.Struct, frozen=True):
+    """What every version's first line has."""
+
+    format: int | None = None
+
+
 class RingState(msgspec.Struct):
     """What is known of a ring that is not folded yet."""
 
@@ -270,6 +276,8 @@ Event = (
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
 _decode_state = msgspec.json.Decoder(State).decode
+_decode_head = msgspec.json.Decoder(Head).decode
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Replay(msgspec.Struct):
@@ -290,15 +298,19 @@ def replay(path: Path) -> Replay:
     content = path.read_bytes()
     first = content.find(b"\n") + 1
     head = _checked(content[:first])
-    if head is None:
-        raise Unreadable(f"{path} does not start with a whole snapshot: restore it from a backup")
-    version = msgspec.json.decode(head).get("format")
-    if version != FORMAT:
+    try:
+        version = _decode_head(head or b"").format
+        if version != FORMAT:
+            raise Unreadable(
+                f"{path} is of ledger format {version} and this Lakeward knows {FORMAT}: "
+                "use the version that wrote it"
+            )
+        state = _decode_state(head or b"")
+    except _UNDECODABLE:
         raise Unreadable(
-            f"{path} is of ledger format {version} and this Lakeward knows {FORMAT}: "
-            "use the version that wrote it"
-        )
-    out = Replay(_decode_state(head), None, first, 0, [])
+            f"{path} does not start with a whole snapshot: restore it from a backup"
+        ) from None
+    out = Replay(state, None, first, 0, [])
     for line in content[first:].splitlines(keepends=True):
         body = _checked(line)
         if body is None:
@@ -306,7 +318,7 @@ def replay(path: Path) -> Replay:
         out.good += len(line)
         try:
             event = _decode(body)
-        except msgspec.ValidationError:
+        except _UNDECODABLE:
             raise Unreadable(
                 f"{path} holds an event that this version does not know: use a newer Lakeward"
             ) from None

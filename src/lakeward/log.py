@@ -115,7 +115,7 @@ def read_segments(lake: LakeDir) -> tuple[list[Segment], int]:
     for line in content[:good].splitlines():
         try:
             row = _decode_line(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Unreadable("segments.jsonl has a damaged line: restore it") from None
         if row.stream is not None:
             segments[row.segment] = Segment(row.segment, row.stream, row.path, row.epoch)

@@ -80,7 +80,9 @@ _SPACE = re.compile(r"\s")
 _LOCATION = re.compile(r"(?<=://)[^\s\"'<>]+")
 _AUTHORITY = re.compile(r"[^/?#]*")
 _PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:]*)(?::[0-9]*)?")
-_SIMPLE = re.compile(r"[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SIMPLE = re.compile(  # too short for any secret but the beginning of a JWT, or a UUID
+    r"(?!.{0,8}eyJ)[A-Za-z0-9._~-]{1,11}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)
 # Parts so short, of such characters, that nothing in them or across them can be a secret by form.
 _PLAIN_URL = re.compile(
     r"(https?://[A-Za-z0-9.-]{1,64}(?::[0-9]{1,5})?)((?:/[A-Za-z0-9.-]{0,11})*)"
@@ -152,6 +154,7 @@ class Scrubber:
         self._salt = salt
         self._hook = hook
         self._limit = policy.max_string
+        self._flat_most = min(_FLAT_MOST, policy.max_items) if policy.max_depth else -1
         self._names = {folded(name): Verdict.PLAIN for name in policy.allow_keys}
         self._names |= {folded(name): Verdict.SECRET for name in policy.keys}
         self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
@@ -275,7 +278,7 @@ class Scrubber:
     def _known(self, item: JsonObject) -> JsonObject | None:
         """A small flat object whose names are all known to be harmless, text by text from what is
         remembered; None for any other, which takes the long way."""
-        if len(item) > _FLAT_MOST or "value" in item or not self._plain_keys.issuperset(item):
+        if len(item) > self._flat_most or "value" in item or not self._plain_keys.issuperset(item):
             return None
         out = item.copy()
         for key, below in item.items():

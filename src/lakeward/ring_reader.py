@@ -174,7 +174,11 @@ class RingReader:
                 break
             body = at + header
             payload = map_[body : body + length]
-            if crc32(payload, number & 0xFFFFFFFF) != crc or body + length > end:
+            if (
+                crc32(payload, number & 0xFFFFFFFF) != crc
+                or body + length > end
+                or not 0 < count <= number - sequence  # memory that nobody wrote has a right CRC
+            ):
                 whole = False
                 break
             damaged += number - count - sequence
@@ -328,15 +332,20 @@ def read_identity(path: Path, header: bytes, size: int) -> Identity:
             "run the keeper of the version that wrote it, or restart the app on this one"
         )
     (crc,) = struct.unpack_from("<I", header, IDENTITY_CRC)
-    if crc != identity_crc(header) or total != size or reasons != REASONS or lanes > MOST_LANES:
+    if (
+        crc != identity_crc(header)
+        or total != size
+        or reasons != REASONS
+        or (not 0 < lanes <= MOST_LANES)
+    ):
         raise Unreadable(f"{path} has a damaged header: its records cannot be read, remove it")
     table = tuple(struct.unpack_from("<QQ", header, TABLE + 16 * i) for i in range(lanes))
-    if any(at < start or at + length > size for at, length in table):
+    if any(at < start or at + length > size or length < FRAME_BYTES for at, length in table):
         raise Unreadable(f"{path} has a damaged lane table: remove it")
     (length,) = struct.unpack_from("<I", header, LABEL)
     try:
         label = decode_label(header[LABEL + 4 : LABEL + 4 + length])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         label = None
     return Identity(
         ring_id=str(UUID(bytes=ring_id)), lake_id=str(UUID(bytes=lake)), epoch=epoch, pid=pid,

@@ -160,8 +160,8 @@ def _arrange_plain(spec: TypeSpec | None, fields: JsonObject) -> JsonObject | No
             _convert(fields, _Top)
             return fields
         slot, whole = spec.slot, fields.get(spec.slot) if spec.slot else None
-        if spec.forbidden or (whole and not spec.lifted.isdisjoint(whole)):
-            return None
+        if spec.forbidden or (whole and not FIELD_SET.isdisjoint(whole)):
+            return None  # a record's field inside the slot may move up, be converted or go
         top, names = fields, [name for name in fields if name in spec.own]
         own: JsonObject = {}
         if names:

@@ -46,7 +46,7 @@ def _print(line: bytes, format_: str) -> None:
     if format_ != "json":
         try:
             text = describe(msgspec.json.decode(line))
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
             text = printable(text)  # someone wrote into the log: shown as it stands
     print(text, flush=True)
 

@@ -93,7 +93,7 @@ class CursorFile:
             self.progress = _decode(self.path.read_bytes())
         except FileNotFoundError:
             self.progress = Progress()
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise Terminal(f"{self.path} is damaged: restore it or reset the follower") from None
 
     def plan(self, end: Cursor) -> Cursor:

@@ -29,18 +29,23 @@ SAFE: tuple[tuple[bytes, bytes], ...] = (
 class Refusal(Exception):
     """An answer that says no. `message` is for people and never quotes what could be a secret."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after: int = 0) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: int = 0,
+        allow: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
-        self.retry_after = retry_after
+        self.retry_after, self.allow = retry_after, allow
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """When to come again, and how to prove who one is."""
+        """When to come again, how to prove who one is, and which methods there are."""
         headers = []
         if self.retry_after:
             headers.append((b"retry-after", b"%d" % self.retry_after))
         if self.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="lakeward"'))
+        if self.allow:
+            headers.append((b"allow", ", ".join(self.allow).encode()))
         return headers
 
 

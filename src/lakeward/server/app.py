@@ -115,7 +115,8 @@ class Server:
             await reply(send, 204, b"", headers=_preflight(methods, headers))
             return
         if scope["method"] not in methods:
-            raise Refusal(405, "wrong_method", f"This path takes {' and '.join(methods)}.")
+            raise Refusal(405, "wrong_method", f"This path takes {' and '.join(methods)}.",
+                          allow=methods)  # fmt: skip
         passed = NOBODY if kind is None else self._guard.admit(scope, headers, kind)
         await handler(scope, receive, send, headers, passed)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,7 @@ from lakeward.capture.asgi import Scope
 from lakeward.server.answer import Refusal
 
 Kind = Literal["write", "read"]
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/\\]+))(?::[0-9]{0,5})?", re.ASCII)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -148,10 +150,9 @@ def _own(origin: str, headers: dict[bytes, bytes], *, loopback: bool) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets, in lower case."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().rstrip(".")
+    """The name in a Host header, without port and brackets, in lower case; empty for none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower().rstrip(".") if found else ""
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -14,6 +14,7 @@ Object = dict[str, Any]
 
 OBJECT: Object = {"type": "object"}
 TEXT: Object = {"type": "string"}
+DATE: Object = {"type": "string", "format": "date"}
 
 
 def document(most_bytes: int) -> Object:
@@ -144,7 +145,8 @@ def _record() -> Object:
 def _summary() -> Object:
     found = _get("One day in figures", "application/json", OBJECT)
     found["parameters"] = [
-        {"name": "date", "in": "query", "required": False, "schema": {"type": "string"},
+        {"name": "date", "in": "query", "required": False,
+         "schema": {"anyOf": [{"enum": ["today", "yesterday"]}, DATE]},
          "description": "YYYY-MM-DD, today or yesterday (UTC)."}
     ]  # fmt: skip
     return found

@@ -28,6 +28,7 @@ from lakeward.lake.summary import summarize_named
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
 from lakeward.server.app import Server
+from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
 from lakeward.server.keyring import CachedKeyring
@@ -116,10 +117,9 @@ def serve(settings: Settings, order: Order) -> None:
         most_event_bytes=settings.event_bytes,
     )
     config = uvicorn.Config(
-        application, loop="auto", http="auto", log_level="warning", access_log=False,
+        application, loop="auto", http=Connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False, ws="none",
-        h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     gc.collect()
     gc.freeze()
