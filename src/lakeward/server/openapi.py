@@ -135,7 +135,8 @@ def _get(summary: str, kind: str, schema: Object) -> Object:
 def _record() -> Object:
     found = _get("One record whole, and the rows of its trace", "application/json", OBJECT)
     found["parameters"] = [
-        {"name": "at", "in": "query", "required": True, "schema": {"type": "string"},
+        {"name": "at", "in": "query", "required": True,
+         "schema": {"type": "string", "pattern": "^[0-9]{1,9}-[0-9]{1,9}-[0-9]{1,15}$"},
          "description": "Its place in the log, as a row of the live feed names it."}
     ]  # fmt: skip
     found["responses"] |= _refusals(s404="There is no record at that place any more.")
