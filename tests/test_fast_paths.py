@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from lakeward.catalog import FIELD_SET, TYPES, TypeSpec, placement
 from lakeward.errors import Rejected
 from lakeward.interaction import JsonObject
 from lakeward.privacy import Policy, Scrubber
+from lakeward.server.shape import Lines
+from lakeward.testing import MemoryCollector
 from secrets_planted import SENSITIVE_KEYS, names
 
 thorough = settings(
@@ -112,7 +115,7 @@ def test_a_flat_object_of_known_names_becomes_what_the_walk_makes_of_it(
     first: JsonObject, second: JsonObject, verifying: bool, policy: Policy
 ) -> None:
     short, long = Scrubber(policy), Scrubber(policy)
-    long._known = lambda item: None  # type: ignore[method-assign]
+    long.known = lambda item: None  # type: ignore[method-assign]
     for value in (dict.fromkeys(first, 1), dict.fromkeys(second, 1), first, second, first):
         made = short._value(value, 0, verifying)
         assert repr(made) == repr(long._value(value, 0, verifying))
@@ -186,3 +189,59 @@ def test_fields_that_are_right_as_they_are_are_arranged_as_the_loops_would(
     assert {key: ordered(value) for key, value in short.items()} == {
         key: ordered(value) for key, value in long.items()
     }
+
+
+STAMPS = st.sampled_from([
+    "2026-11-25T20:00:00.123Z", "2026-11-25 20:00:00.123Z", "2026-11-25T20:00:00Z",
+    "2026-11-25T20:00:00.123+01:00", "1969-01-01T00:00:00.000Z", "2026-11-31T20:00:00.123Z",
+    "2026-11-25T20:00:00.\u0661\u0662\u0663Z", "soon", "", 7,
+])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(TYPES))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_line_made_by_its_shape_is_the_line_that_the_collector_makes(
+    name: str, data: st.DataObject
+) -> None:
+    scrub_more = {"LAKEWARD_SENSITIVE_KEYS": "title,city", "LAKEWARD_IP": "truncate"}
+    collector = MemoryCollector(
+        data.draw(st.sampled_from([{}, {"LAKEWARD_SERVICE": "s"}, scrub_more]))
+    )
+    lines = Lines(collector)
+    received = collector.received("203.0.113.9", data.draw(st.sampled_from([None, "curl/8"])))
+    for _ in range(3):
+        fields = data.draw(given_fields(TYPES[name]))
+        for owned in ("ip_address", "received_at", "service"):
+            fields.pop(owned, None)
+        fields["timestamp"] = data.draw(STAMPS | st.just("2026-11-25T20:00:00.123Z"))
+        for _ in range(2):  # what is known by now must be as what is not
+            before = repr(fields)
+            made = lines.make(name, fields, received)
+            assert repr(fields) == before
+            if made is None:
+                try:
+                    collector.prepare(name, dict(fields), received)
+                except Exception:
+                    continue
+                continue
+            long = msgspec.json.decode(collector.prepare(name, dict(fields), received))
+            short = msgspec.json.decode(made)
+            assert list(short) == list(long)
+            assert {**short, "interaction_id": ""} == {**long, "interaction_id": ""}
+
+
+def test_usual_page_views_are_made_by_their_shape() -> None:
+    collector = MemoryCollector()
+    lines, received = Lines(collector), collector.received("203.0.113.9", "curl/8")
+    event = {
+        "timestamp": "2026-11-25T20:00:00.123Z", "user_id": "u", "session_id": "s", "title": "T",
+        "url": "https://app.example.com/?password=hunter2", "scroll_depth": 40,
+    }  # fmt: skip
+    made = lines.make("page_view", event, received)
+    assert made is not None
+    row = msgspec.json.decode(made)
+    assert row["url"] == "https://app.example.com/?password=[REDACTED]"
+    assert row["properties"] == {"title": "T", "scroll_depth": 40}
+    refused = {**event, "scroll_depth": 140}
+    assert lines.make("page_view", refused, received) is None

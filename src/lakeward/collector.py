@@ -235,6 +235,16 @@ class Collector:
         self.count(Reason.sampled)
         return True
 
+    @property
+    def has_hook(self) -> bool:
+        """Whether the host's own callable sees every record."""
+        return self._hooked
+
+    def moment(self, timestamp: str) -> tuple[int, bool]:
+        """ns since 1970 of a timestamp, and whether it can stand in a record as it is."""
+        ms, finished = self._moments.ms(timestamp)
+        return ms * 1_000_000, finished and clamp(ms) == ms
+
     def prepare(
         self, interaction_type: str, fields: JsonObject, received: Received | None = None
     ) -> bytes:

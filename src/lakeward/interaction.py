@@ -162,10 +162,10 @@ class Moments:
     def ms(self, text: str) -> tuple[int, bool]:
         """ms since 1970 of ISO 8601 text, and whether it is written as the record has it;
         ValueError when it is no time."""
-        if len(text) != 24 or text[23] != "Z" or text[19] != "." or not text[20:23].isdecimal():
-            return parse_iso(text), False
         if not text.isascii():  # other scripts have digits, too
             raise ValueError("a time is ASCII")
+        if len(text) != 24 or text[23] != "Z" or text[19] != "." or not text[20:23].isdigit():
+            return parse_iso(text), False
         second = self._seconds.get(text[:19])
         if second is None:
             second = parse_iso(text[:19])

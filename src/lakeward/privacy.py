@@ -249,6 +249,17 @@ class Scrubber:
             shaped = self._value(item, 0, type(path) is str and self._announces(path) > 0)
             out[name] = rule[1](shaped) if type(shaped) is str else shaped
 
+    def rule(self, name: str) -> Callable[[str], str]:
+        """What scrubs a text in this field of the record."""
+        return self._rules[name][1]
+
+    def leaves_names(self, names: Iterable[str]) -> bool:
+        """Whether none of these names of fields makes what stands in it a secret."""
+        return all(
+            name in self._rules if name in FIELDS else self._verdict(name) is Verdict.PLAIN
+            for name in names
+        )
+
     def hooked(self, fields: JsonObject) -> JsonObject:
         """What the host's callable makes of `fields`; it may hold secrets again."""
         if self._hook is None:
@@ -268,14 +279,14 @@ class Scrubber:
         return self._value(value, 0, False)
 
     def _value(self, value: object, level: int, verifying: bool) -> Any:
-        if type(value) is dict and level == 0 and (known := self._known(value)) is not None:
+        if type(value) is dict and level == 0 and (known := self.known(value)) is not None:
             return known
         walk = _Walk([], self.policy.max_items * 32)
         shaped = self._shape(value, 0, verifying, walk)
         changed = self._changed(walk.texts, level) if walk.texts else None
         return _replaced(shaped, changed) if changed else shaped
 
-    def _known(self, item: JsonObject) -> JsonObject | None:
+    def known(self, item: JsonObject) -> JsonObject | None:
         """A small flat object whose names are all known to be harmless, text by text from what is
         remembered; None for any other, which takes the long way."""
         if len(item) > self._flat_most or "value" in item or not self._plain_keys.issuperset(item):

@@ -18,6 +18,7 @@ from lakeward.errors import NotDurable, Rejected
 from lakeward.interaction import SERVER_OWNED, JsonObject
 from lakeward.ledger import Reason
 from lakeward.server.answer import Refusal
+from lakeward.server.shape import Lines
 
 UNDECODABLE = "undecodable"
 
@@ -52,6 +53,7 @@ class Ingest:
     def __init__(self, collector: Collector, *, most_events: int, most_bytes: int,
                  most_waiting: int = 512, commit_seconds: float = 10.0) -> None:  # fmt: skip
         self._collector = collector
+        self._shapes = Lines(collector)
         self._most_events = most_events
         self._most_bytes = most_bytes
         self._most_waiting = most_waiting
@@ -135,7 +137,9 @@ class Ingest:
                 fields.pop(name, None)
         if self._collector.leaves_out(interaction_type, fields):
             return None
-        line = self._collector.prepare(interaction_type, fields, received)
+        line = self._shapes.make(interaction_type, fields, received)
+        if line is None:
+            line = self._collector.prepare(interaction_type, fields, received)
         if len(line) > self._most_bytes:
             raise Rejected(f"The interaction is larger than {self._most_bytes} bytes.")
         return line
