@@ -252,7 +252,10 @@ def test_a_client_that_is_too_far_behind_begins_anew(lake: Lake) -> None:
             calls(collector, range(n * 100, n * 100 + 100), user_agent="x" * 1000)
         with Events(server.url, last=last) as events:
             assert events.next() == ("reset", {"why": "position"})
-            assert paths(events.until("batch")["rows"])[-1] == "/api/partners/4999"
+            seen = paths(events.until("batch")["rows"])
+            assert len(seen) == 100
+            while seen[-1] != "/api/partners/4999":  # the feed itself may be a moment behind
+                seen += paths(events.until("batch")["rows"])
 
 
 def test_a_lake_deleted_under_the_feed_is_followed_in_its_new_epoch(lake: Lake) -> None:
@@ -559,7 +562,8 @@ def test_an_hour_of_more_bytes_than_are_read_is_said_to_be_cut(lake: Lake) -> No
 def test_the_hour_equals_brute_force_and_forgets_what_is_older() -> None:
     dice = random.Random(7)
     now = 1_764_100_000_000
-    made, truth = Hour(), {}
+    made = Hour()
+    truth: dict[int, int]
     rows = []
     for _ in range(3_000):
         ms = now - dice.randrange(2 * 60 * MINUTE)
@@ -694,17 +698,18 @@ def test_other_methods_and_paths_are_refused(lake: Lake) -> None:
         assert client.head("/v1/live").headers["content-type"].startswith("text/event-stream")
 
 
-def test_a_log_that_cannot_be_read_is_said_and_tried_again(lake: Lake) -> None:
+@pytest.mark.parametrize("name", ["segments.jsonl", "published"])
+def test_a_log_that_cannot_be_read_is_said_and_tried_again(lake: Lake, name: str) -> None:
     collector = lake.collector()
     calls(collector, range(3))
-    table = lake.root / ".lakeward/segments.jsonl"
+    table = lake.root / ".lakeward" / name
     good = table.read_bytes()
     with served(lake) as server:
         table.write_bytes(b"damaged\n")
         with Events(server.url) as events:
             while not (said := events.until("hour")["trouble"]):
                 pass
-            assert "segments.jsonl" in said
+            assert name in said
             table.write_bytes(good)
             while events.until("hour")["trouble"]:
                 pass

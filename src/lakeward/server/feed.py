@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from lakeward.errors import LakewardError
+from lakeward.errors import LakewardError, Unreadable
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.server.hour import MINUTE, MINUTES, Hour
@@ -36,6 +36,7 @@ HOUR_BYTES = 256 << 20
 MOST_ROWS, MOST_BYTES = 200, 2 << 20
 RATE_SECONDS = 10
 COMPLAIN_SECONDS = 60.0
+TORN_LOOKS = 10
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -143,7 +144,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._loaders: set[asyncio.Task[None]] = set()
         self._wanted = 0.0
-        self._replaced = 0
+        self._replaced = self._torn = 0
         self._complained = float("-inf")
 
     @property
@@ -199,7 +200,11 @@ class Feed:
     async def _step(self) -> None:
         end = await asyncio.to_thread(self.tail.end)
         if end is None:
+            self._torn += 1
+            if self._torn >= TORN_LOOKS:
+                raise Unreadable("`published` is damaged: start the keeper")
             return
+        self._torn = 0
         if not self._begun:
             await self._begin(end)
         elif self._past_changed(end):
