@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from lakeward.errors import LakewardError
+from lakeward.errors import LakewardError, Unreadable
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.server.hour import MINUTE, MINUTES, Hour
@@ -36,6 +36,7 @@ HOUR_BYTES = 256 << 20
 MOST_ROWS, MOST_BYTES = 200, 2 << 20
 RATE_SECONDS = 10
 COMPLAIN_SECONDS = 60.0
+TORN_LOOKS = 10
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -139,11 +140,12 @@ class Feed:
         self._now_ns = now_ns
         self._poll, self._linger, self._hour_bytes = poll_seconds, linger_seconds, hour_bytes
         self._known = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._loaders: set[asyncio.Task[None]] = set()
         self._wanted = 0.0
-        self._replaced = 0
+        self._replaced = self._torn = 0
         self._complained = float("-inf")
 
     @property
@@ -157,13 +159,14 @@ class Feed:
         return bool(self._loaders)
 
     async def ready(self) -> None:
-        """Follow, unless it is followed already; returns once the end of the log is known."""
+        """Follow, unless it is followed already; returns once all that is durable now is seen."""
         self._wanted = time.monotonic()
         if self._task is None or self._task.done():
             self._known.clear()
             self._begun = False
             self._task = asyncio.create_task(self._run())
         await self._known.wait()
+        await self._look()
 
     async def whole(self, seconds: float) -> None:
         """Wait until the hour is read, at most so long."""
@@ -188,18 +191,27 @@ class Feed:
 
     async def _run(self) -> None:
         while self.watchers or time.monotonic() - self._wanted < self._linger:
+            await self._look()
+            await asyncio.sleep(self._poll)
+
+    async def _look(self) -> None:
+        """One look at the log; whoever asks for one waits for those before."""
+        async with self._looking:
             try:
                 await self._step()
                 self.trouble = ""
             except (OSError, LakewardError) as error:
                 self._complain(error)
                 self._known.set()
-            await asyncio.sleep(self._poll)
 
     async def _step(self) -> None:
         end = await asyncio.to_thread(self.tail.end)
         if end is None:
+            self._torn += 1
+            if self._torn >= TORN_LOOKS:
+                raise Unreadable("`published` is damaged: start the keeper")
             return
+        self._torn = 0
         if not self._begun:
             await self._begin(end)
         elif self._past_changed(end):

@@ -38,12 +38,20 @@ class Cell(msgspec.Struct):
     errors: int = 0
     times: dict[int, int] = msgspec.field(default_factory=dict)
 
-    def add(self, other: Cell) -> None:
-        """Sum another cell into this one."""
-        self.count += other.count
-        self.errors += other.errors
+    def add(self, other: Cell, sign: int = 1) -> None:
+        """Sum another cell into this one, or take it out."""
+        self.count += sign * other.count
+        self.errors += sign * other.errors
         for bin_, n in other.times.items():
-            self.times[bin_] = self.times.get(bin_, 0) + n
+            self.times[bin_] = self.times.get(bin_, 0) + sign * n
+
+    def take(self, row: Row) -> None:
+        """Count one row."""
+        self.count += 1
+        self.errors += is_error(row)
+        if row.response_time_ms is not None:
+            bin_ = time_bin(row.response_time_ms)
+            self.times[bin_] = self.times.get(bin_, 0) + 1
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -97,6 +105,7 @@ class Hour:
     def __init__(self) -> None:
         self.version = 0
         self._series: dict[tuple[str, str], dict[int, Cell]] = {}
+        self._sums: dict[tuple[str, str], Cell] = {}
         self._changed: dict[int, int] = {}
         self._types: Counter[str] = Counter()
         self._routes: Counter[str] = Counter()
@@ -113,15 +122,10 @@ class Hour:
             if minute is None or not first <= minute <= last:
                 continue
             key = self._key(row)
-            series = self._series.setdefault(key, {})
-            cell = series.get(minute)
-            if cell is None:
-                cell = series[minute] = Cell()
-            cell.count += 1
-            cell.errors += is_error(row)
-            if row.response_time_ms is not None:
-                bin_ = time_bin(row.response_time_ms)
-                cell.times[bin_] = cell.times.get(bin_, 0) + 1
+            if key not in self._series:
+                self._series[key], self._sums[key] = {}, Cell()
+            self._series[key].setdefault(minute, Cell()).take(row)
+            self._sums[key].take(row)
             self._changed[minute] = self.version
 
     def _minute(self, text: str | None) -> int | None:
@@ -154,9 +158,9 @@ class Hour:
         self._changed = {m: version for m, version in self._changed.items() if m >= first}
         for key, series in list(self._series.items()):
             for minute in [m for m in series if m < first]:
-                del series[minute]
+                self._sums[key].add(series.pop(minute), -1)
             if not series:
-                del self._series[key]
+                del self._series[key], self._sums[key]
         # A name that is not seen any more gives its place to another.
         kept = {name for key in self._series for name in key}
         for names in (self._types, self._routes, self._paths):
@@ -180,7 +184,8 @@ class Hour:
             for key, series in self._series.items()
             if (not types or key[0] in types) and (not route or key[1] == route)
         }
-        by_type, by_route = _summed(chosen, 0), _summed(chosen, 1)
+        sums = {key: self._sums[key] for key in chosen}
+        by_type, by_route = _summed(sums, 0), _summed(sums, 1)
         by_route.pop("", None)
         names = _steady(by_type, stack or [])
         whole = not since or names != stack
@@ -243,12 +248,10 @@ def _bounded(names: Counter[str], name: str, most: int) -> str:
     return OTHER
 
 
-def _summed(chosen: Mapping[tuple[str, str], Mapping[int, Cell]], place: int) -> dict[str, Cell]:
+def _summed(sums: Mapping[tuple[str, str], Cell], place: int) -> dict[str, Cell]:
     found: dict[str, Cell] = {}
-    for key, series in chosen.items():
-        total = found.setdefault(key[place], Cell())
-        for cell in series.values():
-            total.add(cell)
+    for key, cell in sums.items():
+        found.setdefault(key[place], Cell()).add(cell)
     return found
 
 

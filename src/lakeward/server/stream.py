@@ -29,12 +29,13 @@ from typing import Any
 
 import msgspec
 
+from lakeward.errors import LakewardError
 from lakeward.log import Position
 from lakeward.server.feed import Batch, Feed, Watcher, newest
 from lakeward.server.glance import glance
 from lakeward.server.hour import first_minute
 from lakeward.server.sieve import Sieve
-from lakeward.server.tail import Block, write_position
+from lakeward.server.tail import Block, Entry, write_position
 
 BATCH_SECONDS, HOUR_SECONDS, KEEP_ALIVE_SECONDS = 0.25, 1.0, 10.0
 SLOW_SECONDS = 0.5
@@ -86,7 +87,7 @@ class Stream:
 
     async def _can_resume(self, after: Position) -> bool:
         tail, head = self._feed.tail, self._feed.head
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LakewardError):
             if await asyncio.to_thread(tail.holds, after, head):
                 return await asyncio.to_thread(tail.between, after, head) <= RESUME_BYTES
         return False
@@ -106,9 +107,11 @@ class Stream:
 
     async def _backlog(self, head: Position) -> None:
         size = BACKLOG_BYTES if not self._sieve.open else BACKLOG_BYTES // 4
-        entries = await asyncio.to_thread(
-            newest, self._feed.tail, head, self._sieve, BACKLOG_ROWS, size
-        )
+        entries: list[Entry] = []
+        with contextlib.suppress(OSError, LakewardError):  # the feed says so, and begins anew
+            entries = await asyncio.to_thread(
+                newest, self._feed.tail, head, self._sieve, BACKLOG_ROWS, size
+            )
         await self._batch(Batch(entries, 0, len(entries), head), backlog=True)
 
     async def _follow(self) -> None:

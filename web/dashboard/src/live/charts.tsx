@@ -126,7 +126,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
   const bars = uPlot.paths.bars?.({ size: [0.72, 24], radius: 0.15, align: 1 });
   const series: uPlot.Series[] = kind === "bars"
     ? colours.map((name) => ({ fill: colour(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) })).reverse()
-    : colours.map((name) => ({ stroke: colour(name), width: 2, points: { size: 4, fill: colour(name) } }));
+    : colours.map((name) => ({ stroke: colour(name), width: 2, points: { show: true, size: 5, fill: colour(name), filter: alone } }));
   return {
     width: element.clientWidth || 300,
     height: HEIGHT,
@@ -144,6 +144,13 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
     series: [{}, ...series],
     hooks: { setCursor: [(made) => onOver(made.cursor.idx ?? null)] },
   };
+}
+
+/** A minute between two empty ones has no line: it is drawn as a point. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const empty = (n: number) => values[n] === null || values[n] === undefined;
+  return [...values.keys()].filter((n) => !empty(n) && empty(n - 1) && empty(n + 1));
 }
 
 /** The colour scheme; drawn anew when it changes. */
