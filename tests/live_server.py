@@ -11,19 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import uvicorn
 
 from conftest import Lake, wait_until
+from lakeward.lake.summary import summarize_named
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.feed import Feed
 from lakeward.server.live import Live, Message, Receive, Scope, Send
 from servers import free_port
-
-SUMMARY = {
-    "date": "2026-11-25", "total": 4218, "by_type": {"api_call": 3900, "partner_match": 318},
-    "api_calls": 3900, "error_rate": 0.0123, "p50_ms": 3.1, "p95_ms": 41.0, "p99_ms": 180.0,
-    "users": 68, "sessions": 91,
-}  # fmt: skip
 
 
 class Served:
@@ -60,7 +56,7 @@ class Served:
         if self._key and not public and dict(scope["headers"]).get(b"authorization") != wanted:
             await _json(send, 401, {"code": "key", "message": "this lake needs a read key"})
         elif scope["path"] == "/v1/summary":
-            await _json(send, 200, SUMMARY)
+            await _json(send, 200, summarize_named(self._lake, "today"))
         else:
             await self.live(scope, receive, send)
 
@@ -78,11 +74,11 @@ class Served:
         self._start()
 
 
-async def _json(send: Send, status: int, content: dict[str, Any]) -> None:
+async def _json(send: Send, status: int, content: Any) -> None:
     start: Message = {"type": "http.response.start", "status": status,
                       "headers": [(b"content-type", b"application/json")]}  # fmt: skip
     await send(start)
-    await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(content)})
 
 
 @contextmanager

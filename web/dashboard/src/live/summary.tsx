@@ -2,21 +2,32 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { headers } from "../key";
-import { brief, count, duration, percent } from "../text";
+import { brief, count, duration } from "../text";
 
 const AGAIN_MS = 60_000;
 
-type Json = Record<string, unknown>;
+/** The part of `GET /v1/summary` that is shown: see docs/summary.md. */
+type Day = {
+  interactions: number;
+  users: number;
+  sessions: number;
+  api_calls: {
+    calls: number;
+    client_errors: number;
+    server_errors: number;
+    latency: { p50: number | null; p95: number | null; p99: number | null };
+  };
+};
 
 export function Summary(props: { again: number }) {
-  const [summary, setSummary] = useState<Json | null>(null);
+  const [summary, setSummary] = useState<Day | null>(null);
   useEffect(() => {
     let left = false;
     const load = async () => {
       if (document.hidden) return;
       try {
         const answer = await fetch("/v1/summary?date=today", { headers: headers(), cache: "no-store" });
-        const found = answer.status === 200 ? ((await answer.json()) as Json) : null;
+        const found = answer.status === 200 ? ((await answer.json()) as Day) : null;
         if (!left) setSummary(found);
       } catch {
         // The stream says that the server is away; yesterday's news stays where it is.
@@ -31,21 +42,24 @@ export function Summary(props: { again: number }) {
   }, [props.again]);
   if (!summary) return null;
 
-  const facts: [string, string | null][] = [
-    ["Interactions", shown(pick(summary, "total", "interactions", "records", "count"), count)],
-    ["API calls", shown(pick(summary, "api_calls", "calls"), count)],
-    ["Failed", shown(pick(summary, "error_rate", "error_share"), percent)],
-    ["p50", shown(pick(summary, "p50", "p50_ms"), duration)],
-    ["p95", shown(pick(summary, "p95", "p95_ms"), duration)],
-    ["p99", shown(pick(summary, "p99", "p99_ms"), duration)],
-    ["Users", shown(pick(summary, "users", "unique_users"), brief)],
-    ["Sessions", shown(pick(summary, "sessions", "unique_sessions"), brief)],
+  const { interactions, users, sessions, api_calls: api } = summary;
+  const took = Object.entries(api.latency).filter(
+    (entry): entry is [string, number] => /^p\d/.test(entry[0]) && entry[1] !== null,
+  );
+  const facts: [string, string][] = [
+    ["Interactions", count(interactions)],
+    ["API calls", count(api.calls)],
+    ["4xx", count(api.client_errors)],
+    ["5xx", count(api.server_errors)],
+    ...took.map(([name, ms]): [string, string] => [name, duration(ms)]),
+    ["Users", brief(users)],
+    ["Sessions", brief(sessions)],
   ];
   return (
     <section class="card today" aria-label="Today">
       <h2>Today <span class="muted small">UTC</span></h2>
       <dl>
-        {facts.map(([name, value]) => value !== null && (
+        {facts.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
@@ -54,17 +68,4 @@ export function Summary(props: { again: number }) {
       </dl>
     </section>
   );
-}
-
-/** The first of `names` that is a number, on top or one level down. */
-function pick(summary: Json, ...names: string[]): number | null {
-  const places = [summary, ...Object.values(summary).filter((v): v is Json => typeof v === "object" && v !== null && !Array.isArray(v))];
-  for (const place of places) {
-    for (const name of names) if (typeof place[name] === "number") return place[name];
-  }
-  return null;
-}
-
-function shown(value: number | null, text: (n: number) => string): string | null {
-  return value === null ? null : text(value);
 }
