@@ -20,7 +20,6 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection
 
-from conftest import alive, wait_until
 from lakeward.settings import Settings, load
 from lakeward.store.database import WRITES, Database, open_database
 from lakeward.store.schema import METADATA
@@ -78,10 +77,6 @@ def postgresql_server() -> Iterator[str]:
             connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri().replace("/postgres?", "/{}?")
     finally:
-        pid = server.get_pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGQUIT)  # at once: nothing in it is kept
-            wait_until(lambda: not alive(pid), what="the server's end")
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
