@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -22,8 +23,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, func, insert, inspect, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, event, func, insert, inspect, select, text
 
 import lakeward.store
 from conftest import Lake
@@ -149,6 +149,26 @@ def test_an_upgrade_that_is_killed_leaves_nothing_and_the_next_one_does_it_all(
     assert notes(store.open()) == 0
 
 
+def test_a_migration_may_make_a_table_anew_without_losing_the_rows_that_name_it(
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(connection: Connection) -> None:
+        pragmas = ("foreign_keys", "busy_timeout")
+        seen.append(tuple(connection.exec_driver_sql(f"PRAGMA {p}").scalar() for p in pragmas))  # type: ignore[arg-type]  # both are numbers
+
+    event.listen(Engine, "commit", look)
+    try:
+        store = Store(tmp_path, "")
+        store.open()
+        notes(store.open())
+    finally:
+        event.remove(Engine, "commit", look)
+    assert (0, 30_000) in seen  # while it is upgraded
+    assert seen[-1] == (1, 5_000)
+
+
 def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(store: Store) -> None:
     with store.open().write() as connection:
         connection.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = '9f3c'"))
@@ -175,10 +195,11 @@ def test_the_migrations_are_in_the_wheel(lake: Lake, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
     [wheel] = tmp_path.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
+    folder = tmp_path / "100% unpacked"
+    zipfile.ZipFile(wheel).extractall(folder)
     done = subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "keys", "create", "--kind", "read", "--name", "r"],
-        env=lake.process_env(PYTHONPATH=str(tmp_path / "unpacked")), cwd=tmp_path,
+        env=lake.process_env(PYTHONPATH=str(folder)), cwd=tmp_path,
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -201,7 +222,7 @@ def test_what_raises_inside_a_transaction_is_undone(store: Store) -> None:
     assert notes(database) == 0
 
 
-def test_a_writer_waits_for_another_one(store: Store) -> None:
+def test_two_may_write_at_once_and_a_reader_waits_for_neither(store: Store) -> None:
     database = store.open()
     inside, finish = threading.Event(), threading.Event()
 
@@ -214,22 +235,43 @@ def test_a_writer_waits_for_another_one(store: Store) -> None:
     first = threading.Thread(target=writes)
     first.start()
     assert inside.wait(20)
+    assert notes(database) == 0  # and sees nothing half done
     second = threading.Thread(target=add_note, args=(database, "b"))
     second.start()
-    assert notes(database) == 0  # a reader does not wait, and sees nothing half done
     finish.set()
     first.join()
     second.join()
     assert notes(database) == 2
 
 
-def test_a_forked_child_and_its_parent_use_the_database_side_by_side(store: Store) -> None:
+def test_forked_children_and_their_parent_use_the_database_side_by_side(store: Store) -> None:
     database = store.open()
     add_note(database, "before")
-    children = [forked(lambda n=n: add_note(database, f"child {n}")) for n in range(3)]  # type: ignore[misc]  # a default of a lambda
-    assert [exit_code(pid) for pid in children] == [0, 0, 0]
+
+    def adds() -> None:
+        for n in range(10):
+            add_note(database, f"{os.getpid()} {n}")
+
+    children = [forked(adds) for _ in range(4)]
+    adds()
+    assert [exit_code(pid) for pid in children] == [0, 0, 0, 0]
     add_note(database, "after")
-    assert notes(database) == 5
+    assert notes(database) == 52
+
+
+def test_the_connection_of_a_parent_survives_its_children(postgresql: str, tmp_path: Path) -> None:
+    store = Store(tmp_path, fresh_database(postgresql))
+    database = store.open()
+
+    def session() -> int:
+        with database.read() as connection:
+            return connection.scalar(text("SELECT pg_backend_pid()")) or 0
+
+    before = session()
+    for _ in range(3):
+        assert exit_code(forked(lambda: notes(database) or gc.collect())) == 0
+        assert session() == before
+    store.close()
 
 
 def test_a_column_that_refuses_its_value_is_a_sentence_without_the_value(store: Store) -> None:
@@ -398,15 +440,16 @@ def test_a_user_without_rights_is_told_so(postgresql: str, tmp_path: Path) -> No
         Store(tmp_path, url.replace("postgres:@", "reader:@")).open()
 
 
-def test_the_kept_log_lines_of_an_upgrade_hold_no_row(
+def test_the_log_of_what_is_asked_holds_no_values(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "sqlalchemy", "alembic", "psycopg"):
+        caplog.set_level(logging.DEBUG, name)
     database = store.open()
-    with database.write() as connection:
-        connection.execute(insert(AUDIT).values(NOTE | {"actor": "somebody-in-particular"}))
-    with pytest.raises(SQLAlchemyError), database.engine.connect() as connection:
-        connection.execute(insert(AUDIT).values(NOTE | {"actor": "somebody-in-particular"}))
+    add_note(database, "somebody-in-particular")
+    with pytest.raises(Terminal):
+        add_note(database, "somebody-in-particular")
+    assert "INSERT INTO lakeward_audit" in caplog.text
     assert "somebody-in-particular" not in caplog.text
 
 

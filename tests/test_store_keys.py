@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import uuid
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, event, text
 
+from conftest import wait_until
 from databases import Store, exit_code, forked, kill_at_commit, postgresql_server
 from lakeward.errors import LakewardError, Terminal, Transient, Unreadable
 from lakeward.interaction import id_ms
@@ -173,6 +175,30 @@ def test_of_many_processes_that_revoke_a_key_at_once_one_does(store: Store, keys
     codes = [exit_code(pid) for pid in [forked(revokes) for _ in range(6)]]
     assert sorted(codes) == [0, 1, 1, 1, 1, 1]
     assert number_of_rows(store) == (1, 2)
+
+
+def test_a_key_that_is_revoked_while_somebody_else_revokes_it_is_revoked_once(
+    store: Store, keys: Keys
+) -> None:
+    keys.create("write", "web", actor="ada")
+    refused: list[str] = []
+
+    def revokes() -> None:
+        with pytest.raises(Terminal) as error:
+            keys.revoke("web", actor="bob")
+        refused.append(str(error.value))
+
+    with store.open().write() as connection:
+        connection.execute(text("UPDATE lakeward_keys SET revoked_at = 1"))
+        other = threading.Thread(target=revokes)
+        other.start()
+        if store.url:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            wait_until(lambda: connection.scalar(waiting), what="the other's wait")
+    other.join()
+    [sentence] = refused
+    assert "is revoked already" in sentence
+    assert number_of_rows(store) == (1, 1)
 
 
 @pytest.mark.parametrize("which", ["", "nobody", "\udc80", "x" * 100_000, "a\x00b", "%", "'"])

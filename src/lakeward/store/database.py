@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from lakeward.errors import (
@@ -197,8 +198,8 @@ def postgresql(url: str) -> Database:
         )
     except ImportError:
         raise MissingExtra("a PostgreSQL database", "postgres") from None
-    event.listen(engine, "connect", _remember_process)
-    event.listen(engine, "checkout", _leave_to_its_process)
+    me = weakref.ref(engine)
+    os.register_at_fork(after_in_child=lambda: _in_child(me))
     return Database(engine)
 
 
@@ -218,12 +219,7 @@ def _parse(url: str) -> URL:
     )
 
 
-def _remember_process(_connection: Any, record: Any) -> None:
-    record.info["pid"] = os.getpid()
-
-
-def _leave_to_its_process(_connection: Any, record: Any, proxy: Any) -> None:
-    """A forked child makes a connection of its own; the parent's goes on."""
-    if record.info["pid"] != os.getpid():
-        record.dbapi_connection = proxy.dbapi_connection = None
-        raise DisconnectionError("this connection is another process's")
+def _in_child(me: weakref.ref[Engine]) -> None:
+    """A forked child makes connections of its own; the parent's stay open for the parent."""
+    if engine := me():
+        engine.dispose(close=False)
