@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,29 @@ def test_a_head_without_end_is_cut_off(shared: tuple[Lake, Serving], head: bytes
     raw = said(shared[1].port, start, *pieces * 4)
     assert raw == b"" or outcome(raw) == (431, "head_too_large")  # a reset may swallow the answer
     assert outcome(said(shared[1].port, get(b"/health"))) == (200, "")
+
+
+def test_a_worker_may_hold_as_many_connections_as_the_machine_allows(
+    shared: tuple[Lake, Serving],
+) -> None:
+    (worker,) = shared[1].workers()
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    soft, hard = line.split()[3:5]
+    assert soft == hard
+
+
+def test_hundreds_of_clients_that_never_finish_a_head_keep_nobody_out(
+    shared: tuple[Lake, Serving],
+) -> None:
+    port = shared[1].port
+    with ExitStack() as open_ones:
+        for _ in range(300):
+            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+            open_ones.enter_context(client).sendall(
+                b"POST /v1/interactions HTTP/1.1\r\nhost: x\r\nx"
+            )
+        assert outcome(said(port, post(event(b'"a":1')))) == (200, "")
 
 
 def test_after_all_of_it_the_sum_holds_and_nothing_was_unforeseen(

@@ -27,6 +27,10 @@ FOUND = {
     "a ring without lanes": ("ring", bytes.fromhex("00120000000000000000")),
     "a ring whose label is no UTF-8": ("ring", bytes.fromhex("206002008ce4")),
     "a head over memory that nobody wrote": ("ring", bytes.fromhex("00000800006300000000000000")),
+    "a head that is laps ahead": (
+        "ring",
+        bytes.fromhex("5c000887fffeff8b" + "ff" * 65 + "f8" + "ff" * 13),
+    ),
     "a table of segments that is no UTF-8": (
         "segments",
         b'\0{"segment":1,"stream":"\xed\xa0\x80"}\n',

@@ -135,7 +135,8 @@ class RingReader:
     def _drain_lane(self, index: int, tail: int, goal: int, head: int, drained: Drained) -> int:
         """Collect one lane's frames from `tail` until `goal` is reached; where that was."""
         start, size = self.identity.lanes[index]
-        first, sequence, whole = tail, self.sequences[index], True
+        first, sequence = tail, self.sequences[index]
+        whole = head - tail <= size  # a lane holds no more: that head was written over
         while tail < goal and whole:
             at = start + tail % size
             stop = min(at + goal - tail, start + size)

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -131,6 +132,8 @@ def serve(settings: Settings, order: Order) -> None:
 def main() -> int:
     """Entry of the process: the order is its one argument."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a descriptor
     try:
         serve(load(), msgspec.json.decode(sys.argv[1], type=Order))
     except (LakewardError, OSError) as error:
