@@ -25,6 +25,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=_workers, default=1, help="web processes (1 to 64)")
 
 
+def _has_key(settings: Settings) -> bool:
+    from lakeward.store.database import open_database
+    from lakeward.store.keys import load_keyring
+
+    with open_database(settings) as database:
+        return bool(load_keyring(database))
+
+
 def _port(text: str) -> int:
     return _number(text, 0, 65_535)
 
@@ -43,7 +51,6 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve in the foreground."""
     try:
         from lakeward.server.guard import is_loopback
-        from lakeward.server.keyring import CachedKeyring
         from lakeward.server.supervisor import Workers, listen
     except ImportError as error:
         missing = f"lakeward serve needs {error.name}: pip install 'lakeward[server]'"
@@ -51,7 +58,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     lake = open_lake(settings.lake_dir)
     loopback = is_loopback(arguments.host)
-    if not loopback and not CachedKeyring(settings):
+    if not loopback and not _has_key(settings):
         raise Terminal(
             f"{arguments.host} can be reached by others and there is no key yet: make one with "
             "`lakeward keys create --kind write --name app`, or listen on 127.0.0.1"

@@ -50,6 +50,11 @@ class CachedKeyring:
         finally:
             self._ending.set()
             thread.join(REFRESH_SECONDS + 1)
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
 
     def _run(self) -> None:
         while not self._ending.wait(REFRESH_SECONDS):

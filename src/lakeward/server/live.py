@@ -26,6 +26,7 @@ import msgspec
 from lakeward.errors import LakewardError, Rejected
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
+from lakeward.server.answer import Refusal, reply_refusal
 from lakeward.server.feed import Feed, blocks
 from lakeward.server.glance import Glance, glance
 from lakeward.server.sieve import Sieve, parse_sieve
@@ -73,15 +74,6 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-class Refusal(Exception):
-    """An answer that is not what was asked for."""
-
-    def __init__(self, status: int, code: str, message: str, headers: Headers | None = None):
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-        self.headers = headers or []
-
-
 class Live:
     """Answers for one lake; `stop` ends all streams at once."""
 
@@ -107,16 +99,15 @@ class Live:
         try:
             await self._answer(scope, receive, send)
         except Refusal as refusal:
-            body = msgspec.json.encode({"code": refusal.code, "message": refusal.message})
-            await _respond(scope, send, refusal.status, JSON_HEADERS + refusal.headers, body)
+            await reply_refusal(send, refusal)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         known = path in {"/", "/v1/live", "/v1/live/hour", "/v1/live/record"}
         if not known and not path.startswith("/static/"):
-            raise Refusal(404, "not_found", "there is nothing here")
+            raise Refusal(404, "not_found", "There is nothing here.")
         if scope["method"] not in {"GET", "HEAD"}:
-            raise Refusal(405, "method", "only GET and HEAD", [(b"allow", b"GET, HEAD")])
+            raise Refusal(405, "wrong_method", "Only GET and HEAD.", allow=("GET", "HEAD"))
         if path == "/v1/live":
             await self._stream(scope, receive, send)
         elif path == "/v1/live/hour":
@@ -132,7 +123,7 @@ class Live:
         name = path.removeprefix("/static/") if path != "/" else "index.html"
         content = self._files.get(name)
         if content is None:
-            raise Refusal(404, "not_found", "there is no such file")
+            raise Refusal(404, "not_found", "There is no such file.")
         # Names carry a hash of the content, save the page's own.
         age = b"no-cache" if name == "index.html" else b"public, max-age=31536000, immutable"
         kind = KINDS.get(Path(name).suffix, b"application/octet-stream")
@@ -151,19 +142,19 @@ class Live:
     async def _record(self, query: Query) -> bytes:
         at = parse_position(query.get("at", [""])[-1])
         if at is None:
-            raise Refusal(400, "at", "`at` is a position such as 1-3-52110")
+            raise Refusal(400, "at", "`at` is a position such as 1-3-52110.")
         await self.feed.ready()
         try:
             found = await asyncio.to_thread(_look_up, self.feed.tail, at, self.feed.head)
         except (OSError, LakewardError):
-            raise Refusal(503, "log", "the log cannot be read: try again in a moment") from None
+            raise Refusal(503, "log", "The log cannot be read: try again in a moment.") from None
         return msgspec.json.encode(found)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         sieve, after = _sieve(_query(scope)), _header(scope, b"last-event-id")
         if self._streams >= MOST_STREAMS or self._stopping.is_set():
-            retry: Headers = [(b"retry-after", b"5")]
-            raise Refusal(503, "busy", "too many watch already: try again in a moment", retry)
+            message = "Too many watch already: try again in a moment."
+            raise Refusal(503, "busy", message, retry_after=5)
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
@@ -225,14 +216,14 @@ def _query(scope: Scope) -> Query:
     try:
         return parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=40)
     except ValueError:
-        raise Refusal(400, "query", "the query has more than 40 parameters") from None
+        raise Refusal(400, "query", "The query has more than 40 parameters.") from None
 
 
 def _sieve(query: Query) -> Sieve:
     try:
         return parse_sieve(query)
     except Rejected as error:
-        raise Refusal(400, "filter", str(error)) from None
+        raise Refusal(400, "filter", f"{error}.") from None
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -246,9 +237,9 @@ def _look_up(tail: Tail, at: Position, head: Position) -> dict[str, Any]:
     """The record at a position, and its trace."""
     line = tail.line(at, head)
     if line is None:
-        raise Refusal(404, "gone", "this record is not in the log any more")
+        raise Refusal(404, "gone", "This record is not in the log any more.")
     if not line:
-        raise Refusal(410, "erased", "this record was erased")
+        raise Refusal(410, "erased", "This record was erased.")
     try:
         text = msgspec.json.format(line, indent=2).decode("utf-8", "replace")
     except msgspec.DecodeError:

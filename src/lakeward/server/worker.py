@@ -66,15 +66,17 @@ class Process(uvicorn.Server):
         super().__init__(config)
         self._live = live
         self._pipe = pipe
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT."""
-        self._live.stop()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._live.stop)
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         """As uvicorn's, watching the supervisor."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         loop.add_reader(self._pipe, self._orphaned)
         await super().main_loop()
         loop.remove_reader(self._pipe)
