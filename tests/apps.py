@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
@@ -52,7 +53,11 @@ class Stage:
         """Every byte in the lake's files and in its rings."""
         folders = (self.lake.root, self.lake.ring_dir)
         paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        return b"".join(path.read_bytes() for path in paths)
+        found = []
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):  # replaced by the keeper meanwhile
+                found.append(path.read_bytes())
+        return b"".join(found)
 
     def wrap(self, app: App, **rules: Any) -> LakewardMiddleware:
         """An application behind the middleware."""

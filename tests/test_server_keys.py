@@ -57,7 +57,11 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     with serving(lake) as server:
         made = Keyed(lake, server)
         with server.client() as client:
-            wait_until(lambda: client.get("/metrics").status_code == 401, what="keys in force")
+            last = bearer(made.trusted)  # the one that was made last
+            wait_until(
+                lambda: client.post(PATH, json=[], headers=last).status_code == 200,
+                what="keys in force",
+            )
         yield made
     lake.close()
 

@@ -166,8 +166,8 @@ def _unreadable(part: str) -> bool:
     """Whether letters and digits follow each other as no language and no camelCase would."""
     if part.isdecimal() or len(part) < 3:
         return False
-    if _HEX.fullmatch(part) and (len(part) <= 24 or len(part) in _HASH_LENGTHS):
-        return False  # content hashes and short ids
+    if _HEX.fullmatch(part):  # not content hashes and short ids
+        return len(part) > 24 and len(part) not in _HASH_LENGTHS
     low = part.lower()
     pairs = [a + b for a, b in pairwise(low) if (a + b).isalpha()]
     known = len(_COMMON_PAIRS.intersection(pairs)) / (len(set(pairs)) or 1)
