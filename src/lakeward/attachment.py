@@ -265,7 +265,6 @@ class Attachment:
             if left <= 0:
                 raise self._not_durable(timeout)
             self.ensure_keeper()
-            self.bell.nudge()
             await self.bell.heard(min(LONGEST_POLL, left))
 
     def _not_durable(self, timeout: float) -> NotDurable:

@@ -84,7 +84,8 @@ class Bell:
             self.hush()
 
     async def heard(self, seconds: float) -> None:
-        """As `wait`, for a coroutine; one answer wakes all that wait on the same event loop."""
+        """Nudge and wait, for a coroutine. All that wait on one event loop nudge once, when the
+        loop has done what it had before it, and one answer wakes them all: a group commit."""
         import asyncio  # whoever awaits has it loaded; a worker that never does is spared 4 MB
 
         loop, bell = asyncio.get_running_loop(), self.open()
@@ -94,6 +95,7 @@ class Bell:
         sleepers = self._sleepers.setdefault(loop, [])
         if not sleepers:
             loop.add_reader(bell, self._wake, loop)
+            loop.call_soon(self.nudge)
         woken: Future[None] = loop.create_future()
         sleepers.append(woken)
         alarm = loop.call_later(seconds, _done, woken)

@@ -38,13 +38,13 @@ Check = Callable[[Any], object]
 class Field(msgspec.Struct, eq=False, gc=False):
     """One field of a plan."""
 
-    number: int
-    """Distinguishes the field of one type from all others."""
     name: str
     prefix: str
     """What stands before its value in the line."""
     check: Check
     scrub: Callable[[str], str]
+    known: dict[str, str] = {}
+    """Finished pieces by the text that they were made of."""
 
 
 class Plan(msgspec.Struct, eq=False, gc=False):
@@ -72,7 +72,8 @@ class Lines:
         )
         self._service = f',"service":{quoted(settings.service)}' if settings.service else ""
         self._plans: dict[tuple[str, tuple[str, ...]], Plan | None] = {}
-        self._texts: dict[tuple[int, str], str] = {}
+        self._texts = 0
+        """Pieces that all fields together know."""
         self._fields: dict[tuple[str, str], Field] = {}
         self._received: tuple[Received | None, dict[str, str]] = (None, {})
 
@@ -101,7 +102,7 @@ class Lines:
     def _joined(
         self, interaction_type: str, plan: Plan, fields: JsonObject, now_ns: int, timestamp: str
     ) -> bytes | None:
-        known, received = self._texts, self._received[1]
+        received = self._received[1]
         parts = [
             f'{{"interaction_id":"{uuid7(nanoseconds=now_ns)}","timestamp":"{timestamp}'
             f'{self._origin}{interaction_type}"'
@@ -115,7 +116,7 @@ class Lines:
                 continue
             value = fields[step.name]
             if type(value) is str:
-                piece = known.get((step.number, value)) or self._text(step, value)
+                piece = step.known.get(value) or self._text(step, value)
             elif (piece := self._plain(step, value)) is None:
                 return None
             parts.append(piece)
@@ -127,9 +128,12 @@ class Lines:
         field.check(value)
         made = field.prefix + quoted(field.scrub(value))
         if len(value) <= LONGEST:
-            if len(self._texts) >= MOST_TEXTS:
-                self._texts.clear()
-            self._texts[field.number, value] = made
+            self._texts += 1
+            if self._texts > MOST_TEXTS:
+                self._texts = 1
+                for each in self._fields.values():
+                    each.known.clear()
+            field.known[value] = made
         return made
 
     def _plain(self, field: Field, value: object) -> str | None:
@@ -164,7 +168,7 @@ class Lines:
         for field in plan.own:
             value = fields[field.name]
             if type(value) is str:
-                pieces.append(self._texts.get((field.number, value)) or self._text(field, value))
+                pieces.append(field.known.get(value) or self._text(field, value))
             elif (text := self._plain(field, value)) is None:
                 return None
             else:
@@ -213,8 +217,7 @@ class Lines:
             alone = msgspec.defstruct(name, [(name, kind, UNSET)])
             scrubber = self._collector.scrubber
             scrub = scrubber.text if name in spec.own else scrubber.rule(name)
-            number = len(self._fields)
-            field = Field(number, name, prefix, lambda v: msgspec.convert({name: v}, alone), scrub)
+            field = Field(name, prefix, lambda v: msgspec.convert({name: v}, alone), scrub)
             self._fields[spec.name, name] = field
         return field
 
