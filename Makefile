@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 BENCH_STAMP := $(VENV)/.bench-ready
+CHROMIUM := /usr/bin/chromium
 WEB_STAMP := web/node_modules/.ready
 # Node comes with the tests' requirements; vite needs 20.19 or later.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web
@@ -11,7 +12,7 @@ STATIC := src/lakeward/server/static
 SOAK_STAMP := $(VENV)/.soak-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench soak docs web web-check format clean
+.PHONY: help setup demo test browser check bench soak docs web web-check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +30,7 @@ $(STAMP): requirements/test.txt pyproject.toml
 demo: $(STAMP) ## run the demo: a real app, real requests, and what landed in the lake
 	$(BIN)/lakeward demo
 
-test: $(STAMP) ## run the tests
+test: $(STAMP) browser ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests
 
 check: $(STAMP) web-check ## format, lint, types, import floors, docs
@@ -45,6 +46,14 @@ format: $(STAMP) ## format the code and fix what can be fixed by rule
 
 docs: $(STAMP) ## write the generated pages: docs/settings.md, docs/types.md
 	$(BIN)/python -m tests.write_docs
+
+browser: # for the tests of the page; root installs it, others are told
+	@if [ -x $(CHROMIUM) ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the tests of the page"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+		echo "Chromium could not be installed: the tests of the page are skipped"; \
+	else echo "there is no Chromium at $(CHROMIUM): the tests of the page are skipped"; fi
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
