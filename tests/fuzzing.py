@@ -88,6 +88,8 @@ def scrub(folder: Path) -> Target:
                 assert one.value(made) == made
         secret = IN_TEXT[kinds[seed % len(kinds)]](seed)
         needle = random_text(seed + 1, 20)
+        if leaks(text.encode("utf-8", "replace"), [secret.needle, needle]):
+            return  # the text happens to hold a part of the secret, without what makes it one
         key = SENSITIVE_KEYS[seed % len(SENSITIVE_KEYS)]
         value = scrubber.value({"note": text, "more": [secret.text, text], key: needle, "é": text})
         assert leaks(msgspec.json.encode(value), [secret.needle, needle]) == [], "a secret survives"

@@ -29,12 +29,11 @@ from lakeward.privacy import (
     REDACTED,
     TOO_DEEP,
     TOO_MANY,
-    DailySalts,
     Policy,
     Scrubber,
     ScrubFailed,
-    daily_id,
 )
+from lakeward.salts import DailySalts, daily_id
 from secrets_planted import HOSTILE, card_number, names, random_text
 
 scrubber = Scrubber()

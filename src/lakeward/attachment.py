@@ -27,10 +27,10 @@ from lakeward.interaction import iso
 from lakeward.keeper import Keeper
 from lakeward.lakedir import LakeDir, create_file, open_lake
 from lakeward.lock import is_kept
-from lakeward.privacy import DailySalts
 from lakeward.ring import Label, Ring, create
 from lakeward.ringdir import disk_folder, private_folder, ring_folder
 from lakeward.rollout import ShareFile, Shares, configured
+from lakeward.salts import DailySalts
 from lakeward.settings import Settings
 from lakeward.version import VERSION
 

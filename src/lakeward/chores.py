@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lakeward.interaction import iso
-from lakeward.privacy import DailySalts
+from lakeward.salts import DailySalts
 
 DAY_MS = 86_400_000
 SALT_DAYS = 2

@@ -12,28 +12,17 @@ threads, signal handlers and finalisers may enter at any point.
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields as dataclass_fields
-from dataclasses import is_dataclass
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from enum import Enum
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import islice
-from math import isfinite
-from pathlib import Path, PurePath
-from types import MappingProxyType, MemberDescriptorType
 from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import quote, unquote, unquote_plus
-from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from lakeward.detectors import (
     CODE_SIBLINGS,
@@ -41,7 +30,6 @@ from lakeward.detectors import (
     PHONES,
     Hint,
     Verdict,
-    card,
     code_like,
     folded,
     hidden_segment,
@@ -57,6 +45,7 @@ from lakeward.detectors import (
     REDACTED as REDACTED,
 )
 from lakeward.interaction import FIELDS, JsonObject
+from lakeward.plain import name_text, number, plain
 
 CACHE_MOST = 2048
 CACHE_LENGTH = 512
@@ -104,8 +93,6 @@ _SECRET_HEADERS = frozenset(
 )
 _HOLDS_TEXT = (str, dict, list)
 _QUOTE_SAFE = "[]/:@,"
-_SALT_NAME = re.compile(r"[0-9a-z-]{1,32}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _QUERY_STATE = frozenset({"state", "sessionstate", "iss", "scope"})
 
 _Cache: TypeAlias = dict[str, str]
@@ -334,9 +321,9 @@ class Scrubber:
         if item is None or kind is bool:
             return item
         if kind is int or kind is float:
-            return _number(item)  # type: ignore[arg-type]  # narrowed by `kind`
+            return number(item)  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is not dict and kind is not list:
-            return self._shape(_plain(item), depth, verifying, walk)
+            return self._shape(plain(item), depth, verifying, walk)
         if depth >= self.policy.max_depth:
             return TOO_DEEP
         walk.left -= len(item)  # type: ignore[arg-type]  # narrowed by `kind`
@@ -364,7 +351,7 @@ class Scrubber:
                 texts.append(item)
             elif kind is int or kind is float:
                 if not -_LARGE < item < _LARGE:
-                    out[key] = _number(item)
+                    out[key] = number(item)
             elif item is not None and kind is not bool:
                 out[key] = self._shape(item, depth + 1, verifying, walk)
         return out
@@ -401,7 +388,7 @@ class Scrubber:
         """`out` with its names as scrubbed text, each still different from the others."""
         named: JsonObject = {}
         for key, item in out.items():
-            name = self.text(key if type(key) is str else _name_text(key))
+            name = self.text(key if type(key) is str else name_text(key))
             while name in named:
                 name = f"{name} ({len(named)})"
             named[name] = item
@@ -798,181 +785,3 @@ def _replaced(item: Any, changed: dict[str, str]) -> Any:
     elif kind is list:
         item[:] = [_replaced(below, changed) for below in item]
     return item
-
-
-def _number(number: int | float) -> int | float | str | None:
-    """A JSON number, unless it is none, is a card's or does not fit 64 bits."""
-    if isinstance(number, float):
-        if not isfinite(number):
-            return None
-        return REDACTED if abs(number) < 1e19 and card(str(int(abs(number)))) else number
-    if number.bit_length() > 4096:
-        return "[too large]"
-    digits = str(number)
-    if card(digits.lstrip("-")):
-        return REDACTED
-    return number if -(1 << 63) <= number < 1 << 64 else digits
-
-
-def _name_text(key: object) -> str:
-    """A dict's key that is no text, as JSON would write it."""
-    plain = key if key is None or type(key) in (bool, int, float) else _plain(key)
-    if type(plain) in (int, float):
-        plain = _number(plain)  # type: ignore[arg-type]  # narrowed by its type
-    if plain is None or type(plain) in (bool, int, float):
-        return msgspec.json.encode(plain).decode()
-    return plain if type(plain) is str else f"[unsupported: {type(key).__name__}]"
-
-
-def _plain(item: object) -> object:
-    """`item` as a plain value or container, never by code of its own class."""
-    kind = type(item)
-    try:
-        for base, convert in _CONVERSIONS:
-            if issubclass(kind, base):
-                return convert(item)
-        if kind.__module__ == "uuid_utils":
-            return str(item)
-        if names := _attribute_names(kind):
-            return dict(_attributes(item, names))
-    except Exception:  # noqa: S110 - whatever a foreign object does, it is only named
-        pass
-    return f"[unsupported: {kind.__name__}]"
-
-
-def _tuple(item: Any) -> object:
-    names = getattr(type(item), "_fields", None)
-    values = list(tuple.__iter__(item))
-    return dict(zip(names, values, strict=True)) if names else values
-
-
-def _struct(item: Any) -> object:
-    return {k: v for k, v in msgspec.structs.asdict(item).items() if v is not UNSET}
-
-
-_CONVERSIONS: tuple[tuple[type, Callable[[Any], object]], ...] = (
-    (Enum, lambda item: object.__getattribute__(item, "_value_")),
-    (str, str.__str__),
-    (int, lambda item: int.__add__(item, 0)),
-    (float, lambda item: float.__add__(item, 0.0)),
-    (dict, dict.copy),
-    (list, list.copy),
-    (tuple, _tuple),
-    (set, lambda item: list(set.__iter__(item))),
-    (frozenset, lambda item: list(frozenset.__iter__(item))),
-    (deque, lambda item: list(deque.__iter__(item))),
-    (MappingProxyType, dict),
-    (msgspec.Struct, _struct),
-    (bytes, lambda item: bytes.decode(item, "utf-8", "replace")),
-    (bytearray, lambda item: bytearray.decode(item, "utf-8", "replace")),
-    (memoryview, lambda item: item.tobytes().decode("utf-8", "replace")),
-    (datetime, datetime.isoformat),
-    (date, date.isoformat),
-    (time, time.isoformat),
-    (timedelta, timedelta.total_seconds),
-    (Decimal, Decimal.__str__),
-    (UUID, UUID.__str__),
-    (PurePath, PurePath.__str__),
-    (UnsetType, lambda item: None),
-)
-
-
-def _attribute_names(kind: type) -> list[str]:
-    """The declared fields of a dataclass, an attrs class or a pydantic model."""
-    if is_dataclass(kind):
-        return [field.name for field in dataclass_fields(kind)]
-    if attributes := getattr(kind, "__attrs_attrs__", None):
-        return [attribute.name for attribute in attributes]
-    return list(
-        getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__fields__", None) or ()
-    )
-
-
-def _attributes(item: object, names: list[str]) -> Iterator[tuple[str, object]]:
-    """Stored values only: no property, no lazy load."""
-    try:
-        stored = object.__getattribute__(item, "__dict__")
-    except AttributeError:
-        stored = {}
-    for name in names:
-        if name in stored:
-            yield name, stored[name]
-        elif isinstance(slot := getattr(type(item), name, None), MemberDescriptorType):
-            yield name, slot.__get__(item)
-
-
-def daily_id(salt: bytes, *parts: str) -> str:
-    """A UUIDv8 that is the same for the same parts on the day of `salt`, and tells nothing."""
-    hashed = blake2b(key=salt[:64], digest_size=16)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        hashed.update(len(raw).to_bytes(8, "big") + raw)
-    value = int.from_bytes(hashed.digest())
-    value = value & ~(0xF << 76) | 8 << 76
-    return str(UUID(int=value & ~(3 << 62) | 2 << 62))
-
-
-class DailySalts:
-    """Secrets by day in one folder, the same for every process that uses it.
-
-    A file is 32 random bytes, written aside and linked into place, so that of racing processes the
-    first one wins. A file that is damaged is damaged for all, and all take the next name.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ephemeral = False
-        """Whether a salt had to be made up that no other process knows."""
-        self._salts: dict[str, bytes] = {}
-
-    def __call__(self, day: str) -> bytes:
-        """The salt of `day` (or of another short name), read or made. Never raises."""
-        salt = self._salts.get(day)
-        if salt is None:
-            try:
-                salt = self._shared(day)
-            except (OSError, ValueError):
-                salt = secrets.token_bytes(32)
-                self.ephemeral = True
-            if len(self._salts) >= 8:
-                self._salts.clear()
-            salt = self._salts.setdefault(day, salt)
-        return salt
-
-    def _shared(self, day: str) -> bytes:
-        if not _SALT_NAME.fullmatch(day):
-            raise ValueError("a salt's name is a date or a short word")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (day, f"{day}.1", f"{day}.2"):
-            path = self.folder / name
-            if not path.exists():
-                self._make(path)
-            salt = path.read_bytes()
-            if len(salt) == 32:
-                return salt
-        raise ValueError("every salt of this name is damaged")
-
-    def _make(self, path: Path) -> None:
-        aside = self.folder / f".{path.name}.{secrets.token_hex(8)}"
-        try:
-            with open(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
-            os.link(aside, path)
-        except FileExistsError:
-            pass  # another process was first
-        finally:
-            aside.unlink(missing_ok=True)
-
-    def forget(self, before: str) -> int:
-        """Delete the salts of days earlier than `before`; how many there were."""
-        gone = 0
-        for path in self.folder.glob("[0-9.]*") if self.folder.is_dir() else ():
-            day = path.name.lstrip(".")[:10]
-            if _DAY.fullmatch(day) and day < before:
-                try:
-                    path.unlink()
-                except OSError:
-                    continue
-                gone += not path.name.startswith(".")
-                self._salts.pop(day, None)
-        return gone

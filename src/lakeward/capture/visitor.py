@@ -15,7 +15,7 @@ from uuid import UUID
 
 from lakeward.capture.fragment import LONGEST, MOST
 from lakeward.collector import Collector
-from lakeward.privacy import daily_id
+from lakeward.salts import daily_id
 
 logger = logging.getLogger("lakeward")
 
