@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # has no types of its own
 
-from conftest import Lake, wait_until
+from conftest import Lake, alive, wait_until
 from lakeward.keeper import FAREWELL_SECONDS
 from lakeward.server.supervisor import KILL_SECONDS
 from lakeward.server.worker import GRACE_SECONDS, RING_BYTES
@@ -287,8 +289,23 @@ def confined(
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the namespace by its first process: `--kill-child` is lost when that changes its user."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    inside = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in inside:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+            break
+    process.kill()
+    process.wait()
+    assert not any(alive(pid) for pid in inside)
 
 
 def on_a_free_port(arguments: list[str]) -> tuple[list[str], int]:
