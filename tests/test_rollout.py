@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from conftest import Lake, wait_until
+from lakeward.attachment import STALE_NS
 from lakeward.capture.asgi import BodyRule, LakewardMiddleware, Receive, Scope, Send
 from lakeward.collector import Collector
 from lakeward.errors import SettingError
+from lakeward.keeper import ROUND_SECONDS, WATCH_SECONDS
 from lakeward.rollout import ALL, API_CALLS, FEATURES, OUTCOMES, ShareFile, bucket, covers
 from lakeward.settings import load
 
@@ -170,6 +172,11 @@ def test_a_change_of_the_file_counts_in_every_worker_without_a_restart(
     wait_until(lambda: verdicts() == [expected] * 2, 10, "the new share")
     file.write_text("LAKEWARD_ROLLOUT_OUTCOMES=100\n")
     wait_until(lambda: verdicts() == [[True] * 40] * 2, 10, "the old share")
+
+
+def test_a_change_of_the_file_needs_no_five_seconds() -> None:
+    # The keeper looks so often, and an app looks again so long after a heartbeat.
+    assert WATCH_SECONDS + ROUND_SECONDS + STALE_NS / 1e9 < 5
 
 
 def test_what_the_environment_says_no_file_changes(lake: Lake) -> None:
