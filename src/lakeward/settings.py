@@ -115,9 +115,9 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_ROLLOUT_BROWSER_EVENTS", "rollout_browser_events", "percent", "100",
       "Percentage of users whose page views, clicks, forms, vitals and browser errors are kept."),
     S("LAKEWARD_ROLLOUT_S3", "rollout_s3", "percent", "100",
-      "Percentage of users whose interactions are shipped to S3. No effect yet."),
+      "Percentage of users whose interactions are shipped to S3."),
     S("LAKEWARD_ROLLOUT_DYNAMODB", "rollout_dynamodb", "percent", "100",
-      "Percentage of users whose interactions are written to DynamoDB. No effect yet."),
+      "Percentage of users whose interactions are written to DynamoDB."),
     S("LAKEWARD_ALLOWED_HOSTS", "allowed_hosts", "list", "",
       "Host names that `lakeward serve` goes by besides this machine's own; `*` allows any."),
     S("LAKEWARD_BATCH_BYTES", "batch_bytes", "bytes", "4MiB",
@@ -129,18 +129,70 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_DATABASE_URL", "database_url", "text", "",
       "App database (keys), such as `postgresql://user:password@host/database`; empty means "
       "SQLite in the lake's private folder.", secret=True),
-    S("USE_S3", "use_s3", "flag", "false", "Ship the raw log to S3. No effect yet."),
+    S("LAKEWARD_INDIVIDUAL_FILES", "individual_files", "choice", "auto",
+      "Whether each interaction also becomes a file of its own beside the log, named by its id; "
+      "`auto` means in development only.", choices=("auto", "on", "off")),
+    S("LAKEWARD_INDIVIDUAL_FILES_DAYS", "individual_files_days", "count", "7",
+      "Days after which individual files are pruned; 0 keeps them.", most=36_500),
+    S("LAKEWARD_WEBHOOK_URL", "webhook_url", "text", "",
+      "Address that receives every interaction as signed JSON; empty means none.", secret=True),
+    S("LAKEWARD_WEBHOOK_SECRET", "webhook_secret", "text", "",
+      "Secret that signs what the webhook receives.", secret=True),
+    S("USE_S3", "use_s3", "flag", "false",
+      "Whether the raw log is also shipped to S3 (`DATA_LAKE_BUCKET`)."),
     S("USE_DYNAMODB", "use_dynamodb", "flag", "false",
-      "Write interactions to DynamoDB. No effect yet."),
-    S("AWS_REGION", "aws_region", "text", "us-east-1",
-      "Region of the bucket and the table. No effect yet."),
+      "Whether interactions are also written to DynamoDB (`INTERACTIONS_TABLE`)."),
+    S("AWS_REGION", "aws_region", "text", "us-east-1", "Region of the bucket and the table."),
     S("AWS_ACCESS_KEY_ID", "aws_access_key_id", "text", "",
       "Access key; empty leaves it to the standard credential chain.", secret=True),
     S("AWS_SECRET_ACCESS_KEY", "aws_secret_access_key", "text", "",
       "Secret of the access key; empty leaves it to the standard credential chain.", secret=True),
-    S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "", "Bucket of the lake. No effect yet."),
+    S("LAKEWARD_AWS_ENDPOINT", "aws_endpoint", "text", "",
+      "Address of a service that speaks the AWS protocols; empty means AWS itself."),
+    S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "",
+      "Bucket of the raw archive, and of what DynamoDB has no room for."),
+    S("LAKEWARD_S3_SECONDS", "s3_seconds", "seconds", "60",
+      "How long lines wait to be shipped together as one object.", most=86_400),
+    S("LAKEWARD_S3_BYTES", "s3_bytes", "bytes", "16MiB",
+      "Lines that are shipped as one object at once, before they are compressed.",
+      least=4 * KIB, most=1024 * MIB),
+    S("LAKEWARD_S3_KMS_KEY", "s3_kms_key", "text", "",
+      "KMS key that encrypts objects; empty means the bucket's own key (SSE-S3)."),
     S("INTERACTIONS_TABLE", "interactions_table", "text", "",
-      "DynamoDB table of interactions. No effect yet."),
+      "DynamoDB table of interactions; its key is `interaction_id`."),
+    S("LAKEWARD_DYNAMODB_TTL_DAYS", "dynamodb_ttl_days", "count", "0",
+      "Days after its event until DynamoDB may delete an item; 0 means never.", most=36_500),
+    S("LAKEWARD_FOLLOWER_LAG_DAYS", "follower_lag_days", "count", "7",
+      "Days that retention waits for a follower that is behind; then what it misses is counted "
+      "`expired`.", most=36_500),
+    S("LAKEWARD_COMPACT", "compact", "flag", "true",
+      "Whether the keeper moves the log into the table as it grows; needs the extra `lake`."),
+    S("LAKEWARD_TABLE", "table", "text", "",
+      "Where the table is: a folder or `s3://bucket/prefix`; empty means `table/` in the lake."),
+    S("LAKEWARD_COMPACT_SECONDS", "compact_seconds", "seconds", "60",
+      "Age of the oldest line that is not in the table at which the keeper compacts.",
+      most=86_400),
+    S("LAKEWARD_COMPACT_BYTES", "compact_bytes", "bytes", "16MiB",
+      "Lines that are not in the table yet at which the keeper compacts at once; bounds what "
+      "questions read beside the table.", least=4 * KIB, most=1024 * MIB),
+    S("LAKEWARD_COMPACT_MEMORY", "compact_memory", "bytes", "1GiB",
+      "Memory that compaction may take, enforced by the system.",
+      least=256 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
+      "Age at which files that the table no longer names are deleted; readers that run on this "
+      "machine are waited for in any case.", most=31_536_000),
+    S("LAKEWARD_GEOIP", "geoip", "folder", "",
+      "A MaxMind file (`.mmdb`) that gives country and city of addresses; none by default."),
+    S("LAKEWARD_QUERY_SECONDS", "query_seconds", "seconds", "60",
+      "Longest time that one query may take.", least=1, most=86_400),
+    S("LAKEWARD_QUERY_MEMORY", "query_memory", "bytes", "1GiB",
+      "Memory that one query may take, enforced by the system.",
+      least=256 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_RETENTION_DAYS", "retention_days", "count", "0",
+      "Days after which interactions are deleted from log and table; 0 keeps them for ever.",
+      most=36_500),
+    S("LAKEWARD_RETENTION_TYPES", "retention_types", "list", "",
+      "Days for single types, such as `page_view=30,click=30`; they win over the general number."),
     S("AI_MODEL", "ai_model", "text", "", "Model that the AI coach asks for. No effect yet."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
@@ -204,13 +256,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: int
     event_bytes: int
     database_url: str
+    individual_files: Literal["auto", "on", "off"]
+    individual_files_days: int
+    webhook_url: str
+    webhook_secret: str
     use_s3: bool
     use_dynamodb: bool
     aws_region: str
     aws_access_key_id: str
     aws_secret_access_key: str
+    aws_endpoint: str
     data_lake_bucket: str
+    s3_seconds: float
+    s3_bytes: int
+    s3_kms_key: str
     interactions_table: str
+    dynamodb_ttl_days: int
+    follower_lag_days: int
+    compact: bool
+    table: str
+    compact_seconds: float
+    compact_bytes: int
+    compact_memory: int
+    vacuum_seconds: float
+    geoip: Path | None
+    query_seconds: float
+    query_memory: int
+    retention_days: int
+    retention_types: tuple[str, ...]
     ai_model: str
     twilio_account_sid: str
     twilio_auth_token: str
