@@ -1,0 +1,44 @@
+"""A person as an erase or export names one, and what a store of personal data must be able to do.
+
+In: an id of the app's own. Out: nothing of that person is left in the store. `Transient` when the
+store is away; trying again goes on where it stopped. `docs/privacy.md` says what is erased where.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import msgspec
+
+Kind = Literal["user_id", "session_id", "anonymous_id"]
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who: one field of the record and its value. The value is never logged."""
+
+    kind: Kind
+    value: str
+
+    def matches(self, record: dict[str, object]) -> bool:
+        """Whether a record names this person."""
+        return record.get(self.kind) == self.value
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """What an eraser did: records removed, and what the store keeps elsewhere, until when."""
+
+    records: int
+    remains: str = ""
+    until: str = ""
+
+
+class Eraser(Protocol):
+    """A store that can forget a person; both methods may be repeated."""
+
+    name: str
+
+    def find(self, person: Person) -> int:
+        """Records, objects or rows that name the person now."""
+
+    def erase(self, person: Person) -> Gone:
+        """Remove them for good; Transient when the store is away."""
