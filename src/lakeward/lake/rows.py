@@ -16,7 +16,8 @@ import msgspec
 
 from lakeward.errors import MissingExtra, Rejected
 from lakeward.lake import enrich
-from lakeward.lake.columns import COLUMNS, RECORD, reading, selected
+from lakeward.lake.columns import NESTED, RECORD, reading, selected
+from lakeward.lakedir import write_all
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -74,14 +75,17 @@ def listed(paths: Iterable[str]) -> str:
     return "[" + ", ".join(quoted(path) for path in paths) + "]"
 
 
+PIECE: Final = 4096
+"""Lines that are joined at a time: small enough for the same memory to be used again and again."""
+
+
 @contextmanager
-def as_file(lines: Iterable[bytes]) -> Iterator[str]:
+def as_file(lines: list[bytes]) -> Iterator[str]:
     """Lines as a file in memory that DuckDB opens by its path."""
     fd = os.memfd_create("lakeward")
     try:
-        view = memoryview(b"\n".join(lines) + b"\n")
-        while view:
-            view = view[os.write(fd, view) :]
+        for start in range(0, len(lines), PIECE):
+            write_all(fd, b"\n".join(lines[start : start + PIECE]) + b"\n")
         yield f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)
@@ -165,11 +169,6 @@ def _fits(name: str, value: Any) -> bool:
         case "TIMESTAMPTZ":
             return isinstance(value, str) and len(value) == 24
         case "VARCHAR":
-            from lakeward.lake.columns import NESTED
-
             return name in NESTED or isinstance(value, str)
         case _:
             return False
-
-
-assert list(COLUMNS)[: len(RECORD)] == list(RECORD)

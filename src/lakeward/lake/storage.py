@@ -149,6 +149,12 @@ def _store(bucket: str, prefix: str, settings: Settings) -> S3Store:
         from obstore.store import S3Store
     except ImportError:
         raise MissingExtra("A table in S3", "lake") from None
+    config, client = store_config(settings)
+    return S3Store(bucket, prefix=prefix or None, config=config, client_options=client)
+
+
+def store_config(settings: Settings) -> tuple[Any, Any]:
+    """What obstore needs to reach S3: its configuration and that of its HTTP client."""
     config: dict[str, Any] = {"region": settings.aws_region}
     if settings.aws_access_key_id:
         config["access_key_id"] = settings.aws_access_key_id
@@ -157,8 +163,7 @@ def _store(bucket: str, prefix: str, settings: Settings) -> S3Store:
         config["endpoint"] = settings.aws_endpoint
         config["virtual_hosted_style_request"] = False
     insecure = settings.aws_endpoint.startswith("http://")
-    client: Any = {"allow_http": True} if insecure else {}
-    return S3Store(bucket, prefix=prefix or None, config=config, client_options=client)
+    return config, {"allow_http": True} if insecure else {}
 
 
 def _delta_options(settings: Settings) -> dict[str, str]:
