@@ -12,3 +12,9 @@ from lakeward.lakedir import LakeDir
 def delivering(lake: LakeDir) -> Iterator[None]:
     """A first form."""
     yield
+
+
+@contextlib.contextmanager
+def erasing(lake: LakeDir) -> Iterator[None]:
+    """A first form."""
+    yield

@@ -78,9 +78,7 @@ COLUMNS: Final[dict[str, SqlType]] = RECORD | ENRICHED
 
 def reading() -> str:
     """The `columns` of DuckDB's read_json for lines of the log."""
-    types = {
-        name: "JSON" if name in NESTED else kind for name, kind in RECORD.items()
-    }
+    types = {name: "JSON" if name in NESTED else kind for name, kind in RECORD.items()}
     return "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in types.items()) + "}"
 
 

@@ -16,7 +16,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,12 +23,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lakeward.barrier import delivering
-from lakeward.errors import LakeBusy
+from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
-from lakeward.lake.batch import Batch, Taken, batch_of, has_newer_fields, take
+from lakeward.lake.batch import ID, Batch, Taken, batch_of, has_newer_fields, take
 from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
+from lakeward.lake.progress import Counts, ProgressFile
 from lakeward.lake.rows import Undecodable, connect, listed, repaired, write
-from lakeward.lake.storage import Folder
+from lakeward.lake.scratch import scratch
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.settings import MIB
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lakeward.compact")
 
 SLICE: Final = 64 * MIB
+SMALLEST: Final = MIB
 ATTEMPTS: Final = 50
 
 
@@ -76,19 +77,21 @@ class Compactor:
         self.lake = lake
         self.table = table
         self.done = Compacted()
-        self._slice = min(slice_bytes, memory // 12)
+        self._slice = min(slice_bytes, memory // 32)
         self._set_aside = set_aside
         self._pause = pause
-        self._scratch = lake.private / "scratch"
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._scratch.mkdir(mode=0o700)
-        self.con: DuckDBPyConnection = connect(memory // 2, threads, self._scratch)
+        self.progress = ProgressFile(lake)
+        table.snapshot()
+        self.progress.reconcile(table.reached(lake))
+        self._held = contextlib.ExitStack()
+        self.scratch = self._held.enter_context(scratch(lake))
+        self.con: DuckDBPyConnection = connect(memory // 2, threads, self.scratch)
         enrich.register(self.con, geo)
 
     def close(self) -> None:
         """Let go of DuckDB and of what it spilled."""
         self.con.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._held.close()
 
     def run(self, *, most: int | None = None) -> Compacted:
         """Compact until nothing is left, or at most so many slices."""
@@ -97,15 +100,29 @@ class Compactor:
         return self.done
 
     def step(self) -> bool:
-        """Compact one slice; False when the table has the whole log."""
+        """Compact one slice; False when the table has the whole log. What does not fit into memory
+        is tried again in smaller slices."""
+        import duckdb
+
+        while True:
+            try:
+                return self._step()
+            except (MemoryError, duckdb.OutOfMemoryException):
+                if self._slice <= SMALLEST:
+                    raise Terminal(
+                        "compaction does not fit into its memory: raise LAKEWARD_COMPACT_MEMORY"
+                    ) from None
+                self._slice //= 2
+
+    def _step(self) -> bool:
         with delivering(self.lake):
             snapshot = self.table.snapshot()
             taken = take(self.lake, self.table.reached(self.lake), self._slice)
             if taken is None:
                 return False
             self._pause("after take")
-            batch = self._batch(taken)
-            self._commit(snapshot, batch, taken.end)
+            before = msgspec.structs.asdict(self.done)
+            self._commit(snapshot, self._batch(taken), taken.end, before)
             self.done.bytes += len(taken.content)
         return True
 
@@ -131,13 +148,13 @@ class Compactor:
         return again
 
     def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
-        kept = [
-            line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))
-        ]
+        kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
         self.done.suppressed += len(batch.lines) - len(kept)
         return Batch(kept, ids_of(kept))
 
-    def _commit(self, snapshot: Snapshot, batch: Batch, end: Position) -> None:
+    def _commit(
+        self, snapshot: Snapshot, batch: Batch, end: Position, before: dict[str, int]
+    ) -> None:
         """Write and commit; again on a newer snapshot when another host was first."""
         looked: set[str] = set()
         written: dict[str, tuple[Batch, DataFile]] = {}
@@ -150,6 +167,8 @@ class Compactor:
                     self.done.duplicate += len(known)
             looked = set(snapshot.files)
             self._write(parts, written)
+            added = sum(file.rows for _, file in written.values())
+            self.progress.plan(end, self._counts(before, added))
             self._pause("before commit")
             try:
                 self.table.commit(
@@ -161,14 +180,18 @@ class Compactor:
                 snapshot = self.table.snapshot()
                 continue
             self._pause("after commit")
+            self.progress.settle()
             self.done.commits += 1
-            self.done.added += sum(file.rows for _, file in written.values())
+            self.done.added += added
             return
         raise Conflict("the table changes faster than this host can add to it: compact again")
 
-    def _write(
-        self, parts: dict[str, Batch], written: dict[str, tuple[Batch, DataFile]]
-    ) -> None:
+    def _counts(self, before: dict[str, int], added: int) -> Counts:
+        """What became of the lines of this slice."""
+        now = msgspec.structs.asdict(self.done) | {"added": before["added"] + added}
+        return Counts(**{name: now[name] - before[name] for name in Counts.__struct_fields__})
+
+    def _write(self, parts: dict[str, Batch], written: dict[str, tuple[Batch, DataFile]]) -> None:
         """A file for each day that has none of exactly these rows yet."""
         for date, part in parts.items():
             before = written.get(date)
@@ -183,7 +206,7 @@ class Compactor:
                 written[date] = (part, file)
 
     def _write_day(self, date: str, part: Batch) -> tuple[Batch, DataFile]:
-        local = self._scratch / "rows.parquet"
+        local = self.scratch / "rows.parquet"
         try:
             rows = write(self.con, part.lines, local)
         except Undecodable:
@@ -203,8 +226,6 @@ class Compactor:
 
 def ids_of(lines: list[bytes]) -> list[bytes]:
     """The ids that lines begin with."""
-    from lakeward.lake.batch import ID
-
     return [line[ID] for line in lines]
 
 
@@ -242,8 +263,3 @@ def locked(lake: LakeDir, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def can_hold(storage: object) -> bool:
-    """Whether the table's files are on this machine."""
-    return isinstance(storage, Folder)

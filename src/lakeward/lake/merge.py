@@ -29,9 +29,7 @@ FULL: Final = 64 * MIB
 SMALLEST: Final = MIB // 4
 
 
-def merge(
-    con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = ""
-) -> int:
+def merge(con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = "") -> int:
     """Merge what is worth it; the number of files that others took the place of.
 
     A day before `closed_before` (ISO) gets no more rows to speak of: all its small files are merged.
@@ -130,9 +128,7 @@ def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
     return f"SELECT {columns} FROM {source}{condition}{order}"
 
 
-def _added(
-    table: Table, group: list[DataFile], written: Written, local: Path
-) -> DataFile | None:
+def _added(table: Table, group: list[DataFile], written: Written, local: Path) -> DataFile | None:
     if not written.rows:
         local.unlink()
         return None

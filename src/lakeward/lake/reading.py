@@ -116,9 +116,7 @@ def open_reading(
     return Reading(lake, settings, memory=memory, threads=threads)
 
 
-DATE_OF_ID: Final = (
-    "epoch_ms(('0x' || interaction_id[1:8] || interaction_id[10:13])::BIGINT)::DATE"
-)
+DATE_OF_ID: Final = "epoch_ms(('0x' || interaction_id[1:8] || interaction_id[10:13])::BIGINT)::DATE"
 """The event date is a function of the id."""
 
 

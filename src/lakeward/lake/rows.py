@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ROW_GROUP: Final = 20_480
-"""Rows of a group: small enough that one can be found within milliseconds, DuckDB's vectors fit."""
+"""Rows of a group: few enough for one of them to be found within milliseconds."""
 PARQUET: Final = (
-    f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, RETURN_STATS"
+    f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, "
+    "RETURN_STATS"
 )
 BUFFER: Final = 1 << 20
 """DuckDB takes twice this for each thread; a longer line needs more."""
@@ -133,7 +134,7 @@ def _iso(text: str) -> str:
 def repaired(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Lines that DuckDB can read, and those that are no records at all.
 
-    Values that do not fit their column, and fields that this version has no column for, go to `extra`.
+    Values that do not fit their column, and fields that have no column, go to `extra`.
     """
     good: list[bytes] = []
     bad: list[bytes] = []
