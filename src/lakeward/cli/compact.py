@@ -1,4 +1,5 @@
-"""`lakeward compact`: move the log into the table now; and the child that the keeper starts for it."""
+"""`lakeward compact`: move the log into the table now; and the child that the keeper starts for
+it."""
 
 from __future__ import annotations
 

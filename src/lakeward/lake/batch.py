@@ -3,9 +3,9 @@
 In: a position in the log and how many bytes to take. Out: a `Batch` of lines by day, with counts of
 what was left out and why. Fails with `Unreadable` for a position of another epoch.
 
-Every line of the log begins with its id, so lines sort by id as they are, without being parsed; they
-come nearly in that order, which makes it cheap. Of several lines with one id the first in the log
-stays.
+Every line of the log begins with its id, so lines sort by id as they are, without being parsed;
+they come nearly in that order, which makes it cheap. Of several lines with one id the first in the
+log stays.
 """
 
 from __future__ import annotations

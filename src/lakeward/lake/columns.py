@@ -1,12 +1,14 @@
-"""The table's columns: every field of the record under its own name, and what is added on the way in.
+"""The table's columns: every field of the record under its own name, and what is added on the way
+in.
 
 In: the registry of this module. Out: DuckDB's reading of log lines, the select that makes rows of
 them, and the schema that the Delta log carries. Pure.
 
-Ids, texts and times of clients are text, `timestamp` is an instant, numbers are numbers, and what is
-an object or a list in the record is JSON text. `extra` holds fields of records that a newer version
-wrote. A column once in a table stays; a new one gets a new number of `GENERATION`, which stands in the
-name of each file, so that files of one generation are read without looking at every footer.
+Ids, texts and times of clients are text, `timestamp` is an instant, numbers are numbers, and what
+is an object or a list in the record is JSON text. `extra` holds fields of records that a newer
+version wrote. A column once in a table stays; a new one gets a new number of `GENERATION`, which
+stands in the name of each file, so that files of one generation are read without looking at every
+footer.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ NUMBERS: Final[dict[str, SqlType]] = {
 }
 NESTED: Final = frozenset(
     {
-        "query_params", "headers", "request_body", "ai_metadata", "messages", "outcomes", "feedback",
-        "analysis", "experiments", "properties", "metadata", "extra",
+        "query_params", "headers", "request_body", "ai_metadata", "messages", "outcomes",
+        "feedback", "analysis", "experiments", "properties", "metadata", "extra",
     }
 )  # fmt: skip
 """Columns that hold JSON text."""

@@ -1,13 +1,15 @@
 """Compaction: from the log into the table, each interaction once.
 
-In: the log from where the table stands. Out: one commit for each slice of the log, with its rows and
-the position behind it, so that either both are in the table or neither is. Killed at any point, the
-next one goes on from the table's own word. Fails with OSError or `Transient` when disk or bucket are
-away.
+In: the log from where the table stands. Out: one commit for each slice of the log, with its rows
+and the position behind it, so that either both are in the table or neither is. Killed at any point,
+the next one goes on from the table's own word. Fails with OSError or `Transient` when disk or
+bucket are away.
 
-    take a slice → sort, each id once → leave out what the table has → Parquet → commit(rows, position)
+    take a slice → sort, each id once → leave out what the table has → Parquet → commit(rows,
+    position)
 
-A commit of another host in between makes ours fail; then the ids are looked up again in what is new.
+A commit of another host in between makes ours fail; then the ids are looked up again in what is
+new.
 """
 
 from __future__ import annotations

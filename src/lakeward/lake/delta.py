@@ -1,17 +1,18 @@
 """The table's log in the Delta format: who reads it sees a whole commit or nothing of it.
 
 In: files to add and to remove, and how far the lake's log is in the table then. Out: one JSON file
-`_delta_log/00000000000000000042.json`, created where none of that name stands, so that of two writers of
-one version exactly one wins. Fails with `Conflict` for the other, who looks at the new snapshot and
-tries again; `Unreadable` when the table is none of ours.
+`_delta_log/00000000000000000042.json`, created where none of that name stands, so that of two
+writers of one version exactly one wins. Fails with `Conflict` for the other, who looks at the new
+snapshot and tries again; `Unreadable` when the table is none of ours.
 
     {"txn":{"appId":"lakeward:<lake id>:<epoch>","version":962072674306,…}}
     {"add":{"path":"event_date=2026-11-25/<first>-<last>-<uuid>.c1.parquet","partitionValues":…,"stats":…}}
     {"remove":{"path":…}}
 
-The name of a data file carries the first and the last millisecond of its ids, in the twelve hex digits
-that the ids begin with, and the generation of its columns. Statistics hold numbers of rows and the
-bounds of `timestamp` alone: nothing in the log names a person. Reading is deltalake's matter.
+The name of a data file carries the first and the last millisecond of its ids, in the twelve hex
+digits that the ids begin with, and the generation of its columns. Statistics hold numbers of rows
+and the bounds of `timestamp` alone: nothing in the log names a person. Reading is deltalake's
+matter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rows that leave the table: those of a person, and those that are too old.
 
-In: a person, or the days that are over. Out: commits that put files without those rows in the place of
-the files that hold them, which are then deleted as soon as nobody reads them. Statistics and paths in
-the log name nobody, so nothing of a person is left in it. May be repeated at any point.
+In: a person, or the days that are over. Out: commits that put files without those rows in the place
+of the files that hold them, which are then deleted as soon as nobody reads them. Statistics and
+paths in the log name nobody, so nothing of a person is left in it. May be repeated at any point.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class TableEraser:
             )
 
     def _swept(self, records: int) -> Gone:
-        """Rows of commits that never happened: deleted where no other host can be about to commit."""
+        """Rows of commits that never happened: deleted where no other host can be about to
+        commit."""
         storage = self._table.storage
         if isinstance(storage, Folder):
             with erasing(self._lake):

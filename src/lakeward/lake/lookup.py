@@ -1,9 +1,9 @@
 """One interaction by its id: id → day → file → row group → row.
 
-In: an id. Out: the record as the log holds it, or None. The id's millisecond names the day and, by the
-files' names, the few files that can hold it; their footers name the row group; one column of that is
-read to find the row, and the others only for it. What is not in the table yet is looked for in the
-log's tail.
+In: an id. Out: the record as the log holds it, or None. The id's millisecond names the day and, by
+the files' names, the few files that can hold it; their footers name the row group; one column of
+that is read to find the row, and the others only for it. What is not in the table yet is looked for
+in the log's tail.
 """
 
 from __future__ import annotations

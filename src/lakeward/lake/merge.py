@@ -32,7 +32,8 @@ SMALLEST: Final = MIB // 4
 def merge(con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = "") -> int:
     """Merge what is worth it; the number of files that others took the place of.
 
-    A day before `closed_before` (ISO) gets no more rows to speak of: all its small files are merged.
+    A day before `closed_before` (ISO) gets no more rows to speak of: all its small files are
+    merged.
     """
     merged = 0
     done: set[str] = set()

@@ -1,4 +1,5 @@
-"""How far the log is in the table, and what became of each line, for those who cannot read the table.
+"""How far the log is in the table, and what became of each line, for those who cannot read the
+table.
 
 In: the end of a slice with its counts, before and after its commit. Out: `.lakeward/table.json`:
 

@@ -1,11 +1,11 @@
 """What questions read: the table at one version and the lines of the log that are not in it yet.
 
 In: a lake. Out: a DuckDB connection with the view `interactions` and one for each known type, which
-together show each interaction once, and nobody who was erased. Fails with `Unreadable` or `Transient`
-as the table does.
+together show each interaction once, and nobody who was erased. Fails with `Unreadable` or
+`Transient` as the table does.
 
-Table and tail are of one moment: how far the log is in the table stands in the same snapshot. While it
-is open, a lease in `.lakeward/readers/` names its files, so that none of them is deleted.
+Table and tail are of one moment: how far the log is in the table stands in the same snapshot. While
+it is open, a lease in `.lakeward/readers/` names its files, so that none of them is deleted.
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ def absent(con: DuckDBPyConnection, table: Table, snapshot: Snapshot, batch: Bat
 
 
 def file_system(settings: Settings) -> object:
+    """S3 as DuckDB is told to reach it."""
     from obstore.fsspec import FsspecStore
 
     from lakeward.lake.storage import store_config
