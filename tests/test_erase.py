@@ -46,7 +46,9 @@ class Drawer:
             raise self.error
         lines = self._lines()
         self._path.write_text("\n".join(line for line in lines if line != person.value))
-        return Gone(lines.count(person.value), "a copy at the printer's", "2026-12-31T00:00:00.000Z")
+        return Gone(
+            lines.count(person.value), "a copy at the printer's", "2026-12-31T00:00:00.000Z"
+        )
 
     def _lines(self) -> list[str]:
         return self._path.read_text().split("\n") if self._path.exists() else []
@@ -303,5 +305,3 @@ def test_linked_takes_the_sessions_in_which_nobody_else_was_named(
         ("kiosk", "bob"),
         ("kiosk", "anonymous"),
     ]
-
-

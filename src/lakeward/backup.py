@@ -1,13 +1,13 @@
 """Backup: a lake as one tar file, made while everything goes on, and a lake made of it again.
 
-In: a lake, and files that others add (table, app database). Out: a stream of members, the manifest with
-the SHA-256 of each as the last one, so that a file that was cut short is known by what it lacks. Fails
-with `Transient` when the lake changed too fast to be copied, `Unreadable` for an archive that is none
-or is damaged, `Terminal` for a folder that is not empty.
+In: a lake, and files that others add (table, app database). Out: a stream of members, the
+manifest with the SHA-256 of each as the last one, so that a file that was cut short is known by
+what it lacks. Fails with `Transient` when the lake changed too fast to be copied, `Unreadable`
+for an archive that is none or is damaged, `Terminal` for a folder that is not empty.
 
     raw/… quarantine/… table/…    as in the lake; the log up to one durable end
-    .lakeward/…                   journals, cursors, identity, secret; ledger and published end are made
-                                  for that end, so that the sum of the copy holds
+    .lakeward/…                   journals, cursors, identity, secret; ledger and published end are
+                                  made for that end, so that the sum of the copy holds
     manifest.json                 {"format":1,"lakeward":…,"lake_id":…,"epoch":1,"made_at":…,
                                    "notes":[…],"files":{"raw/…":[52110,"9f86…"],…}}
 
@@ -64,7 +64,7 @@ class Packer:
     """Puts files into a tar stream and remembers what they were."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|")
+        self._tar = tarfile.open(fileobj=file, mode="w|")  # noqa: SIM115 - closed by `close`
         self.files: dict[str, tuple[int, str]] = {}
 
     def add(self, name: str, file: IO[bytes], size: int) -> None:
@@ -152,9 +152,7 @@ def pack_log(packer: Packer, lake: LakeDir) -> State:
     ends = {stream: state.ends.get(stream, (0, 0, 0)) for stream in STREAMS}
     packer.add_bytes(".lakeward/lake.json", (lake.private / "lake.json").read_bytes())
     packer.add_bytes(".lakeward/ledger.jsonl", ledger_of(state))
-    packer.add_bytes(
-        ".lakeward/published", encode_published(state.epoch, state.batch, state.ends)
-    )
+    packer.add_bytes(".lakeward/published", encode_published(state.epoch, state.batch, state.ends))
     for segment in read_segments(lake)[0]:
         last, last_end, _ = ends[segment.stream]
         path = lake.root / segment.path

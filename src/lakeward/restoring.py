@@ -1,14 +1,16 @@
 """Restoring: a lake made of a backup, in an empty folder.
 
-In: an archive of `backup.py`. Out: a lake in a later epoch, so that no position of the time before is
-taken for one of its own. `Unreadable` for an archive that is none, was cut short or changed; `Terminal`
-for a folder that holds something, and for a member that would go anywhere else. Whatever fails, the
-folder is as it was: the lake is put together beside it and renamed into place.
+In: an archive of `backup.py`. Out: a lake in a later epoch, so that no position of the time
+before is taken for one of its own. `Unreadable` for an archive that is none, was cut short or
+changed; `Terminal` for a folder that holds something, and for a member that would go anywhere
+else. Whatever fails, the folder is as it was: the lake is put together beside it and renamed into
+place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import shutil
@@ -64,15 +66,20 @@ def unpack(archive: IO[bytes], folder: Path) -> Manifest:
     found: dict[str, tuple[int, str]] = {}
     manifest: Manifest | None = None
     try:
-        with tarfile.open(fileobj=archive, mode="r|*") as tar:
+        plain = inflated(archive)
+        with tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
                 source = tar.extractfile(member) if member.isreg() else None
                 if manifest is not None or source is None:
-                    raise Unreadable(f"the backup holds what is no file of a lake: {_shown(member)}")
+                    raise Unreadable(
+                        f"the backup holds what is no file of a lake: {_shown(member)}"
+                    )
                 if member.name == MANIFEST and member.size < MANIFEST_MOST:
                     manifest = _decode(source.read())
                 else:
                     found[member.name] = _write(folder, member, source)
+        while plain.read(CHUNK):  # to the end, where gzip has its checksum
+            pass
     except (tarfile.TarError, EOFError, zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
         raise Unreadable("the file is no backup, or a part of one: take another") from None
     except OSError as error:
@@ -91,6 +98,14 @@ def unpack(archive: IO[bytes], folder: Path) -> Manifest:
                        if manifest.files.get(name) != found.get(name))  # fmt: skip
         raise Unreadable(f"the backup is damaged ({wrong[0]}): take another")
     return manifest
+
+
+def inflated(archive: IO[bytes]) -> IO[bytes]:
+    """The tar stream, whether it was compressed or not."""
+    start = archive.tell()
+    magic = archive.read(2)
+    archive.seek(start)
+    return gzip.GzipFile(fileobj=archive) if magic == b"\x1f\x8b" else archive  # type: ignore[return-value]  # reads as one
 
 
 def _write(folder: Path, member: tarfile.TarInfo, source: IO[bytes]) -> tuple[int, str]:

@@ -37,7 +37,7 @@ class Suppressed:
         for kind in ("user_id", "session_id", "anonymous_id"):
             value = record.get(kind)
             if isinstance(value, str) and self._until:
-                until = self._until.get((kind, hashed(self._lake, Person(kind, value))))  # type: ignore[arg-type]
+                until = self._until.get((kind, hashed(self._lake, Person(kind, value))))
                 if until is not None and id_ms(str(record["interaction_id"])) <= until:
                     return True
         return False
@@ -48,9 +48,7 @@ def hashed(lake: LakeDir, person: Person) -> str:
     path = lake.private / "suppression.key"
     if not path.exists():
         create_file(path, os.urandom(32).hex().encode())
-    return hashlib.sha256(
-        f"{path.read_text()}|{person.kind}|{person.value}".encode()
-    ).hexdigest()
+    return hashlib.sha256(f"{path.read_text()}|{person.kind}|{person.value}".encode()).hexdigest()
 
 
 def add(lake: LakeDir, person: Person, at_ms: int) -> None:

@@ -13,7 +13,7 @@ from lakeward.lakedir import sync_folder
 
 @contextmanager
 def fresh(output: Path) -> Iterator[Path]:
-    """A file beside `output`, readable by this user alone, that takes its place once it is whole."""
+    """A file beside `output`, for this user alone, that takes its place once it is whole."""
     if output.exists() or output.is_symlink():
         raise Terminal(f"{output} exists: name a new file")
     aside = output.with_name(f".{output.name}.{os.getpid()}")

@@ -1,4 +1,4 @@
-"""`lakeward restore FILE --lake DIR`: a lake made of a backup; whoever was erased since stays erased."""
+"""`lakeward restore FILE --lake DIR`: a lake made of a backup, without those erased since."""
 
 from __future__ import annotations
 

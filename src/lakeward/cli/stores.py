@@ -1,7 +1,8 @@
 """Every store of this lake that holds personal data: the one place where they are put together.
 
-In: a lake and its settings. Out: its erasers, those of the log first. A store that is switched on and
-whose extra is missing fails with `MissingExtra`: an erasure that leaves it out would be no erasure.
+In: a lake and its settings. Out: its erasers, those of the log first. A store that is switched on
+and whose extra is missing fails with `MissingExtra`: an erasure that leaves it out would be no
+erasure.
 """
 
 from __future__ import annotations

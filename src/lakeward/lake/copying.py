@@ -1,7 +1,7 @@
 """Copying the table: the files of one version, which stay while they are read.
 
-In: a lake. Out: the files of a version and the part of its log that leads there. `Transient` when the
-log was tidied at that very moment.
+In: a lake. Out: the files of a version and the part of its log that leads there. `Transient` when
+the log was tidied at that very moment.
 """
 
 from __future__ import annotations
@@ -40,9 +40,13 @@ def copied(lake: LakeDir, settings: Settings) -> Iterator[tuple[int, list[tuple[
 
 def log_files(folder: Path, version: int) -> Iterator[str]:
     """The newest checkpoint up to `version` and the commits behind it."""
-    found = {path.name: match for path in folder.iterdir() if (match := LOG_FILE.fullmatch(path.name))}
+    found = {
+        path.name: match for path in folder.iterdir() if (match := LOG_FILE.fullmatch(path.name))
+    }
     numbers = {name: int(match[1]) for name, match in found.items()}
-    start = max((n for name, n in numbers.items() if "checkpoint" in name and n <= version), default=0)
+    start = max(
+        (n for name, n in numbers.items() if "checkpoint" in name and n <= version), default=0
+    )
     names = [name for name, n in numbers.items() if start <= n <= version]
     if not {f"{n:020d}.json" for n in range(start + bool(start), version + 1)} <= set(names):
         raise Transient("the table's log was tidied while it was copied: try again")

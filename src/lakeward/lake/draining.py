@@ -1,8 +1,8 @@
 """Draining: everything that was recorded before now stands in the log when this returns.
 
-In: a lake and where its rings are. Out: the names of processes whose memory cannot be seen from here.
-Asks the keeper that runs, and keeps the lake itself for as long as none does. `NotDurable` when the
-log does not take it in time.
+In: a lake and where its rings are. Out: the names of processes whose memory cannot be seen from
+here. Asks the keeper that runs, and keeps the lake itself for as long as none does. `NotDurable`
+when the log does not take it in time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def drain(lake: LakeDir, settings: Settings, seconds: float = 30.0) -> list[str]
     folders = known_folders(lake, settings.ring_dir)
     goals = {path: heads for path in _rings(folders) if (heads := _heads(path, lake)) is not None}
     seen = {path.stem for path in goals}
-    unseen = [owner for path, owner, lives in registrations(lake) if lives and path.stem not in seen]
+    unseen = [
+        owner for path, owner, lives in registrations(lake) if lives and path.stem not in seen
+    ]
     deadline = time.monotonic() + seconds
     if not _waiting(goals):
         return unseen
@@ -38,9 +40,7 @@ def drain(lake: LakeDir, settings: Settings, seconds: float = 30.0) -> list[str]
     with closing(Bell(ring_dir, f"drain-{os.getpid()}")) as bell:
         while _waiting(goals):
             if time.monotonic() >= deadline:
-                raise NotDurable(
-                    f"what was recorded does not reach the log of {lake.root}: see `lakeward doctor`"
-                )
+                raise NotDurable("what was recorded does not reach the log: see `lakeward doctor`")
             try:
                 keeper = Keeper(lake, ring_dir, segment_bytes=settings.segment_bytes)
                 keeper.catch_up(lambda: not _waiting(goals))

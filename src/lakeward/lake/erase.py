@@ -1,15 +1,17 @@
 """Erasing a person: every store forgets them, in an order that nothing can slip through.
 
-In: ids of a person, and the stores. Out: a receipt in two stages, hidden and gone. A store that is
-away or refuses leaves the erasure waiting, and another run goes on with it; a kill between any two
-steps does the same. `LakeBusy` when another erasure runs, `NotDurable` when the rings cannot be drained.
+In: ids of a person, and the stores. Out: a receipt in two stages, hidden and gone. A store that
+is away or refuses leaves the erasure waiting, and another run goes on with it; a kill between any
+two steps does the same. `LakeBusy` when another erasure runs, `NotDurable` when the rings cannot
+be drained.
 
-    write down → suppress → drain the rings → log and quarantine → barrier → other stores → sweep → gone
-                 hidden ┘                     nobody reads them there ┘     nobody delivers them ┘
+    write down → suppress → drain the rings → log, quarantine → barrier → others → log again → gone
+                 hidden ┘             nobody reads them there ┘       nobody delivers them ┘
 
-Suppressed first: whatever reads the log afterwards leaves the person out. The barrier waits for those
-who read before. What reached the log meanwhile is taken out by the sweep. Each run moves the
-suppression's time on, so that all stores lose the same: all that was recorded until the erasure ended.
+Suppressed first: whatever reads the log afterwards leaves the person out. The barrier waits for
+those who read before. What reached the log meanwhile is taken out by the sweep. Each run moves
+the suppression's time on, so that all stores lose the same: all that was recorded until the
+erasure ended.
 """
 
 from __future__ import annotations
@@ -101,9 +103,7 @@ def _known(setting: Setting, erasure_id: str, people: Sequence[Person]) -> Recei
     try:
         return book.load(setting.lake, erasure_id)
     except Terminal:
-        hashed = tuple(
-            (person.kind, suppression.hashed(setting.lake, person)) for person in people
-        )
+        hashed = tuple((person.kind, suppression.hashed(setting.lake, person)) for person in people)
         receipt = Receipt(erasure_id, hashed, iso(setting.now_ms()))
         book.save(setting.lake, receipt)
         return receipt

@@ -1,11 +1,12 @@
 """Export: everything the lake knows of one person, in a form that other programs read.
 
-In: people and a place to write. Out: JSON Lines that are the records as they were, then what stands in
-the quarantine; or a Parquet file with the table's columns. Table and log tail are read as one, each
-record once, in the order of time. Fails as a reading of the lake does.
+In: people and a place to write. Out: JSON Lines that are the records as they were, then what
+stands in the quarantine; or a Parquet file with the table's columns. Table and log tail are read
+as one, each record once, in the order of time. Fails as a reading of the lake does.
 
-A record comes back from the table's columns: absent fields are absent, nested ones are JSON again, and
-an `api_call` has its fourteen fields. What was worked out from it (device, country) is in Parquet only.
+A record comes back from the table's columns: absent fields are absent, nested ones are JSON
+again, and an `api_call` has its fourteen fields. What was worked out from it (device, country) is
+in Parquet only.
 """
 
 from __future__ import annotations
@@ -108,7 +109,5 @@ def linked(reading: Reading, user: Person) -> list[Person]:
     found: list[Person] = []
     for kind in ("session_id", "anonymous_id"):
         rows = reading.con.execute(LINKED.format(kind=kind), [user.value, user.value]).fetchall()
-        found += [Person(kind, value) for (value,) in rows]  # type: ignore[arg-type]  # two literals
+        found += [Person(kind, value) for (value,) in rows]
     return found
-
-

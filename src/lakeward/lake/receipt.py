@@ -1,14 +1,14 @@
 """Erasures: what was asked, how far it is, and what each store said.
 
-In: the steps of an erasure as they are done. Out: files that outlive a kill at any moment. `Terminal`
-for a receipt that is not there or cannot be read.
+In: the steps of an erasure as they are done. Out: files that outlive a kill at any moment.
+`Terminal` for a receipt that is not there or cannot be read.
 
     .lakeward/erasures/ID.json      the receipt; it names nobody: kind and keyed hash only
         {"format":1,"erasure_id":…,"people":[["user_id","5f3a…"]],"asked_at":…,"hidden_at":…,
          "gone_at":…,"stores":[{"name":"log","done":true,"records":12,"remains":"","until":""},…]}
-    .lakeward/erasures/ID.people    who, mode 0600, while something is left to do: stores that were away
-                                    are asked again without anybody at the keyboard; then overwritten
-                                    and removed
+    .lakeward/erasures/ID.people    who, mode 0600, while something is left to do: stores that were
+                                    away are asked again without anybody at the keyboard; then it is
+                                    overwritten and removed
 """
 
 from __future__ import annotations
@@ -120,9 +120,7 @@ def people(lake: LakeDir, erasure_id: str) -> tuple[Person, ...]:
     except FileNotFoundError:
         raise Terminal(f"erasure {erasure_id} is not waiting for anything") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Unreadable(
-            f"{path} is damaged: remove it and ask for the erasure again"
-        ) from None
+        raise Unreadable(f"{path} is damaged: remove it and ask for the erasure again") from None
 
 
 def forget(lake: LakeDir, erasure_id: str) -> None:
@@ -155,9 +153,7 @@ def load(lake: LakeDir, erasure_id: str) -> Receipt:
     try:
         return _decode(path.read_bytes())
     except FileNotFoundError:
-        raise Terminal(
-            f"there is no erasure {erasure_id}: see `lakeward erase --list`"
-        ) from None
+        raise Terminal(f"there is no erasure {erasure_id}: see `lakeward erase --list`") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Unreadable(f"{path} cannot be read: restore it from a backup") from None
 

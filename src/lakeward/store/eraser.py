@@ -4,8 +4,9 @@ In: a person. Out: no row, page or write-ahead log of SQLite holds the id any mo
 table does, and its server's own logs follow when it recycles them. `Transient` when the database is
 away or in use for too long.
 
-Each table says here in which columns the id of a person can stand; a test fails for a table that does
-not. A column of text that is the id becomes `erased`; in a column of JSON each text that is, does.
+Each table says here in which columns the id of a person can stand; a test fails for a table that
+does not. A column of text that is the id becomes `erased`; in a column of JSON each text that is,
+does.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _rewrite_sqlite(database: Database) -> None:
 
 
 def _rewrite_postgresql(database: Database) -> None:
-    """Old versions of rows, and samples of columns that the planner keeps, go with a full vacuum."""
+    """Old versions of rows, and samples that the planner keeps, go with a full vacuum."""
     engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
