@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from conftest import Lake
+from conftest import Lake, wait_until
 from databases import Store
 from lakeward.audit import audit
 from lakeward.cli import main
@@ -84,6 +84,7 @@ def test_backups_made_while_it_is_written_are_each_of_one_moment(
     for thread in threads:
         thread.start()
     try:
+        wait_until(lambda: len(lake.ids()) > 30)
         archives = [packed(lake) for _ in range(8)]
     finally:
         stop.set()
@@ -105,7 +106,7 @@ def test_backups_made_while_it_is_written_are_each_of_one_moment(
         assert ids <= everything
         assert len(ids) >= seen >= 0
         seen = len(ids)
-    assert seen > 20
+    assert seen > 30
 
 
 def test_a_destroyed_lake_comes_back_goes_on_and_delivers_each_record_once(

@@ -8,13 +8,16 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import msgspec
 import pytest
+from uuid_utils import uuid7
 
-from conftest import Lake
+from conftest import Lake, wait_until
 from databases import exit_code, forked
 from lakeward.cli import main
+from lakeward.cli.erasing import Erasing
 from lakeward.cli.stores import opened
 from lakeward.errors import LakeBusy, Terminal, Transient
 from lakeward.lake import receipt as book
@@ -252,6 +255,32 @@ def test_an_id_that_is_erased_may_come_back_later(planted: Planted) -> None:
     row = planted.lake.rows()[-1]
     assert row["user_id"] == ANN.value
     assert not load_suppressed(planted.home).covers(row)
+
+
+def test_the_keeper_goes_on_with_an_erasure_that_waits(lake: Lake) -> None:
+    planted_lines = [("signed_up", ANN.value), ("signed_up", "bob")]
+    with lake.collector() as collector:
+        for name, user in planted_lines:
+            collector.record(name, user_id=user)
+        collector.commit()
+    home = lake.open()
+    clock = [0.0]
+    task = Erasing(home, load(lake.env, lake.root.parent), now=lambda: clock[0])
+    with patch.dict(os.environ, lake.env):
+
+        def stepped() -> bool:
+            clock[0] += 1.0
+            task.step(None)
+            return not book.asked(home) and not task._child
+
+        wait_until(stepped)
+        assert book.receipts(home) == []
+        book.ask(home, str(uuid7()), [ANN])
+        wait_until(stepped)
+        task.close()
+    (receipt,) = book.receipts(home)
+    assert receipt.stage == "gone"
+    assert [row["user_id"] for row in lake.rows()] == ["bob"]
 
 
 # The command
