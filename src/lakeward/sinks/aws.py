@@ -97,7 +97,7 @@ def session(settings: Settings, environ: Mapping[str, str] = os.environ) -> boto
     return made
 
 
-def s3_store(settings: Settings, keys: boto3.Session, patience: float) -> S3Store:
+def s3_store(settings: Settings, keys: boto3.Session) -> S3Store:
     """The bucket for objects written whole; checksummed by AWS, encrypted as settings say."""
     endpoint = settings.aws_endpoint
     config: S3Config = {
@@ -117,28 +117,28 @@ def s3_store(settings: Settings, keys: boto3.Session, patience: float) -> S3Stor
         credential_provider=Boto3CredentialProvider(keys, ttl=KEYS_LIVE),
         client_options={
             "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "timeout": timedelta(seconds=patience),
+            "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, settings.aws_seconds)),
+            "timeout": timedelta(seconds=settings.aws_seconds),
         },
-        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=patience)},
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=settings.aws_seconds)},
     )
 
 
-def s3_api(settings: Settings, keys: boto3.Session, patience: float) -> Api:
+def s3_api(settings: Settings, keys: boto3.Session) -> Api:
     """The bucket's API for versions, which obstore has none of; an erase repeats what fails."""
     place = Place(f"bucket {settings.data_lake_bucket}", "DATA_LAKE_BUCKET")
     style = {"addressing_style": "path"} if settings.aws_endpoint else {}
     return _api("s3", settings, keys, place, Config(
-        s3=style, connect_timeout=CONNECT_SECONDS, read_timeout=patience,
-        retries={"total_max_attempts": 4, "mode": "standard"}, max_pool_connections=16,
+        s3=style, connect_timeout=min(CONNECT_SECONDS, settings.aws_seconds), read_timeout=settings.aws_seconds,
+        retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=16,
     ))  # fmt: skip
 
 
-def dynamodb_api(settings: Settings, keys: boto3.Session, patience: float) -> Api:
+def dynamodb_api(settings: Settings, keys: boto3.Session) -> Api:
     """The table's API; the sink itself repeats, so that its waits are bounded and seen."""
     place = Place(f"table {settings.interactions_table}", "INTERACTIONS_TABLE")
     return _api("dynamodb", settings, keys, place, Config(
-        connect_timeout=CONNECT_SECONDS, read_timeout=patience,
+        connect_timeout=min(CONNECT_SECONDS, settings.aws_seconds), read_timeout=settings.aws_seconds,
         retries={"total_max_attempts": 1, "mode": "standard"},
     ))  # fmt: skip
 

@@ -20,19 +20,17 @@ INDEXES: dict[str, str] = {
     "user_id": "user_id-timestamp-index",
     "session_id": "session_id-timestamp-index",
 }
-PATIENCE, READY_SECONDS = 10.0, 120.0
+READY_SECONDS = 120
 
 
-def create_table(
-    settings: Settings, patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
-) -> None:
+def create_table(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
     """Make the table unless it is there; expiry and point-in-time recovery are switched on."""
-    api = table_api(settings, patience)
+    api = table_api(settings)
     table = settings.interactions_table
     try:
         if describe(api, table) is None:
             _create(api, table)
-        for _ in range(round(READY_SECONDS)):
+        for _ in range(READY_SECONDS):
             state = describe(api, table) or {}
             if state.get("TableStatus") == "ACTIVE":
                 break
@@ -43,11 +41,11 @@ def create_table(
         api.close()
 
 
-def table_api(settings: Settings, patience: float = PATIENCE) -> Api:
+def table_api(settings: Settings) -> Api:
     """The API of the table that settings name."""
     if not settings.interactions_table:
         raise SettingError("writing to DynamoDB needs a table: set INTERACTIONS_TABLE")
-    return aws.dynamodb_api(settings, aws.session(settings), patience)
+    return aws.dynamodb_api(settings, aws.session(settings))
 
 
 def describe(api: Api, table: str) -> JsonObject | None:

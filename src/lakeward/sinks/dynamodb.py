@@ -33,7 +33,6 @@ ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 6, 0.05, 2.0
 INDEX_LAG = 1.0  # an index follows its table within a fraction of a second
 RECOVERY_DAYS = 35
 BODIES = "items/"
-PATIENCE = 20.0
 
 
 class DynamoTable:
@@ -59,12 +58,10 @@ class DynamoTable:
         self._put: tuple[str, set[str]] = ("", set())
 
     @classmethod
-    def from_settings(
-        cls, settings: Settings, lake: LakeDir | None = None, patience: float = PATIENCE
-    ) -> DynamoTable:
+    def from_settings(cls, settings: Settings, lake: LakeDir | None = None) -> DynamoTable:
         """The table that settings describe; the lake plays no part, as keys are ids."""
-        api = table_api(settings, patience)
-        bucket = bucket_of(settings, patience) if settings.data_lake_bucket else None
+        api = table_api(settings)
+        bucket = bucket_of(settings) if settings.data_lake_bucket else None
         return cls(api, settings.interactions_table, bucket, ttl_days=settings.dynamodb_ttl_days)
 
     def deliver(self, piece: Slice) -> None:

@@ -13,8 +13,8 @@ value.
 
 `omitted` holds fields that would enter an index and must not: `user_id` of nobody, `session_id` of
 none; one partition of the index would take them all. `texts` are JSON pointers to values that stand
-as the text of their JSON: numbers beyond 38 digits or DynamoDB's range, what is nested too deep, and
-objects with a name that is empty.
+as the text of their JSON: numbers beyond 38 digits or DynamoDB's range, what is nested too deep,
+and objects with a name that is empty.
 """
 
 from __future__ import annotations
@@ -214,7 +214,10 @@ def pointer_text(path: tuple[str, ...]) -> str:
 
 
 def record_of(attributes: JsonObject) -> JsonObject:
-    """The record that an item was made of; of a pointer, what the item itself holds of it."""
+    """The record that an item was made of; of a pointer, what the item itself holds of it.
+
+    Numbers are equal as JSON has them: DynamoDB knows no difference between 1.0 and 1.
+    """
     record: JsonObject = {name: _plain(value) for name, value in attributes.items()}
     own = record.pop("lakeward", {})
     record.pop("expires_at", None)
@@ -241,8 +244,7 @@ def _plain(value: JsonObject) -> JsonValue:
             return [_plain(inner) for inner in content]
         case "N":
             number = Decimal(content)
-            whole = number == number.to_integral_value()
-            return int(number) if whole and number.adjusted() < 38 else float(number)
+            return int(number) if number == number.to_integral_value() else float(number)
         case "NULL":
             return None
         case "BOOL":
