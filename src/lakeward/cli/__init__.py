@@ -29,6 +29,7 @@ COMMANDS = {
     "tail": "show the newest interactions, and follow with -f",
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "doctor": "prove from the files that nothing offered is missing",
+    "compact": "move the log into the table now, and tidy the table",
     "import": "read interactions, CSV or access logs into the lake",
     "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",

@@ -12,20 +12,21 @@ from typing import Any
 
 from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
+from lakeward.cli.compaction import Compaction
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ringdir import ring_folder
 from lakeward.rollout import ShareFile
-from lakeward.settings import Settings
+from lakeward.settings import Settings, load
 from lakeward.version import VERSION
 
 HANDOVER_SECONDS = 10.0
 
 
-def tasks(ring_dir: Path) -> list[Task]:
+def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     """What the keeper of a lake drives besides the log."""
-    return [ForgetSalts(ring_dir / "salts")]
+    return [ForgetSalts(ring_dir / "salts"), Compaction(lake, settings)]
 
 
 def spawned(order: dict[str, Any]) -> int:
@@ -34,13 +35,14 @@ def spawned(order: dict[str, Any]) -> int:
     try:
         lake = open_lake(Path(order["lake"]), create=False)
         ring_dir = Path(order["ring_dir"])
+        settings = load(folder=Path(order["env_file"]).parent)
         keeper = Keeper(
             lake,
             ring_dir,
             mode="spawn",
             segment_bytes=order["segment_bytes"],
             idle_seconds=order["idle_seconds"],
-            tasks=tasks(ring_dir),
+            tasks=tasks(lake, ring_dir, settings),
             shares=ShareFile(os.environ, Path(order["env_file"])),
         )
         stop_on_signals(keeper)
@@ -71,7 +73,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     ring_dir = ring_folder(lake, settings.ring_dir)
     ask_for_handover(lake, ring_dir)
     keeper = Keeper(
-        lake, ring_dir, mode="run", segment_bytes=settings.segment_bytes, tasks=tasks(ring_dir),
+        lake, ring_dir, mode="run", segment_bytes=settings.segment_bytes,
+        tasks=tasks(lake, ring_dir, settings),
         shares=ShareFile(os.environ, settings.source.env_file),
     )  # fmt: skip
     stop_on_signals(keeper)

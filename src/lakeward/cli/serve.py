@@ -74,7 +74,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     ask_for_handover(lake, ring_dir)
     keeper = Keeper(
         lake, ring_dir, mode="serve", segment_bytes=settings.segment_bytes,
-        tasks=[*tasks(ring_dir), workers],
+        tasks=[*tasks(lake, ring_dir, settings), workers],
         shares=ShareFile(os.environ, settings.source.env_file),
     )  # fmt: skip
 

@@ -1,0 +1,116 @@
+"""`lakeward compact`: move the log into the table now; and the child that the keeper starts for
+it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from lakeward.barrier import delivering
+from lakeward.errors import LakewardError, SettingError
+from lakeward.interaction import iso
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.settings import Settings
+
+logger = logging.getLogger("lakeward.compact")
+
+DAY_MS = 86_400_000
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Whether to tidy as well."""
+    command.add_argument(
+        "--full", action="store_true",
+        help="also merge the small files of days that are over, whatever their number",
+    )  # fmt: skip
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Compact until the table has the whole log; waits for a compactor that runs already."""
+    lake = open_lake(settings.lake_dir, create=False)
+    started = time.monotonic()
+    report = compact(lake, settings, full=arguments.full)
+    if arguments.format == "json":
+        print(msgspec.json.encode(report).decode())
+        return 0
+    seconds = time.monotonic() - started
+    print(f"{report.added} interactions added to the table ({report.read} lines, {seconds:.1f} s)")
+    for count, what in (
+        (report.duplicate, "were there already"),
+        (report.suppressed, "are of erased people"),
+        (report.erased, "were erased in the log"),
+        (report.refused, "are no records: see `lakeward quarantine list`"),
+        (report.merged, "files merged into larger ones"),
+        (report.deleted, "files deleted that no reader needs"),
+    ):
+        if count:
+            print(f"  {count} {what}")
+    return 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a compaction did, in lines, rows and files."""
+
+    read: int
+    added: int
+    duplicate: int
+    suppressed: int
+    erased: int
+    refused: int
+    bytes: int
+    commits: int
+    merged: int
+    deleted: int
+
+
+def compact(lake: LakeDir, settings: Settings, *, full: bool = False, wait: bool = True) -> Report:
+    """Catch up, merge, vacuum."""
+    from lakeward.lake.compact import Compactor, locked
+    from lakeward.lake.delta import Table
+    from lakeward.lake.merge import merge
+    from lakeward.lake.storage import table_storage
+    from lakeward.lake.vacuum import vacuum
+
+    with locked(lake, wait=wait):
+        table = Table(table_storage(lake.root, settings))
+        compactor = Compactor(
+            lake, table, memory=settings.compact_memory, geo=settings.geoip,
+        )  # fmt: skip
+        try:
+            done = compactor.run()
+            yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
+            with delivering(lake):
+                merged = merge(
+                    compactor.con, table, compactor.scratch, closed_before=yesterday if full else ""
+                )
+            deleted = len(vacuum(lake, table, settings.vacuum_seconds))
+        finally:
+            compactor.close()
+    return Report(**msgspec.structs.asdict(done), merged=merged, deleted=deleted)
+
+
+def child(lake_dir: str, env_folder: str) -> int:
+    """What the keeper's child does: compact within the memory that the settings allow."""
+    from lakeward.settings import load
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        settings = load(folder=Path(env_folder))
+        limit = settings.compact_memory
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        compact(open_lake(Path(lake_dir), create=False), settings, wait=False)
+    except (LakewardError, SettingError, OSError) as error:
+        logger.error("compaction failed: %s", error)
+        return 1
+    except MemoryError:
+        logger.error("compaction failed: raise LAKEWARD_COMPACT_MEMORY")
+        return 1
+    finally:
+        sys.stderr.flush()
+    return 0

@@ -1,0 +1,133 @@
+"""A slice of the log on its way into the table: in the order of ids, each id once.
+
+In: a position in the log and how many bytes to take. Out: a `Batch` of lines by day, with counts of
+what was left out and why. Fails with `Unreadable` for a position of another epoch.
+
+Every line of the log begins with its id, so lines sort by id as they are, without being parsed;
+they come nearly in that order, which makes it cheap. Of several lines with one id the first in the
+log stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from lakeward.errors import Unreadable
+from lakeward.interaction import id_ms, iso
+from lakeward.lakedir import LakeDir
+from lakeward.log import Position, durable_files, read_published
+
+BEGIN: Final = b'{"interaction_id":"'
+ID: Final = slice(len(BEGIN), len(BEGIN) + 36)
+NEWER: Final = b'"schema_version":'
+DAY_MS: Final = 86_400_000
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Bytes of whole lines between two positions of the log."""
+
+    content: bytes
+    start: Position
+    end: Position
+
+
+class Batch(msgspec.Struct):
+    """Lines in the order of their ids, none twice; `ids` go with `lines`."""
+
+    lines: list[bytes]
+    ids: list[bytes]
+    read: int = 0
+    """Lines that stand in the log, those that were left out included."""
+    erased: int = 0
+    duplicate: int = 0
+    suppressed: int = 0
+    odd: list[bytes] = []
+    """Lines that do not begin as ours do."""
+
+    def days(self) -> Iterator[tuple[str, Batch]]:
+        """The batch in parts of one event date each."""
+        start = 0
+        while start < len(self.ids):
+            ms = id_ms(self.ids[start].decode())
+            behind = f"{(ms // DAY_MS + 1) * DAY_MS:012x}"
+            end = bisect_left(self.ids, f"{behind[:8]}-{behind[8:]}".encode(), start)
+            yield iso(ms)[:10], Batch(self.lines[start:end], self.ids[start:end])
+            start = end
+
+    def between(self, first: str, last: str) -> list[bytes]:
+        """The ids whose millisecond, as twelve hex digits, is within the bounds."""
+        low = f"{first[:8]}-{first[8:]}".encode()
+        high = f"{last[:8]}-{last[8:]}~".encode()
+        return self.ids[bisect_left(self.ids, low) : bisect_right(self.ids, high)]
+
+    def without(self, ids: set[bytes]) -> Batch:
+        """The batch less some ids."""
+        lines = [line for line in self.lines if line[ID] not in ids]
+        return Batch(lines, [line[ID] for line in lines])
+
+
+def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
+    """At least one line after `start`, about `most` bytes; None when there is nothing yet."""
+    published = read_published(lake.private / "published")
+    if published is None:
+        return None
+    if start.epoch not in {0, published.epoch}:
+        raise Unreadable("the lake's epoch rose meanwhile: compact again")
+    pieces: list[bytes] = []
+    size, end = 0, start
+    for segment, durable in durable_files(lake, published):
+        offset = start.offset if segment.number == start.segment else 0
+        if segment.number < start.segment or offset >= durable:
+            continue
+        try:
+            with (lake.root / segment.path).open("rb") as file:
+                file.seek(offset)
+                piece = file.read(min(durable - offset, most - size))
+                if offset + len(piece) < durable:
+                    piece += file.readline()
+        except FileNotFoundError:
+            piece = b""  # retention took it
+            offset = durable
+        pieces.append(piece)
+        size += len(piece)
+        end = Position(published.epoch, segment.number, offset + len(piece))
+        if size >= most:
+            break
+    if end == start:
+        return None
+    return Taken(pieces[0] if len(pieces) == 1 else b"".join(pieces), start, end)
+
+
+def batch_of(content: bytes) -> Batch:
+    """The lines of `content` in the order of their ids, each id once, first in log order."""
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    read = len(lines)
+    ordered = sorted(lines)
+    # Spaces are before letters and braces, so what is erased stands in front.
+    erased = bisect_left(ordered, b"!") if ordered and ordered[0][:1] in {b" ", b""} else 0
+    ordered = ordered[erased:]
+    odd: list[bytes] = []
+    if ordered and not (ordered[0].startswith(BEGIN) and ordered[-1].startswith(BEGIN)):
+        odd = [line for line in ordered if not line.startswith(BEGIN)]
+        ordered = [line for line in ordered if line.startswith(BEGIN)]
+    ids = [line[ID] for line in ordered]
+    duplicate = len(ids) - len(set(ids))
+    if duplicate:
+        firsts: dict[bytes, bytes] = {}
+        for line in lines:
+            if line.startswith(BEGIN):
+                firsts.setdefault(line[ID], line)
+        ordered = sorted(firsts.values())
+        ids = [line[ID] for line in ordered]
+    return Batch(ordered, ids, read=read, erased=erased, duplicate=duplicate, odd=odd)
+
+
+def has_newer_fields(content: bytes) -> bool:
+    """Whether records of a newer version may be among the lines."""
+    return NEWER in content

@@ -1,0 +1,267 @@
+"""Compaction: from the log into the table, each interaction once.
+
+In: the log from where the table stands. Out: one commit for each slice of the log, with its rows
+and the position behind it, so that either both are in the table or neither is. Killed at any point,
+the next one goes on from the table's own word. Fails with OSError or `Transient` when disk or
+bucket are away.
+
+    take a slice → sort, each id once → leave out what the table has → Parquet → commit(rows,
+    position)
+
+A commit of another host in between makes ours fail; then the ids are looked up again in what is
+new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from lakeward.barrier import delivering
+from lakeward.errors import LakeBusy, Terminal
+from lakeward.lake import enrich
+from lakeward.lake.batch import ID, Batch, Taken, batch_of, has_newer_fields, take
+from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
+from lakeward.lake.progress import Counts, ProgressFile
+from lakeward.lake.rows import Undecodable, connect, listed, repaired, write
+from lakeward.lake.scratch import scratch
+from lakeward.lakedir import LakeDir
+from lakeward.log import Position
+from lakeward.settings import MIB
+from lakeward.suppression import Suppressed
+from lakeward.suppression import load as load_suppressed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+logger = logging.getLogger("lakeward.compact")
+
+SLICE: Final = 64 * MIB
+SMALLEST: Final = MIB
+ATTEMPTS: Final = 50
+
+
+class Compacted(msgspec.Struct):
+    """What one run did, in lines of the log and rows of the table."""
+
+    read: int = 0
+    added: int = 0
+    duplicate: int = 0
+    suppressed: int = 0
+    erased: int = 0
+    refused: int = 0
+    bytes: int = 0
+    commits: int = 0
+
+
+class Compactor:
+    """Moves the log of one lake into its table; holds the lake's compaction lock."""
+
+    def __init__(
+        self,
+        lake: LakeDir,
+        table: Table,
+        *,
+        memory: int,
+        threads: int = 2,
+        geo: Path | None = None,
+        slice_bytes: int = SLICE,
+        set_aside: Callable[[bytes, str], None] = lambda line, reason: None,
+        pause: Callable[[str], None] = lambda point: None,
+    ) -> None:
+        self.lake = lake
+        self.table = table
+        self.done = Compacted()
+        self._slice = min(slice_bytes, memory // 32)
+        self._set_aside = set_aside
+        self._pause = pause
+        self.progress = ProgressFile(lake)
+        table.snapshot()
+        self.progress.reconcile(table.reached(lake))
+        self._held = contextlib.ExitStack()
+        self.scratch = self._held.enter_context(scratch(lake))
+        self.con: DuckDBPyConnection = connect(memory // 2, threads, self.scratch)
+        enrich.register(self.con, geo)
+
+    def close(self) -> None:
+        """Let go of DuckDB and of what it spilled."""
+        self.con.close()
+        self._held.close()
+
+    def run(self, *, most: int | None = None) -> Compacted:
+        """Compact until nothing is left, or at most so many slices."""
+        while (most is None or self.done.commits < most) and self.step():
+            pass
+        return self.done
+
+    def step(self) -> bool:
+        """Compact one slice; False when the table has the whole log. What does not fit into memory
+        is tried again in smaller slices."""
+        import duckdb
+
+        while True:
+            try:
+                return self._step()
+            except (MemoryError, duckdb.OutOfMemoryException):
+                if self._slice <= SMALLEST:
+                    raise Terminal(
+                        "compaction does not fit into its memory: raise LAKEWARD_COMPACT_MEMORY"
+                    ) from None
+                self._slice //= 2
+
+    def _step(self) -> bool:
+        with delivering(self.lake):
+            snapshot = self.table.snapshot()
+            taken = take(self.lake, self.table.reached(self.lake), self._slice)
+            if taken is None:
+                return False
+            self._pause("after take")
+            before = msgspec.structs.asdict(self.done)
+            self._commit(snapshot, self._batch(taken), taken.end, before)
+            self.done.bytes += len(taken.content)
+        return True
+
+    def _batch(self, taken: Taken) -> Batch:
+        """The slice's lines, each id once, without those of erased people."""
+        batch = batch_of(taken.content)
+        self.done.read += batch.read
+        self.done.erased += batch.erased
+        self.done.duplicate += batch.duplicate
+        if batch.odd or has_newer_fields(taken.content):
+            batch = self._mended(batch)
+        suppressed = load_suppressed(self.lake)
+        return self._unsuppressed(batch, suppressed) if suppressed else batch
+
+    def _mended(self, batch: Batch) -> Batch:
+        """The batch in the form that DuckDB reads, without what is no record."""
+        good, bad = repaired([*batch.lines, *batch.odd])
+        for line in bad:
+            self._set_aside(line, "the table cannot hold it")
+        self.done.refused += len(bad)
+        again = batch_of(b"".join(line + b"\n" for line in good))
+        self.done.duplicate += again.duplicate
+        return again
+
+    def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
+        kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
+        self.done.suppressed += len(batch.lines) - len(kept)
+        return Batch(kept, ids_of(kept))
+
+    def _commit(
+        self, snapshot: Snapshot, batch: Batch, end: Position, before: dict[str, int]
+    ) -> None:
+        """Write and commit; again on a newer snapshot when another host was first."""
+        looked: set[str] = set()
+        written: dict[str, tuple[Batch, DataFile]] = {}
+        parts = dict(batch.days())
+        for _ in range(ATTEMPTS):
+            for date, part in list(parts.items()):
+                known = self._known(part, [f for f in snapshot.dated(date) if f.name not in looked])
+                if known:
+                    parts[date] = part.without(known)
+                    self.done.duplicate += len(known)
+            looked = set(snapshot.files)
+            self._write(parts, written)
+            added = sum(file.rows for _, file in written.values())
+            self.progress.plan(end, self._counts(before, added))
+            self._pause("before commit")
+            try:
+                self.table.commit(
+                    snapshot.version + 1,
+                    add=[file for _, file in written.values()],
+                    reached=(self.lake, end),
+                )
+            except Conflict:
+                snapshot = self.table.snapshot()
+                continue
+            self._pause("after commit")
+            self.progress.settle()
+            self.done.commits += 1
+            self.done.added += added
+            return
+        raise Conflict("the table changes faster than this host can add to it: compact again")
+
+    def _counts(self, before: dict[str, int], added: int) -> Counts:
+        """What became of the lines of this slice."""
+        now = msgspec.structs.asdict(self.done) | {"added": before["added"] + added}
+        return Counts(**{name: now[name] - before[name] for name in Counts.__struct_fields__})
+
+    def _write(self, parts: dict[str, Batch], written: dict[str, tuple[Batch, DataFile]]) -> None:
+        """A file for each day that has none of exactly these rows yet."""
+        for date, part in parts.items():
+            before = written.get(date)
+            if before is not None and before[0] is part:
+                continue
+            if before is not None:
+                self.table.storage.delete([before[1].name])
+                del written[date]
+            if part.lines:
+                part, file = self._write_day(date, part)
+                parts[date] = part
+                written[date] = (part, file)
+
+    def _write_day(self, date: str, part: Batch) -> tuple[Batch, DataFile]:
+        local = self.scratch / "rows.parquet"
+        try:
+            rows = write(self.con, part.lines, local)
+        except Undecodable:
+            part = self._mended(part)
+            rows = write(self.con, part.lines, local)
+        name = fresh_name(date, part.ids[0].decode(), part.ids[-1].decode())
+        self.table.storage.place(local, name)
+        return part, named(name, rows.bytes, rows.rows, rows.earliest, rows.latest)
+
+    def _known(self, part: Batch, files: list[DataFile]) -> set[bytes]:
+        """Which ids of the part are in these files already."""
+        hit = [file for file in files if part.between(file.first, file.last)]
+        if not hit:
+            return set()
+        return known_ids(self.con, self.table, hit, part.ids)
+
+
+def ids_of(lines: list[bytes]) -> list[bytes]:
+    """The ids that lines begin with."""
+    return [line[ID] for line in lines]
+
+
+def known_ids(
+    con: DuckDBPyConnection, table: Table, files: list[DataFile], ids: list[bytes]
+) -> set[bytes]:
+    """Which of the ids stand in the files; reads only row groups that can hold one."""
+    import pyarrow as pa
+
+    low = max(ids[0].decode(), min(file.first for file in files)[:8])
+    high = min(ids[-1].decode(), max(file.last for file in files)[:8] + "~")
+    probe = pa.table({"id": pa.array([i.decode() for i in ids], pa.string())})
+    con.register("probe", probe)
+    try:
+        paths = listed(local_path(table.storage, file.name) for file in files)
+        found = con.execute(
+            f"SELECT interaction_id FROM read_parquet({paths}, hive_partitioning = false) "
+            "WHERE interaction_id BETWEEN ? AND ? AND interaction_id IN (SELECT id FROM probe)",
+            [low, high],
+        ).fetchall()
+    finally:
+        con.unregister("probe")
+    return {row[0].encode() for row in found}
+
+
+@contextlib.contextmanager
+def locked(lake: LakeDir, *, wait: bool = True) -> Iterator[None]:
+    """The right to compact this lake; LakeBusy when another process has it and `wait` is false."""
+    fd = os.open(lake.private / "compact.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise LakeBusy("another process compacts this lake: wait for it") from None
+        yield
+    finally:
+        os.close(fd)

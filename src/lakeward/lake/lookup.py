@@ -1,0 +1,120 @@
+"""One interaction by its id: id → day → file → row group → row.
+
+In: an id. Out: the record as the log holds it, or None. The id's millisecond names the day and, by
+the files' names, the few files that can hold it; their footers name the row group; one column of
+that is read to find the row, and the others only for it. What is not in the table yet is looked for
+in the log's tail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from lakeward.errors import Terminal
+from lakeward.interaction import OURS, id_ms, iso
+from lakeward.lake.batch import BEGIN, take
+from lakeward.lake.columns import COLUMNS, NESTED, RECORD
+from lakeward.lake.delta import Table, digits, local_path
+from lakeward.lake.rows import connect
+from lakeward.lake.storage import table_storage
+from lakeward.lakedir import LakeDir
+from lakeward.settings import Settings
+from lakeward.suppression import load as load_suppressed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Record = dict[str, Any]
+NULLS_OF_A_CALL: Final = frozenset(
+    {
+        "method", "path", "response_status", "response_time_ms", "ip_address", "user_agent",
+        "session_id",
+    }
+)  # fmt: skip
+"""Fields that an `api_call` has even where they are null."""
+
+
+class Lookup:
+    """Finds interactions of one lake; keeps its connection, so that the second is fast."""
+
+    def __init__(self, lake: LakeDir, settings: Settings) -> None:
+        self.lake = lake
+        self._table = Table(table_storage(lake.root, settings))
+        self._con: DuckDBPyConnection = connect(256 << 20, 1)
+        self._con.execute("SET enable_object_cache = true")
+        if not isinstance(self._table.storage.options, dict) or self._table.storage.options:
+            from lakeward.lake.reading import file_system
+
+            self._con.register_filesystem(file_system(settings))
+
+    def get(self, interaction_id: str) -> Record | None:
+        """The record; None when there is none. Terminal for what is no id of ours."""
+        wanted = interaction_id.strip().lower()
+        if not OURS.fullmatch(wanted):
+            raise Terminal(f"{interaction_id[:60]!r} is no interaction id: it must be a UUID")
+        record = self._in_table(wanted) or self._in_tail(wanted)
+        if record is not None:
+            suppressed = load_suppressed(self.lake)
+            if suppressed and suppressed.covers(record):
+                return None
+        return record
+
+    def _in_table(self, wanted: str) -> Record | None:
+        snapshot = self._table.snapshot()
+        ms = digits(wanted)
+        for file in snapshot.dated(iso(id_ms(wanted))[:10]):
+            if file.first <= ms <= file.last:
+                path = local_path(self._table.storage, file.name)
+                found = self._con.execute(
+                    f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?, hive_partitioning = false) "
+                    "WHERE interaction_id = ?",
+                    [path, wanted],
+                ).fetchone()
+                if found is not None:
+                    return record_of(dict(zip(COLUMNS, found, strict=True)))
+        return None
+
+    def _in_tail(self, wanted: str) -> Record | None:
+        taken = take(self.lake, self._table.reached(self.lake), 1 << 62)
+        if taken is None:
+            return None
+        at = taken.content.find(BEGIN + wanted.encode() + b'"')
+        if at < 0:
+            return None
+        line = taken.content[at : taken.content.index(b"\n", at)]
+        return msgspec.json.decode(line, type=Record)
+
+    def close(self) -> None:
+        """Let go of DuckDB."""
+        self._con.close()
+
+
+def get(lake: LakeDir, settings: Settings, interaction_id: str) -> Record | None:
+    """One record by its id."""
+    lookup = Lookup(lake, settings)
+    try:
+        return lookup.get(interaction_id)
+    finally:
+        lookup.close()
+
+
+def record_of(row: Record) -> Record:
+    """A row of the table as the record was: absent fields absent, objects objects."""
+    record: Record = {}
+    extra: Record = {}
+    for name in RECORD:
+        value = row[name]
+        if value is None:
+            if name in NULLS_OF_A_CALL and row["interaction_type"] == "api_call":
+                record[name] = None
+        elif name == "timestamp":
+            record[name] = value if isinstance(value, str) else iso(round(value.timestamp() * 1000))
+        elif name == "extra":
+            extra = msgspec.json.decode(value)
+        elif name in NESTED:
+            record[name] = msgspec.json.decode(value)
+        else:
+            record[name] = value
+    return record | extra

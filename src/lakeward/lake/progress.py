@@ -1,0 +1,119 @@
+"""How far the log is in the table, and what became of each line, for those who cannot read the
+table.
+
+In: the end of a slice with its counts, before and after its commit. Out: `.lakeward/table.json`:
+
+    {"done":{"epoch":1,"segment":7,"offset":52110,"counts":{"read":118,"added":117,…}},"planned":…}
+
+The table's own word is the truth: a plan whose commit happened counts, one whose commit did not is
+forgotten. `read == added + duplicate + suppressed + erased + refused`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lakeward.errors import Terminal
+from lakeward.lakedir import LakeDir, replace_file
+from lakeward.log import Position, durable_files, read_published
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What became of lines of the log."""
+
+    read: int = 0
+    added: int = 0
+    duplicate: int = 0
+    suppressed: int = 0
+    erased: int = 0
+    refused: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """The sum of both."""
+        return Counts(
+            *(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__)
+        )
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A position of the log and the counts up to it, in its epoch."""
+
+    epoch: int = 0
+    segment: int = 0
+    offset: int = 0
+    counts: Counts = Counts()
+
+    def position(self) -> Position:
+        """The place alone."""
+        return Position(self.epoch, self.segment, self.offset)
+
+
+class TableProgress(msgspec.Struct, frozen=True):
+    """Content of the file."""
+
+    done: Place = Place()
+    planned: Place | None = None
+
+
+def read_progress(lake: LakeDir) -> TableProgress:
+    """The file's content; nothing done where there is none."""
+    path = lake.private / "table.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=TableProgress)
+    except FileNotFoundError:
+        return TableProgress()
+    except (msgspec.MsgspecError, UnicodeError):
+        raise Terminal(f"{path} is damaged: delete it, the table knows how far it is") from None
+
+
+class ProgressFile:
+    """The compactor's side of the file."""
+
+    def __init__(self, lake: LakeDir) -> None:
+        self._lake = lake
+        self.progress = read_progress(lake)
+
+    def reconcile(self, reached: Position) -> None:
+        """Believe the table: was the planned slice committed?"""
+        done, planned = self.progress.done, self.progress.planned
+        if planned is not None:
+            happened = _ordered(planned.position()) <= _ordered(reached)
+            self._store(TableProgress(planned if happened else done))
+        if self.progress.done.position() != reached and reached.segment:
+            place = Place(reached.epoch, reached.segment, reached.offset, self.progress.done.counts)
+            self._store(TableProgress(place))
+
+    def plan(self, end: Position, counts: Counts) -> None:
+        """What the next commit will make true."""
+        done = self.progress.done
+        before = done.counts if done.epoch == end.epoch else Counts()
+        place = Place(end.epoch, end.segment, end.offset, before.plus(counts))
+        self._store(TableProgress(done, place))
+
+    def settle(self) -> None:
+        """It is committed."""
+        assert self.progress.planned is not None
+        self._store(TableProgress(self.progress.planned))
+
+    def _store(self, progress: TableProgress) -> None:
+        replace_file(self._lake.private / "table.json", msgspec.json.encode(progress) + b"\n")
+        self.progress = progress
+
+
+def _ordered(position: Position) -> tuple[int, int, int]:
+    return position.epoch, position.segment, position.offset
+
+
+def waiting_bytes(lake: LakeDir) -> int:
+    """Durable bytes of the log that are not in the table yet."""
+    published = read_published(lake.private / "published")
+    if published is None:
+        return 0
+    done = read_progress(lake).done
+    if done.epoch != published.epoch:
+        done = Place()
+    return sum(
+        max(end - (done.offset if segment.number == done.segment else 0), 0)
+        for segment, end in durable_files(lake, published)
+        if segment.number >= done.segment
+    )

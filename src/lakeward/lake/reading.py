@@ -1,0 +1,184 @@
+"""What questions read: the table at one version and the lines of the log that are not in it yet.
+
+In: a lake. Out: a DuckDB connection with the view `interactions` and one for each known type, which
+together show each interaction once, and nobody who was erased. Fails with `Unreadable` or
+`Transient` as the table does.
+
+Table and tail are of one moment: how far the log is in the table stands in the same snapshot. While
+it is open, a lease in `.lakeward/readers/` names its files, so that none of them is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from lakeward.catalog import TYPES
+from lakeward.lake import enrich
+from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
+from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION
+from lakeward.lake.compact import ids_of, known_ids
+from lakeward.lake.delta import DataFile, Snapshot, Table, local_path
+from lakeward.lake.lease import Lease, leased
+from lakeward.lake.rows import as_file, connect, listed, repaired, rows_of
+from lakeward.lake.storage import Bucket, table_storage
+from lakeward.lakedir import LakeDir
+from lakeward.log import Position
+from lakeward.settings import Settings
+from lakeward.suppression import Suppressed
+from lakeward.suppression import load as load_suppressed
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SHOWN: Final = (*COLUMNS, PARTITION)
+LIMIT: Final = 1 << 62
+
+
+class Reading:
+    """A consistent look at one lake. Use as a context manager."""
+
+    def __init__(
+        self,
+        lake: LakeDir,
+        settings: Settings,
+        *,
+        memory: int = 1 << 30,
+        threads: int = 2,
+        spill: Path | None = None,
+    ) -> None:
+        self.lake = lake
+        self.table = Table(table_storage(lake.root, settings))
+        self.con: DuckDBPyConnection = connect(memory, threads, spill)
+        self._lease: Lease | None = None
+        try:
+            enrich.register(self.con, settings.geoip)
+            if isinstance(self.table.storage, Bucket):
+                self.con.register_filesystem(file_system(settings))
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self.snapshot, self._lease = leased(self.lake, self.table)
+        self.reached: Position = self.table.reached(self.lake)
+        self.files = [
+            local_path(self.table.storage, file.name) for file in self.snapshot.files.values()
+        ]
+        self._load_tail()
+        self.views = views(self.table, self.snapshot)
+        for name, select in self.views.items():
+            self.con.execute(f'CREATE VIEW "{name}" AS {select}')
+
+    def _load_tail(self) -> None:
+        """The rows that the table does not have yet, in memory."""
+        tail = tail_of(self.lake, self.reached)
+        suppressed = load_suppressed(self.lake)
+        if suppressed:
+            tail = unsuppressed(tail, suppressed)
+        tail = absent(self.con, self.table, self.snapshot, tail)
+        self.tail_rows = len(tail.lines)
+        dated = f"SELECT {', '.join(COLUMNS)}, {DATE_OF_ID} AS {PARTITION}"
+        with as_file(tail.lines or [b"{}"]) as path:
+            longest = max(map(len, tail.lines), default=0)
+            self.con.execute(
+                f"CREATE TABLE tail AS {dated} FROM ({rows_of(path, longest)}) "
+                "WHERE interaction_id IS NOT NULL"
+            )
+
+    def close(self) -> None:
+        """Let go of the files; they may be deleted from now on."""
+        self.con.close()
+        if self._lease is not None:
+            self._lease.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_reading(
+    lake: LakeDir, settings: Settings, *, memory: int = 1 << 30, threads: int = 2
+) -> Reading:
+    """A look at the lake as it is now: table and log together."""
+    return Reading(lake, settings, memory=memory, threads=threads)
+
+
+DATE_OF_ID: Final = "epoch_ms(('0x' || interaction_id[1:8] || interaction_id[10:13])::BIGINT)::DATE"
+"""The event date is a function of the id."""
+
+
+def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
+    """The select of each view by its name."""
+    found = {"interactions": f"FROM ({' UNION ALL BY NAME '.join(_parts(table, snapshot))})"}
+    for name in TYPES:
+        found[name] = f"FROM interactions WHERE interaction_type = '{name}'"
+    return found
+
+
+def _parts(table: Table, snapshot: Snapshot) -> Iterator[str]:
+    """Files of one generation are read together; those of others may lack columns."""
+    yield f"SELECT {', '.join(SHOWN)} FROM tail"
+    by_generation: dict[int, list[DataFile]] = {}
+    for file in snapshot.files.values():
+        by_generation.setdefault(file.generation, []).append(file)
+    for generation, files in by_generation.items():
+        paths = listed(local_path(table.storage, file.name) for file in files)
+        mixed = "" if generation else ", union_by_name = true"
+        columns = ", ".join(SHOWN) if generation == GENERATION else f"COLUMNS(c -> c IN {SHOWN!r})"
+        yield (
+            f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = true, "
+            f"hive_types = {{'{PARTITION}': DATE}}{mixed})"
+        )
+
+
+def tail_of(lake: LakeDir, start: Position) -> Batch:
+    """The log behind `start`, each id once."""
+    taken = take(lake, start, LIMIT)
+    if taken is None:
+        return Batch([], [])
+    batch = batch_of(taken.content)
+    if batch.odd or has_newer_fields(taken.content):
+        good, _ = repaired([*batch.lines, *batch.odd])
+        batch = batch_of(b"".join(line + b"\n" for line in good))
+    return batch
+
+
+def unsuppressed(batch: Batch, suppressed: Suppressed) -> Batch:
+    """The batch without the lines of erased people."""
+    kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
+    return Batch(kept, ids_of(kept))
+
+
+def absent(con: DuckDBPyConnection, table: Table, snapshot: Snapshot, batch: Batch) -> Batch:
+    """The batch without what the table has."""
+    hit = [
+        file
+        for date, part in batch.days()
+        for file in snapshot.dated(date)
+        if part.between(file.first, file.last)
+    ]
+    known = known_ids(con, table, hit, batch.ids) if hit else set()
+    return batch.without(known) if known else batch
+
+
+def file_system(settings: Settings) -> object:
+    """S3 as DuckDB is told to reach it."""
+    from obstore.fsspec import FsspecStore
+
+    from lakeward.lake.storage import store_config
+
+    config, client = store_config(settings)
+    return FsspecStore("s3", config=config, client_options=client)

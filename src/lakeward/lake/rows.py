@@ -1,0 +1,175 @@
+"""Lines of the log as rows of the table: what DuckDB reads, enriches and writes.
+
+In: lines, sorted, each id once. Out: a Parquet file with its row count and bounds. Fails with
+`Undecodable` when a line is no record of ours after all; `repaired` then says which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from lakeward.errors import MissingExtra, Rejected
+from lakeward.lake import enrich
+from lakeward.lake.columns import NESTED, RECORD, reading, selected
+from lakeward.lakedir import write_all
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ROW_GROUP: Final = 20_480
+"""Rows of a group: few enough for one of them to be found within milliseconds."""
+PARQUET: Final = (
+    f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, "
+    "RETURN_STATS"
+)
+BUFFER: Final = 1 << 20
+"""DuckDB takes twice this for each thread; a longer line needs more."""
+
+
+class Undecodable(Rejected):
+    """DuckDB refused a line."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a Parquet file holds: rows, bytes, and the bounds of `timestamp` in ISO 8601."""
+
+    rows: int
+    bytes: int
+    earliest: str
+    latest: str
+
+
+def connect(memory: int, threads: int = 2, spill: Path | None = None) -> DuckDBPyConnection:
+    """DuckDB within `memory` bytes; what does not fit goes to the folder `spill`, or fails."""
+    try:
+        import duckdb
+    except ImportError:
+        raise MissingExtra("The table", "lake") from None
+    con = duckdb.connect()
+    for setting, value in {
+        "memory_limit": f"{memory // 1024}KiB",
+        "threads": str(threads),
+        "TimeZone": "UTC",
+        "temp_directory": str(spill) if spill else "",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "python_enable_replacements": "false",
+        "enable_progress_bar": "false",
+    }.items():
+        con.execute(f"SET {setting} = {quoted(value)}")
+    return con
+
+
+def quoted(text: str) -> str:
+    """A text as SQL spells it; for paths of ours, where no parameter is possible."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(paths: Iterable[str]) -> str:
+    """Paths as a SQL list."""
+    return "[" + ", ".join(quoted(path) for path in paths) + "]"
+
+
+PIECE: Final = 4096
+"""Lines that are joined at a time: small enough for the same memory to be used again and again."""
+
+
+@contextmanager
+def as_file(lines: list[bytes]) -> Iterator[str]:
+    """Lines as a file in memory that DuckDB opens by its path."""
+    fd = os.memfd_create("lakeward")
+    try:
+        for start in range(0, len(lines), PIECE):
+            write_all(fd, b"\n".join(lines[start : start + PIECE]) + b"\n")
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
+
+
+def rows_of(path: str, longest: int) -> str:
+    """The select that makes rows of the lines in `path`, enrichment included."""
+    lines = (
+        f"SELECT {selected()} FROM read_json({quoted(path)}, format = 'newline_delimited', "
+        f"columns = {reading()}, maximum_object_size = {max(BUFFER, 2 * longest)})"
+    )
+    return f"SELECT {', '.join(RECORD)}, {enrich.columns()} FROM ({lines})"
+
+
+def write(con: DuckDBPyConnection, lines: list[bytes], path: Path) -> Written:
+    """A Parquet file of sorted lines."""
+    with as_file(lines) as source:
+        written = copy(con, rows_of(source, max(map(len, lines))), path)
+    if written.rows != len(lines):
+        raise Undecodable(f"{len(lines)} lines became {written.rows} rows")
+    return written
+
+
+def copy(con: DuckDBPyConnection, select: str, path: Path) -> Written:
+    """Run a select of the table's columns into a Parquet file; Undecodable for what is no JSON."""
+    import duckdb
+
+    try:
+        row = con.execute(f"COPY ({select}) TO {quoted(str(path))} ({PARQUET})").fetchall()[0]
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise Undecodable(type(error).__name__) from None
+    stats: dict[str, Any] = row[4].get('"timestamp"', {})
+    return Written(row[1], row[2], _iso(stats.get("min", "")), _iso(stats.get("max", "")))
+
+
+def _iso(text: str) -> str:
+    """DuckDB's `2025-11-24 16:00:00.001+00` as ISO 8601 with milliseconds."""
+    moment = text.removesuffix("+00").replace(" ", "T")
+    if not moment:
+        return ""
+    whole, _, part = moment.partition(".")
+    return f"{whole}.{(part + '000')[:3]}Z"
+
+
+def repaired(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Lines that DuckDB can read, and those that are no records at all.
+
+    Values that do not fit their column, and fields that have no column, go to `extra`.
+    """
+    good: list[bytes] = []
+    bad: list[bytes] = []
+    for line in lines:
+        try:
+            record = msgspec.json.decode(line, type=dict[str, Any])
+            good.append(msgspec.json.encode(_fitted(record)))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+            bad.append(line)
+    return good, bad
+
+
+def _fitted(record: dict[str, Any]) -> dict[str, Any]:
+    fitted: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in record.items():
+        (fitted if _fits(name, value) else extra)[name] = value
+    if not isinstance(fitted.get("interaction_id"), str):
+        raise ValueError("a record has an id")
+    return fitted | ({"extra": extra} if extra else {})
+
+
+def _fits(name: str, value: Any) -> bool:
+    if value is None:
+        return name in RECORD
+    match RECORD.get(name) if name != "extra" else None:
+        case "INTEGER":
+            return type(value) is int and -(2**31) <= value < 2**31
+        case "BIGINT":
+            return type(value) is int and -(2**63) <= value < 2**63
+        case "DOUBLE":
+            return type(value) in (int, float)
+        case "TIMESTAMPTZ":
+            return isinstance(value, str) and len(value) == 24
+        case "VARCHAR":
+            return name in NESTED or isinstance(value, str)
+        case _:
+            return False
