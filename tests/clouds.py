@@ -7,9 +7,7 @@ credentials, throttles, or is ever away: `faulty` stands between where a test ne
 from __future__ import annotations
 
 import atexit
-import ctypes
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +25,9 @@ from servers import free_port
 
 BUCKET, TABLE, REGION = "lake", "interactions", "us-east-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST", "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-tests"}
-PR_SET_PDEATHSIG = 1
+END_WITH_THE_TESTS = (  # even when they are killed: PR_SET_PDEATHSIG, SIGTERM
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 class Cloud:
@@ -85,12 +85,10 @@ def emulator(name: str) -> Cloud:
     module, reset_path = EMULATORS[name]
     port = free_port()
     folder = tempfile.mkdtemp(prefix=f"{name}-")
-    command = [sys.executable, "-m", *(part.replace("{port}", str(port)) for part in module)]
+    module = [part.replace("{port}", str(port)) for part in module]
+    command = [sys.executable, "-c", END_WITH_THE_TESTS, sys.executable, "-m", *module]
     with (Path(folder) / "output").open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=_end_with_the_tests,
-        )  # fmt: skip
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     atexit.register(_end, process, folder)
     cloud = Cloud(name, port, reset_path)
     wait_until(lambda: _answers(cloud, process, Path(folder) / "output"), 60, f"start of {name}")
@@ -114,11 +112,6 @@ def _answers(cloud: Cloud, process: subprocess.Popen[bytes], output: Path) -> bo
     except OSError:
         return False
     return True
-
-
-def _end_with_the_tests() -> None:
-    """Even when the tests are killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def versions(client: Any, prefix: str = "") -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""S3 and DynamoDB in the followers' contract suite, each on both emulators behind the faulty proxy."""
+"""S3 and DynamoDB in the followers' contract suite, on both emulators, behind a faulty proxy."""
 
 from __future__ import annotations
 

@@ -129,8 +129,7 @@ def s3_api(settings: Settings, keys: boto3.Session) -> Api:
     place = Place(f"bucket {settings.data_lake_bucket}", "DATA_LAKE_BUCKET")
     style = {"addressing_style": "path"} if settings.aws_endpoint else {}
     return _api("s3", settings, keys, place, Config(
-        s3=style, connect_timeout=min(CONNECT_SECONDS, settings.aws_seconds), read_timeout=settings.aws_seconds,
-        retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=16,
+        s3=style, retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=16,
     ))  # fmt: skip
 
 
@@ -138,14 +137,17 @@ def dynamodb_api(settings: Settings, keys: boto3.Session) -> Api:
     """The table's API; the sink itself repeats, so that its waits are bounded and seen."""
     place = Place(f"table {settings.interactions_table}", "INTERACTIONS_TABLE")
     return _api("dynamodb", settings, keys, place, Config(
-        connect_timeout=min(CONNECT_SECONDS, settings.aws_seconds), read_timeout=settings.aws_seconds,
         retries={"total_max_attempts": 1, "mode": "standard"},
     ))  # fmt: skip
 
 
 def _api(name: str, settings: Settings, keys: boto3.Session, place: Place, config: Config) -> Api:
+    seconds = settings.aws_seconds
+    waits = Config(connect_timeout=min(CONNECT_SECONDS, seconds), read_timeout=seconds)
     try:
-        client = keys.client(name, endpoint_url=settings.aws_endpoint or None, config=config)
+        client = keys.client(
+            name, endpoint_url=settings.aws_endpoint or None, config=config.merge(waits)
+        )
     except ValueError:
         raise SettingError("LAKEWARD_AWS_ENDPOINT must be an address such as http://127.0.0.1:4566"
                            ) from None  # fmt: skip
