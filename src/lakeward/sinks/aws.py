@@ -5,8 +5,8 @@ with one session's credentials. `MissingExtra` without boto3 and obstore, `Setti
 settings that cannot belong together, `Terminal` without credentials; what a request can meet is in
 `verdict`.
 
-Keys in the environment are left to boto3, since a session token may stand beside them. Placeholders
-such as `your-key` in the environment are hidden from it, so that they never shadow a role.
+A session token counts with the keys that stand beside it in the environment, and no others.
+Placeholders such as `your-key` there are hidden from boto3, so that they never shadow a role.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ def session(settings: Settings, environ: Mapping[str, str] = os.environ) -> boto
     named = {name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if environ.get(name)}
     if named and not key:
         inner.get_component("credential_provider").remove("env")
-    if key and key != environ.get("AWS_ACCESS_KEY_ID"):
-        inner.set_credentials(key, secret)
+    if key:
+        beside = key == environ.get("AWS_ACCESS_KEY_ID")
+        inner.set_credentials(key, secret, environ.get("AWS_SESSION_TOKEN") if beside else None)
     try:
         made = boto3.Session(botocore_session=inner, region_name=settings.aws_region)
         found = made.get_credentials()

@@ -19,12 +19,16 @@ from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from lakeward.errors import LakewardError, Terminal, Transient
+from lakeward.errors import LakewardError, MissingExtra, Terminal, Transient
 from lakeward.sinks.aws import Api
 from lakeward.sinks.verdict import of_obstore
+
+try:
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+except ImportError:
+    raise MissingExtra("shipping to S3", "aws") from None
 
 if TYPE_CHECKING:
     from obstore import Attributes, UpdateVersion
