@@ -181,14 +181,14 @@ def test_an_object_that_changes_while_it_is_compared_is_compared_again(
     client, sink = cloud.bucket(), archive()
     rows = lines("anna", "ben", "carl")
     sink.deliver(piece(*rows))
-    holds = sink._bucket._holds
+    shared = sink._bucket._shared
 
-    def meanwhile(key: str, wanted: tuple[bytes, ...]) -> bool:
-        held = holds(key, wanted)
+    def meanwhile(key: str, wanted: tuple[bytes, ...]) -> list[bytes]:
+        held = shared(key, wanted)
         client.put_object(Bucket=BUCKET, Key=key, Body=pack(rows[1:]).content)
         return held
 
-    monkeypatch.setattr(sink._bucket, "_holds", meanwhile)
+    monkeypatch.setattr(sink._bucket, "_shared", meanwhile)
     with pytest.raises(Transient, match="changed meanwhile"):
         sink.deliver(piece(rows[2]))
     monkeypatch.undo()
@@ -292,6 +292,20 @@ def test_a_slice_delivered_again_after_the_erase_equals_what_the_erase_left(
     (after,) = versions(client)
     sink.deliver(piece(rows[1], rows[3]))
     assert [row["VersionId"] for row in versions(client)] == [after["VersionId"]]
+
+
+def test_what_another_host_erased_is_not_put_back_by_a_late_repeat(
+    cloud: Cloud, archive: Archive
+) -> None:
+    client, sink = cloud.bucket(), archive()
+    rows = lines(ANNA.value, "ben", "carl", ANNA.value)
+    sink.deliver(piece(*rows))
+    sink.erase(ANNA)
+    sink.deliver(piece(*rows))
+    (row,) = versions(client)
+    assert stored(client, row["Key"]) == [rows[1], rows[2]]
+    sink.deliver(piece(rows[0], rows[2], rows[3]))  # here, ben was erased meanwhile
+    assert stored(client, row["Key"]) == [rows[2]]
 
 
 @pytest.mark.parametrize("kind", ["session_id", "anonymous_id"])

@@ -79,6 +79,14 @@ def unpack(chunks: Iterable[bytes], key: str) -> Iterator[bytes]:
         yield rest
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """What the head of an object says: the hash of its lines, and whether an erase wrote it."""
+
+    sha256: str
+    e_tag: str
+    erased: bool
+
+
 class Bucket:
     """The bucket: obstore puts and reads objects, the API knows their versions."""
 
@@ -88,7 +96,7 @@ class Bucket:
         self._store = store
 
     def put(
-        self, key: str, packed: Packed, mode: Mode | UpdateVersion = "create"
+        self, key: str, packed: Packed, mode: Mode | UpdateVersion = "create", erased: bool = False
     ) -> tuple[bool, str]:
         """Put an object; whether it was, and its version ("null" without versions)."""
         attributes: Attributes = {
@@ -96,6 +104,8 @@ class Bucket:
             "sha256": packed.sha256,
             "lines": str(packed.lines),
         }
+        if erased:
+            attributes["erased"] = "yes"
         try:
             made = obstore.put(
                 self._store, key, packed.content, attributes=attributes, mode=mode,
@@ -108,10 +118,11 @@ class Bucket:
         return True, made["version"] or "null"
 
     def put_once(self, key: str, lines: tuple[bytes, ...]) -> None:
-        """Make the object unless it is there; what is there may only have had more lines.
+        """Make the object unless it is there; then only erases may lie between it and ours.
 
-        Lines are erased in the log between two attempts, never added: an object that holds ours
-        and others is an attempt from before the erase, and is replaced.
+        Lines are erased in the log between two attempts, never added: an object with ours and
+        others is an attempt from before that, and is replaced. One that an erase wrote may lack
+        some of ours, when another host of the bucket ran it: what it took out is not put back.
         """
         packed = pack(lines)
         if self.put(key, packed)[0]:
@@ -119,14 +130,18 @@ class Bucket:
         found = self.stored(key)
         if found is None:
             raise Transient(f"{key} was there and is not: it is made at the next attempt")
-        if found[0] == packed.sha256:
+        if found.sha256 == packed.sha256:
             return
-        if not self._holds(key, lines):
+        shared = self._shared(key, lines)
+        if len(shared) < len(lines) and not found.erased:
             raise Terminal(
                 f"{self.api.place.name} has another object under {key}: two lakes have one id, or "
                 "an older copy runs; restore with `lakeward restore`, or move the object away"
             )
-        if not self.put(key, packed, {"e_tag": found[1]})[0]:
+        packed = pack(shared)
+        if packed.sha256 == found.sha256:
+            return
+        if not self.put(key, packed, {"e_tag": found.e_tag}, found.erased)[0]:
             raise Transient(f"{key} changed meanwhile: it is compared again at the next attempt")
 
     def put_latest(self, key: str, lines: tuple[bytes, ...]) -> None:
@@ -135,11 +150,11 @@ class Bucket:
         if self.put(key, packed)[0]:
             return
         found = self.stored(key)
-        if found is None or found[0] != packed.sha256:
+        if found is None or found.sha256 != packed.sha256:
             self.put(key, packed, "overwrite")
 
-    def stored(self, key: str) -> tuple[str, str] | None:
-        """(sha256 of the lines, ETag) of an object, without reading it; None when absent."""
+    def stored(self, key: str) -> Stored | None:
+        """What the head of an object says; None when it is absent."""
         try:
             head = obstore.get(self._store, key, options={"head": True})
         except FileNotFoundError as error:
@@ -148,7 +163,8 @@ class Bucket:
             return None
         except (BaseError, OSError) as error:
             raise self._judged(error) from None
-        return str(head.attributes.get("sha256", "")), str(head.meta["e_tag"] or "")
+        said = head.attributes
+        return Stored(str(said.get("sha256", "")), str(head.meta["e_tag"] or ""), "erased" in said)
 
     def read(self, key: str, version: str = "") -> Iterator[bytes]:
         """Lines of an object, or of one of its versions."""
@@ -164,16 +180,16 @@ class Bucket:
         finally:
             body.close()
 
-    def _holds(self, key: str, lines: tuple[bytes, ...]) -> bool:
-        """Whether the object has all of `lines`; hashes are compared, so that memory is bounded."""
-        wanted = Counter(_mark(line) for line in lines)
-        for line in self.read(key):
+    def _shared(self, key: str, lines: tuple[bytes, ...]) -> list[bytes]:
+        """Those of `lines` that the object has; hashes are compared, so that memory is bounded."""
+        there = Counter(_mark(line) for line in self.read(key))
+        shared = []
+        for line in lines:
             mark = _mark(line)
-            if wanted[mark] > 1:
-                wanted[mark] -= 1
-            else:
-                wanted.pop(mark, None)
-        return not wanted
+            if there[mark]:
+                there[mark] -= 1
+                shared.append(line)
+        return shared
 
     def _judged(self, error: Exception) -> LakewardError:
         return of_obstore(error, self.api.place)

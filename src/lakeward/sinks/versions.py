@@ -127,7 +127,7 @@ def _kept(bucket: Bucket, person: Person, latest: Version | None, hits: dict[str
     packed = pack(line for line in lines if not names(line, person))
     if not packed.lines:
         return ""
-    done, version = bucket.put(latest.key, packed, {"e_tag": latest.e_tag})
+    done, version = bucket.put(latest.key, packed, {"e_tag": latest.e_tag}, erased=True)
     if not done:
         raise Transient(f"{latest.key} changed during the erase: erase again")
     return version
