@@ -149,6 +149,8 @@ SETTINGS: tuple[Setting, ...] = (
       "Secret of the access key; empty leaves it to the standard credential chain.", secret=True),
     S("LAKEWARD_AWS_ENDPOINT", "aws_endpoint", "text", "",
       "Address of a service that speaks the AWS protocols; empty means AWS itself."),
+    S("LAKEWARD_AWS_SECONDS", "aws_seconds", "seconds", "60",
+      "Longest wait for one answer of AWS; an upload counts whole.", least=1, most=3600),
     S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "",
       "Bucket of the raw archive, and of what DynamoDB has no room for."),
     S("LAKEWARD_S3_SECONDS", "s3_seconds", "seconds", "60",
@@ -266,6 +268,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     aws_access_key_id: str
     aws_secret_access_key: str
     aws_endpoint: str
+    aws_seconds: float
     data_lake_bucket: str
     s3_seconds: float
     s3_bytes: int

@@ -21,6 +21,8 @@ class Slice(msgspec.Struct, frozen=True):
     start: Cursor
     end: Cursor
     lines: tuple[bytes, ...]
+    day: str = ""
+    """Day of receipt (UTC) of the segment, YYYY-MM-DD."""
 
     @property
     def name(self) -> str:
