@@ -198,6 +198,29 @@ def test_keys_are_in_it_and_locks_rings_and_temporary_files_are_not(
     assert secret.encode() not in file.getvalue()
 
 
+def test_the_commands_say_what_is_in_it_and_what_is_not(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in lake.env.items():
+        monkeypatch.setenv(name, value)
+    filled(lake)
+    monkeypatch.setenv("LAKEWARD_TABLE", "s3://bucket/table")
+    output, copy = tmp_path / "lake.tgz", tmp_path / "copy"
+    assert main(["backup", str(output), "--format", "json"]) == 0
+    made = msgspec.json.decode(capsys.readouterr().out)
+    assert made["bytes"] == output.stat().st_size
+    assert "bucket's versions" in made["notes"][0]
+    monkeypatch.delenv("LAKEWARD_TABLE")
+    assert main(["restore", str(output), "--lake", str(copy), "--format", "json"]) == 0
+    restored = msgspec.json.decode(capsys.readouterr().out)
+    assert restored["files"] == made["files"]
+    assert restored["epoch"] == open_lake(copy).identity.epoch > made["epoch"]
+    assert restored["notes"] == made["notes"]
+    assert main(["backup", str(output)]) == 2
+    assert main(["backup", str(tmp_path / "lake.zip")]) == 2
+    assert ".tar.gz" in capsys.readouterr().err
+
+
 # What is refused
 
 

@@ -17,12 +17,14 @@ from uuid_utils import uuid7
 from conftest import Lake, wait_until
 from databases import exit_code, forked
 from lakeward.cli import main
+from lakeward.cli.compact import compact
 from lakeward.cli.erasing import Erasing
 from lakeward.cli.stores import opened
 from lakeward.errors import LakeBusy, Terminal, Transient
 from lakeward.lake import receipt as book
 from lakeward.lake.draining import drain
 from lakeward.lake.erase import Setting, Stores, begin, go_on, named, verify
+from lakeward.lake.reading import open_reading
 from lakeward.lakedir import LakeDir
 from lakeward.person import Gone, Person
 from lakeward.settings import Settings, load
@@ -129,6 +131,23 @@ def test_a_person_is_suppressed_before_any_store_is_touched(planted: Planted) ->
     assert dict(seen) == dict.fromkeys(steps, True) | {"asked": False}
     assert steps.index("suppressed") < steps.index("drained") < steps.index("erased log")
     assert steps.index("erased quarantine") < steps.index("barrier") < steps.index("erased drawer")
+
+
+def test_no_question_shows_a_person_whose_erasure_waits(planted: Planted) -> None:
+    compact(planted.home, planted.settings)
+    counted: dict[str, int] = {}
+
+    def count(step: str) -> None:
+        with open_reading(planted.home, planted.settings) as reading:
+            rows = reading.con.execute(
+                "SELECT count(*) FROM interactions WHERE user_id = ?", [ANN.value]
+            ).fetchall()
+        counted[step] = rows[0][0]
+
+    with planted.setting(count) as setting:
+        begin(setting, [ANN])
+    assert counted["suppressed"] == 0
+    assert set(counted.values()) == {0}
 
 
 def test_a_store_that_is_away_leaves_it_waiting_and_another_run_ends_it(planted: Planted) -> None:

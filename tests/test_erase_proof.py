@@ -1,5 +1,5 @@
-"""The proof: a person is planted in every store, a scanner finds each, and after the erase none, while
-collection and compaction go on and everybody else's records stay as they were."""
+"""The proof: a person is planted in every store, a scanner finds each, and after the erase none,
+while collection and compaction go on and everybody else's records stay as they were."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The keeper's task that ends what erasures began: stores that were away are asked again.
 
-In: notes of erasures that wait. Out: at most one child process at a time, which dies with the keeper;
-each try that does not come to an end doubles the pause. Whoever erases by hand meanwhile goes first.
+In: notes of erasures that wait. Out: at most one child process at a time, which dies with the
+keeper; each try that does not come to an end doubles the pause. Whoever erases by hand meanwhile
+goes first.
 """
 
 from __future__ import annotations

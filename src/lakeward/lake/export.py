@@ -16,8 +16,8 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from lakeward.interaction import FIELDS, SEED_FIELDS
-from lakeward.lake.columns import NESTED
+from lakeward.lake.columns import RECORD
+from lakeward.lake.lookup import record_of
 from lakeward.lake.reading import Reading
 from lakeward.lake.rows import quoted
 from lakeward.lakedir import LakeDir
@@ -36,26 +36,13 @@ def condition(people: Sequence[Person]) -> tuple[str, list[str]]:
 def records(reading: Reading, people: Sequence[Person]) -> Iterator[dict[str, Any]]:
     """Their records as they were, the oldest first."""
     where, values = condition(people)
-    columns = [ISO if name == "timestamp" else name for name in (*FIELDS, "extra")]
+    columns = [ISO if name == "timestamp" else name for name in RECORD]
     rows = reading.con.execute(
         f"SELECT {', '.join(columns)} FROM interactions WHERE {where} ORDER BY interaction_id",
         values,
     )
     while piece := rows.fetchmany(PIECE):
-        yield from map(record, piece)
-
-
-def record(row: Sequence[Any]) -> dict[str, Any]:
-    """The record that a row was made of."""
-    found: dict[str, Any] = {}
-    for name, value in zip(FIELDS, row, strict=False):
-        if value is not None:
-            found[name] = msgspec.json.decode(value) if name in NESTED else value
-    if found["interaction_type"] == "api_call":
-        found = dict.fromkeys(SEED_FIELDS) | found
-    if row[-1] is not None:
-        found |= msgspec.json.decode(row[-1], type=dict[str, Any])
-    return found
+        yield from (record_of(dict(zip(RECORD, row, strict=True))) for row in piece)
 
 
 def quarantined(lake: LakeDir, people: Sequence[Person]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ it is open, a lease in `.lakeward/readers/` names its files, so that none of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -23,11 +23,14 @@ from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
 from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import DataFile, Snapshot, Table, local_path
+from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
+from lakeward.lake.receipt import waiting
 from lakeward.lake.rows import as_file, connect, listed, repaired, rows_of
 from lakeward.lake.storage import Bucket, table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
+from lakeward.person import Person
 from lakeward.settings import Settings
 from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
@@ -72,6 +75,8 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
+        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
+            self.views["interactions"] = without(self.views["interactions"], hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
@@ -142,6 +147,11 @@ def _parts(table: Table, snapshot: Snapshot) -> Iterator[str]:
             f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = true, "
             f"hive_types = {{'{PARTITION}': DATE}}{mixed})"
         )
+
+
+def without(select: str, people: Sequence[Person]) -> str:
+    """The select without rows of people whose erasure is not at its end."""
+    return f"FROM ({select}) WHERE NOT ({' OR '.join(map(condition, people))})"
 
 
 def tail_of(lake: LakeDir, start: Position) -> Batch:

@@ -17,7 +17,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -121,6 +121,15 @@ def people(lake: LakeDir, erasure_id: str) -> tuple[Person, ...]:
         raise Terminal(f"erasure {erasure_id} is not waiting for anything") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Unreadable(f"{path} is damaged: remove it and ask for the erasure again") from None
+
+
+def waiting(lake: LakeDir) -> list[Person]:
+    """Everybody who is to be erased and may still be in a store; cheap when there is nobody."""
+    found: list[Person] = []
+    for erasure_id in asked(lake):
+        with suppress(Terminal):  # it came to its end just now
+            found += people(lake, erasure_id)
+    return found
 
 
 def forget(lake: LakeDir, erasure_id: str) -> None:
