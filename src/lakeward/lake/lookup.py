@@ -43,7 +43,7 @@ class Lookup:
         self.lake = lake
         self._table = Table(table_storage(lake.root, settings))
         self._con: DuckDBPyConnection = connect(256 << 20, 1)
-        self._con.execute("SET enable_object_cache = true")
+        self._con.execute("SET parquet_metadata_cache = true")
         if not isinstance(self._table.storage.options, dict) or self._table.storage.options:
             from lakeward.lake.reading import file_system
 
