@@ -42,12 +42,8 @@ class Lookup:
     def __init__(self, lake: LakeDir, settings: Settings) -> None:
         self.lake = lake
         self._table = Table(table_storage(lake.root, settings))
-        self._con: DuckDBPyConnection = connect(256 << 20, 1)
+        self._con: DuckDBPyConnection = connect(256 << 20, 1, None, self._table.storage)
         self._con.execute("SET parquet_metadata_cache = true")
-        if not isinstance(self._table.storage.options, dict) or self._table.storage.options:
-            from lakeward.lake.reading import file_system
-
-            self._con.register_filesystem(file_system(settings))
 
     def get(self, interaction_id: str) -> Record | None:
         """The record; None when there is none. Terminal for what is no id of ours."""

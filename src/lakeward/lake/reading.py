@@ -25,7 +25,7 @@ from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import DataFile, Snapshot, Table, local_path
 from lakeward.lake.lease import Lease, leased
 from lakeward.lake.rows import as_file, connect, listed, repaired, rows_of
-from lakeward.lake.storage import Bucket, table_storage
+from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.settings import Settings
@@ -53,12 +53,10 @@ class Reading:
     ) -> None:
         self.lake = lake
         self.table = Table(table_storage(lake.root, settings))
-        self.con: DuckDBPyConnection = connect(memory, threads, spill)
+        self.con: DuckDBPyConnection = connect(memory, threads, spill, self.table.storage)
         self._lease: Lease | None = None
         try:
             enrich.register(self.con, settings.geoip)
-            if isinstance(self.table.storage, Bucket):
-                self.con.register_filesystem(file_system(settings))
             self._open()
         except BaseException:
             self.close()
@@ -172,13 +170,3 @@ def absent(con: DuckDBPyConnection, table: Table, snapshot: Snapshot, batch: Bat
     ]
     known = known_ids(con, table, hit, batch.ids) if hit else set()
     return batch.without(known) if known else batch
-
-
-def file_system(settings: Settings) -> object:
-    """S3 as DuckDB is told to reach it."""
-    from obstore.fsspec import FsspecStore
-
-    from lakeward.lake.storage import store_config
-
-    config, client = store_config(settings)
-    return FsspecStore("s3", config=config, client_options=client)

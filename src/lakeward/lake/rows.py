@@ -18,6 +18,7 @@ import msgspec
 from lakeward.errors import MissingExtra, Rejected
 from lakeward.lake import enrich
 from lakeward.lake.columns import NESTED, RECORD, reading, selected
+from lakeward.lake.storage import Storage
 from lakeward.lakedir import write_all
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ class Written(msgspec.Struct, frozen=True):
     latest: str
 
 
-def connect(memory: int, threads: int = 2, spill: Path | None = None) -> DuckDBPyConnection:
-    """DuckDB within `memory` bytes; what does not fit goes to the folder `spill`, or fails."""
+def connect(
+    memory: int, threads: int = 2, spill: Path | None = None, storage: Storage | None = None
+) -> DuckDBPyConnection:
+    """DuckDB within `memory` bytes, which can read what stands in `storage`; what does not fit
+    goes to the folder `spill`, or fails."""
     try:
         import duckdb
     except ImportError:
@@ -64,6 +68,8 @@ def connect(memory: int, threads: int = 2, spill: Path | None = None) -> DuckDBP
         "enable_progress_bar": "false",
     }.items():
         con.execute(f"SET {setting} = {quoted(value)}")
+    if storage is not None and storage.file_system is not None:
+        con.register_filesystem(storage.file_system)
     return con
 
 
