@@ -16,7 +16,8 @@ from lakeward.errors import Terminal
 from lakeward.interaction import OURS, id_ms, iso
 from lakeward.lake.batch import BEGIN, take
 from lakeward.lake.columns import COLUMNS, NESTED, RECORD
-from lakeward.lake.delta import Table, digits, local_path
+from lakeward.lake.delta import Table, digits
+from lakeward.lake.files import select_of
 from lakeward.lake.rows import connect
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
@@ -62,11 +63,9 @@ class Lookup:
         ms = digits(wanted)
         for file in snapshot.dated(iso(id_ms(wanted))[:10]):
             if file.first <= ms <= file.last:
-                path = local_path(self._table.storage, file.name)
+                source = select_of(self._table, [file])
                 found = self._con.execute(
-                    f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?, hive_partitioning = false) "
-                    "WHERE interaction_id = ?",
-                    [path, wanted],
+                    f"FROM ({source}) WHERE interaction_id = ?", [wanted]
                 ).fetchone()
                 if found is not None:
                     return record_of(dict(zip(COLUMNS, found, strict=True)))

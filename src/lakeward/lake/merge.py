@@ -15,9 +15,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lakeward.lake.columns import COLUMNS
+from lakeward.lake.columns import COLUMNS, GENERATION
 from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
-from lakeward.lake.rows import ROW_GROUP, Written, copy, iso_of, listed
+from lakeward.lake.files import select_of
+from lakeward.lake.rows import ROW_GROUP, Written, copy, iso_of, quoted
 from lakeward.settings import MIB
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def groups(snapshot: Snapshot, closed_before: str) -> Iterator[list[DataFile]]:
     """Files that are worth merging, each group of one day and in the order of ids."""
     by_date: dict[str, list[DataFile]] = {}
     for file in snapshot.files.values():
-        if file.bytes < FULL and file.generation:
+        if file.bytes < FULL and 0 < file.generation <= GENERATION:
             by_date.setdefault(file.date, []).append(file)
     for date, files in sorted(by_date.items()):
         files.sort(key=lambda file: file.first)
@@ -171,12 +172,14 @@ def spans(group: list[DataFile]) -> list[str]:
 
 
 def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
-    """The rows of some files, in the order in which they stand."""
-    paths = listed(local_path(table.storage, file.name) for file in group)
-    mixed = ", union_by_name = true" if len({file.generation for file in group}) > 1 else ""
-    source = f"read_parquet({paths}, hive_partitioning = false{mixed})"
-    condition = f" WHERE NOT ({where})" if where else ""
-    return f"SELECT {', '.join(COLUMNS)} FROM {source}{condition}"
+    """The rows of some files, in the order in which they stand; of a single one all columns, those
+    of another version, too."""
+    if len(group) == 1:
+        path = quoted(local_path(table.storage, group[0].name))
+        source = f"SELECT * FROM read_parquet({path}, hive_partitioning = false)"
+    else:
+        source = select_of(table, group)
+    return f"SELECT * FROM ({source}) WHERE NOT ({where})" if where else source
 
 
 def _added(table: Table, group: list[DataFile], written: Written, local: Path) -> DataFile | None:
@@ -184,6 +187,7 @@ def _added(table: Table, group: list[DataFile], written: Written, local: Path) -
         local.unlink()
         return None
     first, last = min(file.first for file in group), max(file.last for file in group)
-    name = fresh_name(group[0].date, *(f"{digits[:8]}-{digits[8:]}" for digits in (first, last)))
+    generation = group[0].generation if len(group) == 1 else GENERATION
+    name = fresh_name(group[0].date, first, last, generation)
     table.storage.place(local, name)
     return named(name, written.bytes, written.rows, written.earliest, written.latest)

@@ -10,7 +10,6 @@ it is open, a lease in `.lakeward/readers/` names its files, so that none of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -20,11 +19,12 @@ import msgspec
 from lakeward.catalog import TYPES
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
-from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION
+from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
-from lakeward.lake.delta import DataFile, Snapshot, Table, local_path
+from lakeward.lake.delta import Snapshot, Table, local_path
+from lakeward.lake.files import select_of
 from lakeward.lake.lease import Lease, leased
-from lakeward.lake.rows import as_file, connect, listed, repaired, rows_of
+from lakeward.lake.rows import as_file, connect, repaired, rows_of
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
@@ -120,26 +120,11 @@ DATE_OF_ID: Final = "epoch_ms(('0x' || interaction_id[1:8] || interaction_id[10:
 
 def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
     """The select of each view by its name."""
-    found = {"interactions": f"FROM ({' UNION ALL BY NAME '.join(_parts(table, snapshot))})"}
+    stored = select_of(table, snapshot.files.values(), dated=True)
+    found = {"interactions": f"SELECT {', '.join(SHOWN)} FROM tail UNION ALL BY NAME {stored}"}
     for name in TYPES:
         found[name] = f"FROM interactions WHERE interaction_type = '{name}'"
     return found
-
-
-def _parts(table: Table, snapshot: Snapshot) -> Iterator[str]:
-    """Files of one generation are read together; those of others may lack columns."""
-    yield f"SELECT {', '.join(SHOWN)} FROM tail"
-    by_generation: dict[int, list[DataFile]] = {}
-    for file in snapshot.files.values():
-        by_generation.setdefault(file.generation, []).append(file)
-    for generation, files in by_generation.items():
-        paths = listed(local_path(table.storage, file.name) for file in files)
-        mixed = "" if generation else ", union_by_name = true"
-        columns = ", ".join(SHOWN) if generation == GENERATION else f"COLUMNS(c -> c IN {SHOWN!r})"
-        yield (
-            f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = true, "
-            f"hive_types = {{'{PARTITION}': DATE}}{mixed})"
-        )
 
 
 def tail_of(lake: LakeDir, start: Position) -> Batch:
