@@ -78,7 +78,7 @@ class Webhook:
         """The webhook that settings describe."""
         return cls(
             settings.webhook_url, settings.webhook_secret, lake.identity.lake_id,
-            private=settings.webhook_private, patience=settings.sink_seconds,
+            private=settings.webhook_private, patience=settings.webhook_seconds,
         )  # fmt: skip
 
     def deliver(self, piece: Slice) -> None:
