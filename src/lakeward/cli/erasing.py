@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lakeward.cli.child import end, ended, start
 from lakeward.errors import LakewardError
 from lakeward.lake.receipt import asked
 from lakeward.lakedir import LakeDir, open_lake
@@ -26,16 +25,6 @@ LOOK_SECONDS = 5.0
 FIRST_PAUSE = 60.0
 LONGEST_PAUSE = 3600.0
 FAREWELL_SECONDS = 2.0
-BOOT = (
-    "import ctypes,os,sys\n"
-    "ctypes.CDLL(None).prctl(1, 9)\n"
-    "if os.getppid() != int(sys.argv[1]): sys.exit(0)\n"
-    "os.nice(10)\n"
-    "sys.path[:]=sys.argv[4].split(os.pathsep)\n"
-    "from lakeward.cli.erasing import child\n"
-    "sys.exit(child(sys.argv[2], sys.argv[3]))\n"
-)
-"""Dies with its parent (PR_SET_PDEATHSIG), which may be gone before that was set."""
 
 
 class Erasing:
@@ -56,46 +45,25 @@ class Erasing:
         del state
         now = self._now()
         if self._child:
-            self._reaped(now)
+            self._reap(now)
         elif now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             if asked(self._lake):
-                self._start()
+                self._child = start(__name__, str(self._lake.root), str(self._folder))
 
-    def _start(self) -> None:
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-        words = [str(os.getpid()), str(self._lake.root), str(self._folder), path]
-        self._child = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-c", BOOT, *words],
-            os.environ,
-            setsigmask=(),
-            setsigdef=[signal.SIGINT, signal.SIGTERM],
-        )
-
-    def _reaped(self, now: float) -> bool:
-        pid, status = os.waitpid(self._child, os.WNOHANG)
-        if not pid:
-            return False
+    def _reap(self, now: float) -> None:
+        code = ended(self._child)
+        if code is None:
+            return
         self._child = 0
-        failed = os.waitstatus_to_exitcode(status) != 0
-        self._look_at = now + (self._pause if failed else LOOK_SECONDS)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE) if failed else FIRST_PAUSE
-        return True
+        self._look_at = now + (self._pause if code else LOOK_SECONDS)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE) if code else FIRST_PAUSE
 
     def close(self) -> None:
         """End the child; the next one goes on."""
-        if not self._child:
-            return
-        os.kill(self._child, signal.SIGTERM)
-        deadline = time.monotonic() + FAREWELL_SECONDS
-        while not self._reaped(self._now()):
-            if time.monotonic() >= deadline:
-                os.kill(self._child, signal.SIGKILL)
-                os.waitpid(self._child, 0)
-                break
-            time.sleep(0.01)
-        self._child = 0
+        if self._child:
+            end(self._child, FAREWELL_SECONDS)
+            self._child = 0
 
 
 def child(lake_dir: str, env_folder: str) -> int:
@@ -103,6 +71,7 @@ def child(lake_dir: str, env_folder: str) -> int:
     from lakeward.cli.erase import resume
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.nice(10)
     try:
         receipts = resume(open_lake(Path(lake_dir), create=False), load(folder=Path(env_folder)))
     except (LakewardError, OSError) as error:

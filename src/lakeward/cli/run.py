@@ -13,6 +13,7 @@ from typing import Any
 from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
 from lakeward.cli.compaction import Compaction
+from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
@@ -30,6 +31,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     return [
         ForgetSalts(ring_dir / "salts"),
         Compaction(lake, settings),
+        Courier(lake, settings),
         Erasing(lake, settings),
     ]
 

@@ -54,6 +54,7 @@ def opened(lake: LakeDir, settings: Settings) -> Iterator[Stores]:
 def used(lake: LakeDir, settings: Settings) -> Iterator[tuple[str, Maker]]:
     """What this lake fills besides its log; a sink that was switched off may still hold people, so
     whatever is named by a setting counts."""
+    yield "files", _files
     if settings.table or (lake.root / "table").exists() or find_spec("duckdb") is not None:
         yield "table", _table
     if settings.data_lake_bucket:
@@ -62,6 +63,12 @@ def used(lake: LakeDir, settings: Settings) -> Iterator[tuple[str, Maker]]:
         yield "dynamodb", _dynamodb
     if settings.database_url or (lake.private / "app.db").exists():
         yield "database", _database
+
+
+def _files(lake: LakeDir, settings: Settings, held: ExitStack) -> Eraser:
+    from lakeward.sinks.files import IndividualFiles
+
+    return IndividualFiles.from_settings(settings, lake)
 
 
 def _table(lake: LakeDir, settings: Settings, held: ExitStack) -> Eraser:
