@@ -17,7 +17,7 @@ from crawlerdetect import CrawlerDetect
 from lakeward.lake.agents import LONGEST, Agent, Agents, Engines
 from lakeward.lake.campaigns import CAMPAIGN_SQL
 from lakeward.lake.columns import ENRICHED
-from lakeward.lake.enrich import columns, register
+from lakeward.lake.enrich import asked, columns, register
 from lakeward.lake.places import Places
 from maxmind import mmdb
 
@@ -92,7 +92,9 @@ def enriched(
     batch = pa.table({n: pa.array([row.get(n) for row in rows], pa.string()) for n in names})
     con.register("batch", batch)
     found: list[dict[str, Any]] = (
-        con.sql(f"SELECT {columns()} FROM batch").to_arrow_table().to_pylist()
+        con.sql(f"SELECT {columns()} FROM (SELECT *, {asked()} FROM batch)")
+        .to_arrow_table()
+        .to_pylist()
     )
     con.close()
     return found
@@ -194,7 +196,10 @@ def test_duckdb_asks_once_for_all_four_columns_and_keeps_the_order() -> None:
     con.execute("CREATE TABLE batch AS SELECT 'curl/8' AS user_agent")
     names = ("url", "query_params", "properties", "referrer", "ip_address")
     rest = ", ".join(f"NULL::VARCHAR AS {name}" for name in names)
-    plan = con.sql(f"EXPLAIN SELECT {columns()} FROM (SELECT user_agent, {rest} FROM batch)")
+    plan = con.sql(
+        f"EXPLAIN SELECT {columns()} FROM (SELECT *, {asked()} FROM (SELECT user_agent, {rest} FROM
+        batch))"
+    )
     assert str(plan.fetchall()).count("lakeward_agent(") == 1
     con.close()
 

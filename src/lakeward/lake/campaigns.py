@@ -53,8 +53,14 @@ def _campaign(name: str) -> str:
     return f"coalesce({', '.join(sources)})"
 
 
+TAGGED: Final = " OR ".join(
+    f"coalesce(contains({column}, 'utm_'), false)"
+    for column in ("url", "query_params", "properties")
+)
+"""Whether a row can have a campaign at all: asked once, few have."""
+
 CAMPAIGN_SQL: Final[dict[str, str]] = {
     "referrer_host": f"nullif(lower(regexp_extract(referrer, '{HOST}', 1)), '')",
-    **{name: _campaign(name) for name in UTM},
+    **{name: f"CASE WHEN tagged THEN {_campaign(name)} END" for name in UTM},
 }
-"""The expression of each derived column."""
+"""The expression of each derived column, where `tagged` is the value of TAGGED."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lakeward.lake.agents import Agent, Agents
-from lakeward.lake.campaigns import CAMPAIGN_SQL
+from lakeward.lake.campaigns import CAMPAIGN_SQL, TAGGED
 from lakeward.lake.columns import ENRICHED, SqlType
 from lakeward.lake.places import Place, Places
 
@@ -65,5 +65,10 @@ def _create(
 
 
 def columns() -> str:
-    """The select list of the enriched columns."""
+    """The select list of the enriched columns, over rows that have what `asked` adds."""
     return ", ".join(f"{sql} AS {name}" for name, sql in ENRICHED_SQL.items())
+
+
+def asked() -> str:
+    """What is worked out once for several columns."""
+    return f"{TAGGED} AS tagged"
