@@ -48,6 +48,7 @@ class Lake:
             "LAKEWARD_LAKE_DIR": str(root),
             "LAKEWARD_RING_DIR": str(ring_dir),
             "LAKEWARD_KEEPER_IDLE_SECONDS": "1",
+            "LAKEWARD_INDIVIDUAL_FILES": "off",
         }
         self._collectors: list[Collector] = []
 

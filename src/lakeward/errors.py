@@ -33,6 +33,14 @@ class Undeliverable(Rejected):
         self.records = records
 
 
+class Throttled(Transient):
+    """A sink asks to be left alone for a while."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
 class SettingError(Terminal):
     """A setting has a value that it cannot take."""
 
