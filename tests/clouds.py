@@ -66,7 +66,7 @@ def settings(folder: Path, endpoint: str, **more: str) -> Settings:
     environ = {
         "LAKEWARD_LAKE_DIR": str(folder / "data-lake"), "USE_S3": "true", "USE_DYNAMODB": "true",
         "DATA_LAKE_BUCKET": BUCKET, "INTERACTIONS_TABLE": TABLE, "AWS_REGION": REGION,
-        "LAKEWARD_SINK_SECONDS": "2",
+        "LAKEWARD_AWS_SECONDS": "2",
         "LAKEWARD_AWS_ENDPOINT": endpoint, **KEYS, **more,
     }  # fmt: skip
     return load(environ, folder)

@@ -33,7 +33,7 @@ class Aws:
         self.follower = follower
         self.environ = {
             "DATA_LAKE_BUCKET": BUCKET, "AWS_REGION": REGION, "LAKEWARD_AWS_ENDPOINT": proxy.url,
-            "LAKEWARD_SINK_SECONDS": "1", **KEYS, **environ,
+            "LAKEWARD_AWS_SECONDS": "1", **KEYS, **environ,
         }  # fmt: skip
 
     def fail(self, fault: Fault, times: int = 1 << 30) -> bool:
@@ -96,12 +96,7 @@ def _s3(name: str, lake: LakeDir, folder: Path) -> Iterator[Destination]:
     cloud.reset()
     cloud.bucket()
     with Faulty(cloud.endpoint) as proxy:
-        yield S3Destination(
-            cloud,
-            proxy,
-            "s3",
-            {"USE_S3": "true", "LAKEWARD_S3_SECONDS": "0", "LAKEWARD_S3_BYTES": "256KiB"},
-        )
+        yield S3Destination(cloud, proxy, "s3", {"USE_S3": "true", "LAKEWARD_S3_SECONDS": "0"})
 
 
 @contextlib.contextmanager

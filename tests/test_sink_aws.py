@@ -95,7 +95,7 @@ def test_no_credentials_anywhere_are_one_sentence(machine: Path) -> None:
 
 def test_an_endpoint_that_is_no_address_is_named(machine: Path) -> None:
     with pytest.raises(SettingError, match="LAKEWARD_AWS_ENDPOINT"):
-        bucket_of(settings(machine.parent, "no address", **KEYS), 1)
+        bucket_of(settings(machine.parent, "no address"))
 
 
 @pytest.mark.parametrize("absent", ["boto3", "obstore"])

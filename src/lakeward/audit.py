@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from lakeward.accounts import Account, accounts
 from lakeward.errors import Unreadable
 from lakeward.fleet import registrations
 from lakeward.lakedir import LakeDir
@@ -59,6 +60,7 @@ class Report(msgspec.Struct):
     vanished: list[str]
     unseen: list[str]
     faults: list[str]
+    followers: list[Account] = []
     moved: bool = False
     """Whether a ring was folded while this was read: then the figures are of two moments."""
 
@@ -104,6 +106,7 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...], *, log: bool) -> Report
     faults += journal.faults
     state = _settle(journal, published, faults)
     segments = _check_log(lake, state, faults) if log else 0
+    followers = accounts(lake, state, faults, log=log)
     rings = _check_rings(lake, state, ring_folders, faults)
     unseen = [
         f"{path.stem} ({owner})"
@@ -118,7 +121,7 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...], *, log: bool) -> Report
     return Report(
         ok=not faults, lake=str(lake.root), lake_id=lake.identity.lake_id, epoch=state.epoch,
         sum=total, reasons=reasons, rings=rings, segments=segments, vanished=vanished,
-        unseen=unseen, faults=faults, moved=_folded(lake) != folded,
+        unseen=unseen, faults=faults, followers=followers, moved=_folded(lake) != folded,
     )  # fmt: skip
 
 

@@ -550,6 +550,10 @@ class Collector:
     def close(self) -> None:
         """Wait up to `LAKEWARD_EXIT_SECONDS` for the keeper, then stop recording. Idempotent."""
         self._closed = True
+        self.detach()
+
+    def detach(self) -> None:
+        """Wait as `close` does and let go of the ring; what is recorded next makes another."""
         attachment, self._attachment = self._attachment, None
         if attachment is not None:
             attachment.close(self.settings.exit_seconds)

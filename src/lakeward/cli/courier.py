@@ -35,6 +35,8 @@ WATCH_SECONDS = 1.0
 FLUSH_SECONDS, FAREWELL_SECONDS = 2.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.5, 60.0, 60.0
 COMMIT_SECONDS = 10.0
+TOLD, MOVED = 15, 75
+"""Exit codes: told to stop, and the lake or the keeper is another."""
 
 
 class Courier:
@@ -82,7 +84,7 @@ class Courier:
 
 
 def child(lake_dir: str, env_folder: str) -> int:
-    """What the child does; 0 when no follower is configured or it was told to stop."""
+    """What the child does; 0 when no follower is configured."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -100,6 +102,8 @@ def child(lake_dir: str, env_folder: str) -> int:
 
 def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     """Drive all followers until told to stop, orphaned, or in another lake's place."""
+    if not follower_names(settings):
+        return 0
     shares = ShareFile(os.environ, settings.source.env_file)
     returns = Returns(lake, settings)
     drivers = [
@@ -112,10 +116,10 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     ]
     for thread in threads:
         thread.start()
-    parent, code = os.getppid(), 0
-    while threads and not stop.wait(WATCH_SECONDS):
+    parent, code = os.getppid(), TOLD
+    while not stop.wait(WATCH_SECONDS):
         if os.getppid() != parent or not _same(lake):
-            code = 1
+            code = MOVED
             stop.set()
     deadline = time.monotonic() + FLUSH_SECONDS
     for thread in threads:
@@ -147,15 +151,20 @@ class Returns:
     as long as it takes, since a keeper stays while a ring has an owner."""
 
     def __init__(self, lake: LakeDir, settings: Settings) -> None:
-        self._settings = msgspec.structs.replace(
-            settings, lake_dir=lake.root, keeper="external", collect=True
+        self._collector = Collector(
+            msgspec.structs.replace(
+                settings, lake_dir=lake.root, keeper="external", collect=True, exit_seconds=0.0
+            )
         )
         self._lock = threading.Lock()
 
     def __call__(self, follower: str, lines: list[tuple[bytes, str]]) -> None:
         """Return when all lines are durable in the quarantine; Transient when they are not."""
-        with self._lock, Collector(self._settings) as collector:
-            for line, reason in lines:
-                if not collector.return_line(follower, reason, line):
-                    raise Transient("there is no room to quarantine what cannot be delivered")
-            collector.commit(COMMIT_SECONDS)
+        with self._lock:
+            try:
+                for line, reason in lines:
+                    if not self._collector.return_line(follower, reason, line):
+                        raise Transient("there is no room to quarantine what cannot be delivered")
+                self._collector.commit(COMMIT_SECONDS)
+            finally:
+                self._collector.detach()

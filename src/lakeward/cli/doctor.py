@@ -6,6 +6,7 @@ import argparse
 
 import msgspec
 
+from lakeward.accounts import Account
 from lakeward.audit import Report, audit
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
@@ -53,6 +54,7 @@ def render(report: Report, kept: bool) -> str:
     for ring in report.rings:
         state = "alive" if ring.alive else "its process is gone; the next keeper takes it over"
         lines.append(f"ring      {ring.ring}  {ring.owner}, {state}")
+    lines += [_follower(account) for account in report.followers]
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
@@ -64,6 +66,18 @@ def render(report: Report, kept: bool) -> str:
     lines += [f"FAULT     {fault}" for fault in report.faults]
     lines += ["", "the sum holds" if report.ok else "the sum does NOT hold"]
     return "\n".join(lines)
+
+
+def _follower(account: Account) -> str:
+    counts = ", ".join(
+        f"{n:,} {what}"
+        for what in ("delivered", "waiting", "quarantined", "sampled", "suppressed", "erased",
+                     "expired")
+        if (n := getattr(account, what)) or what in {"delivered", "waiting"}
+    )  # fmt: skip
+    since = f" since {account.since}" if account.since else ""
+    sentence = f": {account.sentence}" if account.sentence else ""
+    return f"follower  {account.name}  {counts}; {account.state}{since}{sentence}"
 
 
 def _detail(place: str, report: Report) -> str:

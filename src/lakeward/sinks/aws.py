@@ -98,7 +98,7 @@ def session(settings: Settings, environ: Mapping[str, str] = os.environ) -> boto
     return made
 
 
-def s3_store(settings: Settings, keys: boto3.Session, patience: float) -> S3Store:
+def s3_store(settings: Settings, keys: boto3.Session) -> S3Store:
     """The bucket for objects written whole; checksummed by AWS, encrypted as settings say."""
     endpoint = settings.aws_endpoint
     config: S3Config = {
@@ -118,40 +118,40 @@ def s3_store(settings: Settings, keys: boto3.Session, patience: float) -> S3Stor
         credential_provider=Boto3CredentialProvider(keys, ttl=KEYS_LIVE),
         client_options={
             "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, patience)),
-            "timeout": timedelta(seconds=patience),
+            "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, settings.aws_seconds)),
+            "timeout": timedelta(seconds=settings.aws_seconds),
         },
-        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=patience)},
+        retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=settings.aws_seconds)},
     )
 
 
-def s3_api(settings: Settings, keys: boto3.Session, patience: float) -> Api:
+def s3_api(settings: Settings, keys: boto3.Session) -> Api:
     """The bucket's API for versions, which obstore has none of; an erase repeats what fails."""
     place = Place(f"bucket {settings.data_lake_bucket}", "DATA_LAKE_BUCKET")
     style = {"addressing_style": "path"} if settings.aws_endpoint else {}
-    retries = {"total_max_attempts": 3, "mode": "standard"}
-    config = Config(s3=style, retries=retries, max_pool_connections=16, **_waits(patience))
-    return _api("s3", settings, keys, place, config)
+    return _api("s3", settings, keys, place, Config(
+        s3=style, retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=16,
+    ))  # fmt: skip
 
 
-def dynamodb_api(settings: Settings, keys: boto3.Session, patience: float) -> Api:
+def dynamodb_api(settings: Settings, keys: boto3.Session) -> Api:
     """The table's API; the sink itself repeats, so that its waits are bounded and seen."""
     place = Place(f"table {settings.interactions_table}", "INTERACTIONS_TABLE")
-    retries = {"total_max_attempts": 1, "mode": "standard"}
-    return _api("dynamodb", settings, keys, place, Config(retries=retries, **_waits(patience)))
-
-
-def _waits(patience: float) -> dict[str, float]:
-    return {"connect_timeout": min(CONNECT_SECONDS, patience), "read_timeout": patience}
+    return _api("dynamodb", settings, keys, place, Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    ))  # fmt: skip
 
 
 def _api(name: str, settings: Settings, keys: boto3.Session, place: Place, config: Config) -> Api:
+    seconds = settings.aws_seconds
+    waits = Config(connect_timeout=min(CONNECT_SECONDS, seconds), read_timeout=seconds)
     try:
-        client = keys.client(name, endpoint_url=settings.aws_endpoint or None, config=config)
+        client = keys.client(
+            name, endpoint_url=settings.aws_endpoint or None, config=config.merge(waits)
+        )
     except ValueError:
-        raise SettingError(
-            "LAKEWARD_AWS_ENDPOINT must be an address such as http://127.0.0.1:4566"
-        ) from None
+        raise SettingError("LAKEWARD_AWS_ENDPOINT must be an address such as http://127.0.0.1:4566"
+                           ) from None  # fmt: skip
     except BotoCoreError as error:
         raise of_boto(error, place) from None
     return Api(client, place)

@@ -25,7 +25,7 @@ READY_SECONDS = 120
 
 def create_table(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
     """Make the table unless it is there; expiry and point-in-time recovery are switched on."""
-    api = table_api(settings, settings.sink_seconds)
+    api = table_api(settings)
     table = settings.interactions_table
     try:
         if describe(api, table) is None:
@@ -41,11 +41,11 @@ def create_table(settings: Settings, sleep: Callable[[float], None] = time.sleep
         api.close()
 
 
-def table_api(settings: Settings, patience: float) -> Api:
+def table_api(settings: Settings) -> Api:
     """The API of the table that settings name."""
     if not settings.interactions_table:
         raise SettingError("writing to DynamoDB needs a table: set INTERACTIONS_TABLE")
-    return aws.dynamodb_api(settings, aws.session(settings), patience)
+    return aws.dynamodb_api(settings, aws.session(settings))
 
 
 def describe(api: Api, table: str) -> JsonObject | None:

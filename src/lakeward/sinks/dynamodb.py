@@ -58,13 +58,10 @@ class DynamoTable:
         self._put: tuple[str, set[str]] = ("", set())
 
     @classmethod
-    def from_settings(
-        cls, settings: Settings, lake: LakeDir | None = None, patience: float | None = None
-    ) -> DynamoTable:
+    def from_settings(cls, settings: Settings, lake: LakeDir | None = None) -> DynamoTable:
         """The table that settings describe; the lake plays no part, as keys are ids."""
-        seconds = patience or settings.sink_seconds
-        api = table_api(settings, seconds)
-        bucket = bucket_of(settings, seconds) if settings.data_lake_bucket else None
+        api = table_api(settings)
+        bucket = bucket_of(settings) if settings.data_lake_bucket else None
         return cls(api, settings.interactions_table, bucket, ttl_days=settings.dynamodb_ttl_days)
 
     def deliver(self, piece: Slice) -> None:

@@ -16,7 +16,7 @@ from lakeward.errors import MissingExtra, SettingError, Terminal
 from lakeward.followers.cursor import NAME
 from lakeward.followers.protocol import Follower, Pace, Subscription
 from lakeward.lakedir import LakeDir
-from lakeward.settings import MIB, Settings
+from lakeward.settings import Settings
 
 FILES_PACE = Pace(bytes=1 << 20, lines=1000, seconds=0.2)
 DYNAMODB_PACE = Pace(bytes=1 << 20, lines=500, seconds=0.5)
@@ -65,8 +65,7 @@ def _s3(settings: Settings, lake: LakeDir) -> Subscription:
             from lakeward.sinks.s3 import S3Archive
         except ModuleNotFoundError:
             raise MissingExtra("shipping to S3", "aws") from None
-        patience = settings.sink_seconds + settings.s3_bytes / MIB  # the object goes in one step
-        return S3Archive.from_settings(settings, lake, patience)
+        return S3Archive.from_settings(settings, lake)
 
     pace = Pace(settings.s3_bytes, S3_LINES, settings.s3_seconds)
     return Subscription("s3", make, pace, rollout.S3)
@@ -78,7 +77,7 @@ def _dynamodb(settings: Settings, lake: LakeDir) -> Subscription:
             from lakeward.sinks.dynamodb import DynamoTable
         except ModuleNotFoundError:
             raise MissingExtra("writing to DynamoDB", "aws") from None
-        return DynamoTable.from_settings(settings, lake, settings.sink_seconds)
+        return DynamoTable.from_settings(settings, lake)
 
     return Subscription("dynamodb", make, DYNAMODB_PACE, rollout.DYNAMODB)
 

@@ -11,20 +11,19 @@ from lakeward.errors import SettingError
 from lakeward.followers.protocol import Slice
 from lakeward.lakedir import LakeDir
 from lakeward.person import Gone, Person
-from lakeward.settings import MIB, Settings
+from lakeward.settings import Settings
 from lakeward.sinks import aws, versions
 from lakeward.sinks.objects import Bucket
 
 PREFIXES = ("raw/", "items/")
 
 
-def bucket_of(settings: Settings, patience: float) -> Bucket:
-    """The bucket that settings name; `patience` bounds one request, an upload by its size, too."""
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket that settings name."""
     if not settings.data_lake_bucket:
         raise SettingError("shipping to S3 needs a bucket: set DATA_LAKE_BUCKET")
     keys = aws.session(settings)
-    upload = patience + settings.s3_bytes / MIB
-    return Bucket(aws.s3_store(settings, keys, upload), aws.s3_api(settings, keys, patience))
+    return Bucket(aws.s3_store(settings, keys), aws.s3_api(settings, keys))
 
 
 class S3Archive:
@@ -37,11 +36,9 @@ class S3Archive:
         self._lake_id = lake_id
 
     @classmethod
-    def from_settings(
-        cls, settings: Settings, lake: LakeDir, patience: float | None = None
-    ) -> S3Archive:
+    def from_settings(cls, settings: Settings, lake: LakeDir) -> S3Archive:
         """The archive that settings describe."""
-        return cls(bucket_of(settings, patience or settings.sink_seconds), lake.identity.lake_id)
+        return cls(bucket_of(settings), lake.identity.lake_id)
 
     def key(self, piece: Slice) -> str:
         """The object's name, the same on every attempt."""

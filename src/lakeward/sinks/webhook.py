@@ -8,9 +8,9 @@ In: slices. Out: one POST for each, signed as https://www.standardwebhooks.com s
     {"lake_id":"…","slice":"…","interactions":[…]}
 
 2xx is delivered. 400 and 422 are about the data: the slice is sent in halves until the records at
-fault are found (`Undeliverable`); 413 in halves until it fits. 408, 425, 429 and 5xx are `Transient`,
-Retry-After is heeded. Everything else, redirects included, is `Terminal`. No error holds the
-address: it is a secret.
+fault are found (`Undeliverable`); 413 in halves until it fits. 408, 425, 429 and 5xx are
+`Transient`, Retry-After is heeded. Everything else, redirects included, is `Terminal`. No error
+holds the address: it is a secret.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Webhook:
         """The webhook that settings describe."""
         return cls(
             settings.webhook_url, settings.webhook_secret, lake.identity.lake_id,
-            private=settings.webhook_private, patience=settings.sink_seconds,
+            private=settings.webhook_private, patience=settings.webhook_seconds,
         )  # fmt: skip
 
     def deliver(self, piece: Slice) -> None:
