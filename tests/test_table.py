@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lakeward.interaction import foreign_id, iso
 from lakeward.lake.batch import batch_of
 from lakeward.lake.columns import COLUMNS, RECORD
 from lakeward.lake.compact import Compacted, Compactor
-from lakeward.lake.delta import NAME, Conflict, Table
+from lakeward.lake.delta import NAME, Conflict, Table, named
 from lakeward.lake.forget import TableEraser, expire
 from lakeward.lake.lease import Lease, leases
 from lakeward.lake.lookup import Lookup
@@ -478,3 +479,61 @@ def test_columns_are_the_fields_of_the_record() -> None:
     assert tuple(RECORD) == (*FIELDS, "extra")
     assert issubclass(Conflict, Exception)
     assert issubclass(Rejected, Exception)
+
+
+def sample(tmp_path: Path) -> Desk:
+    """The committed lake whose table an older version made."""
+    with tarfile.open(Path(__file__).parent / "data" / "table-0" / "lake.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return Desk(tmp_path)
+
+
+def test_a_table_of_an_older_version_opens_and_grows(tmp_path: Path) -> None:
+    """Its columns are fewer and its files' names say nothing; rows that follow are whole."""
+    desk = sample(tmp_path)
+    assert len(desk.ids()) == 6
+    assert desk.rows("SELECT count(*) FROM interactions WHERE city IS NULL") == [(6,)]
+    assert desk.compact().added == 3
+    assert desk.compact() == Compacted()
+    assert desk.rows("SELECT user_id, bot FROM click ORDER BY 1") == [
+        (f"user-{n}", None if n < 3 else False) for n in range(6)
+    ]
+    delta = DeltaTable(str(desk.lake.root / "table"))
+    assert {field.name for field in delta.schema().fields} == {*COLUMNS, "event_date"}
+    assert delta.to_pyarrow_table().num_rows == 6
+    for interaction_id in desk.ids():
+        found = desk.get(interaction_id)
+        assert found is not None
+        assert found["properties"]["n"] == int(interaction_id[-1])
+    desk.log.close()
+
+
+def test_a_person_is_erased_from_a_file_of_an_older_version(tmp_path: Path) -> None:
+    desk = sample(tmp_path)
+    person = Person("user_id", "user-1")
+    assert TableEraser(desk.lake, desk.settings).erase(person).records == 1
+    assert TableEraser(desk.lake, desk.settings).find(person) == 0
+    assert desk.rows("SELECT count(*) FROM interactions") == [(5,)]
+    desk.log.close()
+
+
+def test_columns_of_a_newer_version_are_ignored_and_kept(desk: Desk) -> None:
+    """A file that a newer version wrote is read, and an erase leaves its columns alone."""
+    desk.log.append([line(), line(user_id="ann")])
+    desk.compact()
+    table = desk.table()
+    snapshot = table.snapshot()
+    [old] = snapshot.files.values()
+    newer = f"event_date={old.date}/{old.first}-{old.last}-{uuid7()}.c99.parquet"
+    con = connect(MEMORY)
+    root = desk.lake.root / "table"
+    con.execute(
+        f"COPY (SELECT * EXCLUDE city, 7 AS mood FROM read_parquet('{root / old.name}', "
+        f"hive_partitioning = false)) TO '{root / newer}' (FORMAT parquet)"
+    )
+    table.commit(1, add=[named(newer, (root / newer).stat().st_size, 2)], remove=[old])
+    assert len(desk.ids()) == 2
+    TableEraser(desk.lake, desk.settings).erase(Person("user_id", "ann"))
+    [left] = desk.table().snapshot().files.values()
+    assert left.generation == 99
+    assert con.execute(f"SELECT mood FROM read_parquet('{root / left.name}')").fetchall() == [(7,)]

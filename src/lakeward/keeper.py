@@ -30,6 +30,7 @@ from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
 from lakeward.lock import close_lock, sign, take_lock, take_rings, version_key
 from lakeward.log import Log
 from lakeward.recovery import raise_epoch, recover
+from lakeward.removal import finish_pending
 from lakeward.ringdir import disk_folder
 from lakeward.version import VERSION
 
@@ -179,6 +180,7 @@ class Keeper:
         held.callback(self._log.close)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
         held.callback(self._close_highwater)
+        finish_pending(self.lake)
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
         held.callback(self._fleet.close)

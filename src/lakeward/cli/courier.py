@@ -25,6 +25,7 @@ from lakeward.collector import Collector
 from lakeward.errors import LakewardError, Transient
 from lakeward.followers.driver import Driver
 from lakeward.lakedir import LakeDir, open_lake, read_identity
+from lakeward.removal import finish_pending
 from lakeward.rollout import ShareFile
 from lakeward.settings import Settings, load
 from lakeward.sinks.registry import configured, follower_names
@@ -104,6 +105,7 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     """Drive all followers until told to stop, orphaned, or in another lake's place."""
     if not follower_names(settings):
         return 0
+    finish_pending(lake)
     shares = ShareFile(os.environ, settings.source.env_file)
     returns = Returns(lake, settings)
     drivers = [

@@ -14,7 +14,7 @@ from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
 
 PLACES = ("delivered", "quarantined", "waiting", "rejected", "dropped", "sampled", "excluded",
-          "disabled", "vanished", "in_flight")  # fmt: skip
+          "disabled", "erased", "expired", "suppressed", "vanished", "in_flight")  # fmt: skip
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
