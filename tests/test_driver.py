@@ -37,6 +37,7 @@ from lakeward.followers.slices import beyond, sift
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ledger import State
 from lakeward.log import read_segments
+from lakeward.removal import Cut, finish_pending, remove_lines
 from test_followers_contract import START_MS, Clock, record
 from written_lakes import WrittenLog
 
@@ -269,6 +270,28 @@ def test_an_error_of_the_follower_is_named_by_its_type_alone(stage: Stage) -> No
     drive(driver)
     driver.close()
     assert state.read(stage.lake, "sink").state == "running"
+
+
+def test_an_erase_that_was_killed_halfway_is_finished_first(stage: Stage) -> None:
+    stage.write(10)
+    stage.deliver()
+    stage.write(5)
+    first = stage.path().read_bytes().index(b"\n") + 1
+
+    def killed(point: str) -> None:
+        if point == "before cursors":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        remove_lines(stage.lake, [Cut(1, 0, first)], "erased", pause=killed)
+    driver = Driver(
+        stage.lake, Subscription("sink", lambda: stage.sink), stage.set_aside,
+        mend=lambda: finish_pending(stage.lake),
+    )  # fmt: skip
+    drive(driver)
+    driver.close()
+    assert len(stage.sink.ids()) == 15
+    assert stage.account()[1] == []
 
 
 # The follower's end
