@@ -13,9 +13,11 @@ from pathlib import Path
 import msgspec
 
 from lakeward.barrier import delivering
+from lakeward.cli.courier import Returns
 from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lock import is_kept
 from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.compact")
@@ -79,8 +81,10 @@ def compact(lake: LakeDir, settings: Settings, *, full: bool = False, wait: bool
 
     with locked(lake, wait=wait):
         table = Table(table_storage(lake.root, settings))
+        returns = Returns(lake, settings, "external" if is_kept(lake) else "spawn")
         compactor = Compactor(
             lake, table, memory=settings.compact_memory, geo=settings.geoip,
+            set_aside=lambda lines: returns("table", lines),
         )  # fmt: skip
         try:
             done = compactor.run()
