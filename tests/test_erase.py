@@ -214,13 +214,24 @@ def test_a_kill_between_any_two_steps_loses_neither_the_erasure_nor_anything_els
     assert len(planted.lake.rows()) == 10
 
 
+def erase_killed_after(planted: Planted, seconds: float) -> bool:
+    """Run the command, and kill it so long after it wrote down what it was asked; whether that
+    hit it."""
+    command = [sys.executable, "-m", "lakeward.cli", "erase", "--user", ANN.value, "--yes"]
+    environ = planted.lake.process_env()
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: process.poll() is not None or book.asked(planted.home))
+        time.sleep(seconds)
+        process.kill()
+    return process.returncode == -signal.SIGKILL
+
+
 def test_the_command_is_killed_at_random_while_others_record_and_compact(
     planted: Planted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in planted.lake.env.items():
         monkeypatch.setenv(name, value)
     chance = random.Random(20_261_125)
-    command = [sys.executable, "-m", "lakeward.cli", "erase", "--user", ANN.value, "--yes"]
     killed, recorded = 0, 0
     with planted.lake.collector() as collector:
         for _ in range(8):
@@ -230,13 +241,7 @@ def test_the_command_is_killed_at_random_while_others_record_and_compact(
                 recorded += 1
             collector.commit()
             compact(planted.home, planted.settings)
-            process = subprocess.Popen(
-                command, env=planted.lake.process_env(), stdout=subprocess.DEVNULL
-            )
-            wait_until(lambda ends=process.poll: ends() is not None or book.asked(planted.home))
-            time.sleep(chance.random() * 0.3)
-            process.kill()
-            killed += process.wait() == -signal.SIGKILL
+            killed += erase_killed_after(planted, chance.random() * 0.3)
         assert main(["erase", "--resume"]) == 0
     assert killed > 2
     assert book.asked(planted.home) == []
