@@ -31,7 +31,9 @@ POINTS = ("before plan", "after plan", "before deliver", "after deliver", "after
 PACE = Pace(bytes=8_192, lines=25)
 
 
-def subscription(lake: LakeDir, folder: Path, follower: str, environ: dict[str, str]) -> Subscription:
+def subscription(
+    lake: LakeDir, folder: Path, follower: str, environ: dict[str, str]
+) -> Subscription:
     """The follower as the product makes it, in small slices."""
     found = configured(load(environ, folder), lake)
     made = next(one for one in found if one.name == follower)

@@ -349,9 +349,7 @@ def test_undeliverable_records_are_set_aside_and_the_rest_counts(stage: Stage) -
     assert [(name, reason) for name, _, reason in stage.aside] == [
         ("sink", "too deep"), ("sink", "too large"),
     ]  # fmt: skip
-    assert msgspec.json.decode(stage.aside[1][1])["interaction_id"] == (
-        record(4)["interaction_id"]
-    )
+    assert msgspec.json.decode(stage.aside[1][1])["interaction_id"] == (record(4)["interaction_id"])
     assert stage.progress().counts == Counts(delivered=3, quarantined=2)
 
 
