@@ -2,9 +2,9 @@
 
     python tests/couriers.py LAKE FOLDER FOLLOWER SEED
 
-Settings come from the environment and FOLDER. Forks a driver for each point, each with
-SIGKILL as its end, then one that lives. Prints the points that
-killed. A program of its own, so that it is single-threaded and may fork.
+Settings come from the environment and FOLDER. Forks a driver for each point, which ends by SIGKILL
+there, then one that lives. Prints the points that killed. A program of its own, so that it is
+single-threaded and may fork.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def test_what_cannot_be_delivered_is_in_the_quarantine_with_the_followers_name(
             with lake.collector(LAKEWARD_KEEPER="external") as collector:
                 good = {str(collector.record("hello", n=n)) for n in range(5)}
                 bad = collector.record("hello", word="poison")
-            wait_until(lambda: lake.quarantined(), what="the quarantine")
+            wait_until(lake.quarantined, what="the quarantine")
             wait_until(lambda: len(receiver.rows()) == 5, what="the delivery")
             assert {row["interaction_id"] for row in receiver.rows()} == good
             [entry] = lake.quarantined()

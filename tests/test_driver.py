@@ -99,9 +99,12 @@ class Stage:
     ) -> Driver:
         return Driver(
             lake or self.lake, Subscription("sink", lambda: self.sink, pace, feature),
-            self.set_aside, share=lambda feature: self.shares(feature), clock=self.clock,
+            self.set_aside, share=self.shared, clock=self.clock,
             chance=lambda: self.chance, pause=pause,
         )  # fmt: skip
+
+    def shared(self, feature: int) -> int:
+        return self.shares(feature)
 
     def set_aside(self, name: str, lines: list[tuple[bytes, str]]) -> None:
         self.aside += [(name, line, reason) for line, reason in lines]
