@@ -69,16 +69,19 @@ class _Parsed(msgspec.Struct):
     statements: list[dict[str, object]] = []
 
 
-def check(sql: str, views: Iterable[str]) -> None:
-    """Return when `sql` is one question over `views`; else `Rejected`."""
-    statement = _parsed(sql)
+def check(sql: str, views: Iterable[str], con: DuckDBPyConnection | None = None) -> None:
+    """Return when `sql` is one question over `views`; else `Rejected`.
+
+    `con` is a `parser()` for who checks many.
+    """
+    statement = _parsed(sql, con)
     try:
         _walk(statement, frozenset(name.lower() for name in views))
     except RecursionError:
         raise Rejected("the query is nested too deeply") from None
 
 
-def _parsed(sql: str) -> Node:
+def _parsed(sql: str, con: DuckDBPyConnection | None) -> Node:
     """The tree of the one statement."""
     try:
         size = len(sql.encode())
@@ -88,34 +91,34 @@ def _parsed(sql: str) -> Node:
         raise Rejected(f"the query has {size} bytes; at most {LONGEST} are taken")
     if "\0" in sql:
         raise Rejected("the query holds a NUL character")
-    parsed = _serialized(sql)
+    if con is None:
+        with parser() as con:
+            parsed = _serialized(con, sql)
+    else:
+        parsed = _serialized(con, sql)
     if parsed.error:
         if parsed.error_type == "not implemented":
             raise Rejected(
                 "only SELECT is allowed: one statement that reads (PIVOT needs FROM … PIVOT (…) "
                 "with its values)"
             )
-        raise Rejected(f"the query cannot be read: {parsed.error_message}")
+        raise Rejected(f"the query cannot be read: {one_line(parsed.error_message)}")
     if len(parsed.statements) != 1:
         raise Rejected(f"exactly one statement is allowed, not {len(parsed.statements)}")
     return parsed.statements[0]
 
 
-def _serialized(sql: str) -> _Parsed:
+def _serialized(con: DuckDBPyConnection, sql: str) -> _Parsed:
     import duckdb
 
     try:
-        con = _parser()
-        try:
-            row = con.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-        finally:
-            con.close()
+        row = con.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
         return msgspec.json.decode(cast(tuple[str], row)[0], type=_Parsed)
     except (duckdb.Error, msgspec.DecodeError, RecursionError):
         raise Rejected("the query cannot be read: its syntax tree is too deep or broken") from None
 
 
-def _parser() -> DuckDBPyConnection:
+def parser() -> DuckDBPyConnection:
     """A database of its own that can reach nothing, to parse in."""
     try:
         import duckdb
@@ -223,6 +226,13 @@ def _checked_table_function(node: Node, scope: Scope) -> Node:
         if name != "function_name":
             _walk(value, scope)
     return {name: value for name, value in node.items() if name != "function"}
+
+
+def one_line(text: str) -> str:
+    """What DuckDB says of a query, which may quote it: on one line, printable and not long."""
+    words = " ".join(text.split())
+    said = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+    return said if len(said) <= 300 else said[:299] + "…"
 
 
 def _quoted(name: object) -> str:

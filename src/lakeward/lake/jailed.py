@@ -26,7 +26,7 @@ import msgspec
 
 from lakeward.catalog import TYPES
 from lakeward.errors import LakewardError, Rejected
-from lakeward.lake.guard import check
+from lakeward.lake.guard import check, one_line
 from lakeward.lake.jail import Order, Verdict
 from lakeward.lake.reading import Reading, open_reading
 from lakeward.lake.rows import quoted
@@ -160,8 +160,8 @@ def explained(error: Exception) -> str:
     """An error of DuckDB in one sentence, without a value of any row."""
     kind = type(error).__name__
     if kind in QUOTABLE:
-        first = str(error).partition("\n")[0].strip()
-        return f"the query cannot be answered: {first}"
+        said = str(error).partition("\n\nLINE ")[0]
+        return f"the query cannot be answered: {one_line(said)}"
     name = kind.removesuffix("Exception").removesuffix("Error") or kind
     if kind in ("ConversionException", "InvalidInputException", "OutOfRangeException"):
         return (
