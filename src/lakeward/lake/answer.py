@@ -32,9 +32,7 @@ class Answer:
     """Whether there are more rows than were wanted; known once all batches are read."""
 
     def __init__(self, settings: Settings, query: str, *, rows: int = 0) -> None:
-        for needed in ("pyarrow", "duckdb", "deltalake"):
-            if find_spec(needed) is None:
-                raise MissingExtra("Asking the lake", "lake")
+        _need_extra()
         import pyarrow as pa
 
         self._run = Run(settings, query, rows=rows)
@@ -92,6 +90,7 @@ def sql(query: str, *, lake_dir: str | os.PathLike[str] | None = None) -> pa.Tab
     Values go into the text of the query, so quote what came from elsewhere. Anything but a SELECT
     over the views raises `Rejected`; too much time, memory or data raises `Terminal`.
     """
+    _need_extra()
     import pyarrow as pa
 
     environ = dict(os.environ)
@@ -100,3 +99,8 @@ def sql(query: str, *, lake_dir: str | os.PathLike[str] | None = None) -> pa.Tab
     with Answer(load(environ), query) as answer:
         batches = list(answer)
     return pa.Table.from_batches(batches, answer.schema)
+
+
+def _need_extra() -> None:
+    if not all(find_spec(name) for name in ("pyarrow", "duckdb", "deltalake")):
+        raise MissingExtra("Asking the lake", "lake")

@@ -50,6 +50,12 @@ TABLE_SETTINGS: Final = (
     "lake_dir", "table", "geoip", "aws_region", "aws_access_key_id", "aws_secret_access_key",
     "aws_endpoint",
 )  # fmt: skip
+LEAN: Final = {
+    "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "2",
+    "OMP_NUM_THREADS": "2", "TOKIO_WORKER_THREADS": "2",
+}  # fmt: skip
+"""Allocators and pools take memory ahead, by the number of cores; what a question may take is to be
+left for the question."""
 PASSED: Final = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 PASSED_FOR_S3: Final = ("HOME", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 VERDICT_BYTES: Final = 64 << 10
@@ -193,13 +199,13 @@ def _start(settings: Settings, verdict: int) -> subprocess.Popen[bytes]:
 
 
 def _environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """The least that it needs; a few arenas, as each reserves address space of its own."""
+    """The least that it needs."""
     passed = {name: environ[name] for name in PASSED if name in environ}
     if settings.table.startswith("s3://"):
         for name, value in environ.items():
             if name.startswith("AWS_") or name.upper() in PASSED_FOR_S3:
                 passed[name] = value
-    return passed | {"MALLOC_ARENA_MAX": "2"}
+    return passed | LEAN
 
 
 def _order(settings: Settings, sql: str, rows: int) -> bytes:

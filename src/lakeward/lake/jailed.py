@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 VIEWS: Final = ("interactions", *TYPES)
 BATCH_ROWS: Final = 10_000
 DESCRIPTORS: Final = 512
+OWN_MEMORY: Final = 384 << 20
+"""What interpreter, libraries and the stacks of threads have mapped before the question."""
 ADDRESSES: Final = 16 << 30
 """Address space: reserved by allocators far beyond what is used, so this is a second line only."""
 PR_SET_PDEATHSIG: Final = 1
@@ -78,7 +80,7 @@ def _asked(order: Order, out: int) -> Verdict:
     settings = load(order.environ, lake.private)
     threads = min(4, len(os.sched_getaffinity(0)))
     try:
-        with open_reading(lake, settings, memory=order.memory // 2, threads=threads) as reading:
+        with open_reading(lake, settings, memory=order.memory * 3 // 4, threads=threads) as reading:
             lock(reading)
             return stream(reading.con, order, out)
     except duckdb.OutOfMemoryException:
@@ -99,7 +101,7 @@ def bound(memory: int, seconds: float) -> None:
     """Limits of the kernel for the whole process. Data is what counts: heap and private mappings;
     of a core file nothing is written, as it would hold rows."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_DATA, memory)
+    _limit(resource.RLIMIT_DATA, memory + OWN_MEMORY)
     _limit(resource.RLIMIT_AS, max(ADDRESSES, 4 * memory))
     _limit(resource.RLIMIT_CPU, int(seconds) * 4 + 5)
     _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
