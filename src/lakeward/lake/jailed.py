@@ -83,10 +83,8 @@ def _asked(order: Order, out: int) -> Verdict:
         with open_reading(lake, settings, memory=order.memory * 3 // 4, threads=threads) as reading:
             lock(reading)
             return stream(reading.con, order, out)
-    except duckdb.OutOfMemoryException:
-        return Verdict("memory")
     except duckdb.Error as error:
-        return Verdict("refused", explained(error))
+        return ended(str(error))
 
 
 def die_with(parent: int) -> None:
@@ -142,7 +140,13 @@ def stream(con: DuckDBPyConnection, order: Order, out: int) -> Verdict:
     reader = con.sql(order.sql).to_arrow_reader(BATCH_ROWS)
     rows = size = 0
     with os.fdopen(out, "wb", closefd=False) as sink, pa.ipc.new_stream(sink, reader.schema) as ipc:
-        for batch in reader:
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                break
+            except (OSError, pa.ArrowException) as error:
+                return ended(str(error))
             if order.rows and rows + batch.num_rows > order.rows:
                 ipc.write_batch(batch.slice(0, order.rows - rows))
                 return Verdict("cut")
@@ -154,22 +158,30 @@ def stream(con: DuckDBPyConnection, order: Order, out: int) -> Verdict:
     return Verdict("done")
 
 
-QUOTABLE: Final = frozenset({"BinderException", "CatalogException", "ParserException"})
+QUOTABLE: Final = frozenset({"Binder", "Catalog", "Parser"})
 """Errors that come before any row is read: their text quotes the query alone."""
+OF_A_VALUE: Final = frozenset({"Conversion", "Invalid Input", "Out of Range"})
+OF_THE_LOCK: Final = frozenset({"Permission", "IO"})
 
 
-def explained(error: Exception) -> str:
-    """An error of DuckDB in one sentence, without a value of any row."""
-    kind = type(error).__name__
+def ended(said: str) -> Verdict:
+    """What DuckDB said when it failed, as a verdict: one sentence, without a value of any row.
+
+    Its class cannot be asked: an error amid the rows comes through Arrow, as OSError.
+    """
+    kind, _, rest = said.partition(" Error: ")
+    if kind == "Out of Memory":
+        return Verdict("memory")
     if kind in QUOTABLE:
-        said = str(error).partition("\n\nLINE ")[0]
-        return f"the query cannot be answered: {one_line(said)}"
-    name = kind.removesuffix("Exception").removesuffix("Error") or kind
-    if kind in ("ConversionException", "InvalidInputException", "OutOfRangeException"):
-        return (
-            f"the query failed at a value that does not fit ({name}): TRY_CAST and try(…) give "
-            "NULL there"
+        quoted_query = one_line(rest.partition("\n\nLINE ")[0])
+        return Verdict("refused", f"the query cannot be answered: {quoted_query}")
+    if kind in OF_A_VALUE:
+        return Verdict(
+            "refused",
+            f"the query failed at a value that does not fit ({kind}): TRY_CAST and try(…) give NULL "
+            "there",
         )
-    if kind in ("PermissionException", "IOException"):
-        return "the query wants a file or a setting that it may not reach"
-    return f"the query failed ({name})"
+    if kind in OF_THE_LOCK:
+        return Verdict("refused", "the query wants a file or a setting that it may not reach")
+    named = f" ({kind})" if rest and len(kind) < 40 else ""
+    return Verdict("refused", f"the query failed{named}: ask in another way")
