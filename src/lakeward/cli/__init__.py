@@ -50,11 +50,6 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"lakeward {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, description=summary, conflict_handler="resolve"
-        )  # a command may have a --format of its own
-        add_general_arguments(command)
-        _module(name).add_arguments(command)
         command = commands.add_parser(name, help=summary, description=summary)
         module = _module(name)
         add_general_arguments(command, formats=getattr(module, "FORMATS", FORMATS))
