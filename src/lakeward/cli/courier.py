@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -203,10 +204,12 @@ class Returns:
     """Puts what cannot be delivered into the quarantine, through a ring like everybody; only for
     as long as it takes, since a keeper stays while a ring has an owner."""
 
-    def __init__(self, lake: LakeDir, settings: Settings) -> None:
+    def __init__(
+        self, lake: LakeDir, settings: Settings, keeper: Literal["external", "spawn"] = "external"
+    ) -> None:
         self._collector = Collector(
             msgspec.structs.replace(
-                settings, lake_dir=lake.root, keeper="external", collect=True, exit_seconds=0.0
+                settings, lake_dir=lake.root, keeper=keeper, collect=True, exit_seconds=0.0
             )
         )
         self._lock = threading.Lock()

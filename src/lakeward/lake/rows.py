@@ -105,7 +105,7 @@ def rows_of(path: str, longest: int) -> str:
         f"SELECT {selected()} FROM read_json({quoted(path)}, format = 'newline_delimited', "
         f"columns = {reading()}, maximum_object_size = {max(BUFFER, 2 * longest)})"
     )
-    return f"SELECT {', '.join(RECORD)}, {enrich.columns()} FROM ({lines})"
+    return enrich.enriched(lines)
 
 
 def write(con: DuckDBPyConnection, lines: list[bytes], path: Path) -> Written:
