@@ -137,7 +137,10 @@ def test_every_function_that_is_not_allowed_is_refused_wherever_it_stands() -> N
     for name in sorted(others):
         quoted = f'"{name}"'
         if name not in SCALARS:
-            for sql in (f"SELECT {quoted}(1)", f"SELECT 1 ORDER BY list_filter([1], lambda x: {quoted}(x))"):
+            for sql in (
+                f"SELECT {quoted}(1)",
+                f"SELECT 1 ORDER BY list_filter([1], lambda x: {quoted}(x))",
+            ):
                 with pytest.raises(Rejected):
                     taken(sql, VIEWS)
         if name not in TABLES:

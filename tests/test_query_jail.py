@@ -93,7 +93,11 @@ class Cell:
         return [call for call in reaching.findall(locked) if not self._expected(call)]
 
     def _expected(self, call: str) -> bool:
-        if call.startswith(("open(", "openat(")) and "O_WRONLY" not in call and "O_RDWR" not in call:
+        if (
+            call.startswith(("open(", "openat("))
+            and "O_WRONLY" not in call
+            and "O_RDWR" not in call
+        ):
             path = re.search(r'"([^"]*)"', call)
             # Python itself may load a module of its own that it needs late.
             own = (sys.prefix, sys.base_prefix, "/proc/self/", "/sys/", "/usr/lib", "/lib")
@@ -366,7 +370,9 @@ def test_a_child_dies_with_its_parent(desk: Desk) -> None:
     )  # fmt: skip
     with parent:
         child = int(cast(IO[bytes], parent.stdout).readline())
-        wait_until(lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening")
+        wait_until(
+            lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening"
+        )
         parent.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(child), what="the child's end")
 
