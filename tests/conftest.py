@@ -25,8 +25,13 @@ from lakeward.log import read_lines
 from lakeward.ringdir import known_folders
 from lakeward.settings import load
 
-if TYPE_CHECKING:  # most tests need no database
+if TYPE_CHECKING:  # most tests need no database and no cloud
+    from clouds import Cloud
     from databases import Store
+
+
+os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
+"""For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> None:
@@ -47,6 +52,7 @@ class Lake:
             "LAKEWARD_LAKE_DIR": str(root),
             "LAKEWARD_RING_DIR": str(ring_dir),
             "LAKEWARD_KEEPER_IDLE_SECONDS": "1",
+            "LAKEWARD_INDIVIDUAL_FILES": "off",
         }
         self._collectors: list[Collector] = []
 
@@ -178,3 +184,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made = Store(tmp_path, fresh_database(server) if server else "")
     yield made
     made.close()
+
+
+@pytest.fixture(params=["ministack", "moto"])
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """An empty cloud of each of the two makers."""
+    from clouds import emulator
+
+    running = emulator(request.param)
+    running.reset()
+    return running

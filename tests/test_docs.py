@@ -28,6 +28,7 @@ from lakeward.collector import Collector
 from lakeward.interaction import SEED_FIELDS
 from lakeward.lakedir import open_lake
 from lakeward.ledger import CATEGORY, Reason
+from lakeward.removal import lines_of, remove_lines
 from lakeward.ring import PUT, Label, create
 from lakeward.ring_reader import RingReader
 from lakeward.settings import PLACEHOLDER, SETTINGS, load, read_env_file
@@ -231,9 +232,10 @@ def test_the_reader_of_the_log_page_reads_a_real_log(lake: Lake) -> None:
     assert read_log(str(lake.root)) == lake.rows()
 
     newest = max(lake.root.glob("raw/*/*/*/*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-    content = newest.read_bytes()
-    first = content.index(b"\n")
-    newest.write_bytes(b" " * first + content[first:] + b'{"torn":')
+    [first, *_] = [cut for cut, line in lines_of(open_lake(lake.root), "raw") if b'"n":59' in line]
+    assert remove_lines(open_lake(lake.root), [first], "erased") == 1
+    with newest.open("ab") as file:
+        file.write(b'{"torn":')
     assert len(read_log(str(lake.root))) == 59
     assert read_log(str(lake.root)) == lake.rows()
     assert lake.audit().ok

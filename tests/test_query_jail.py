@@ -165,7 +165,8 @@ VALUES = [
     "['{secret}']", "(SELECT max(user_id) FROM click)", "properties", "'SELECT 1'", "lambda x: x",
 ]  # fmt: skip
 SOURCES = [
-    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'", "tail",
+    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'",
+    "tail",
     "range(3) t(user_id)", "(SELECT 1 AS user_id) t", "main.click", "duckdb_logs", "a",
 ]  # fmt: skip
 CALLS = st.builds(
@@ -255,7 +256,7 @@ def test_the_least_memory_that_can_be_set_is_enough_to_ask(desk: Desk) -> None:
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
         "SELECT count(*) FROM range(1000000000000) a, range(1000000) b",
         "SELECT max(md5(a::VARCHAR)) FROM range(1000000000000) t(a)",
-        "SELECT max(len(list_transform(range(a % 9999), lambda x: x * a))) FROM range(1000000000) t(a)",
+        "SELECT max(len(list_transform(range(a % 99), lambda x: a))) FROM range(999999999) t(a)",
     ],
 )
 def test_an_endless_query_is_killed_when_its_time_is_over(desk: Desk, query: str) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,12 @@ from lakeward.interaction import foreign_id, iso
 from lakeward.lake.batch import batch_of
 from lakeward.lake.columns import COLUMNS, RECORD
 from lakeward.lake.compact import Compacted, Compactor
-from lakeward.lake.delta import NAME, Conflict, Table
+from lakeward.lake.delta import NAME, Conflict, Table, named
 from lakeward.lake.forget import TableEraser, expire
 from lakeward.lake.lease import Lease, leases
 from lakeward.lake.lookup import Lookup
 from lakeward.lake.merge import merge
-from lakeward.lake.progress import read_progress, waiting_bytes
+from lakeward.lake.progress import account, read_progress, waiting_bytes
 from lakeward.lake.reading import Reading
 from lakeward.lake.rows import connect, repaired
 from lakeward.lake.scratch import scratch
@@ -205,7 +206,7 @@ def test_a_line_that_is_no_record_holds_up_nothing(desk: Desk) -> None:
     good = line()
     aside: list[tuple[bytes, str]] = []
     desk.log.append([good, b'{"interaction_id":"%s","timestamp":' % (b"0" * 36), b"{}"])
-    done = desk.compact(set_aside=lambda raw, reason: aside.append((raw, reason)))
+    done = desk.compact(set_aside=aside.extend)
     assert (done.added, done.refused, len(aside)) == (1, 2, 2)
     assert desk.ids() == ids_of([good])
 
@@ -227,6 +228,31 @@ def test_the_counts_add_up_to_the_lines_read(desk: Desk) -> None:
         counts.added + counts.duplicate + counts.suppressed + counts.erased + counts.refused
     )
     assert waiting_bytes(desk.lake) == 0
+    faults: list[str] = []
+    sums = account(desk.lake, faults)
+    assert sums is not None
+    assert (faults, sums.counts, sums.waiting_bytes) == ([], counts, 0)
+
+
+def test_a_changed_count_is_a_fault_and_a_lost_file_is_none(desk: Desk) -> None:
+    """Doctor compares the table's counts with the log; what only the table knows is uncounted."""
+    desk.log.append([line() for _ in range(9)])
+    desk.compact()
+    path = desk.lake.private / "table.json"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"added":9', b'"added":8'))
+    faults: list[str] = []
+    account(desk.lake, faults)
+    assert "9 lines were read, 8 are accounted for" in faults[0]
+    path.write_bytes(content.replace(b"9", b"7"))
+    account(desk.lake, faults)
+    path.unlink()
+    desk.log.append([line()])
+    desk.compact()
+    faults = []
+    sums = account(desk.lake, faults)
+    assert sums is not None
+    assert (faults, sums.uncounted, sums.counts.added) == ([], 9, 1)
 
 
 class Stop(BaseException):
@@ -478,3 +504,61 @@ def test_columns_are_the_fields_of_the_record() -> None:
     assert tuple(RECORD) == (*FIELDS, "extra")
     assert issubclass(Conflict, Exception)
     assert issubclass(Rejected, Exception)
+
+
+def sample(tmp_path: Path) -> Desk:
+    """The committed lake whose table an older version made."""
+    with tarfile.open(Path(__file__).parent / "data" / "table-0" / "lake.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return Desk(tmp_path)
+
+
+def test_a_table_of_an_older_version_opens_and_grows(tmp_path: Path) -> None:
+    """Its columns are fewer and its files' names say nothing; rows that follow are whole."""
+    desk = sample(tmp_path)
+    assert len(desk.ids()) == 6
+    assert desk.rows("SELECT count(*) FROM interactions WHERE city IS NULL") == [(6,)]
+    assert desk.compact().added == 3
+    assert desk.compact() == Compacted()
+    assert desk.rows("SELECT user_id, bot FROM click ORDER BY 1") == [
+        (f"user-{n}", None if n < 3 else False) for n in range(6)
+    ]
+    delta = DeltaTable(str(desk.lake.root / "table"))
+    assert {field.name for field in delta.schema().fields} == {*COLUMNS, "event_date"}
+    assert delta.to_pyarrow_table().num_rows == 6
+    for interaction_id in desk.ids():
+        found = desk.get(interaction_id)
+        assert found is not None
+        assert found["properties"]["n"] == int(interaction_id[-1])
+    desk.log.close()
+
+
+def test_a_person_is_erased_from_a_file_of_an_older_version(tmp_path: Path) -> None:
+    desk = sample(tmp_path)
+    person = Person("user_id", "user-1")
+    assert TableEraser(desk.lake, desk.settings).erase(person).records == 1
+    assert TableEraser(desk.lake, desk.settings).find(person) == 0
+    assert desk.rows("SELECT count(*) FROM interactions") == [(5,)]
+    desk.log.close()
+
+
+def test_columns_of_a_newer_version_are_ignored_and_kept(desk: Desk) -> None:
+    """A file that a newer version wrote is read, and an erase leaves its columns alone."""
+    desk.log.append([line(), line(user_id="ann")])
+    desk.compact()
+    table = desk.table()
+    snapshot = table.snapshot()
+    [old] = snapshot.files.values()
+    newer = f"event_date={old.date}/{old.first}-{old.last}-{uuid7()}.c99.parquet"
+    con = connect(MEMORY)
+    root = desk.lake.root / "table"
+    con.execute(
+        f"COPY (SELECT * EXCLUDE city, 7 AS mood FROM read_parquet('{root / old.name}', "
+        f"hive_partitioning = false)) TO '{root / newer}' (FORMAT parquet)"
+    )
+    table.commit(1, add=[named(newer, (root / newer).stat().st_size, 2)], remove=[old])
+    assert len(desk.ids()) == 2
+    TableEraser(desk.lake, desk.settings).erase(Person("user_id", "ann"))
+    [left] = desk.table().snapshot().files.values()
+    assert left.generation == 99
+    assert con.execute(f"SELECT mood FROM read_parquet('{root / left.name}')").fetchall() == [(7,)]

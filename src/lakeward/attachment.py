@@ -8,6 +8,7 @@ per process: a forked child abandons the parent's and makes its own.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import logging
 import os
 import socket
@@ -21,10 +22,9 @@ from uuid import UUID
 
 from lakeward import spawn
 from lakeward.bell import Bell, greet
-from lakeward.chores import ForgetSalts
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
 from lakeward.interaction import iso
-from lakeward.keeper import Keeper
+from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, create_file, open_lake
 from lakeward.lock import is_kept
 from lakeward.ring import Label, Ring, create
@@ -231,7 +231,7 @@ class Attachment:
                 self.ring_dir,
                 mode="thread",
                 segment_bytes=settings.segment_bytes,
-                tasks=[ForgetSalts(self.ring_dir / "salts")],
+                tasks=_tasks(self.lake, self.ring_dir, settings),
                 shares=ShareFile(os.environ, settings.source.env_file),
             )
             thread = threading.Thread(
@@ -314,6 +314,13 @@ def lasting_secret(lake: LakeDir) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
+    """What every keeper drives besides the log. The list is made on the commands' floor, which is
+    only entered here where this process itself is the keeper; a spawned one enters it, too."""
+    made: list[Task] = importlib.import_module("lakeward.cli.run").tasks(lake, ring_dir, settings)
+    return made
 
 
 def _keep_quietly(keeper: Keeper) -> None:

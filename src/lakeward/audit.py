@@ -16,12 +16,14 @@ from pathlib import Path
 
 import msgspec
 
+from lakeward.accounts import Account, accounts
 from lakeward.errors import Unreadable
 from lakeward.fleet import registrations
 from lakeward.lakedir import LakeDir
 from lakeward.ledger import CATEGORY, STREAMS, Reason, Replay, RingState, State, replay
-from lakeward.log import Published, read_published, read_segments
-from lakeward.recovery import count_lines
+from lakeward.log import Published, Segment, read_published, read_segments
+from lakeward.recovery import count_blank, count_lines
+from lakeward.removal import WHYS, Removed, read_journal
 from lakeward.ring_reader import RingReader
 
 LOOKS = 6
@@ -59,6 +61,7 @@ class Report(msgspec.Struct):
     vanished: list[str]
     unseen: list[str]
     faults: list[str]
+    followers: list[Account] = []
     moved: bool = False
     """Whether a ring was folded while this was read: then the figures are of two moments."""
 
@@ -103,7 +106,9 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...], *, log: bool) -> Report
             faults.append("ledger.jsonl is missing although batches were published")
     faults += journal.faults
     state = _settle(journal, published, faults)
-    segments = _check_log(lake, state, faults) if log else 0
+    removals = _removals(lake, faults)
+    segments = _check_log(lake, state, removals, faults) if log else 0
+    followers = accounts(lake, state, faults, log=log)
     rings = _check_rings(lake, state, ring_folders, faults)
     unseen = [
         f"{path.stem} ({owner})"
@@ -114,11 +119,12 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...], *, log: bool) -> Report
     vanished += _missing(state, rings, unseen)
     reasons = _reasons(state, rings)
     total = _sum(state, rings, reasons, faults)
+    _split(lake, removals, total)
     folded = (state.retired, state.offered, len(state.vanished))
     return Report(
         ok=not faults, lake=str(lake.root), lake_id=lake.identity.lake_id, epoch=state.epoch,
         sum=total, reasons=reasons, rings=rings, segments=segments, vanished=vanished,
-        unseen=unseen, faults=faults, moved=_folded(lake) != folded,
+        unseen=unseen, faults=faults, followers=followers, moved=_folded(lake) != folded,
     )  # fmt: skip
 
 
@@ -146,8 +152,9 @@ def _settle(journal: Replay, published: Published | None, faults: list[str]) -> 
     return state
 
 
-def _check_log(lake: LakeDir, state: State, faults: list[str]) -> int:
-    """Count the lines of every file and compare with what was acknowledged into it."""
+def _check_log(lake: LakeDir, state: State, removals: dict[int, Removed], faults: list[str]) -> int:
+    """Count the lines of every file and compare with what was acknowledged into it, and its blank
+    lines with the journal of removals."""
     try:
         segments, _ = read_segments(lake)
     except Unreadable as error:
@@ -160,13 +167,7 @@ def _check_log(lake: LakeDir, state: State, faults: list[str]) -> int:
             end, lines = segment.end, segment.lines
         elif segment.number != current:
             continue
-        path = lake.root / segment.path
-        try:
-            found, size = count_lines(path, end), path.stat().st_size
-        except OSError:
-            found, size = 0, 0
-        if found != lines or size < end:
-            faults.append(f"{segment.path}: {found} lines where {lines} were acknowledged")
+        _check_file(lake, segment, end, lines, removals.get(segment.number, Removed()), faults)
         counted[segment.stream] += lines
     for stream, n in counted.items():
         if n != state.lines.get(stream, 0):
@@ -174,6 +175,51 @@ def _check_log(lake: LakeDir, state: State, faults: list[str]) -> int:
                 f"{stream}: segments hold {n} lines, {state.lines.get(stream, 0)} were acknowledged"
             )
     return len(segments)
+
+
+def _check_file(
+    lake: LakeDir, segment: Segment, end: int, lines: int, gone: Removed, faults: list[str]
+) -> None:
+    path = lake.root / segment.path
+    if gone.gone:
+        if path.exists():
+            faults.append(f"{segment.path}: stands although it was deleted: start `lakeward run`")
+        return
+    try:
+        found, size = count_lines(path, end), path.stat().st_size
+        blank = count_blank(path, end)
+    except OSError:
+        found, size, blank = 0, 0, 0
+    if found != lines or size < end:
+        faults.append(f"{segment.path}: {found} lines where {lines} were acknowledged")
+    elif blank != gone.blank():
+        faults.append(f"{segment.path}: {blank} lines are blank and {gone.blank()} were removed")
+
+
+def _removals(lake: LakeDir, faults: list[str]) -> dict[int, Removed]:
+    try:
+        journal = read_journal(lake)
+    except Unreadable as error:
+        faults.append(str(error))
+        return {}
+    if journal.pending:
+        faults.append("a removal was interrupted: start `lakeward run`, which finishes it")
+    return journal.removed
+
+
+def _split(lake: LakeDir, removals: dict[int, Removed], total: dict[str, int]) -> None:
+    """Take what was removed out of `delivered` and `quarantined`, and name it."""
+    total |= dict.fromkeys(WHYS, 0)
+    try:
+        streams = {segment.number: segment.stream for segment in read_segments(lake)[0]}
+    except Unreadable:
+        return
+    for number, gone in removals.items():
+        place = "delivered" if streams.get(number) == "raw" else "quarantined"
+        for why in WHYS:
+            n = getattr(gone, why)
+            total[why] += n
+            total[place] -= n
 
 
 def _check_rings(

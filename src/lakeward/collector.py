@@ -398,6 +398,19 @@ class Collector:
         digest = hashlib.blake2b(raw, digest_size=16).hexdigest()
         self._set_aside({"reason": reason, "note": note, "bytes": len(raw), "hash": digest})
 
+    def return_line(self, follower: str, reason: str, line: bytes) -> bool:
+        """Put a line of the log that a follower can never deliver into the quarantine; whether it
+        is in the ring. The record stands in the log as well, scrubbed since it was recorded."""
+        try:
+            record = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            digest = hashlib.blake2b(line, digest_size=16).hexdigest()
+            entry: JsonObject = {"bytes": len(line), "hash": digest}
+        else:
+            kind = record.get("interaction_type") if isinstance(record, dict) else None
+            entry = {"interaction_type": str(kind)[:256], "record": record}
+        return self._set_aside({"reason": reason, "follower": follower} | entry)
+
     def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
         try:
             record = self.scrubber.value(self.scrubber.hooked(self._shown(fields)))
@@ -408,11 +421,11 @@ class Collector:
         self._set_aside({"reason": reason, "interaction_type": text, "record": record})
         self._complain("quarantine", f"quarantined: {reason}")
 
-    def _set_aside(self, entry: JsonObject) -> None:
+    def _set_aside(self, entry: JsonObject) -> bool:
         attachment = self._attachment or self.attach()
         if attachment is None:
             self._miss()
-            return
+            return False
         now_ns = self.clock.now()
         head = {
             "quarantine_id": str(uuid7(nanoseconds=now_ns)),
@@ -426,6 +439,7 @@ class Collector:
             outcome = attachment.ring.append(self._encode(head | entry), QUARANTINED)
         if outcome != PUT:
             attachment.ring.count(REFUSALS[outcome])
+        return outcome == PUT
 
     def salt(self, day: str) -> bytes:
         """The lake's secret of `day`, the same in every worker."""
@@ -536,6 +550,10 @@ class Collector:
     def close(self) -> None:
         """Wait up to `LAKEWARD_EXIT_SECONDS` for the keeper, then stop recording. Idempotent."""
         self._closed = True
+        self.detach()
+
+    def detach(self) -> None:
+        """Wait as `close` does and let go of the ring; what is recorded next makes another."""
         attachment, self._attachment = self._attachment, None
         if attachment is not None:
             attachment.close(self.settings.exit_seconds)

@@ -23,6 +23,24 @@ class Rejected(LakewardError):
     """One interaction is invalid; the message names the field, the value's type and the rule."""
 
 
+class Undeliverable(Rejected):
+    """A sink can never take some records of a slice; it has delivered all others of it."""
+
+    def __init__(self, records: list[tuple[int, str]]) -> None:
+        """`records`: the index of each line in the slice, and why."""
+        first = records[0][1] if records else ""
+        super().__init__(f"{len(records)} records can never be delivered, the first: {first}")
+        self.records = records
+
+
+class Throttled(Transient):
+    """A sink asks to be left alone for a while."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
 class SettingError(Terminal):
     """A setting has a value that it cannot take."""
 

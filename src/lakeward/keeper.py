@@ -30,6 +30,7 @@ from lakeward.ledger import STREAMS, Abort, Batch, Ledger, Part, State
 from lakeward.lock import close_lock, sign, take_lock, take_rings, version_key
 from lakeward.log import Log
 from lakeward.recovery import raise_epoch, recover
+from lakeward.removal import finish_pending
 from lakeward.ringdir import disk_folder
 from lakeward.version import VERSION
 
@@ -168,6 +169,20 @@ class Keeper:
             self._open(held)
             yield
 
+    def catch_up(self, reached: Callable[[], bool]) -> None:
+        """Where nobody keeps the lake: hold its lock and drain until `reached()` or nothing is
+        left, then leave. LakeBusy when somebody does."""
+        self._lock = take_lock(self.lake, 0.0)
+        try:
+            self._rings_lock = take_rings(self.ring_dir)
+            sign(self._lock, self.mode, str(self.ring_dir))
+            with self.opened():
+                while not reached() and self.round():
+                    pass
+        finally:
+            os.close(self._lock)
+            self._rings_lock = close_lock(self._rings_lock)
+
     def _open(self, held: contextlib.ExitStack) -> None:
         private, identity = self.lake.private, self.lake.identity
         self._lock_path = os.fspath(private / "keeper.lock")
@@ -179,6 +194,7 @@ class Keeper:
         held.callback(self._log.close)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
         held.callback(self._close_highwater)
+        finish_pending(self.lake)
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
         held.callback(self._fleet.close)

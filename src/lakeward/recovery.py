@@ -127,7 +127,8 @@ def whole_lines(path: Path, start: int) -> tuple[int, int]:
     with path.open("rb") as file:
         file.seek(start)
         for line in file:
-            if not line.endswith(b"}\n") or line[:1] != b"{":
+            record = line[:1] == b"{" and line.endswith(b"}\n")
+            if not record and (line.strip(b" ") != b"\n" or len(line) < 2):
                 break
             end += len(line)
             lines += 1
@@ -158,3 +159,17 @@ def count_lines(path: Path, end: int) -> int:
             lines += content.count(b"\n")
             end -= len(content)
     return lines
+
+
+def count_blank(path: Path, end: int) -> int:
+    """Lines in the first `end` bytes that begin with a space: those that were removed in place."""
+    blank, before = 0, b"\n"
+    with path.open("rb") as file:
+        while end > 0:
+            content = file.read(min(CHUNK, end))
+            if not content:
+                break
+            blank += content.count(b"\n ") + (before == b"\n" and content[:1] == b" ")
+            before = content[-1:]
+            end -= len(content)
+    return blank

@@ -138,6 +138,14 @@ SETTINGS: tuple[Setting, ...] = (
       "Address that receives every interaction as signed JSON; empty means none.", secret=True),
     S("LAKEWARD_WEBHOOK_SECRET", "webhook_secret", "text", "",
       "Secret that signs what the webhook receives.", secret=True),
+    S("LAKEWARD_WEBHOOK_PRIVATE", "webhook_private", "flag", "false",
+      "Whether the webhook may be in a private network or on this machine, and over plain "
+      "`http://`."),
+    S("LAKEWARD_WEBHOOK_SECONDS", "webhook_seconds", "seconds", "20",
+      "Longest time that a step of one request to the webhook may take.", least=1, most=600),
+    S("LAKEWARD_FOLLOWERS", "followers", "list", "",
+      "Followers of your own, such as `crm=shop.followers:Crm`: a name, and what is called with "
+      "settings and lake to make it."),
     S("USE_S3", "use_s3", "flag", "false",
       "Whether the raw log is also shipped to S3."),
     S("USE_DYNAMODB", "use_dynamodb", "flag", "false",
@@ -149,6 +157,8 @@ SETTINGS: tuple[Setting, ...] = (
       "Secret of the access key; empty leaves it to the standard credential chain.", secret=True),
     S("LAKEWARD_AWS_ENDPOINT", "aws_endpoint", "text", "",
       "Address of a service that speaks the AWS protocols; empty means AWS itself."),
+    S("LAKEWARD_AWS_SECONDS", "aws_seconds", "seconds", "60",
+      "Longest wait for one answer of AWS; an upload counts whole.", least=1, most=3600),
     S("DATA_LAKE_BUCKET", "data_lake_bucket", "text", "",
       "Bucket of the raw archive, and of what DynamoDB has no room for."),
     S("LAKEWARD_S3_SECONDS", "s3_seconds", "seconds", "60",
@@ -177,7 +187,7 @@ SETTINGS: tuple[Setting, ...] = (
       "questions read beside the table.", least=4 * KIB, most=1024 * MIB),
     S("LAKEWARD_COMPACT_MEMORY", "compact_memory", "bytes", "1GiB",
       "Memory that compaction may take, enforced by the system.",
-      least=256 * MIB, most=65_536 * MIB),
+      least=768 * MIB, most=65_536 * MIB),
     S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
       "Age at which files that the table no longer names are deleted; readers that run on this "
       "machine are waited for in any case.", most=31_536_000),
@@ -260,12 +270,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     individual_files_days: int
     webhook_url: str
     webhook_secret: str
+    webhook_private: bool
+    webhook_seconds: float
+    followers: tuple[str, ...]
     use_s3: bool
     use_dynamodb: bool
     aws_region: str
     aws_access_key_id: str
     aws_secret_access_key: str
     aws_endpoint: str
+    aws_seconds: float
     data_lake_bucket: str
     s3_seconds: float
     s3_bytes: int

@@ -33,6 +33,10 @@ COMMANDS = {
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
     "import": "read interactions, CSV or access logs into the lake",
+    "export": "write down everything that is known of a person",
+    "erase": "forget a person in every store, with a receipt",
+    "backup": "pack the lake into one file while it goes on",
+    "restore": "unpack a backup into an empty folder",
     "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import sys
 import time
@@ -13,9 +14,11 @@ from pathlib import Path
 import msgspec
 
 from lakeward.barrier import delivering
+from lakeward.cli.courier import Returns
 from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lock import is_kept
 from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.compact")
@@ -79,8 +82,10 @@ def compact(lake: LakeDir, settings: Settings, *, full: bool = False, wait: bool
 
     with locked(lake, wait=wait):
         table = Table(table_storage(lake.root, settings))
+        returns = Returns(lake, settings, "external" if is_kept(lake) else "spawn")
         compactor = Compactor(
             lake, table, memory=settings.compact_memory, geo=settings.geoip,
+            set_aside=lambda lines: returns("table", lines),
         )  # fmt: skip
         try:
             done = compactor.run()
@@ -100,6 +105,8 @@ def child(lake_dir: str, env_folder: str) -> int:
     from lakeward.settings import load
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.nice(10)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         settings = load(folder=Path(env_folder))
         limit = settings.compact_memory

@@ -13,6 +13,8 @@ from typing import Any
 from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
 from lakeward.cli.compaction import Compaction
+from lakeward.cli.courier import Courier
+from lakeward.cli.erasing import Erasing
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
@@ -26,7 +28,12 @@ HANDOVER_SECONDS = 10.0
 
 def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     """What the keeper of a lake drives besides the log."""
-    return [ForgetSalts(ring_dir / "salts"), Compaction(lake, settings)]
+    return [
+        ForgetSalts(ring_dir / "salts"),
+        Compaction(lake, settings),
+        Courier(lake, settings),
+        Erasing(lake, settings),
+    ]
 
 
 def spawned(order: dict[str, Any]) -> int:

@@ -2,12 +2,14 @@
 
 In: a slice of durable lines and the range it covers. Out: nothing, once the slice is delivered. The
 driver keeps the cursor and decides by the error: `Transient` means the same slice again later,
-`Rejected` means one record can never be delivered, `Terminal` means stop and say why.
+`Undeliverable` means that some of its records can never be delivered and all others were, another
+`Rejected` that the driver shall find out which, `Terminal` means stop and say why.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -21,6 +23,8 @@ class Slice(msgspec.Struct, frozen=True):
     start: Cursor
     end: Cursor
     lines: tuple[bytes, ...]
+    day: str = ""
+    """Day of receipt (UTC) of the segment, YYYY-MM-DD."""
 
     @property
     def name(self) -> str:
@@ -41,3 +45,29 @@ class Follower(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Tidy(Protocol):
+    """A follower that also has to clean up now and then, whether or not anything comes."""
+
+    def tidy(self) -> None:
+        """A bounded piece of it; called about once a minute between deliveries."""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How much of the log one slice takes, and how long it may wait to become so much."""
+
+    bytes: int = 1 << 20
+    lines: int = 1000
+    seconds: float = 0.0
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A follower as settings describe it; `open` makes it, in its own thread, and may raise."""
+
+    name: str
+    open: Callable[[], Follower]
+    pace: Pace = Pace()
+    feature: int | None = None
+    """The rollout's feature that says which users' records it gets; None means all."""

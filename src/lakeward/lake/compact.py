@@ -28,7 +28,16 @@ from lakeward.barrier import delivering
 from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
 from lakeward.lake.batch import ID, Batch, Taken, batch_of, has_newer_fields, take
-from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
+from lakeward.lake.delta import (
+    Conflict,
+    DataFile,
+    Snapshot,
+    Table,
+    digits,
+    fresh_name,
+    local_path,
+    named,
+)
 from lakeward.lake.progress import Counts, ProgressFile
 from lakeward.lake.rows import Undecodable, connect, listed, repaired, write
 from lakeward.lake.scratch import scratch
@@ -73,7 +82,7 @@ class Compactor:
         threads: int = 2,
         geo: Path | None = None,
         slice_bytes: int = SLICE,
-        set_aside: Callable[[bytes, str], None] = lambda line, reason: None,
+        set_aside: Callable[[list[tuple[bytes, str]]], None] = lambda lines: None,
         pause: Callable[[str], None] = lambda point: None,
     ) -> None:
         self.lake = lake
@@ -87,7 +96,7 @@ class Compactor:
         self.progress.reconcile(table.reached(lake))
         self._held = contextlib.ExitStack()
         self.scratch = self._held.enter_context(scratch(lake))
-        self.con: DuckDBPyConnection = connect(memory // 2, threads, self.scratch)
+        self.con: DuckDBPyConnection = connect(memory // 4, threads, self.scratch, table.storage)
         enrich.register(self.con, geo)
 
     def close(self) -> None:
@@ -142,8 +151,8 @@ class Compactor:
     def _mended(self, batch: Batch) -> Batch:
         """The batch in the form that DuckDB reads, without what is no record."""
         good, bad = repaired([*batch.lines, *batch.odd])
-        for line in bad:
-            self._set_aside(line, "the table cannot hold it")
+        if bad:
+            self._set_aside([(line, "the table cannot hold it") for line in bad])
         self.done.refused += len(bad)
         again = batch_of(b"".join(line + b"\n" for line in good))
         self.done.duplicate += again.duplicate
@@ -214,7 +223,7 @@ class Compactor:
         except Undecodable:
             part = self._mended(part)
             rows = write(self.con, part.lines, local)
-        name = fresh_name(date, part.ids[0].decode(), part.ids[-1].decode())
+        name = fresh_name(date, digits(part.ids[0].decode()), digits(part.ids[-1].decode()))
         self.table.storage.place(local, name)
         return part, named(name, rows.bytes, rows.rows, rows.earliest, rows.latest)
 

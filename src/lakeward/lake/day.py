@@ -10,6 +10,7 @@ A value whose type is not that of the record's field counts as absent: someone e
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -119,7 +120,7 @@ def day_files(lake: LakeDir, day: str, stream: Stream = "raw") -> Iterator[tuple
 def _blocks(files: Iterable[tuple[Path, int]]) -> Iterator[bytes]:
     """Whole durable lines, many at once."""
     for path, end in files:
-        with path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             while end:
                 block = file.read(min(BLOCK, end))
                 end -= len(block)

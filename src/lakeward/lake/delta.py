@@ -28,7 +28,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from lakeward.errors import MissingExtra, Transient, Unreadable
-from lakeward.lake.columns import GENERATION, PARTITION, delta_schema
+from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION, delta_schema
 from lakeward.lake.storage import Folder, Storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
@@ -84,10 +84,10 @@ def named(name: str, size: int, rows: int, earliest: str = "", latest: str = "")
     )  # fmt: skip
 
 
-def fresh_name(date: str, first_id: str, last_id: str) -> str:
-    """A name that no other file has, for rows with ids from `first_id` to `last_id`."""
-    bounds = f"{digits(first_id)}-{digits(last_id)}"
-    return f"{PARTITION}={date}/{bounds}-{uuid7()}.c{GENERATION}.parquet"
+def fresh_name(date: str, first: str, last: str, generation: int = GENERATION) -> str:
+    """A name that no other file has, for rows whose ids begin with `first` to `last`."""
+    bounds = f"{first}-{last}-" if generation else ""
+    return f"{PARTITION}={date}/{bounds}{uuid7()}.c{generation}.parquet"
 
 
 def digits(interaction_id: str) -> str:
@@ -155,6 +155,8 @@ class Table:
         ]
         if version == 0:
             actions += _first_actions(now)
+        elif self._lacks_columns():
+            actions.append(self._wider())
         if reached is not None:
             lake, position = reached
             txn = {"appId": app_of(lake), "version": number_of(position), "lastUpdated": now}
@@ -166,6 +168,21 @@ class Table:
             raise Conflict(f"version {version} of the table was made by another writer")
         if version and version % CHECKPOINT_EVERY == 0:
             self.checkpoint()
+
+    def _lacks_columns(self) -> bool:
+        """Whether the table was made by a version that knew fewer columns."""
+        return not COLUMNS.keys() <= {field.name for field in self._delta.schema().fields}
+
+    def _wider(self) -> dict[str, Any]:
+        """The action that gives the table this version's columns as well; its own stay."""
+        fields = msgspec.json.decode(self._delta.schema().to_json())["fields"]
+        known = {field["name"] for field in fields}
+        ours = msgspec.json.decode(delta_schema())["fields"]
+        fields += [field for field in ours if field["name"] not in known]
+        found = self._delta.metadata()
+        return _metadata(
+            str(found.id), fields, found.created_time, dict(found.configuration or CONFIGURATION)
+        )
 
     def checkpoint(self) -> None:
         """Write the sum of the log so far, so that readers need not add it up."""
@@ -224,24 +241,35 @@ def _iso(moment: Any) -> str:
     return text.replace("+00:00", "Z")
 
 
+CONFIGURATION: Final = {
+    "delta.dataSkippingStatsColumns": "timestamp",
+    "delta.logRetentionDuration": "interval 2 days",
+}
+
+
 def _first_actions(now: int) -> list[dict[str, Any]]:
+    fields = msgspec.json.decode(delta_schema())["fields"]
     return [
         {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
-        {
-            "metaData": {
-                "id": str(uuid7()),
-                "name": "interactions",
-                "format": {"provider": "parquet", "options": {}},
-                "schemaString": delta_schema(),
-                "partitionColumns": [PARTITION],
-                "configuration": {
-                    "delta.dataSkippingStatsColumns": "timestamp",
-                    "delta.logRetentionDuration": "interval 2 days",
-                },
-                "createdTime": now,
-            }
-        },
+        _metadata(str(uuid7()), fields, now, CONFIGURATION),
     ]
+
+
+def _metadata(
+    table_id: str, fields: list[Any], created: int | None, configuration: dict[str, str]
+) -> dict[str, Any]:
+    schema = msgspec.json.encode({"type": "struct", "fields": fields}).decode()
+    return {
+        "metaData": {
+            "id": table_id,
+            "name": "interactions",
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": schema,
+            "partitionColumns": [PARTITION],
+            "configuration": configuration,
+            "createdTime": created,
+        }
+    }
 
 
 def _added(file: DataFile, now: int, *, changes: bool) -> dict[str, Any]:

@@ -1,20 +1,73 @@
-"""A first form of what is to come."""
+"""What is added to a row on its way into the table: device, browser, origin, place.
+
+In: a DuckDB connection and, where the user brings one, a MaxMind file. Out: the select that adds
+the enriched columns to rows of records. `MissingExtra` without the extra
+`lake`; nothing fails for what a row holds.
+
+Agents and addresses go through functions of ours that see a few thousand rows at a time as Arrow
+and look at each different value once; the rest is DuckDB's own SQL.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from lakeward.lake.columns import ENRICHED
+from lakeward.lake.agents import Agent, Agents
+from lakeward.lake.campaigns import CAMPAIGN_SQL
+from lakeward.lake.columns import ENRICHED, RECORD, SqlType
+from lakeward.lake.places import Place, Places
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
+
+AGENT: Final = "lakeward_agent"
+PLACE: Final = "lakeward_place"
 
 
 def register(con: DuckDBPyConnection, geo: Path | None) -> None:
-    """Nothing yet."""
+    """Give a connection what `enriched` needs; once, before its first use."""
+    _create(con, AGENT, Agents().struct, {n: ENRICHED[n] for n in Agent.__struct_fields__})
+    if geo is None:
+        con.execute(
+            f"CREATE TEMP MACRO {PLACE}(address) AS NULL::STRUCT(country VARCHAR, city VARCHAR)"
+        )
+        return
+    _create(con, PLACE, Places(geo).struct, {n: ENRICHED[n] for n in Place.__struct_fields__})
 
 
-def columns() -> str:
-    """The select list of the enriched columns."""
-    return ", ".join(f"NULL::{kind} AS {name}" for name, kind in ENRICHED.items())
+def _create(
+    con: DuckDBPyConnection,
+    name: str,
+    look: Callable[[pa.ChunkedArray], pa.StructArray],
+    gained: dict[str, SqlType],
+) -> None:
+    from duckdb import struct_type
+    from duckdb.func import ARROW, SPECIAL
+
+    con.create_function(
+        name,
+        lambda values: look(values),  # noqa: PLW0108 - DuckDB would evaluate its annotations
+        ["VARCHAR"],
+        struct_type(gained),
+        type=ARROW,
+        null_handling=SPECIAL,
+    )
+
+
+def enriched(rows: str) -> str:
+    """The select that adds the enriched columns to those of the select `rows`.
+
+    In two steps, for DuckDB works an expression out as often as it is written.
+    """
+    found = [f"{AGENT}(user_agent) AS agent", f"{PLACE}(ip_address) AS place"]
+    found += [f"{sql} AS {name}" for name, sql in CAMPAIGN_SQL.items()]
+    gained = [f"agent.{name}" for name in Agent.__struct_fields__]
+    gained += [f"nullif({name}, '') AS {name}" for name in CAMPAIGN_SQL]
+    gained += [f"place.{name}" for name in Place.__struct_fields__]
+    return (
+        f"SELECT {', '.join((*RECORD, *gained))} "
+        f"FROM (SELECT {', '.join((*RECORD, *found))} FROM ({rows}))"
+    )

@@ -22,7 +22,7 @@ from lakeward.lake.lease import leases
 from lakeward.lake.merge import replace
 from lakeward.lake.rows import connect, listed, quoted
 from lakeward.lake.scratch import scratch
-from lakeward.lake.storage import Bucket, Folder, Storage, table_storage
+from lakeward.lake.storage import Folder, Storage, table_storage
 from lakeward.lakedir import LakeDir, replace_file
 from lakeward.person import Gone, Person
 from lakeward.settings import Settings
@@ -125,12 +125,7 @@ class TableEraser:
                 self._sleep(0.1)
 
     def _connected(self) -> DuckDBPyConnection:
-        con = connect(self._settings.compact_memory // 2, 2, None)
-        if isinstance(self._table.storage, Bucket):
-            from lakeward.lake.reading import file_system
-
-            con.register_filesystem(file_system(self._settings))
-        return con
+        return connect(self._settings.compact_memory // 2, 2, None, self._table.storage)
 
 
 def _data_files(storage: Storage) -> list[str]:

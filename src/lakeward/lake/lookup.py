@@ -16,7 +16,8 @@ from lakeward.errors import Terminal
 from lakeward.interaction import OURS, id_ms, iso
 from lakeward.lake.batch import BEGIN, take
 from lakeward.lake.columns import COLUMNS, NESTED, RECORD
-from lakeward.lake.delta import Table, digits, local_path
+from lakeward.lake.delta import Table, digits
+from lakeward.lake.files import select_of
 from lakeward.lake.rows import connect
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
@@ -42,12 +43,8 @@ class Lookup:
     def __init__(self, lake: LakeDir, settings: Settings) -> None:
         self.lake = lake
         self._table = Table(table_storage(lake.root, settings))
-        self._con: DuckDBPyConnection = connect(256 << 20, 1)
-        self._con.execute("SET enable_object_cache = true")
-        if not isinstance(self._table.storage.options, dict) or self._table.storage.options:
-            from lakeward.lake.reading import file_system
-
-            self._con.register_filesystem(file_system(settings))
+        self._con: DuckDBPyConnection = connect(256 << 20, 1, None, self._table.storage)
+        self._con.execute("SET parquet_metadata_cache = true")
 
     def get(self, interaction_id: str) -> Record | None:
         """The record; None when there is none. Terminal for what is no id of ours."""
@@ -66,11 +63,9 @@ class Lookup:
         ms = digits(wanted)
         for file in snapshot.dated(iso(id_ms(wanted))[:10]):
             if file.first <= ms <= file.last:
-                path = local_path(self._table.storage, file.name)
+                source = select_of(self._table, [file])
                 found = self._con.execute(
-                    f"SELECT {', '.join(COLUMNS)} FROM read_parquet(?, hive_partitioning = false) "
-                    "WHERE interaction_id = ?",
-                    [path, wanted],
+                    f"FROM ({source}) WHERE interaction_id = ?", [wanted]
                 ).fetchone()
                 if found is not None:
                     return record_of(dict(zip(COLUMNS, found, strict=True)))

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lakeward.lake.columns import COLUMNS
+from lakeward.lake.columns import COLUMNS, GENERATION
 from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
-from lakeward.lake.rows import Written, copy, listed
+from lakeward.lake.files import select_of
+from lakeward.lake.rows import ROW_GROUP, Written, copy, iso_of, quoted
 from lakeward.settings import MIB
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 logger = logging.getLogger("lakeward.compact")
@@ -27,6 +30,14 @@ logger = logging.getLogger("lakeward.compact")
 FAN: Final = 8
 FULL: Final = 64 * MIB
 SMALLEST: Final = MIB // 4
+SPAN_ROWS: Final = 100_000
+ARROW: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "version": "2.6",
+    "data_page_version": "2.0",
+    "use_dictionary": [name for name in COLUMNS if name != "interaction_id"],
+    "column_encoding": {"interaction_id": "DELTA_BYTE_ARRAY"},
+}
 
 
 def merge(con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = "") -> int:
@@ -52,7 +63,7 @@ def groups(snapshot: Snapshot, closed_before: str) -> Iterator[list[DataFile]]:
     """Files that are worth merging, each group of one day and in the order of ids."""
     by_date: dict[str, list[DataFile]] = {}
     for file in snapshot.files.values():
-        if file.bytes < FULL:
+        if file.bytes < FULL and 0 < file.generation <= GENERATION:
             by_date.setdefault(file.date, []).append(file)
     for date, files in sorted(by_date.items()):
         files.sort(key=lambda file: file.first)
@@ -101,7 +112,7 @@ def replace(
     """Put one file in the place of `group`, without rows that `where` names; False when another
     writer removed one of them first."""
     local = scratch / "merged.parquet"
-    written = copy(con, rewritten(table, group, where), local)
+    written = _written(con, table, group, where, local)
     add = _added(table, group, written, local)
     for _ in range(50):
         try:
@@ -118,15 +129,57 @@ def replace(
     return False
 
 
+def _written(
+    con: DuckDBPyConnection, table: Table, group: list[DataFile], where: str, local: Path
+) -> Written:
+    """One file of all their rows, in the order of ids; Arrow's writer, as the rows are Arrow's."""
+    source = rewritten(table, group, where)
+    if len(group) == 1:
+        return copy(con, source, local)
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows, bounds = 0, []
+    schema = con.sql(f"{source} LIMIT 0").to_arrow_table().schema
+    with pq.ParquetWriter(local, schema, **ARROW) as writer:
+        for span in _ordered(con, source, spans(group)):
+            writer.write_table(span, row_group_size=ROW_GROUP)
+            rows += span.num_rows
+            bounds.append(pc.min_max(span["timestamp"]).as_py())
+    earliest = min((span["min"] for span in bounds if span["min"]), default=None)
+    latest = max((span["max"] for span in bounds if span["max"]), default=None)
+    return Written(rows, local.stat().st_size, iso_of(earliest), iso_of(latest))
+
+
+def _ordered(con: DuckDBPyConnection, source: str, bounds: list[str]) -> Iterator[pa.Table]:
+    """Rows sorted span by span: a sort of the whole would need the memory of the whole, and
+    DuckDB's costs several times what putting Arrow's columns in order does."""
+    import pyarrow.compute as pc
+
+    for low, high in pairwise(bounds):
+        select = f"FROM ({source}) WHERE interaction_id >= ? AND interaction_id < ?"
+        found = con.sql(select, params=[low, high]).to_arrow_table().combine_chunks()
+        if found.num_rows:
+            yield found.take(pc.sort_indices(found["interaction_id"]))
+
+
+def spans(group: list[DataFile]) -> list[str]:
+    """Bounds of ids between which there are about SPAN_ROWS each, if rows are spread evenly."""
+    first, last = (min(int(f.first, 16) for f in group), max(int(f.last, 16) for f in group) + 1)
+    parts = max(sum(file.rows for file in group) // SPAN_ROWS, 1)
+    inner = {f"{first + (last - first) * n // parts:012x}" for n in range(1, parts)}
+    return ["", *sorted(f"{bound[:8]}-{bound[8:]}" for bound in inner), "g"]
+
+
 def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
-    """The rows of some files, in the order of ids."""
-    paths = listed(local_path(table.storage, file.name) for file in group)
-    mixed = ", union_by_name = true" if len({file.generation for file in group}) > 1 else ""
-    source = f"read_parquet({paths}, hive_partitioning = false{mixed})"
-    condition = f" WHERE NOT ({where})" if where else ""
-    columns = ", ".join(COLUMNS)
-    order = " ORDER BY interaction_id" if len(group) > 1 else ""
-    return f"SELECT {columns} FROM {source}{condition}{order}"
+    """The rows of some files, in the order in which they stand; of a single one all columns, those
+    of another version, too."""
+    if len(group) == 1:
+        path = quoted(local_path(table.storage, group[0].name))
+        source = f"SELECT * FROM read_parquet({path}, hive_partitioning = false)"
+    else:
+        source = select_of(table, group)
+    return f"SELECT * FROM ({source}) WHERE NOT ({where})" if where else source
 
 
 def _added(table: Table, group: list[DataFile], written: Written, local: Path) -> DataFile | None:
@@ -134,6 +187,7 @@ def _added(table: Table, group: list[DataFile], written: Written, local: Path) -
         local.unlink()
         return None
     first, last = min(file.first for file in group), max(file.last for file in group)
-    name = fresh_name(group[0].date, *(f"{digits[:8]}-{digits[8:]}" for digits in (first, last)))
+    generation = group[0].generation if len(group) == 1 else GENERATION
+    name = fresh_name(group[0].date, first, last, generation)
     table.storage.place(local, name)
     return named(name, written.bytes, written.rows, written.earliest, written.latest)

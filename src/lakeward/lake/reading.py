@@ -10,7 +10,7 @@ it is open, a lease in `.lakeward/readers/` names its files, so that none of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -20,14 +20,18 @@ import msgspec
 from lakeward.catalog import TYPES
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
-from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION
+from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
-from lakeward.lake.delta import DataFile, Snapshot, Table, local_path
+from lakeward.lake.delta import Snapshot, Table, local_path
+from lakeward.lake.files import select_of
+from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
-from lakeward.lake.rows import as_file, connect, listed, repaired, rows_of
-from lakeward.lake.storage import Bucket, table_storage
+from lakeward.lake.receipt import waiting
+from lakeward.lake.rows import as_file, connect, repaired, rows_of
+from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
+from lakeward.person import Person
 from lakeward.settings import Settings
 from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
@@ -53,12 +57,10 @@ class Reading:
     ) -> None:
         self.lake = lake
         self.table = Table(table_storage(lake.root, settings))
-        self.con: DuckDBPyConnection = connect(memory, threads, spill)
+        self.con: DuckDBPyConnection = connect(memory, threads, spill, self.table.storage)
         self._lease: Lease | None = None
         try:
             enrich.register(self.con, settings.geoip)
-            if isinstance(self.table.storage, Bucket):
-                self.con.register_filesystem(file_system(settings))
             self._open()
         except BaseException:
             self.close()
@@ -72,6 +74,8 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
+        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
+            self.views["interactions"] = without(self.views["interactions"], hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
@@ -122,26 +126,16 @@ DATE_OF_ID: Final = "epoch_ms(('0x' || interaction_id[1:8] || interaction_id[10:
 
 def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
     """The select of each view by its name."""
-    found = {"interactions": f"FROM ({' UNION ALL BY NAME '.join(_parts(table, snapshot))})"}
+    stored = select_of(table, snapshot.files.values(), dated=True)
+    found = {"interactions": f"SELECT {', '.join(SHOWN)} FROM tail UNION ALL BY NAME {stored}"}
     for name in TYPES:
         found[name] = f"FROM interactions WHERE interaction_type = '{name}'"
     return found
 
 
-def _parts(table: Table, snapshot: Snapshot) -> Iterator[str]:
-    """Files of one generation are read together; those of others may lack columns."""
-    yield f"SELECT {', '.join(SHOWN)} FROM tail"
-    by_generation: dict[int, list[DataFile]] = {}
-    for file in snapshot.files.values():
-        by_generation.setdefault(file.generation, []).append(file)
-    for generation, files in by_generation.items():
-        paths = listed(local_path(table.storage, file.name) for file in files)
-        mixed = "" if generation else ", union_by_name = true"
-        columns = ", ".join(SHOWN) if generation == GENERATION else f"COLUMNS(c -> c IN {SHOWN!r})"
-        yield (
-            f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = true, "
-            f"hive_types = {{'{PARTITION}': DATE}}{mixed})"
-        )
+def without(select: str, people: Sequence[Person]) -> str:
+    """The select without rows of people whose erasure is not at its end."""
+    return f"FROM ({select}) WHERE NOT ({' OR '.join(map(condition, people))})"
 
 
 def tail_of(lake: LakeDir, start: Position) -> Batch:
@@ -172,13 +166,3 @@ def absent(con: DuckDBPyConnection, table: Table, snapshot: Snapshot, batch: Bat
     ]
     known = known_ids(con, table, hit, batch.ids) if hit else set()
     return batch.without(known) if known else batch
-
-
-def file_system(settings: Settings) -> object:
-    """S3 as DuckDB is told to reach it."""
-    from obstore.fsspec import FsspecStore
-
-    from lakeward.lake.storage import store_config
-
-    config, client = store_config(settings)
-    return FsspecStore("s3", config=config, client_options=client)

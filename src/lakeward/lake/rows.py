@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ import msgspec
 from lakeward.errors import MissingExtra, Rejected
 from lakeward.lake import enrich
 from lakeward.lake.columns import NESTED, RECORD, reading, selected
+from lakeward.lake.storage import Storage
 from lakeward.lakedir import write_all
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ ROW_GROUP: Final = 20_480
 """Rows of a group: few enough for one of them to be found within milliseconds."""
 PARQUET: Final = (
     f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, "
-    "RETURN_STATS"
+    "WRITE_BLOOM_FILTER false, RETURN_STATS"
 )
 BUFFER: Final = 1 << 20
 """DuckDB takes twice this for each thread; a longer line needs more."""
@@ -45,8 +47,11 @@ class Written(msgspec.Struct, frozen=True):
     latest: str
 
 
-def connect(memory: int, threads: int = 2, spill: Path | None = None) -> DuckDBPyConnection:
-    """DuckDB within `memory` bytes; what does not fit goes to the folder `spill`, or fails."""
+def connect(
+    memory: int, threads: int = 2, spill: Path | None = None, storage: Storage | None = None
+) -> DuckDBPyConnection:
+    """DuckDB within `memory` bytes, which can read what stands in `storage`; what does not fit
+    goes to the folder `spill`, or fails."""
     try:
         import duckdb
     except ImportError:
@@ -63,6 +68,8 @@ def connect(memory: int, threads: int = 2, spill: Path | None = None) -> DuckDBP
         "enable_progress_bar": "false",
     }.items():
         con.execute(f"SET {setting} = {quoted(value)}")
+    if storage is not None and storage.file_system is not None:
+        con.register_filesystem(storage.file_system)
     return con
 
 
@@ -98,7 +105,7 @@ def rows_of(path: str, longest: int) -> str:
         f"SELECT {selected()} FROM read_json({quoted(path)}, format = 'newline_delimited', "
         f"columns = {reading()}, maximum_object_size = {max(BUFFER, 2 * longest)})"
     )
-    return f"SELECT {', '.join(RECORD)}, {enrich.columns()} FROM ({lines})"
+    return enrich.enriched(lines)
 
 
 def write(con: DuckDBPyConnection, lines: list[bytes], path: Path) -> Written:
@@ -120,6 +127,13 @@ def copy(con: DuckDBPyConnection, select: str, path: Path) -> Written:
         raise Undecodable(type(error).__name__) from None
     stats: dict[str, Any] = row[4].get('"timestamp"', {})
     return Written(row[1], row[2], _iso(stats.get("min", "")), _iso(stats.get("max", "")))
+
+
+def iso_of(moment: datetime | None) -> str:
+    """A moment in UTC as ISO 8601 with milliseconds, nothing as nothing."""
+    if moment is None:
+        return ""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _iso(text: str) -> str:

@@ -29,6 +29,8 @@ class Storage(Protocol):
     """How Delta and DuckDB name it."""
     options: dict[str, str]
     """What deltalake needs to reach it."""
+    file_system: Any
+    """What DuckDB needs to reach it, None for a local disk."""
 
     def create(self, name: str, content: bytes) -> bool:
         """Store `content` under a new name; False when the name is taken."""
@@ -50,6 +52,7 @@ class Folder:
         self.root = root
         self.uri = str(root)
         self.options: dict[str, str] = {}
+        self.file_system = None
 
     def create(self, name: str, content: bytes) -> bool:
         """By a link to a finished file, which fails where the name is taken."""
@@ -103,6 +106,7 @@ class Bucket:
             raise Terminal("LAKEWARD_TABLE must be s3://bucket/prefix")
         self.options = _delta_options(settings)
         self.store = _store(bucket, self.prefix, settings)
+        self.file_system = _file_system(settings)
 
     def create(self, name: str, content: bytes) -> bool:
         """A put that the service refuses where the name is taken."""
@@ -151,6 +155,13 @@ def _store(bucket: str, prefix: str, settings: Settings) -> S3Store:
         raise MissingExtra("A table in S3", "lake") from None
     config, client = store_config(settings)
     return S3Store(bucket, prefix=prefix or None, config=config, client_options=client)
+
+
+def _file_system(settings: Settings) -> Any:
+    from obstore.fsspec import FsspecStore
+
+    config, client = store_config(settings)
+    return FsspecStore("s3", config=config, client_options=client)
 
 
 def store_config(settings: Settings) -> tuple[Any, Any]:

@@ -88,7 +88,14 @@ class Status:
         report = await self.report()
         used = await asyncio.to_thread(_disk, self._lake.root)
         return "\n".join(
-            [*_ledger(report), *_rings(report), *_server(self._gauges.sums()), *used, ""]
+            [
+                *_ledger(report),
+                *_rings(report),
+                *_followers(report),
+                *_server(self._gauges.sums()),
+                *used,
+                "",
+            ]
         )
 
 
@@ -123,6 +130,24 @@ def _rings(report: Report) -> Iterator[str]:
     yield from _family(
         "lag_seconds", "gauge", "Age of the keeper's last round, by the ring it saw last.",
         [("", max((ring.keeper_age_ms / 1000 for ring in alive), default=0.0))],
+    )  # fmt: skip
+
+
+def _followers(report: Report) -> Iterator[str]:
+    names = ("delivered", "quarantined", "sampled", "suppressed", "erased", "expired")
+    yield from _family(
+        "follower_records", "gauge", "What became of the log's records, for each follower.",
+        [(f'{{follower="{one.name}",outcome="{name}"}}', getattr(one, name))
+         for one in report.followers for name in names],
+    )  # fmt: skip
+    yield from _family(
+        "follower_waiting_records", "gauge", "Records that a follower has not taken yet.",
+        [(f'{{follower="{one.name}"}}', one.waiting) for one in report.followers],
+    )  # fmt: skip
+    yield from _family(
+        "follower_up", "gauge", "0 while a follower retries or has stopped.",
+        [(f'{{follower="{one.name}"}}', float(one.state == "running"))
+         for one in report.followers],
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Followers that deliver somewhere else; each can also forget a person there."""

@@ -1,0 +1,114 @@
+"""One table in S3 that several hosts write: commits are conditional puts, rows stay unique."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from deltalake import DeltaTable
+
+from clouds import BUCKET, KEYS, REGION
+from lakeward.errors import LakewardError, Terminal
+from lakeward.lake.delta import Conflict, Table
+from lakeward.lake.forget import TableEraser
+from lakeward.lake.lookup import Lookup
+from lakeward.lake.merge import merge
+from lakeward.lake.rows import connect
+from lakeward.lake.scratch import scratch
+from lakeward.lake.vacuum import vacuum
+from lakeward.person import Person
+from test_table import MEMORY, NOON, Desk, ids_of, line
+
+if TYPE_CHECKING:
+    from clouds import Cloud
+
+
+def desk_at(cloud: Cloud, root: Path) -> Desk:
+    root.mkdir(parents=True, exist_ok=True)
+    return Desk(
+        root,
+        LAKEWARD_TABLE=f"s3://{BUCKET}/tables/interactions",
+        LAKEWARD_AWS_ENDPOINT=cloud.endpoint,
+        AWS_REGION=REGION,
+        **KEYS,
+    )
+
+
+def test_two_lakes_commit_to_one_table_each_interaction_once(cloud: Cloud, tmp_path: Path) -> None:
+    """P5: duplicates of each other, commits that overtake each other, in turns."""
+    cloud.bucket(versions="")
+    here, there = desk_at(cloud, tmp_path / "a"), desk_at(cloud, tmp_path / "b")
+    common = [line(ms=NOON + n) for n in range(60)]
+    ours, theirs = [line(ms=NOON) for _ in range(20)], [line(ms=NOON) for _ in range(20)]
+    here.log.append([*common, *ours])
+    there.log.append([*theirs, *reversed(common)])
+    overtaken = False
+
+    def pause(at: str) -> None:
+        nonlocal overtaken
+        if at == "before commit" and not overtaken:
+            overtaken = True
+            there.compact()
+
+    done = here.compact(pause=pause)
+    assert (done.added, done.duplicate) == (20, 60)
+    there.log.append(ours)
+    assert there.compact().duplicate == 20
+    assert here.ids() == there.ids() == ids_of([*common, *ours, *theirs])
+    delta = DeltaTable(here.table().storage.uri, storage_options=here.table().storage.options)
+    assert delta.count() == 100
+    for desk in (here, there):
+        desk.log.close()
+
+
+def test_of_two_writers_of_one_version_in_s3_one_wins(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.bucket(versions="")
+    desk = desk_at(cloud, tmp_path)
+    table, other = desk.table(), desk.table()
+    table.commit(0)
+    with pytest.raises(Conflict):
+        other.commit(0)
+    assert isinstance(other, Table)
+    desk.log.close()
+
+
+def test_a_table_in_s3_is_merged_looked_up_erased_and_vacuumed(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.bucket(versions="")
+    desk = desk_at(cloud, tmp_path)
+    lines = [line(ms=NOON + n, user_id="ann" if n == 3 else "bob") for n in range(30)]
+    for start in range(0, 30, 10):
+        desk.log.append(lines[start : start + 10])
+        desk.compact()
+    table = desk.table()
+    con = connect(MEMORY, storage=table.storage)
+    with scratch(desk.lake) as folder:
+        assert merge(con, table, folder, closed_before="2026-01-01") == 3
+    lookup = Lookup(desk.lake, desk.settings)
+    found = lookup.get(ids_of(lines)[0])
+    assert found is not None
+    assert TableEraser(desk.lake, desk.settings).erase(Person("user_id", "ann")).records == 1
+    assert len(desk.ids()) == 29
+    vacuum(desk.lake, table, 0)
+    assert {name for name, _ in table.storage.names() if name.endswith(".parquet")} == set(
+        table.snapshot().files
+    )
+    desk.log.close()
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence(cloud: Cloud, tmp_path: Path) -> None:
+    desk = desk_at(cloud, tmp_path)
+    desk.log.append([line()])
+    with pytest.raises(LakewardError) as caught:
+        desk.compact()
+    assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
+    desk.log.close()
+
+
+def test_a_table_address_of_another_kind_is_refused(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, LAKEWARD_TABLE="gs://bucket/x")
+    with pytest.raises(Terminal, match="s3://"):
+        desk.table()
+    desk.log.close()
