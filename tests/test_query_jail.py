@@ -93,7 +93,11 @@ class Cell:
         return [call for call in reaching.findall(locked) if not self._expected(call)]
 
     def _expected(self, call: str) -> bool:
-        if call.startswith(("open(", "openat(")) and "O_WRONLY" not in call and "O_RDWR" not in call:
+        if (
+            call.startswith(("open(", "openat("))
+            and "O_WRONLY" not in call
+            and "O_RDWR" not in call
+        ):
             path = re.search(r'"([^"]*)"', call)
             # Python itself may load a module of its own that it needs late.
             own = (sys.prefix, sys.base_prefix, "/proc/self/", "/sys/", "/usr/lib", "/lib")
@@ -161,7 +165,8 @@ VALUES = [
     "['{secret}']", "(SELECT max(user_id) FROM click)", "properties", "'SELECT 1'", "lambda x: x",
 ]  # fmt: skip
 SOURCES = [
-    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'", "tail",
+    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'",
+    "tail",
     "range(3) t(user_id)", "(SELECT 1 AS user_id) t", "main.click", "duckdb_logs", "a",
 ]  # fmt: skip
 CALLS = st.builds(
@@ -251,7 +256,7 @@ def test_the_least_memory_that_can_be_set_is_enough_to_ask(desk: Desk) -> None:
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
         "SELECT count(*) FROM range(1000000000000) a, range(1000000) b",
         "SELECT max(md5(a::VARCHAR)) FROM range(1000000000000) t(a)",
-        "SELECT max(len(list_transform(range(a % 9999), lambda x: x * a))) FROM range(1000000000) t(a)",
+        "SELECT max(len(list_transform(range(a % 99), lambda x: a))) FROM range(999999999) t(a)",
     ],
 )
 def test_an_endless_query_is_killed_when_its_time_is_over(desk: Desk, query: str) -> None:
@@ -366,7 +371,9 @@ def test_a_child_dies_with_its_parent(desk: Desk) -> None:
     )  # fmt: skip
     with parent:
         child = int(cast(IO[bytes], parent.stdout).readline())
-        wait_until(lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening")
+        wait_until(
+            lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening"
+        )
         parent.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(child), what="the child's end")
 

@@ -178,8 +178,8 @@ def ended(said: str) -> Verdict:
     if kind in OF_A_VALUE:
         return Verdict(
             "refused",
-            f"the query failed at a value that does not fit ({kind}): TRY_CAST and try(…) give NULL "
-            "there",
+            f"the query failed at a value that does not fit ({kind}): TRY_CAST and try(…) give "
+            "NULL there",
         )
     if kind in OF_THE_LOCK:
         return Verdict("refused", "the query wants a file or a setting that it may not reach")
