@@ -30,6 +30,8 @@ COMMANDS = {
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
+    "quarantine": "show what was set aside, and why",
+    "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",
     "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",
