@@ -33,6 +33,10 @@ COMMANDS = {
     "quarantine": "show what was set aside, and why",
     "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",
+    "export": "write down everything that is known of a person",
+    "erase": "forget a person in every store, with a receipt",
+    "backup": "pack the lake into one file while it goes on",
+    "restore": "unpack a backup into an empty folder",
     "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",
 }
@@ -46,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"lakeward {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name, help=summary, description=summary, conflict_handler="resolve"
+        )  # a command may have a --format of its own
         add_general_arguments(command)
         _module(name).add_arguments(command)
     return top

@@ -13,10 +13,12 @@ from pathlib import Path
 import msgspec
 
 from lakeward.barrier import delivering
+from lakeward.cli.courier import Returns
 from lakeward.cli.tidy import tidy, told
 from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lock import is_kept
 from lakeward.retention import Cutoffs, cutoffs
 from lakeward.settings import Settings
 
@@ -97,8 +99,10 @@ def compact(
 
     with locked(lake, wait=wait):
         table = Table(table_storage(lake.root, settings))
+        returns = Returns(lake, settings, "external" if is_kept(lake) else "spawn")
         compactor = Compactor(
             lake, table, memory=settings.compact_memory, geo=settings.geoip,
+            set_aside=lambda lines: returns("table", lines),
         )  # fmt: skip
         try:
             done = compactor.run()

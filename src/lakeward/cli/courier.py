@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -109,7 +110,8 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     shares = ShareFile(os.environ, settings.source.env_file)
     returns = Returns(lake, settings)
     drivers = [
-        Driver(lake, subscription, returns, share=lambda feature: shares()[feature])
+        Driver(lake, subscription, returns, share=lambda feature: shares()[feature],
+               mend=lambda: finish_pending(lake))
         for subscription in configured(settings, lake)
     ]
     threads = [
@@ -152,10 +154,12 @@ class Returns:
     """Puts what cannot be delivered into the quarantine, through a ring like everybody; only for
     as long as it takes, since a keeper stays while a ring has an owner."""
 
-    def __init__(self, lake: LakeDir, settings: Settings) -> None:
+    def __init__(
+        self, lake: LakeDir, settings: Settings, keeper: Literal["external", "spawn"] = "external"
+    ) -> None:
         self._collector = Collector(
             msgspec.structs.replace(
-                settings, lake_dir=lake.root, keeper="external", collect=True, exit_seconds=0.0
+                settings, lake_dir=lake.root, keeper=keeper, collect=True, exit_seconds=0.0
             )
         )
         self._lock = threading.Lock()

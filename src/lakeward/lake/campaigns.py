@@ -21,46 +21,30 @@ HOST: Final = r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\
 """The host of an address: behind scheme and credentials, before port and path."""
 
 
-def _decoded(value: str) -> str:
-    """A form-encoded value as text; as it stands where it decodes to no text."""
-    spaced = f"replace({value}, '+', ' ')"
-    return (
-        f"CASE WHEN contains({value}, '%') THEN coalesce(TRY(url_decode({spaced})), {value}) "
-        f"ELSE {spaced} END"
-    )
-
-
-def _word(value: str) -> str:
-    """A value without the space around it, of a length that is kept; nothing is NULL."""
-    return f"nullif(trim(left({value}, {LONGEST})), '')"
+def _in_url(name: str) -> str:
+    """A parameter of the page's address, decoded as forms are; as it stands where that is no
+    text."""
+    raw = f"regexp_extract(url, '[?&]{name}=([^&#]*)', 1)"
+    given = f"contains(url, '?{name}=') OR contains(url, '&{name}=')"
+    return f"CASE WHEN {given} THEN coalesce(TRY(url_decode(replace({raw}, '+', ' '))), {raw}) END"
 
 
 def _in_json(column: str, name: str) -> str:
     """A member of a JSON object; of a list of them the first."""
     return (
-        f"TRY(coalesce(json_extract_string({column}, '$.{name}[0]'), "
-        f"json_extract_string({column}, '$.{name}')))"
+        f"CASE WHEN contains({column}, '\"{name}\"') THEN TRY(coalesce("
+        f"json_extract_string({column}, '$.{name}[0]'), "
+        f"json_extract_string({column}, '$.{name}'))) END"
     )
 
 
 def _campaign(name: str) -> str:
-    in_url = f"nullif(regexp_extract(url, '[?&]{name}=([^&#]*)', 1), '')"
-    sources = [f"CASE WHEN contains(url, '{name}=') THEN {_word(_decoded(in_url))} END"]
-    sources += [
-        f"CASE WHEN contains({column}, '\"{name}\"') THEN {_word(_in_json(column, name))} END"
-        for column in ("query_params", "properties")
-    ]
-    return f"coalesce({', '.join(sources)})"
+    sources = (_in_url(name), _in_json("query_params", name), _in_json("properties", name))
+    return f"trim(left(coalesce({', '.join(sources)}), {LONGEST}))"
 
-
-TAGGED: Final = " OR ".join(
-    f"coalesce(contains({column}, 'utm_'), false)"
-    for column in ("url", "query_params", "properties")
-)
-"""Whether a row can have a campaign at all: asked once, few have."""
 
 CAMPAIGN_SQL: Final[dict[str, str]] = {
-    "referrer_host": f"nullif(lower(regexp_extract(referrer, '{HOST}', 1)), '')",
-    **{name: f"CASE WHEN tagged THEN {_campaign(name)} END" for name in UTM},
+    "referrer_host": f"lower(regexp_extract(referrer, '{HOST}', 1))",
+    **{name: _campaign(name) for name in UTM},
 }
-"""The expression of each derived column, where `tagged` is the value of TAGGED."""
+"""The expression of each derived column; what is empty is to become NULL."""

@@ -1,7 +1,7 @@
 """What is added to a row on its way into the table: device, browser, origin, place.
 
-In: a DuckDB connection and, where the user brings one, a MaxMind file. Out: the select list of the
-enriched columns, over a relation with the record's columns. `MissingExtra` without the extra
+In: a DuckDB connection and, where the user brings one, a MaxMind file. Out: the select that adds
+the enriched columns to rows of records. `MissingExtra` without the extra
 `lake`; nothing fails for what a row holds.
 
 Agents and addresses go through functions of ours that see a few thousand rows at a time as Arrow
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lakeward.lake.agents import Agent, Agents
-from lakeward.lake.campaigns import CAMPAIGN_SQL, TAGGED
-from lakeward.lake.columns import ENRICHED, SqlType
+from lakeward.lake.campaigns import CAMPAIGN_SQL
+from lakeward.lake.columns import ENRICHED, RECORD, SqlType
 from lakeward.lake.places import Place, Places
 
 if TYPE_CHECKING:
@@ -26,16 +26,9 @@ if TYPE_CHECKING:
 AGENT: Final = "lakeward_agent"
 PLACE: Final = "lakeward_place"
 
-ENRICHED_SQL: Final[dict[str, str]] = {
-    **{name: f"{AGENT}(user_agent).{name}" for name in Agent.__struct_fields__},
-    **CAMPAIGN_SQL,
-    **{name: f"{PLACE}(ip_address).{name}" for name in Place.__struct_fields__},
-}
-"""The expression of each enriched column."""
-
 
 def register(con: DuckDBPyConnection, geo: Path | None) -> None:
-    """Give a connection what `columns` needs; once, before its first use."""
+    """Give a connection what `enriched` needs; once, before its first use."""
     _create(con, AGENT, Agents().struct, {n: ENRICHED[n] for n in Agent.__struct_fields__})
     if geo is None:
         con.execute(
@@ -64,11 +57,17 @@ def _create(
     )
 
 
-def columns() -> str:
-    """The select list of the enriched columns, over rows that have what `asked` adds."""
-    return ", ".join(f"{sql} AS {name}" for name, sql in ENRICHED_SQL.items())
+def enriched(rows: str) -> str:
+    """The select that adds the enriched columns to those of the select `rows`.
 
-
-def asked() -> str:
-    """What is worked out once for several columns."""
-    return f"{TAGGED} AS tagged"
+    In two steps, for DuckDB works an expression out as often as it is written.
+    """
+    found = [f"{AGENT}(user_agent) AS agent", f"{PLACE}(ip_address) AS place"]
+    found += [f"{sql} AS {name}" for name, sql in CAMPAIGN_SQL.items()]
+    gained = [f"agent.{name}" for name in Agent.__struct_fields__]
+    gained += [f"nullif({name}, '') AS {name}" for name in CAMPAIGN_SQL]
+    gained += [f"place.{name}" for name in Place.__struct_fields__]
+    return (
+        f"SELECT {', '.join((*RECORD, *gained))} "
+        f"FROM (SELECT {', '.join((*RECORD, *found))} FROM ({rows}))"
+    )

@@ -10,6 +10,7 @@ it is open, a lease in `.lakeward/readers/` names its files, so that none of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -23,11 +24,14 @@ from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import Snapshot, Table, local_path
 from lakeward.lake.files import select_of
+from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
+from lakeward.lake.receipt import waiting
 from lakeward.lake.rows import as_file, connect, repaired, rows_of
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
+from lakeward.person import Person
 from lakeward.settings import Settings
 from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
@@ -70,6 +74,8 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
+        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
+            self.views["interactions"] = without(self.views["interactions"], hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
@@ -125,6 +131,11 @@ def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
     for name in TYPES:
         found[name] = f"FROM interactions WHERE interaction_type = '{name}'"
     return found
+
+
+def without(select: str, people: Sequence[Person]) -> str:
+    """The select without rows of people whose erasure is not at its end."""
+    return f"FROM ({select}) WHERE NOT ({' OR '.join(map(condition, people))})"
 
 
 def tail_of(lake: LakeDir, start: Position) -> Batch:

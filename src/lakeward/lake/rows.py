@@ -105,8 +105,7 @@ def rows_of(path: str, longest: int) -> str:
         f"SELECT {selected()} FROM read_json({quoted(path)}, format = 'newline_delimited', "
         f"columns = {reading()}, maximum_object_size = {max(BUFFER, 2 * longest)})"
     )
-    asked = f"SELECT *, {enrich.asked()} FROM ({lines})"
-    return f"SELECT {', '.join(RECORD)}, {enrich.columns()} FROM ({asked})"
+    return enrich.enriched(lines)
 
 
 def write(con: DuckDBPyConnection, lines: list[bytes], path: Path) -> Written:

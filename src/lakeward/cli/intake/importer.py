@@ -1,10 +1,11 @@
 """The run of `lakeward import`: files → interactions in the lake, each content once.
 
 In: paths, a collector and the lake's folder. Out: a `Report` with one `FileReport` a file, whose
-`lines == recorded + known + suppressed + refused + quarantined`. A file is read twice: first its content is
-hashed and looked up in the manifest, then its units are recorded and committed in batches. An
-import that was killed goes on after its last durable checkpoint; ids that it recorded beyond that
-are found in the lake's log and left out (a line quarantined beyond it is quarantined again).
+`lines == recorded + known + suppressed + refused + quarantined`. A file is read twice: first its
+content is hashed and looked up in the manifest, then its units are recorded and committed in
+batches. An import that was killed goes on after its last durable checkpoint; ids that it recorded
+beyond that are found in the lake's log and left out (a line quarantined beyond it is quarantined
+again).
 
 Memory: 70 to 130 bytes per distinct line, for counting its occurrences, and the ids of at most
 `WINDOW` units after a kill; nothing else grows with the file.

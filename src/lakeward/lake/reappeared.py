@@ -1,0 +1,73 @@
+"""Whoever was erased and is here again: after an older backup was restored, their records are.
+
+In: a lake with its suppression list. Out: the people whom the list covers and who are named in log,
+quarantine or table. Fails as reading the lake does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+import msgspec
+
+from lakeward.lake.delta import Table, local_path
+from lakeward.lake.rows import connect, listed
+from lakeward.lake.storage import table_storage
+from lakeward.lakedir import LakeDir
+from lakeward.ledger import STREAMS
+from lakeward.log import read_lines
+from lakeward.person import Kind, Person
+from lakeward.settings import Settings
+from lakeward.suppression import Suppressed, load
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+PIECE: Final = 10_000
+
+
+def reappeared(lake: LakeDir, settings: Settings) -> list[Person]:
+    """Each of them once."""
+    suppressed = load(lake)
+    if not suppressed:
+        return []
+    found: dict[Person, None] = {}
+    for person, interaction_id in (*_in_log(lake), *_in_table(lake, settings)):
+        if person not in found and _covers(suppressed, person, interaction_id):
+            found[person] = None
+    return list(found)
+
+
+def _covers(suppressed: Suppressed, person: Person, interaction_id: str) -> bool:
+    return suppressed.covers({person.kind: person.value, "interaction_id": interaction_id})
+
+
+def _in_log(lake: LakeDir) -> Iterator[tuple[Person, str]]:
+    for stream in STREAMS:
+        for line, _ in read_lines(lake, stream=stream):
+            try:
+                record = msgspec.json.decode(line, type=dict[str, Any])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            interaction_id = record.get("interaction_id") or record.get("quarantine_id")
+            held = record.get("record") if stream == "quarantine" else record
+            if isinstance(held, dict) and isinstance(interaction_id, str):
+                for kind in KINDS:
+                    if isinstance(value := held.get(kind), str):
+                        yield Person(kind, value), interaction_id
+
+
+def _in_table(lake: LakeDir, settings: Settings) -> Iterator[tuple[Person, str]]:
+    """Each value once, with the first of its ids, read from the files: views hide these people."""
+    table = Table(table_storage(lake.root, settings))
+    files = [local_path(table.storage, name) for name in table.snapshot().files]
+    if not files:
+        return
+    with connect(settings.compact_memory // 2) as con:
+        for kind in KINDS:
+            rows = con.execute(
+                f"SELECT {kind}, min(interaction_id) FROM read_parquet({listed(files)}) "
+                f"WHERE {kind} IS NOT NULL GROUP BY 1"
+            )
+            while piece := rows.fetchmany(PIECE):
+                for value, interaction_id in piece:
+                    yield Person(kind, value), interaction_id
