@@ -110,8 +110,13 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     shares = ShareFile(os.environ, settings.source.env_file)
     returns = Returns(lake, settings)
     drivers = [
-        Driver(lake, subscription, returns, share=lambda feature: shares()[feature],
-               mend=lambda: finish_pending(lake))
+        Driver(
+            lake,
+            subscription,
+            returns,
+            share=lambda feature: shares()[feature],
+            mend=lambda: finish_pending(lake),
+        )
         for subscription in configured(settings, lake)
     ]
     threads = [
