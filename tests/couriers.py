@@ -2,9 +2,9 @@
 
     python tests/couriers.py LAKE FOLDER FOLLOWER SEED
 
-Settings come from the environment and FOLDER. Forks a driver for each point, each with
-SIGKILL as its end, then one that lives. Prints the points that
-killed. A program of its own, so that it is single-threaded and may fork.
+Settings come from the environment and FOLDER. Forks a driver for each point, which ends by SIGKILL
+there, then one that lives. Prints the points that killed. A program of its own, so that it is
+single-threaded and may fork.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ POINTS = ("before plan", "after plan", "before deliver", "after deliver", "after
 PACE = Pace(bytes=8_192, lines=25)
 
 
-def subscription(lake: LakeDir, folder: Path, follower: str, environ: dict[str, str]) -> Subscription:
+def subscription(
+    lake: LakeDir, folder: Path, follower: str, environ: dict[str, str]
+) -> Subscription:
     """The follower as the product makes it, in small slices."""
     found = configured(load(environ, folder), lake)
     made = next(one for one in found if one.name == follower)

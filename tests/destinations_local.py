@@ -26,11 +26,13 @@ class Files:
     """Individual files in the lake."""
 
     follower = "files"
-    environ = {"LAKEWARD_INDIVIDUAL_FILES": "on", "LAKEWARD_INDIVIDUAL_FILES_DAYS": "0"}
     bad: bytes | None = b'{"interaction_id":"../../etc/passwd","n":-1}\n'
 
     def __init__(self, lake: LakeDir) -> None:
         self._root = lake.root / "raw"
+        self.environ = {
+            "LAKEWARD_INDIVIDUAL_FILES": "on", "LAKEWARD_INDIVIDUAL_FILES_DAYS": "0",
+        }  # fmt: skip
 
     def arrived(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode((self._root / name).read_bytes()) for name in self.names()]

@@ -196,7 +196,7 @@ def test_what_cannot_be_delivered_is_in_the_quarantine_with_the_followers_name(
             with lake.collector(LAKEWARD_KEEPER="external") as collector:
                 good = {str(collector.record("hello", n=n)) for n in range(5)}
                 bad = collector.record("hello", word="poison")
-            wait_until(lambda: lake.quarantined(), what="the quarantine")
+            wait_until(lake.quarantined, what="the quarantine")
             wait_until(lambda: len(receiver.rows()) == 5, what="the delivery")
             assert {row["interaction_id"] for row in receiver.rows()} == good
             [entry] = lake.quarantined()
@@ -206,7 +206,9 @@ def test_what_cannot_be_delivered_is_in_the_quarantine_with_the_followers_name(
             assert entry["record"]["interaction_id"] == bad
             assert entry["record"]["properties"] == {"word": "poison"}
             wait_until(
-                lambda: [a.quarantined for a in lake.audit().followers if a.name == "webhook"] == [1]
+                lambda: (
+                    [a.quarantined for a in lake.audit().followers if a.name == "webhook"] == [1]
+                )
             )
             wait_until(lambda: not list(lake.ring_dir.glob("*.ring")), what="the rings' end")
             assert lake.settled().ok

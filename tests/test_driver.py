@@ -99,9 +99,12 @@ class Stage:
     ) -> Driver:
         return Driver(
             lake or self.lake, Subscription("sink", lambda: self.sink, pace, feature),
-            self.set_aside, share=lambda feature: self.shares(feature), clock=self.clock,
+            self.set_aside, share=self.shared, clock=self.clock,
             chance=lambda: self.chance, pause=pause,
         )  # fmt: skip
+
+    def shared(self, feature: int) -> int:
+        return self.shares(feature)
 
     def set_aside(self, name: str, lines: list[tuple[bytes, str]]) -> None:
         self.aside += [(name, line, reason) for line, reason in lines]
@@ -349,9 +352,7 @@ def test_undeliverable_records_are_set_aside_and_the_rest_counts(stage: Stage) -
     assert [(name, reason) for name, _, reason in stage.aside] == [
         ("sink", "too deep"), ("sink", "too large"),
     ]  # fmt: skip
-    assert msgspec.json.decode(stage.aside[1][1])["interaction_id"] == (
-        record(4)["interaction_id"]
-    )
+    assert msgspec.json.decode(stage.aside[1][1])["interaction_id"] == (record(4)["interaction_id"])
     assert stage.progress().counts == Counts(delivered=3, quarantined=2)
 
 

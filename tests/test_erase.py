@@ -25,8 +25,10 @@ from lakeward.lake import receipt as book
 from lakeward.lake.draining import drain
 from lakeward.lake.erase import Setting, Stores, begin, go_on, named, verify
 from lakeward.lake.reading import open_reading
+from lakeward.lake.sweep import sweep
 from lakeward.lakedir import LakeDir
 from lakeward.person import Gone, Person
+from lakeward.removal import LogEraser
 from lakeward.settings import Settings, load
 from lakeward.suppression import load as load_suppressed
 
@@ -300,6 +302,25 @@ def test_the_keeper_goes_on_with_an_erasure_that_waits(lake: Lake) -> None:
     (receipt,) = book.receipts(home)
     assert receipt.stage == "gone"
     assert [row["user_id"] for row in lake.rows()] == ["bob"]
+
+
+def test_what_comes_late_of_an_erased_person_is_swept_out_of_the_log(planted: Planted) -> None:
+    duplicate = next(row for row in planted.lake.rows() if row["user_id"] == ANN.value)
+    with planted.setting() as setting:
+        begin(setting, [ANN])
+    late = {name: duplicate[name] for name in ("interaction_id", "timestamp", "user_id")}
+    for _ in range(2):
+        with planted.lake.collector() as collector:
+            collector.record("signed_up", **late)
+            collector.record("signed_up", user_id=ANN.value, n="came back")
+            collector.commit()
+        assert len(planted.lake.rows()) == 7
+        assert sweep(planted.home) == 1
+        assert sweep(planted.home) == 0
+        rows = [row for row in planted.lake.rows() if row["user_id"] == ANN.value]
+        assert {row["properties"]["n"] for row in rows} == {"came back"}
+        assert planted.lake.audit().ok, planted.lake.audit().faults
+        LogEraser(planted.home, "raw").erase(ANN)
 
 
 # The command

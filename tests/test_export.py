@@ -78,8 +78,8 @@ def test_without_a_file_it_goes_to_stdout(
 ) -> None:
     assert main(["export", "--anonymous", "a1", "--session", "s1"]) == 0
     found = [msgspec.json.decode(line) for line in capfdbinary.readouterr().out.splitlines()]
-    assert [row["interaction_type"] for row in found] == [
-        "page_view", "ai_conversation", "page_view", "ai_conversation",
+    assert sorted(row["interaction_type"] for row in found) == [
+        "ai_conversation", "ai_conversation", "page_view", "page_view",
     ]  # fmt: skip
 
 

@@ -43,6 +43,8 @@ LEFT_OUT: Final = frozenset(
      "app.db-shm", "table.json", "unnamed.json", "erase.turn"}
 )  # fmt: skip
 """What belongs to running processes, or is worked out again."""
+WITHOUT: Final = frozenset({"cursors/files.json", "cursors/files.state"})
+"""Individual files are not packed: without a cursor their follower makes them again."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -133,7 +135,13 @@ def pack_suppressed(packer: Packer, lake: LakeDir) -> None:
 
 def _pack_tree(packer: Packer, private: Path, path: Path) -> None:
     """A file or the files of a folder, without locks and without files being written."""
-    if path.is_symlink() or path.name.startswith(".") or path.suffix in {".lock", ".sock"}:
+    inner = str(path.relative_to(private))
+    if (
+        inner in WITHOUT
+        or path.is_symlink()
+        or path.name.startswith(".")
+        or path.suffix in {".lock", ".sock"}
+    ):
         return
     if path.is_dir():
         for entry in sorted(path.iterdir()):
@@ -142,7 +150,7 @@ def _pack_tree(packer: Packer, private: Path, path: Path) -> None:
         content = path.read_bytes()
         if path.suffix == ".jsonl":  # someone may be in the middle of a line
             content = content[: content.rfind(b"\n") + 1]
-        packer.add_bytes(f".lakeward/{path.relative_to(private)}", content)
+        packer.add_bytes(f".lakeward/{inner}", content)
 
 
 def pack_log(packer: Packer, lake: LakeDir) -> State:

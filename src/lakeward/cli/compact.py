@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import sys
 import time
@@ -123,6 +124,8 @@ def child(lake_dir: str, env_folder: str) -> int:
     from lakeward.settings import load
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.nice(10)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         settings = load(folder=Path(env_folder))
         limit = settings.compact_memory

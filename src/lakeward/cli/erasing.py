@@ -1,8 +1,9 @@
-"""The keeper's task that ends what erasures began: stores that were away are asked again.
+"""The keeper's task that ends what erasures began: stores that were away are asked again, and what
+comes late of an erased person is taken out of the log once an hour.
 
-In: notes of erasures that wait. Out: at most one child process at a time, which dies with the
-keeper; each try that does not come to an end doubles the pause. Whoever erases by hand meanwhile
-goes first.
+In: notes of erasures that wait, and a suppression list. Out: at most one child process at a time,
+which dies with the keeper; each try that does not come to an end doubles the pause. Whoever erases
+by hand meanwhile goes first.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ logger = logging.getLogger("lakeward.keeper")
 LOOK_SECONDS = 5.0
 FIRST_PAUSE = 60.0
 LONGEST_PAUSE = 3600.0
+SWEEP_SECONDS = 3600.0
 FAREWELL_SECONDS = 2.0
 
 
@@ -39,6 +41,7 @@ class Erasing:
         self._child = 0
         self._pause = FIRST_PAUSE
         self._look_at = now() + LOOK_SECONDS  # whoever asked is usually still at it
+        self._sweep_at = now() + SWEEP_SECONDS
 
     def step(self, state: object) -> None:
         """Every five seconds: reap, look, start."""
@@ -48,8 +51,12 @@ class Erasing:
             self._reap(now)
         elif now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
-            if asked(self._lake):
+            if asked(self._lake) or (now >= self._sweep_at and self._has_list()):
+                self._sweep_at = now + SWEEP_SECONDS
                 self._child = start(__name__, str(self._lake.root), str(self._folder))
+
+    def _has_list(self) -> bool:
+        return (self._lake.private / "suppressed.jsonl").exists()
 
     def _reap(self, now: float) -> None:
         code = ended(self._child)
@@ -69,14 +76,19 @@ class Erasing:
 def child(lake_dir: str, env_folder: str) -> int:
     """What the keeper's child does; 1 while a store is still away."""
     from lakeward.cli.erase import resume
+    from lakeward.lake.sweep import sweep
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.nice(10)
     try:
-        receipts = resume(open_lake(Path(lake_dir), create=False), load(folder=Path(env_folder)))
+        lake = open_lake(Path(lake_dir), create=False)
+        receipts = resume(lake, load(folder=Path(env_folder)))
+        swept = sweep(lake)
     except (LakewardError, OSError) as error:
         logger.error("erasing: %s", error if isinstance(error, LakewardError) else error.strerror)
         return 1
+    if swept:
+        logger.info("erasing: %d late lines of erased people blanked", swept)
     for receipt in receipts:
         logger.info("erasure %s: %s", receipt.erasure_id, receipt.stage)
     return int(any(not receipt.gone_at for receipt in receipts))

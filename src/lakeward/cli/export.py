@@ -13,10 +13,12 @@ from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
 
+FORMATS = ("jsonl", "parquet")
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Who, in which form, and where to."""
     add_people(command)
-    command.add_argument("--format", choices=("jsonl", "parquet"), default="jsonl")
     command.add_argument(
         "--output", metavar="FILE", type=Path, help="a new file, readable by you alone; else stdout"
     )

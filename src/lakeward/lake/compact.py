@@ -96,7 +96,7 @@ class Compactor:
         self.progress.reconcile(table.reached(lake))
         self._held = contextlib.ExitStack()
         self.scratch = self._held.enter_context(scratch(lake))
-        self.con: DuckDBPyConnection = connect(memory // 2, threads, self.scratch, table.storage)
+        self.con: DuckDBPyConnection = connect(memory // 4, threads, self.scratch, table.storage)
         enrich.register(self.con, geo)
 
     def close(self) -> None:

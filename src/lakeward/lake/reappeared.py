@@ -7,21 +7,19 @@ quarantine or table. Fails as reading the lake does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, get_args
-
-import msgspec
+from typing import Final
 
 from lakeward.lake.delta import Table, local_path
 from lakeward.lake.rows import connect, listed
 from lakeward.lake.storage import table_storage
+from lakeward.lake.sweep import records
 from lakeward.lakedir import LakeDir
 from lakeward.ledger import STREAMS
-from lakeward.log import read_lines
-from lakeward.person import Kind, Person
+from lakeward.log import Position
+from lakeward.person import Person
 from lakeward.settings import Settings
-from lakeward.suppression import Suppressed, load
+from lakeward.suppression import KINDS, Suppressed, load
 
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 PIECE: Final = 10_000
 
 
@@ -43,17 +41,10 @@ def _covers(suppressed: Suppressed, person: Person, interaction_id: str) -> bool
 
 def _in_log(lake: LakeDir) -> Iterator[tuple[Person, str]]:
     for stream in STREAMS:
-        for line, _ in read_lines(lake, stream=stream):
-            try:
-                record = msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                continue
-            interaction_id = record.get("interaction_id") or record.get("quarantine_id")
-            held = record.get("record") if stream == "quarantine" else record
-            if isinstance(held, dict) and isinstance(interaction_id, str):
-                for kind in KINDS:
-                    if isinstance(value := held.get(kind), str):
-                        yield Person(kind, value), interaction_id
+        for record, _, _ in records(lake, stream, Position()):
+            for kind in KINDS:
+                if isinstance(value := record.get(kind), str):
+                    yield Person(kind, value), str(record.get("interaction_id"))
 
 
 def _in_table(lake: LakeDir, settings: Settings) -> Iterator[tuple[Person, str]]:
