@@ -93,7 +93,7 @@ def compaction(report: Report, rounds: int) -> None:
     for what in ("cpu", "wall"):
         pairs = zip(found["default"], found["compact"], strict=True)
         ratio = spread([plain[what] / ours[what] for plain, ours in pairs])
-        report.goal(f"throughput beside COPY ({what})", ratio.median, 0.85, "×", at_most=False)
+        report.goal(f"throughput beside COPY ({what})", ratio.median, 0.85, "x", at_most=False)
         report.figures[f"ratio_{what}"] = ratio
     report.goal("bytes of an interaction", last["merged_bytes"] / last["rows"], 41, "B")
     report.figures["compaction"] = found
@@ -106,7 +106,8 @@ def lookup(report: Report) -> None:
     scanned = work("scan", BIG)
     warm, cold = spread(found["warm"]), spread(found["cold"])
     rows = [
-        ["warm: the connection is there", warm.text(1), f"{scanned['wall'] * 1000 / warm.median:.0f}"],
+        ["warm: the connection is there", warm.text(1),
+         f"{scanned['wall'] * 1000 / warm.median:.0f}"],
         ["cold: new connection, pages dropped", cold.text(1),
          f"{scanned['wall'] * 1000 / cold.median:.0f}"],
     ]  # fmt: skip
@@ -147,7 +148,7 @@ def erasing(report: Report, rounds: int) -> None:
     report.say(table(["", "CPU s", "wall s"], rows))
     for what in ("cpu", "wall"):
         ratio = spread([a[what] / b[what] for a, b in zip(ours, hand, strict=True)])
-        report.goal(f"erase beside rewriting by hand ({what})", ratio.median, 1.2, "×")
+        report.goal(f"erase beside rewriting by hand ({what})", ratio.median, 1.2, "x")
     report.figures["erase"] = {"ours": ours, "hand": hand}
 
 
@@ -231,8 +232,8 @@ def memory(report: Report) -> None:
     with folder() as scratched:
         root = scratched / "lake"
         work("fill", root, MANY_ROWS)
-        command = [sys.executable, "-c", "import sys; from lakeward.cli.compact import child; "
-                   "sys.exit(child(sys.argv[1], sys.argv[2]))", str(root), str(scratched)]  # fmt: skip
+        boot = "from lakeward.cli.compact import child; import sys; sys.exit(child(*sys.argv[1:]))"
+        command = [sys.executable, "-c", boot, str(root), str(scratched)]
         begun = time.perf_counter()
         process = subprocess.Popen(
             command, env=os.environ | {"LAKEWARD_COMPACT_MEMORY": str(LIMIT)}
