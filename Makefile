@@ -81,8 +81,9 @@ $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
 	@touch $@
 
-soak: $(SOAK_STAMP) ## ten thousand kills, then fuzzing by coverage; about two hours
+soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzzing; about two hours
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/soak_table.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
