@@ -1,4 +1,4 @@
-"""`lakeward replay`: what was set aside comes back once, under one id, and nobody who was erased."""
+"""`lakeward replay`: what was set aside comes back under one id, and nobody who was erased."""
 
 from __future__ import annotations
 
