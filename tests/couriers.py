@@ -50,7 +50,7 @@ def put_aside(lake: LakeDir, follower: str, lines: list[tuple[bytes, str]]) -> N
 def drive(driver: Driver, slices: int = 2_000) -> None:
     """Until there is nothing left to do, or so many slices are done."""
     for _ in range(slices):
-        if driver.step(linger=False) >= driving.POLL_SECONDS:
+        if driver.step(linger=False) >= driving.IDLE_SECONDS:
             return
     if slices == 2_000:
         raise LakewardError("the follower does not come to an end")

@@ -67,6 +67,10 @@ def the_courier(parent: int) -> int:
     return couriers(parent)[0]
 
 
+def ended(pid: int) -> None:
+    wait_until(lambda: not alive(pid), what="the courier's end")
+
+
 def files(lake: Lake) -> set[str]:
     return {path.stem for path in lake.root.glob("raw/*/*/*/*.json")}
 
@@ -374,3 +378,21 @@ def test_a_courier_leaves_when_another_lake_stands_in_the_place(lake: Lake) -> N
     opened.with_epoch(7)
     thread.join(20)
     assert ended == [courier.MOVED]
+
+
+def test_kills_of_keeper_and_courier_lose_and_repeat_no_file(lake: Lake) -> None:
+    ids: set[str] = set()
+    for n in range(6):
+        with keeper(lake) as process:
+            pid = the_courier(process.pid)
+            ids |= record(lake, 40)
+            time.sleep(0.03 * n)
+            os.kill(process.pid if n % 2 else pid, signal.SIGKILL)
+            if n % 2:
+                process.wait()
+            ended(pid)
+    with keeper(lake):
+        wait_until(lambda: files(lake) == ids, what="the files")
+        report = lake.settled()
+    assert report.ok, report.faults
+    assert report.followers[0].delivered == len(ids) == 240

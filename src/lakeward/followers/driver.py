@@ -34,7 +34,7 @@ from lakeward.suppression import load
 
 logger = logging.getLogger("lakeward.courier")
 
-POLL_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 LOCK_SECONDS = 0.5
 REST_SECONDS = 5.0
 TIDY_SECONDS = 60.0
@@ -77,9 +77,12 @@ class Driver:
         self._first_seen: float | None = None
         self._tidy_at = 0.0
         self.stopped = False
+        self.listening = False
+        """Whether the wait that `step` asks for may end as soon as something is published."""
 
     def step(self, *, linger: bool = True) -> float:
         """One slice, or a look at whether there is one; the seconds until the next step."""
+        self.listening = False
         if self.stopped:
             return REST_SECONDS
         try:
@@ -132,12 +135,14 @@ class Driver:
             stretch = self._lookout.waiting(cursor.progress.done)
             if stretch is None:
                 self._first_seen = None
-                return POLL_SECONDS
+                self.listening = True
+                return IDLE_SECONDS
             if not stretch.here:
                 self._skip(cursor, stretch)
                 return 0.0
             if linger and (wait := self._wait_for(stretch)):
-                return min(wait, POLL_SECONDS)
+                self.listening = True
+                return wait
             self._plan(cursor, stretch)
         progress = self._verified(cursor)
         if progress.planned is None:
