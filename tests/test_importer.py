@@ -103,8 +103,7 @@ def written(folder: Path, content: bytes, name: str = "some.log") -> Path:
 
 def balanced(report: Report) -> bool:
     return all(
-        file.lines
-        == file.recorded + file.known + file.suppressed + file.refused + file.quarantined
+        file.lines == file.recorded + file.known + file.suppressed + file.refused + file.quarantined
         for file in report.files
     )
 
@@ -612,6 +611,7 @@ def test_people_who_were_erased_stay_out(tmp_path: Path) -> None:
     ]
     path = written(tmp_path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
     suppressed = Suppressed("k", [Row("user_id", digest("k", Person("user_id", "ann")), ERASED)])
+    memory = Memory()
     held: list[int] = []
 
     @contextmanager
@@ -620,7 +620,6 @@ def test_people_who_were_erased_stay_out(tmp_path: Path) -> None:
         yield suppressed.covers
         held.append(len(memory.log))
 
-    memory = Memory()
     report = bring(memory, tmp_path / "lake", path, default_type="hello", erased=erased)
     assert [row["user_id"] for row in memory.log] == ["bob", "ann", "ann"]
     assert memory.log[2]["interaction_id"].startswith("0198bd02")
