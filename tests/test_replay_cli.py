@@ -1,5 +1,4 @@
-"""`lakeward replay`: what was set aside comes back once, under one id, and nobody who was
-erased."""
+"""`lakeward replay`: what was set aside comes back under one id, and nobody who was erased."""
 
 from __future__ import annotations
 
@@ -227,3 +226,19 @@ def test_many_come_back_in_batches_and_the_sum_holds(lake: Lake) -> None:
     report = lake.settled()
     assert report.ok, report.faults
     assert (report.sum["delivered"], report.sum["quarantined"]) == (1200, 1200)
+
+
+def test_an_import_leaves_out_who_was_erased_too(lake: Lake) -> None:
+    set_aside(lake, {})
+    add(lake.open(), Person("user_id", "ann"), parse_iso("2025-02-01T00:00:00Z"))
+    rows = [
+        {"user_id": user, "timestamp": f"2025-0{month}-01T00:00:00Z"}
+        for user, month in (("ann", 1), ("bob", 1), ("ann", 3))
+    ]
+    path = lake.root.parent / "events.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    done = lakeward(lake, "import", str(path), "--type", "hello")
+    assert "2 interactions imported, 1 of erased people left out" in done.stdout
+    assert [(row["user_id"], row["timestamp"][:7]) for row in lake.rows()] == [
+        ("bob", "2025-01"), ("ann", "2025-03")
+    ]  # fmt: skip
