@@ -18,6 +18,8 @@ from lakeward.cli.compact import compact
 from lakeward.cli.tidy import Tidying, tidy, told
 from lakeward.errors import SettingError
 from lakeward.followers.cursor import CursorFile, place, verify
+from lakeward.followers.driver import Driver
+from lakeward.followers.protocol import Pace, Slice, Subscription
 from lakeward.interaction import foreign_id, iso
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_lines, read_segments
@@ -443,3 +445,56 @@ def test_a_keeper_that_is_killed_amid_retention_loses_nothing_else(lake: Lake) -
     collector.close()
     wait_until(lambda: lake.audit().ok, what="a sum that holds")
     assert lake.audit().sum["expired"] == 9
+
+
+class Sink:
+    """A follower that keeps what it gets."""
+
+    name = "sink"
+
+    def __init__(self) -> None:
+        self.got: list[int] = []
+
+    def deliver(self, piece: Slice) -> None:
+        self.got += [msgspec.json.decode(content)["properties"]["n"] for content in piece.lines]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@pytest.mark.parametrize("begun", [0, 2])
+def test_a_follower_that_was_left_behind_counts_what_it_missed(lake: Lake, begun: int) -> None:
+    """Whole files are `expired` to it, blank lines `erased`; its sum holds, and the table's."""
+    later = time.time_ns() // 1_000_000 + 3 * DAY
+    collector = lake.collector(LAKEWARD_SEGMENT_BYTES="4KiB")
+    for n in range(40):
+        old = n < 30 or n == 35
+        at = iso(later - (40 if old else 3) * DAY)
+        collector.record("hello", n=n, timestamp=at, note="x" * 300)
+        collector.commit()
+    sink = Sink()
+    pace = Pace(lines=begun or 100)
+    driver = Driver(lake.open(), Subscription("sink", lambda: sink, pace), lambda name, rows: None)
+    if begun:
+        driver.step(linger=False)
+    settings = load(
+        {**lake.env, "LAKEWARD_RETENTION_DAYS": "30", "LAKEWARD_FOLLOWER_LAG_DAYS": "1"},
+        lake.root.parent,
+    )
+    done = expire_log(lake.open(), settings, later, table=Position())
+    assert done.lines == 31
+    assert "table" in done.left_behind
+    kept = [*range(30, 35), *range(36, 40)]
+    assert [row["properties"]["n"] for row in lake.rows()] == kept
+    while driver.step(linger=False) == 0.0:
+        pass
+    driver.close()
+    assert sink.got == [*range(begun), *kept]
+    audit = lake.audit()
+    assert audit.ok, audit.faults
+    (account,) = audit.followers
+    assert (account.waiting, account.delivered) == (0, len(sink.got))
+    assert account.expired + account.erased == 40 - len(sink.got)
+    assert account.expired > 0
+    report = compact(lake.open(), settings)
+    assert report.added == len(kept)
