@@ -114,7 +114,8 @@ def lookup(report: Report) -> None:
         rows.append([name, took.text(1), f"{faster:.0f}"])
     report.say(
         f"By id among {scanned['rows']:,} rows ({scanned['bytes'] / 1e9:.1f} GB); looking at every "
-        f"id, pages warm, takes {scanned['wall']:.2f} s."
+        f"id, pages warm, takes {scanned['wall']:.2f} s. A warm lookup costs "
+        f"{found['warm_cpu_ms']:.1f} ms of CPU."
     )
     report.say(table(["", "ms p50 (least…most)", "times faster than a scan"], rows))
     report.goal("get by id, warm, p50", warm.median, 10, "ms")
