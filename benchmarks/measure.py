@@ -119,7 +119,8 @@ def lives(pid: int) -> bool:
 def scratch() -> Iterator[dict[str, str]]:
     """Environment of a fresh lake on a real disk with its rings in shared memory; both go after."""
     lake = Path(tempfile.mkdtemp(prefix="lakeward-bench-", dir=disk()))
-    environ = {"LAKEWARD_LAKE_DIR": str(lake / "lake"), "LAKEWARD_KEEPER_IDLE_SECONDS": "3"}
+    environ = {"LAKEWARD_LAKE_DIR": str(lake / "lake"), "LAKEWARD_KEEPER_IDLE_SECONDS": "3",
+               "LAKEWARD_INDIVIDUAL_FILES": "off"}  # fmt: skip
     rings = None
     if os.path.ismount("/dev/shm"):
         rings = Path(tempfile.mkdtemp(prefix="lakeward-bench-", dir="/dev/shm"))

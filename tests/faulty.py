@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 Kind = Literal[
     "500", "503", "slow_down", "throttled", "exceeded", "denied", "bad_key", "bad_signature",
-    "expired", "invalid", "hang", "reset", "cut", "late", "lost", "unprocessed",
+    "expired", "garbage", "invalid", "hang", "reset", "cut", "late", "lost", "unprocessed",
 ]  # fmt: skip
 
 ANSWERS: dict[str, tuple[int, str, str]] = {  # status, code of S3, code of DynamoDB
@@ -130,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif kind == "reset":
             self._reset()
+        elif kind == "garbage":
+            self._answer(200, "text/html", "<html>a portal says hello</html>")
         else:
             self._forward(body, kind)
 
@@ -197,9 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
             text = json.dumps({"__type": f"com.amazonaws#{dynamodb_code}", "message": QUOTED})
         else:
             text = f"<Error><Code>{s3}</Code><Message>{QUOTED}</Message></Error>"
+        self._answer(status, "application/x-amz-json-1.0" if dynamodb else "application/xml", text)
+
+    def _answer(self, status: int, kind: str, text: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.0" if dynamodb
-                         else "application/xml")  # fmt: skip
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         if self.command != "HEAD":

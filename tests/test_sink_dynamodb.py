@@ -158,7 +158,19 @@ def test_what_stays_left_over_is_transient_and_waits_grow_within_bounds(
 
 
 @pytest.mark.parametrize(
-    "kind", ["500", "slow_down", "throttled", "exceeded", "hang", "reset", "cut", "lost", "expired"]
+    "kind",
+    [
+        "500",
+        "slow_down",
+        "throttled",
+        "exceeded",
+        "hang",
+        "reset",
+        "cut",
+        "lost",
+        "expired",
+        "garbage",
+    ],
 )
 def test_what_passes_is_transient_and_the_next_attempt_goes_on_where_it_stopped(
     cloud: Cloud, opened: Opened, kind: Kind
@@ -413,6 +425,18 @@ def test_an_erase_goes_on_after_the_table_was_away(cloud: Cloud, opened: Opened)
             sink.erase(ANNA)
         sink.erase(ANNA)
     assert records(cloud) == [record(99)]
+
+
+@pytest.mark.parametrize("on", ["DescribeTable", "Query", "Scan", "BatchWrite"])
+def test_a_portals_page_is_no_answer_and_no_erase(cloud: Cloud, opened: Opened, on: str) -> None:
+    person = Person("anonymous_id", "a-1") if on == "Scan" else ANNA
+    with Faulty(cloud.endpoint) as proxy:
+        sink = opened(proxy.url, DATA_LAKE_BUCKET="")
+        sink.deliver(piece(record(1, user_id="anna", anonymous_id="a-1")))
+        proxy.inject("garbage", times=99, on=on)
+        with pytest.raises(Transient, match="is not AWS"):
+            sink.erase(person)
+    assert len(items(cloud)) == 1
 
 
 def test_an_item_that_an_index_shows_late_is_still_erased(cloud: Cloud, opened: Opened) -> None:

@@ -98,7 +98,9 @@ def test_a_slice_without_lines_makes_no_object(cloud: Cloud, archive: Archive) -
     assert versions(client) == []
 
 
-@pytest.mark.parametrize("kind", ["500", "503", "slow_down", "reset", "hang", "lost", "expired"])
+@pytest.mark.parametrize(
+    "kind", ["500", "503", "slow_down", "reset", "hang", "lost", "expired", "garbage"]
+)
 def test_what_passes_is_transient_and_the_next_attempt_delivers(
     cloud: Cloud, archive: Archive, kind: Kind
 ) -> None:
@@ -342,6 +344,22 @@ def test_an_erase_goes_on_after_the_bucket_was_away(
                 continue
             break
         assert done
+    assert scan(client) == 0
+
+
+@pytest.mark.parametrize(
+    "on", ["GET /lake?versions", "GET /lake/raw/", "PUT /lake/raw/", "POST /lake?delete"]
+)
+def test_a_portals_page_is_no_answer_and_no_erase(cloud: Cloud, archive: Archive, on: str) -> None:
+    client = cloud.bucket()
+    with Faulty(cloud.endpoint) as proxy:
+        sink = archive(proxy.url)
+        sink.deliver(piece(*lines(ANNA.value, "ben")))
+        proxy.inject("garbage", times=99, on=on)
+        with pytest.raises(Transient):
+            sink.erase(ANNA)
+        proxy.heal()
+        assert sink.erase(ANNA).records == 1
     assert scan(client) == 0
 
 

@@ -68,3 +68,11 @@ def test_a_list_without_its_key_is_said_and_not_passed_over(tmp_path: Path) -> N
     (lake.private / "suppression.key").unlink()
     with pytest.raises(Unreadable, match="restore"):
         load(lake)
+
+
+def test_whoever_came_back_and_was_erased_by_another_id_is_covered_by_that(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path / "lake")
+    add(lake, Person("user_id", "ann"), NOON - 1000)
+    add(lake, Person("session_id", "s"), NOON + 1000)
+    assert load(lake).covers(made(NOON, user_id="ann", session_id="s"))
+    assert not load(lake).covers(made(NOON, user_id="ann", session_id="t"))

@@ -18,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 from uuid_utils import uuid7
 
-from lakeward.errors import Rejected, Terminal, Unreadable
+from lakeward.errors import Rejected, Terminal, Transient, Unreadable
 from lakeward.interaction import foreign_id, iso
 from lakeward.lake.batch import batch_of
 from lakeward.lake.columns import COLUMNS, RECORD
@@ -28,7 +28,7 @@ from lakeward.lake.forget import TableEraser, expire
 from lakeward.lake.lease import Lease, leases
 from lakeward.lake.lookup import Lookup
 from lakeward.lake.merge import merge
-from lakeward.lake.progress import read_progress, waiting_bytes
+from lakeward.lake.progress import account, read_progress, waiting_bytes
 from lakeward.lake.reading import Reading
 from lakeward.lake.rows import connect, repaired
 from lakeward.lake.scratch import scratch
@@ -206,7 +206,7 @@ def test_a_line_that_is_no_record_holds_up_nothing(desk: Desk) -> None:
     good = line()
     aside: list[tuple[bytes, str]] = []
     desk.log.append([good, b'{"interaction_id":"%s","timestamp":' % (b"0" * 36), b"{}"])
-    done = desk.compact(set_aside=lambda raw, reason: aside.append((raw, reason)))
+    done = desk.compact(set_aside=aside.extend)
     assert (done.added, done.refused, len(aside)) == (1, 2, 2)
     assert desk.ids() == ids_of([good])
 
@@ -228,6 +228,31 @@ def test_the_counts_add_up_to_the_lines_read(desk: Desk) -> None:
         counts.added + counts.duplicate + counts.suppressed + counts.erased + counts.refused
     )
     assert waiting_bytes(desk.lake) == 0
+    faults: list[str] = []
+    sums = account(desk.lake, faults)
+    assert sums is not None
+    assert (faults, sums.counts, sums.waiting_bytes) == ([], counts, 0)
+
+
+def test_a_changed_count_is_a_fault_and_a_lost_file_is_none(desk: Desk) -> None:
+    """Doctor compares the table's counts with the log; what only the table knows is uncounted."""
+    desk.log.append([line() for _ in range(9)])
+    desk.compact()
+    path = desk.lake.private / "table.json"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"added":9', b'"added":8'))
+    faults: list[str] = []
+    account(desk.lake, faults)
+    assert "9 lines were read, 8 are accounted for" in faults[0]
+    path.write_bytes(content.replace(b"9", b"7"))
+    account(desk.lake, faults)
+    path.unlink()
+    desk.log.append([line()])
+    desk.compact()
+    faults = []
+    sums = account(desk.lake, faults)
+    assert sums is not None
+    assert (faults, sums.uncounted, sums.counts.added) == ([], 9, 1)
 
 
 class Stop(BaseException):
@@ -537,3 +562,18 @@ def test_columns_of_a_newer_version_are_ignored_and_kept(desk: Desk) -> None:
     [left] = desk.table().snapshot().files.values()
     assert left.generation == 99
     assert con.execute(f"SELECT mood FROM read_parquet('{root / left.name}')").fetchall() == [(7,)]
+
+
+def test_a_tail_beyond_the_bound_is_one_sentence_and_found_all_the_same_by_id(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions read a bounded part of the log; a lookup searches it piece by piece."""
+    monkeypatch.setattr("lakeward.lake.reading.TAIL_MOST", 1000)
+    monkeypatch.setattr("lakeward.lake.lookup.PIECE", 300)
+    lines = [line(n=n) for n in range(50)]
+    desk.log.append(lines)
+    with pytest.raises(Transient, match="lakeward compact"):
+        desk.ids()
+    assert desk.get(ids_of(lines)[-1]) is not None
+    desk.compact()
+    assert desk.ids() == ids_of(lines)

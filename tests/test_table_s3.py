@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from clouds import BUCKET, KEYS, REGION
 from deltalake import DeltaTable
 
+from clouds import BUCKET, KEYS, REGION
 from lakeward.errors import LakewardError, Terminal
 from lakeward.lake.delta import Conflict, Table
 from lakeward.lake.forget import TableEraser

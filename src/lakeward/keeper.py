@@ -169,6 +169,20 @@ class Keeper:
             self._open(held)
             yield
 
+    def catch_up(self, reached: Callable[[], bool]) -> None:
+        """Where nobody keeps the lake: hold its lock and drain until `reached()` or nothing is
+        left, then leave. LakeBusy when somebody does."""
+        self._lock = take_lock(self.lake, 0.0)
+        try:
+            self._rings_lock = take_rings(self.ring_dir)
+            sign(self._lock, self.mode, str(self.ring_dir))
+            with self.opened():
+                while not reached() and self.round():
+                    pass
+        finally:
+            os.close(self._lock)
+            self._rings_lock = close_lock(self._rings_lock)
+
     def _open(self, held: contextlib.ExitStack) -> None:
         private, identity = self.lake.private, self.lake.identity
         self._lock_path = os.fspath(private / "keeper.lock")

@@ -278,6 +278,10 @@ class RingReader:
         heads = self._words.unpack_from(self._map, HEADS)
         return all(head <= tail for head, tail in zip(heads, self.tails, strict=True))
 
+    def heads(self) -> list[int]:
+        """Per lane: bytes that were ever put into it."""
+        return list(self._words.unpack_from(self._map, HEADS))
+
     def refresh(self) -> None:
         """Take tails and sequences from the file again (for readers that are not the keeper)."""
         self.tails = list(self._words.unpack_from(self._map, TAILS))

@@ -187,7 +187,7 @@ SETTINGS: tuple[Setting, ...] = (
       "questions read beside the table.", least=4 * KIB, most=1024 * MIB),
     S("LAKEWARD_COMPACT_MEMORY", "compact_memory", "bytes", "1GiB",
       "Memory that compaction may take, enforced by the system.",
-      least=256 * MIB, most=65_536 * MIB),
+      least=768 * MIB, most=65_536 * MIB),
     S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
       "Age at which files that the table no longer names are deleted; readers that run on this "
       "machine are waited for in any case.", most=31_536_000),

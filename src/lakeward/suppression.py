@@ -55,8 +55,10 @@ class Suppressed:
         """Whether a record is of someone erased, and older than the erase."""
         for kind in KINDS:
             value = record.get(kind)
-            if value is not None and (until := self.until(kind, str(value))):
-                return _ms_of(record) <= until
+            if value is None or not (until := self.until(kind, str(value))):
+                continue
+            if _ms_of(record) <= until:
+                return True
         return False
 
     def until(self, kind: Kind, value: str) -> int:

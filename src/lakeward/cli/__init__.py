@@ -17,7 +17,7 @@ from typing import cast
 
 import msgspec
 
-from lakeward.cli.command import CommandModule, add_general_arguments
+from lakeward.cli.command import FORMATS, CommandModule, add_general_arguments
 from lakeward.errors import LakewardError
 from lakeward.settings import load
 from lakeward.version import VERSION
@@ -28,9 +28,17 @@ COMMANDS = {
     "record": "record one interaction: TYPE key=value …",
     "tail": "show the newest interactions, and follow with -f",
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
+    "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
+    "get": "show one interaction by its id",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
+    "quarantine": "show what was set aside, and why",
+    "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",
+    "export": "write down everything that is known of a person",
+    "erase": "forget a person in every store, with a receipt",
+    "backup": "pack the lake into one file while it goes on",
+    "restore": "unpack a backup into an empty folder",
     "keys": "make, list and revoke the keys of the HTTP server",
     "demo": "run a small real app with real traffic and show what landed",
 }
@@ -45,8 +53,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        add_general_arguments(command)
-        _module(name).add_arguments(command)
+        module = _module(name)
+        add_general_arguments(command, formats=getattr(module, "FORMATS", FORMATS))
+        module.add_arguments(command)
     return top
 
 
@@ -73,9 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _speak_utf8(format_: str) -> None:
-    """JSON is UTF-8 wherever it goes; text never fails at a letter that the terminal lacks."""
+    """JSON and CSV are UTF-8 wherever they go; text never fails at a letter the terminal lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8" if format_ == "json" else None, errors="replace")
+        sys.stdout.reconfigure(
+            encoding="utf-8" if format_ in ("json", "csv") else None, errors="replace"
+        )
 
 
 def _run(arguments: argparse.Namespace) -> int:

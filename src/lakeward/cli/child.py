@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 
 BOOT = (
     "import ctypes,os,sys\n"
@@ -28,14 +29,14 @@ BOOT = (
 """PR_SET_PDEATHSIG is Linux's; elsewhere the child looks at its parent now and then."""
 
 
-def start(module: str, *arguments: str) -> int:
+def start(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> int:
     """Run `child(*arguments)` of a module in a process of its own; its id."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     words = [str(os.getpid()), path, module, *arguments]
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-c", BOOT, *words],
-        os.environ,
+        os.environ if environ is None else environ,
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
         setsigmask=(),
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD],

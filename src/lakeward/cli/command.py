@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +20,16 @@ class CommandModule(Protocol):
         """Do it and return the exit code."""
 
 
-def add_general_arguments(command: argparse.ArgumentParser, *, below: bool = False) -> None:
+FORMATS = ("text", "json")
+"""Of a command that does not say its own; the first is the default."""
+
+
+def add_general_arguments(
+    command: argparse.ArgumentParser, *, below: bool = False, formats: Sequence[str] = FORMATS
+) -> None:
     """`--lake` and `--format`; those `below` a command leave its own standing when not given."""
-    lake, format_ = (argparse.SUPPRESS,) * 2 if below else (None, "text")
+    lake, format_ = (argparse.SUPPRESS,) * 2 if below else (None, formats[0])
     command.add_argument(
         "--lake", type=Path, default=lake, help="folder of the lake (LAKEWARD_LAKE_DIR)"
     )
-    command.add_argument("--format", choices=("text", "json"), default=format_)
+    command.add_argument("--format", choices=formats, default=format_)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable
 
+from lakeward.cli.child import end, ended, start
 from lakeward.errors import LakewardError
 from lakeward.lake.progress import waiting_bytes
 from lakeward.lakedir import LakeDir
@@ -25,18 +24,14 @@ logger = logging.getLogger("lakeward.keeper")
 LOOK_SECONDS = 0.5
 LONGEST_PAUSE = 600.0
 FAREWELL_SECONDS = 2.0
-BOOT = (
-    "import ctypes,os,sys\n"
-    "ctypes.CDLL(None).prctl(1, 9)\n"
-    "if os.getppid() != int(sys.argv[1]): sys.exit(0)\n"
-    "os.nice(10)\n"
-    "sys.path[:]=sys.argv[4].split(os.pathsep)\n"
-    "from lakeward.cli.compact import child\n"
-    "sys.exit(child(sys.argv[2], sys.argv[3]))\n"
-)
-"""Dies with its parent (PR_SET_PDEATHSIG), which may be gone before that was set."""
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "268435456"}
-"""Slices are large and of one size: malloc keeps their memory instead of faulting it in anew."""
+COMPACTOR = "lakeward.cli.compact"
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Slices are large and of one size: malloc keeps their memory instead of faulting it in anew.
+Arrow's own pool would reserve a gigabyte at once, which the limit counts."""
 
 
 class Compaction:
@@ -84,24 +79,17 @@ class Compaction:
         return old or waiting >= self._settings.compact_bytes
 
     def _start(self) -> None:
-        folder = self._settings.source.env_file.parent
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-        arguments = [str(os.getpid()), str(self._lake.root), str(folder), path]
-        self._child = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-c", BOOT, *arguments],
-            os.environ | ENVIRONMENT,
-            setsigmask=(),
-            setsigdef=[signal.SIGINT, signal.SIGTERM],
-        )
+        folder = str(self._settings.source.env_file.parent)
+        environ = os.environ | ENVIRONMENT
+        self._child = start(COMPACTOR, str(self._lake.root), folder, environ=environ)
         self._since = None
 
     def _reaped(self, now: float) -> bool:
-        pid, status = os.waitpid(self._child, os.WNOHANG)
-        if not pid:
+        code = ended(self._child)
+        if code is None:
             return False
         self._child = 0
-        if os.waitstatus_to_exitcode(status) == 0:
+        if code == 0:
             self._pause = self._settings.compact_seconds or 1.0
         else:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -110,14 +98,6 @@ class Compaction:
 
     def close(self) -> None:
         """End the child; what it did not commit, the next one does."""
-        if not self._child:
-            return
-        os.kill(self._child, signal.SIGTERM)
-        deadline = time.monotonic() + FAREWELL_SECONDS
-        while not self._reaped(self._now()):
-            if time.monotonic() >= deadline:
-                os.kill(self._child, signal.SIGKILL)
-                os.waitpid(self._child, 0)
-                break
-            time.sleep(0.01)
-        self._child = 0
+        child, self._child = self._child, 0
+        if child:
+            end(child, FAREWELL_SECONDS)

@@ -9,6 +9,7 @@ On SIGTERM what is durable is delivered without lingering, for at most two secon
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -32,7 +34,7 @@ from lakeward.sinks.registry import configured, follower_names
 
 logger = logging.getLogger("lakeward.courier")
 
-WATCH_SECONDS = 1.0
+POLL_SECONDS, WATCH_SECONDS = 0.1, 1.0
 FLUSH_SECONDS, FAREWELL_SECONDS = 2.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.5, 60.0, 60.0
 COMMIT_SECONDS = 10.0
@@ -109,35 +111,85 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     shares = ShareFile(os.environ, settings.source.env_file)
     returns = Returns(lake, settings)
     drivers = [
-        Driver(lake, subscription, returns, share=lambda feature: shares()[feature])
+        Driver(
+            lake,
+            subscription,
+            returns,
+            share=lambda feature: shares()[feature],
+            mend=lambda: finish_pending(lake),
+        )
         for subscription in configured(settings, lake)
     ]
+    bulletin = Bulletin(lake)
     threads = [
-        threading.Thread(target=drive, args=(driver, stop), name=driver.name, daemon=True)
+        threading.Thread(target=drive, args=(driver, stop, bulletin), name=driver.name, daemon=True)
         for driver in drivers
     ]
     for thread in threads:
         thread.start()
-    parent, code = os.getppid(), TOLD
-    while not stop.wait(WATCH_SECONDS):
-        if os.getppid() != parent or not _same(lake):
-            code = MOVED
-            stop.set()
+    parent, code, watch_at = os.getppid(), TOLD, 0.0
+    while not stop.wait(POLL_SECONDS):
+        bulletin.look()
+        if time.monotonic() >= watch_at:
+            watch_at = time.monotonic() + WATCH_SECONDS
+            if os.getppid() != parent or not _same(lake):
+                code = MOVED
+                stop.set()
+    bulletin.end()
     deadline = time.monotonic() + FLUSH_SECONDS
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0.0))
     return code
 
 
-def drive(driver: Driver, stop: threading.Event) -> None:
+def drive(driver: Driver, stop: threading.Event, bulletin: Bulletin) -> None:
     """One follower's thread."""
     try:
-        while not stop.wait(driver.step()):
-            pass
+        while not stop.is_set():
+            edition = bulletin.edition
+            wait = driver.step()
+            if driver.listening:
+                bulletin.wait(edition, wait)
+            else:
+                stop.wait(wait)
         while driver.step(linger=False) == 0.0:
             pass
     finally:
         driver.close()
+
+
+class Bulletin:
+    """Tells all threads that something was published; one look for however many followers."""
+
+    def __init__(self, lake: LakeDir) -> None:
+        self._path = lake.private / "published"
+        self._content = b""
+        self._changed = threading.Condition()
+        self._ended = False
+        self.edition = 0
+
+    def look(self) -> None:
+        """Wake everybody when the durable end is another."""
+        with contextlib.suppress(FileNotFoundError):
+            content = self._path.read_bytes()
+            if content != self._content:
+                self._content = content
+                self._next()
+
+    def end(self) -> None:
+        """Wake everybody, and let nobody wait any more."""
+        self._ended = True
+        self._next()
+
+    def _next(self) -> None:
+        with self._changed:
+            self.edition += 1
+            self._changed.notify_all()
+
+    def wait(self, edition: int, seconds: float) -> None:
+        """Until there is a later edition, or so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self.edition != edition, seconds)
 
 
 def _same(lake: LakeDir) -> bool:
@@ -152,10 +204,12 @@ class Returns:
     """Puts what cannot be delivered into the quarantine, through a ring like everybody; only for
     as long as it takes, since a keeper stays while a ring has an owner."""
 
-    def __init__(self, lake: LakeDir, settings: Settings) -> None:
+    def __init__(
+        self, lake: LakeDir, settings: Settings, keeper: Literal["external", "spawn"] = "external"
+    ) -> None:
         self._collector = Collector(
             msgspec.structs.replace(
-                settings, lake_dir=lake.root, keeper="external", collect=True, exit_seconds=0.0
+                settings, lake_dir=lake.root, keeper=keeper, collect=True, exit_seconds=0.0
             )
         )
         self._lock = threading.Lock()

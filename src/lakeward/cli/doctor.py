@@ -8,6 +8,7 @@ import msgspec
 
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
+from lakeward.lake.progress import TableAccount, account
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
 from lakeward.ringdir import known_folders
@@ -27,16 +28,18 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     lake = open_lake(settings.lake_dir, create=False)
     refuse_network_file_system(lake.root)
     report = audit(lake, known_folders(lake, settings.ring_dir))
+    table = account(lake, report.faults)
+    report.ok = not report.faults
     kept = is_kept(lake)
     if arguments.format == "json":
-        row = msgspec.to_builtins(report) | {"keeper": kept}
+        row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept))
+        print(render(report, kept, table))
     return 0 if report.ok else 1
 
 
-def render(report: Report, kept: bool) -> str:
+def render(report: Report, kept: bool, table: TableAccount | None = None) -> str:
     """The report for people."""
     lines = [
         f"lake      {report.lake}  (id {report.lake_id}, epoch {report.epoch})",
@@ -54,7 +57,9 @@ def render(report: Report, kept: bool) -> str:
     for ring in report.rings:
         state = "alive" if ring.alive else "its process is gone; the next keeper takes it over"
         lines.append(f"ring      {ring.ring}  {ring.owner}, {state}")
-    lines += [_follower(account) for account in report.followers]
+    lines += [_follower(one) for one in report.followers]
+    if table is not None:
+        lines.append(_table(table))
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
@@ -66,6 +71,12 @@ def render(report: Report, kept: bool) -> str:
     lines += [f"FAULT     {fault}" for fault in report.faults]
     lines += ["", "the sum holds" if report.ok else "the sum does NOT hold"]
     return "\n".join(lines)
+
+
+def _table(table: TableAccount) -> str:
+    counts = msgspec.structs.asdict(table.counts) | {"uncounted": table.uncounted}
+    shown = [f"{name} {n:,}" for name, n in counts.items() if n and name != "read"]
+    return f"table     {', '.join(shown) or 'empty'}; {table.waiting_bytes:,} bytes wait"
 
 
 def _follower(account: Account) -> str:

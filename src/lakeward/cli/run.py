@@ -14,6 +14,8 @@ from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
 from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
+from lakeward.cli.erasing import Erasing
+from lakeward.cli.tidy import Tidying
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
@@ -27,7 +29,13 @@ HANDOVER_SECONDS = 10.0
 
 def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     """What the keeper of a lake drives besides the log."""
-    return [ForgetSalts(ring_dir / "salts"), Compaction(lake, settings), Courier(lake, settings)]
+    return [
+        ForgetSalts(ring_dir / "salts"),
+        Compaction(lake, settings),
+        Courier(lake, settings),
+        Erasing(lake, settings),
+        Tidying(lake, settings),
+    ]
 
 
 def spawned(order: dict[str, Any]) -> int:

@@ -107,7 +107,8 @@ def _settled(lake: LakeDir, settings: Settings) -> Report:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         report = audit(lake, known_folders(lake, settings.ring_dir))
-        if time.monotonic() > deadline or all(ring.alive for ring in report.rings):
+        lag = any(one.waiting and one.state == "running" for one in report.followers)
+        if time.monotonic() > deadline or (all(ring.alive for ring in report.rings) and not lag):
             return report
         time.sleep(0.1)
 
@@ -125,6 +126,9 @@ def _print(
     print("\nfiles")
     for path in sorted(lake.root.glob("raw/**/*.jsonl")):
         print(f"  {_relative(path)}  {path.stat().st_size:,} bytes")
+    single = sorted(lake.root.glob("raw/**/*-*.json"))
+    if single:
+        print(f"  {_relative(single[-1])}  and {len(single) - 1:,} more, one for each interaction")
     sample = next((row for row in rows if "/invite/" in (row.get("path") or "")), rows[-1])
     print("\none record (the invitation's token never reached the disk)")
     print(msgspec.json.format(msgspec.json.encode(sample), indent=2).decode())

@@ -34,7 +34,7 @@ from lakeward.suppression import load
 
 logger = logging.getLogger("lakeward.courier")
 
-POLL_SECONDS = 0.1
+IDLE_SECONDS = 1.0
 LOCK_SECONDS = 0.5
 REST_SECONDS = 5.0
 TIDY_SECONDS = 60.0
@@ -55,6 +55,7 @@ class Driver:
         set_aside: SetAside,
         *,
         share: Callable[[int], int] = lambda feature: ALL,
+        mend: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         pause: Callable[[str], None] = lambda _: None,
@@ -64,6 +65,7 @@ class Driver:
         self._subscription = subscription
         self._set_aside = set_aside
         self._share = share
+        self._mend = mend
         self._clock = clock
         self._chance = chance
         self._pause = pause
@@ -75,9 +77,12 @@ class Driver:
         self._first_seen: float | None = None
         self._tidy_at = 0.0
         self.stopped = False
+        self.listening = False
+        """Whether the wait that `step` asks for may end as soon as something is published."""
 
     def step(self, *, linger: bool = True) -> float:
         """One slice, or a look at whether there is one; the seconds until the next step."""
+        self.listening = False
         if self.stopped:
             return REST_SECONDS
         try:
@@ -117,7 +122,7 @@ class Driver:
         if self._cursor is None:
             self._cursor = CursorFile(self._lake, self.name)
             self._cursor.change(lambda progress: carried(self._lake, progress))
-            self._cursor.verified()
+            self._verified(self._cursor)
         if self._follower is None:
             self._follower = self._subscription.open()
             state.write(self._lake, self.name, state.Condition("running"))
@@ -130,14 +135,16 @@ class Driver:
             stretch = self._lookout.waiting(cursor.progress.done)
             if stretch is None:
                 self._first_seen = None
-                return POLL_SECONDS
+                self.listening = True
+                return IDLE_SECONDS
             if not stretch.here:
                 self._skip(cursor, stretch)
                 return 0.0
             if linger and (wait := self._wait_for(stretch)):
-                return min(wait, POLL_SECONDS)
+                self.listening = True
+                return wait
             self._plan(cursor, stretch)
-        progress = cursor.verified()
+        progress = self._verified(cursor)
         if progress.planned is None:
             return 0.0
         planned = self._lookout.planned(progress)
@@ -149,6 +156,15 @@ class Driver:
         self._first_seen = None
         self._succeed()
         return 0.0
+
+    def _verified(self, cursor: CursorFile) -> Progress:
+        """What the cursor file holds now. An erase that was killed between the log and the cursors
+        is finished first."""
+        try:
+            return cursor.verified()
+        except Terminal:
+            self._mend()
+            return cursor.verified()
 
     def _wait_for(self, stretch: Stretch) -> float:
         """Seconds for which the slice may still grow."""

@@ -82,7 +82,7 @@ class Compactor:
         threads: int = 2,
         geo: Path | None = None,
         slice_bytes: int = SLICE,
-        set_aside: Callable[[bytes, str], None] = lambda line, reason: None,
+        set_aside: Callable[[list[tuple[bytes, str]]], None] = lambda lines: None,
         pause: Callable[[str], None] = lambda point: None,
     ) -> None:
         self.lake = lake
@@ -96,7 +96,7 @@ class Compactor:
         self.progress.reconcile(table.reached(lake))
         self._held = contextlib.ExitStack()
         self.scratch = self._held.enter_context(scratch(lake))
-        self.con: DuckDBPyConnection = connect(memory // 2, threads, self.scratch, table.storage)
+        self.con: DuckDBPyConnection = connect(memory // 4, threads, self.scratch, table.storage)
         enrich.register(self.con, geo)
 
     def close(self) -> None:
@@ -151,8 +151,8 @@ class Compactor:
     def _mended(self, batch: Batch) -> Batch:
         """The batch in the form that DuckDB reads, without what is no record."""
         good, bad = repaired([*batch.lines, *batch.odd])
-        for line in bad:
-            self._set_aside(line, "the table cannot hold it")
+        if bad:
+            self._set_aside([(line, "the table cannot hold it") for line in bad])
         self.done.refused += len(bad)
         again = batch_of(b"".join(line + b"\n" for line in good))
         self.done.duplicate += again.duplicate

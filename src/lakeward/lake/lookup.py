@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Record = dict[str, Any]
+PIECE: Final = 32 << 20
+"""Bytes of the log that are searched at a time."""
 NULLS_OF_A_CALL: Final = frozenset(
     {
         "method", "path", "response_status", "response_time_ms", "ip_address", "user_agent",
@@ -72,14 +74,14 @@ class Lookup:
         return None
 
     def _in_tail(self, wanted: str) -> Record | None:
-        taken = take(self.lake, self._table.reached(self.lake), 1 << 62)
-        if taken is None:
-            return None
-        at = taken.content.find(BEGIN + wanted.encode() + b'"')
-        if at < 0:
-            return None
-        line = taken.content[at : taken.content.index(b"\n", at)]
-        return msgspec.json.decode(line, type=Record)
+        place = self._table.reached(self.lake)
+        while (taken := take(self.lake, place, PIECE)) is not None:
+            at = taken.content.find(BEGIN + wanted.encode() + b'"')
+            if at >= 0:
+                line = taken.content[at : taken.content.index(b"\n", at)]
+                return msgspec.json.decode(line, type=Record)
+            place = taken.end
+        return None
 
     def close(self) -> None:
         """Let go of DuckDB."""

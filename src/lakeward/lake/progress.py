@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import msgspec
 
-from lakeward.errors import Terminal
+from lakeward.errors import LakewardError, Terminal
 from lakeward.lakedir import LakeDir, replace_file
-from lakeward.log import Position, durable_files, read_published
+from lakeward.log import Position, durable_files, read_published, read_segments
+from lakeward.recovery import count_lines
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -36,12 +37,14 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A position of the log and the counts up to it, in its epoch."""
+    """A position of the log and the counts up to it, in its epoch. `uncounted` lines before it are
+    in the table by its own word, while this file knows nothing of them."""
 
     epoch: int = 0
     segment: int = 0
     offset: int = 0
     counts: Counts = Counts()
+    uncounted: int = 0
 
     def position(self) -> Position:
         """The place alone."""
@@ -80,14 +83,17 @@ class ProgressFile:
             happened = _ordered(planned.position()) <= _ordered(reached)
             self._store(TableProgress(planned if happened else done))
         if self.progress.done.position() != reached and reached.segment:
-            place = Place(reached.epoch, reached.segment, reached.offset, self.progress.done.counts)
+            counts = self.progress.done.counts if same_epoch(self.progress, reached) else Counts()
+            missed = lines_before(self._lake, reached) - counts.read
+            place = Place(reached.epoch, reached.segment, reached.offset, counts, max(missed, 0))
             self._store(TableProgress(place))
 
     def plan(self, end: Position, counts: Counts) -> None:
         """What the next commit will make true."""
         done = self.progress.done
-        before = done.counts if done.epoch == end.epoch else Counts()
-        place = Place(end.epoch, end.segment, end.offset, before.plus(counts))
+        before = done if done.epoch == end.epoch else Place()
+        total = before.counts.plus(counts)
+        place = Place(end.epoch, end.segment, end.offset, total, before.uncounted)
         self._store(TableProgress(done, place))
 
     def settle(self) -> None:
@@ -102,6 +108,57 @@ class ProgressFile:
 
 def _ordered(position: Position) -> tuple[int, int, int]:
     return position.epoch, position.segment, position.offset
+
+
+def same_epoch(progress: TableProgress, position: Position) -> bool:
+    """Whether the counts are of the epoch of a position."""
+    return progress.done.epoch == position.epoch
+
+
+def lines_before(lake: LakeDir, position: Position) -> int:
+    """Lines of the log before a position, removed ones included."""
+    total = 0
+    for segment in read_segments(lake)[0]:
+        if segment.stream != "raw" or segment.number > position.segment:
+            continue
+        path = lake.root / segment.path
+        if segment.number < position.segment or segment.end == position.offset:
+            total += segment.lines
+        elif path.exists():
+            total += count_lines(path, position.offset)
+    return total
+
+
+class TableAccount(msgspec.Struct, frozen=True):
+    """The table's sum for `doctor`: every line of the log before its place is in one count."""
+
+    waiting_bytes: int
+    counts: Counts
+    uncounted: int
+
+
+def account(lake: LakeDir, faults: list[str]) -> TableAccount | None:
+    """What became of each line, None before the first compaction; a fault when it is not the
+    sum."""
+    try:
+        done = read_progress(lake).done
+        if done == Place():
+            return None
+        if done.epoch == lake.identity.epoch:
+            before = lines_before(lake, done.position())
+            if done.counts.read + done.uncounted != before:
+                faults.append(
+                    f"table: {before} lines stand before its place and "
+                    f"{done.counts.read + done.uncounted} are counted"
+                )
+        counts = done.counts
+        whole = counts.added + counts.duplicate + counts.suppressed + counts.erased + counts.refused
+        if counts.read != whole:
+            faults.append(f"table: {counts.read} lines were read, {whole} are accounted for")
+        return TableAccount(waiting_bytes(lake), counts, done.uncounted)
+    except LakewardError as error:
+        faults.append(f"table: {error}")
+        return None
 
 
 def waiting_bytes(lake: LakeDir) -> int:

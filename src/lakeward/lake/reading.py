@@ -10,6 +10,7 @@ it is open, a lease in `.lakeward/readers/` names its files, so that none of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -17,17 +18,21 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from lakeward.catalog import TYPES
+from lakeward.errors import Transient
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
 from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import Snapshot, Table, local_path
 from lakeward.lake.files import select_of
+from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
+from lakeward.lake.receipt import waiting
 from lakeward.lake.rows import as_file, connect, repaired, rows_of
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
+from lakeward.person import Person
 from lakeward.settings import Settings
 from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
@@ -36,7 +41,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SHOWN: Final = (*COLUMNS, PARTITION)
-LIMIT: Final = 1 << 62
+TAIL_MOST: Final = 256 << 20
+"""Bytes of the log that are read beside the table; a keeper that compacts stays far below."""
 
 
 class Reading:
@@ -70,6 +76,8 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
+        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
+            self.views["interactions"] = without(self.views["interactions"], hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
@@ -127,11 +135,20 @@ def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
     return found
 
 
+def without(select: str, people: Sequence[Person]) -> str:
+    """The select without rows of people whose erasure is not at its end."""
+    return f"FROM ({select}) WHERE NOT ({' OR '.join(map(condition, people))})"
+
+
 def tail_of(lake: LakeDir, start: Position) -> Batch:
-    """The log behind `start`, each id once."""
-    taken = take(lake, start, LIMIT)
+    """The log behind `start`, each id once; Transient when that is more than memory should hold."""
+    taken = take(lake, start, TAIL_MOST)
     if taken is None:
         return Batch([], [])
+    if len(taken.content) >= TAIL_MOST and take(lake, taken.end, 1) is not None:
+        raise Transient(
+            f"the table is more than {TAIL_MOST >> 20} MiB behind the log: run `lakeward compact`"
+        )
     batch = batch_of(taken.content)
     if batch.odd or has_newer_fields(taken.content):
         good, _ = repaired([*batch.lines, *batch.odd])

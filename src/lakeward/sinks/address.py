@@ -17,7 +17,7 @@ from lakeward.errors import Terminal, Transient
 Resolve = Callable[[str, int], list[str]]
 Guard = Callable[[str], bool]
 
-NAT64, LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
+NAT64, UNICAST = IPv6Network("64:ff9b::/96"), IPv6Network("2000::/3")
 METADATA = frozenset({"168.63.129.16", "169.254.169.254", "100.100.100.200", "192.0.0.192",
                       "fd00:ec2::254", "fd20:ce::254"})  # fmt: skip
 """Addresses at which clouds answer their own machines; one of them lies in the internet's range."""
@@ -41,7 +41,7 @@ def in_internet(text: str) -> bool:
     address = _parse(text)
     return address is not None and all(
         str(one) not in METADATA and one.is_global and not one.is_multicast
-        and not one.is_reserved and not one.is_unspecified and one not in LOCAL_NAT64
+        and not one.is_reserved and (one.version == 4 or one in UNICAST)
         for one in _hidden(address)
     )  # fmt: skip
 

@@ -12,12 +12,12 @@ Placeholders such as `your-key` there are hidden from boto3, so that they never 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from lakeward.errors import MissingExtra, SettingError
+from lakeward.errors import MissingExtra, SettingError, Transient
 from lakeward.interaction import JsonObject
 from lakeward.settings import Settings
 from lakeward.sinks.verdict import Place, no_credentials, of_boto
@@ -27,6 +27,7 @@ try:
     import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
 except ImportError:
@@ -38,12 +39,41 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 # A role's keys are refreshed when they have ten minutes left: asking more often than that is safe.
 KEYS_LIVE = timedelta(minutes=5)
+# What an answer of AWS has in any case. botocore takes any page with status 200 for an answer
+# without content, and a portal or proxy that sends one must not make deliveries out of nothing.
+HAS: dict[str, str] = {
+    "batch_write_item": "UnprocessedItems",
+    "describe_continuous_backups": "ContinuousBackupsDescription",
+    "describe_table": "Table",
+    "describe_time_to_live": "TimeToLiveDescription",
+    "get_object": "ETag",
+    "list_object_versions": "IsTruncated",
+    "query": "Items",
+    "scan": "Items",
+}
+
+
+class Paginator(Protocol):
+    """Of botocore: a listing page by page."""
+
+    def paginate(self, **arguments: object) -> Iterable[JsonObject]:
+        """All pages, each asked for when it is taken."""
+
+
+class Client(Protocol):
+    """Of botocore: a client; its operations are methods that are made at run time."""
+
+    def get_paginator(self, operation_name: str) -> Paginator:
+        """The pages of a listing operation."""
+
+    def close(self) -> None:
+        """Let go of connections."""
 
 
 class Api:
     """One AWS API at one place: calls by the operation's name, errors of our tree."""
 
-    def __init__(self, client: Any, place: Place) -> None:  # botocore makes the class at run time
+    def __init__(self, client: Client, place: Place) -> None:
         self._client = client
         self.place = place
 
@@ -51,7 +81,7 @@ class Api:
         """Call an operation (snake case) and return its answer."""
         with self.judging():
             answer: JsonObject = getattr(self._client, operation)(**arguments)
-            return answer
+        return self._genuine(operation, answer)
 
     def pages(self, operation: str, **arguments: object) -> Iterator[JsonObject]:
         """Every page of a listing."""
@@ -61,14 +91,22 @@ class Api:
                 page: JsonObject | None = next(pages, None)
             if page is None:
                 return
-            yield page
+            yield self._genuine(operation, page)
+
+    def _genuine(self, operation: str, answer: JsonObject) -> JsonObject:
+        if operation in HAS and HAS[operation] not in answer:
+            raise Transient(
+                f"what answers for {self.place.name} is not AWS: check the network and "
+                "LAKEWARD_AWS_ENDPOINT"
+            )
+        return answer
 
     @contextmanager
     def judging(self) -> Iterator[None]:
         """What boto3 raises in this block becomes an error of our tree, without its message."""
         try:
             yield
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise of_boto(error, self.place) from None
 
     def close(self) -> None:

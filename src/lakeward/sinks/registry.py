@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import cast
 
 from lakeward import rollout
-from lakeward.errors import MissingExtra, SettingError, Terminal
+from lakeward.errors import SettingError, Terminal
 from lakeward.followers.cursor import NAME
 from lakeward.followers.protocol import Follower, Pace, Subscription
 from lakeward.lakedir import LakeDir
@@ -61,10 +61,8 @@ def _files(settings: Settings, lake: LakeDir) -> Subscription:
 
 def _s3(settings: Settings, lake: LakeDir) -> Subscription:
     def make() -> Follower:
-        try:
-            from lakeward.sinks.s3 import S3Archive
-        except ModuleNotFoundError:
-            raise MissingExtra("shipping to S3", "aws") from None
+        from lakeward.sinks.s3 import S3Archive
+
         return S3Archive.from_settings(settings, lake)
 
     pace = Pace(settings.s3_bytes, S3_LINES, settings.s3_seconds)
@@ -73,10 +71,8 @@ def _s3(settings: Settings, lake: LakeDir) -> Subscription:
 
 def _dynamodb(settings: Settings, lake: LakeDir) -> Subscription:
     def make() -> Follower:
-        try:
-            from lakeward.sinks.dynamodb import DynamoTable
-        except ModuleNotFoundError:
-            raise MissingExtra("writing to DynamoDB", "aws") from None
+        from lakeward.sinks.dynamodb import DynamoTable
+
         return DynamoTable.from_settings(settings, lake)
 
     return Subscription("dynamodb", make, DYNAMODB_PACE, rollout.DYNAMODB)

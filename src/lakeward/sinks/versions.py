@@ -22,6 +22,7 @@ from lakeward.sinks.objects import Bucket, pack
 
 SIDE_BY_SIDE = 8
 ENDINGS = (".jsonl.gz", ".json.gz")
+FORBIDDEN = frozenset({"AccessDenied", "MethodNotAllowed"})
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -137,11 +138,15 @@ def _delete(bucket: Bucket, versions: list[Version]) -> None:
     for start in range(0, len(versions), 1000):
         doomed = [{"Key": v.key, "VersionId": v.id} for v in versions[start : start + 1000]]
         answer = bucket.api.ask(
-            "delete_objects", Bucket=bucket.name, Delete={"Objects": doomed, "Quiet": True}
+            "delete_objects", Bucket=bucket.name, Delete={"Objects": doomed, "Quiet": False}
         )
         failed = answer.get("Errors", [])
-        if any(row.get("Code") not in {"AccessDenied", "MethodNotAllowed"} for row in failed):
-            raise Transient(f"{len(failed)} versions could not be deleted now: erase again")
+        passing = [row for row in failed if row.get("Code") not in FORBIDDEN]
+        silent = len(doomed) - len(failed) - len(answer.get("Deleted", []))
+        if passing or silent > 0:
+            raise Transient(
+                f"{len(passing) + max(silent, 0)} versions could not be deleted now: erase again"
+            )
         if failed:
             raise Terminal(
                 f"{len(failed)} versions may not be deleted: allow s3:DeleteObjectVersion, or wait "

@@ -1,0 +1,140 @@
+"""Erasing a person from the app database: rows keep what was done, and lose who it was.
+
+In: a person. Out: no row, page or write-ahead log of SQLite holds the id any more; in PostgreSQL no
+table does, and its server's own logs follow when it recycles them. `Transient` when the database is
+away or in use for too long.
+
+Each table says here in which columns the id of a person can stand; a test fails for a table that
+does not. A column of text that is the id becomes `erased`; in a column of JSON each text that is,
+does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, RowMapping, Table, select, text, update
+from sqlalchemy.exc import OperationalError
+
+from lakeward.errors import Transient
+from lakeward.person import Gone, Person
+from lakeward.store.database import Database
+from lakeward.store.schema import AUDIT, KEYS
+
+ERASED: Final = "erased"
+PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
+    KEYS: (KEYS.c.created_by, KEYS.c.name),
+    AUDIT: (AUDIT.c.actor, AUDIT.c.subject, AUDIT.c.details),
+}
+"""Where a person's id can stand, for every table of the schema."""
+WAIT_SECONDS: Final = 5.0
+WAL: Final = "the PostgreSQL server's own logs, replicas and backups"
+
+
+class DatabaseEraser:
+    """The app database as a store that can forget."""
+
+    name = "database"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, person: Person) -> int:
+        """Rows that name the person."""
+        with self._database.read() as connection:
+            return sum(len(_rows(connection, table, person.value)) for table in PERSONAL)
+
+    def erase(self, person: Person) -> Gone:
+        """Replace the id in every row, and let nothing of it stay in pages that are free now."""
+        changed = 0
+        with self._database.write() as connection:
+            if self._database.path:
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            for table in PERSONAL:
+                for row in _rows(connection, table, person.value):
+                    _replace(connection, table, row, person.value)
+                    changed += 1
+        if self._database.path:
+            _rewrite_sqlite(self._database)
+            return Gone(changed)
+        _rewrite_postgresql(self._database)
+        return Gone(changed, WAL if changed else "")
+
+
+def _rows(connection: Connection, table: Table, value: str) -> list[RowMapping]:
+    """Rows of a table that hold the value: these tables are small, and JSON is looked through here
+    because the two databases ask differently."""
+    columns = (*table.primary_key.columns, *PERSONAL[table])
+    rows = connection.execute(select(*columns)).mappings()
+    return [row for row in rows if any(_holds(row[c.name], value) for c in PERSONAL[table])]
+
+
+def _replace(connection: Connection, table: Table, row: RowMapping, value: str) -> None:
+    (key,) = table.primary_key.columns
+    # A key in force has a name of its own: the erased one is told apart by its id.
+    instead = f"{ERASED} {row[key.name]}" if table is KEYS else ERASED
+    changes = {
+        column.name: _without(row[column.name], value, instead)
+        for column in PERSONAL[table]
+        if _holds(row[column.name], value)
+    }
+    connection.execute(update(table).where(key == row[key.name]).values(changes))
+
+
+def _holds(found: object, value: str) -> bool:
+    match found:
+        case dict():
+            return any(_holds(item, value) for pair in found.items() for item in pair)
+        case list():
+            return any(_holds(item, value) for item in found)
+        case _:
+            return found == value
+
+
+def _without(found: Any, value: str, instead: str) -> Any:
+    match found:
+        case dict():
+            return {
+                _without(name, value, instead): _without(item, value, instead)
+                for name, item in found.items()
+            }
+        case list():
+            return [_without(item, value, instead) for item in found]
+        case _:
+            return instead if found == value else found
+
+
+def _rewrite_sqlite(database: Database) -> None:
+    """Write every page anew and empty the write-ahead log; what was overwritten stood in both."""
+    assert database.path is not None
+    connection = sqlite3.connect(
+        f"{database.path.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS,
+        isolation_level=None,
+    )  # fmt: skip
+    try:
+        connection.execute("VACUUM")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise Transient(f"{database.path} is being read: its log is emptied next time")
+            time.sleep(0.02)
+    except sqlite3.OperationalError as error:
+        raise Transient(f"{database.path} cannot be rewritten now ({error}): try again") from None
+    finally:
+        connection.close()
+
+
+def _rewrite_postgresql(database: Database) -> None:
+    """Old versions of rows, and samples that the planner keeps, go with a full vacuum."""
+    engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"SET lock_timeout = '{int(WAIT_SECONDS)}s'"))
+            for table in PERSONAL:
+                connection.execute(text(f'VACUUM (FULL, ANALYZE) "{table.name}"'))
+            connection.invalidate()  # whoever gets it next waits as long as he likes
+    except OperationalError:
+        raise Transient("the database of LAKEWARD_DATABASE_URL is in use: try again") from None
