@@ -71,6 +71,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/privacy.py
 	$(BIN)/python benchmarks/log.py
+	$(BIN)/python benchmarks/lake.py
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/latency.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"

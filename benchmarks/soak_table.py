@@ -23,7 +23,7 @@ from typing import Any
 from measure import disk
 
 HARNESS = Path(__file__).parent.parent / "tests" / "table_killing.py"
-SECONDS_PER_KILL = 1.6
+SECONDS_PER_KILL = 2.5
 WRITERS = 6
 
 
@@ -38,6 +38,7 @@ def soak(rows: int, kills: int, seed: int) -> dict[str, Any]:
             sys.executable, str(HARNESS), "--lake", f"{folder}/data-lake", "--rings",
             f"{rings}/rings", "--rows", str(rows), "--kills", str(kills), "--seed", str(seed),
             "--pace", str(pace), "--slice", "8000000", "--segment", "32000000",
+            "--longest", "6",
         ]  # fmt: skip
         path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         environ = os.environ | {"PYTHONPATH": path}

@@ -121,10 +121,14 @@ class Harness:
         if self.compactor is None and roll < 0.5:
             point = self.dice.choice((*POINTS, "", ""))
             self.compactor = self.start("--role", "compactor", "--point", point)
-        time.sleep(self.dice.uniform(0.05, 1.6))
+        longest = self.options.longest
         if self.compactor is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.compactor.wait(self.dice.uniform(0.05, longest))
             self._end_compactor()
-        elif roll < 0.75:
+            return
+        time.sleep(self.dice.uniform(0.05, longest / 3))
+        if roll < 0.75:
             self._kill_child()
         else:
             self.keeper.kill()
@@ -312,6 +316,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pace", type=float, default=0.0, help="lines a second of each writer")
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds until a kill")
     parser.add_argument("--slice", type=int, default=200_000, help="bytes of a commit")
     parser.add_argument("--segment", type=int, default=1_000_000)
     parser.add_argument("--mutant", choices=("none", "blind"), default="none")
