@@ -18,8 +18,7 @@ from journeys import AGENTS, PAGES, SITE
 from lakeward.interaction import iso
 from lakeward.lake.columns import COLUMNS
 from lakeward.lake.delta import DataFile, Table, fresh_name, named
-from lakeward.lake.merge import ARROW
-from lakeward.lake.rows import ROW_GROUP, connect, quoted
+from lakeward.lake.rows import ARROW, ROW_GROUP, connect, quoted
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import open_lake
 from lakeward.settings import load

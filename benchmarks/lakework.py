@@ -26,8 +26,8 @@ from lakeward.lake.delta import Table, local_path
 from lakeward.lake.files import select_of
 from lakeward.lake.forget import TableEraser
 from lakeward.lake.lookup import Lookup
-from lakeward.lake.merge import ARROW, merge
-from lakeward.lake.rows import PARQUET, connect, listed, quoted
+from lakeward.lake.merge import merge
+from lakeward.lake.rows import ARROW, PARQUET, connect, listed, quoted
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ledger import State
