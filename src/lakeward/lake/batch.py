@@ -3,7 +3,7 @@
 In: a position in the log and how many bytes to take. Out: a `Batch` of lines by day, with counts of
 what was left out and why. Fails with `Unreadable` for a position of another epoch.
 
-Every line of the log begins with its id, so lines sort by id as they are, without being parsed;
+Every line of the log begins with its id, in lower case, so lines sort by id as they are, without being parsed;
 they come nearly in that order, which makes it cheap. Of several lines with one id the first in the
 log stays.
 """
@@ -18,14 +18,20 @@ from typing import Final
 import msgspec
 
 from lakeward.errors import Unreadable
-from lakeward.interaction import id_ms, iso
+from lakeward.interaction import LATEST_MS, id_ms, iso
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, durable_files, read_published
+from lakeward.suppression import Suppressed
 
 BEGIN: Final = b'{"interaction_id":"'
 ID: Final = slice(len(BEGIN), len(BEGIN) + 36)
 NEWER: Final = b'"schema_version":'
 DAY_MS: Final = 86_400_000
+HEAD: Final = slice(ID.start, ID.stop + 1)
+SHAPE: Final = b'00000000-0000-0000-0000-000000000000"'
+AS_ZERO: Final = bytes.maketrans(b"123456789abcdef", b"0" * 15)
+BEHIND: Final = b"%08x-%04x-g" % divmod(LATEST_MS, 1 << 16)
+"""What is greater than any id of a year that a lake has partitions for."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -47,7 +53,7 @@ class Batch(msgspec.Struct):
     duplicate: int = 0
     suppressed: int = 0
     odd: list[bytes] = []
-    """Lines that do not begin as ours do."""
+    """Lines that do not begin as ours do, with an id in its one spelling."""
 
     def days(self) -> Iterator[tuple[str, Batch]]:
         """The batch in parts of one event date each."""
@@ -114,15 +120,33 @@ def batch_of(content: bytes) -> Batch:
     erased = bisect_left(ordered, b"!") if ordered and ordered[0][:1] in {b" ", b""} else 0
     ordered = ordered[erased:]
     odd: list[bytes] = []
-    if ordered and not (ordered[0].startswith(BEGIN) and ordered[-1].startswith(BEGIN)):
-        odd = [line for line in ordered if not line.startswith(BEGIN)]
-        ordered = [line for line in ordered if line.startswith(BEGIN)]
+    if not _all_begin(ordered):
+        odd = [line for line in ordered if not begins(line)]
+        ordered = [line for line in ordered if begins(line)]
     ids = [line[ID] for line in ordered]
     duplicate = len(ids) - len(set(ids))
     if duplicate:
         ordered = _firsts(lines, ordered, ids)
         ids = [line[ID] for line in ordered]
     return Batch(ordered, ids, read=read, erased=erased, duplicate=duplicate, odd=odd)
+
+
+def _all_begin(ordered: list[bytes]) -> bool:
+    """Whether each of some sorted lines begins with an id; all are looked at in one go."""
+    if not ordered:
+        return True
+    heads = b"".join([line[HEAD] for line in ordered])
+    return (
+        ordered[0].startswith(BEGIN)
+        and ordered[-1].startswith(BEGIN)
+        and heads.translate(AS_ZERO) == SHAPE * len(ordered)
+        and ordered[-1][ID] < BEHIND
+    )
+
+
+def begins(line: bytes) -> bool:
+    """Whether a line begins with an id as ours do."""
+    return _all_begin([line])
 
 
 def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[bytes]:
@@ -135,6 +159,22 @@ def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[
     once += [line for line, (one, other) in zip(ordered[1:], pairwise(ids), strict=True)
              if one != other]  # fmt: skip
     return [firsts.get(line[ID], line) for line in once]
+
+
+def unsuppressed(
+    lines: list[bytes], suppressed: Suppressed
+) -> tuple[list[bytes], list[bytes]]:
+    """The lines without those of erased people, and those of which nobody can tell whose they
+    are."""
+    kept: list[bytes] = []
+    dark: list[bytes] = []
+    for line in lines:
+        try:
+            if not suppressed.covers(msgspec.json.decode(line)):
+                kept.append(line)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            dark.append(line)
+    return kept, dark
 
 
 def has_newer_fields(content: bytes) -> bool:

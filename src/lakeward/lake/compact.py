@@ -27,7 +27,15 @@ import msgspec
 from lakeward.barrier import delivering
 from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
-from lakeward.lake.batch import ID, Batch, Taken, batch_of, has_newer_fields, take
+from lakeward.lake.batch import (
+    ID,
+    Batch,
+    Taken,
+    batch_of,
+    has_newer_fields,
+    take,
+    unsuppressed,
+)
 from lakeward.lake.delta import (
     Conflict,
     DataFile,
@@ -169,8 +177,13 @@ class Compactor:
         return again
 
     def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
-        kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
-        self.done.suppressed += len(batch.lines) - len(kept)
+        kept, dark = unsuppressed(batch.lines, suppressed)
+        bad = [line for line in dark if not line.endswith(b" ")]
+        if bad:
+            self._set_aside([(line, "the table cannot hold it") for line in bad])
+        self.done.refused += len(bad)
+        self.done.erased += len(dark) - len(bad)  # an erase is overwriting them right now
+        self.done.suppressed += len(batch.lines) - len(kept) - len(dark)
         return Batch(kept, ids_of(kept))
 
     def _commit(

@@ -150,9 +150,9 @@ class Table:
         """Make version `version`; Conflict when another writer has made it."""
         changes = operation != "OPTIMIZE"
         now = time.time_ns() // 1_000_000
-        actions: list[dict[str, Any]] = [
-            {"commitInfo": {"timestamp": now, "operation": operation, "engineInfo": "lakeward"}}
-        ]
+        info = {"timestamp": now, "operation": operation, "engineInfo": "lakeward"}
+        # No two commits are of the same bytes, so that storage can tell ours from another's.
+        actions: list[dict[str, Any]] = [{"commitInfo": info | {"txnId": str(uuid7())}}]
         if version == 0:
             actions += _first_actions(now)
         elif self._lacks_columns():

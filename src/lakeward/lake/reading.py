@@ -15,12 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
-
 from lakeward.catalog import TYPES
 from lakeward.errors import Transient
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
+from lakeward.lake.batch import unsuppressed as of_others
 from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import Snapshot, Table, local_path
@@ -83,11 +82,19 @@ class Reading:
 
     def _load_tail(self) -> None:
         """The rows that the table does not have yet, in memory."""
+        import duckdb
+
         tail = tail_of(self.lake, self.reached)
         suppressed = load_suppressed(self.lake)
         if suppressed:
             tail = unsuppressed(tail, suppressed)
         tail = absent(self.con, self.table, self.snapshot, tail)
+        try:
+            self._fill_tail(tail)
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
+            self._fill_tail(mended(tail.lines))
+
+    def _fill_tail(self, tail: Batch) -> None:
         self.tail_rows = len(tail.lines)
         dated = f"SELECT {', '.join(COLUMNS)}, {DATE_OF_ID} AS {PARTITION}"
         with as_file(tail.lines or [b"{}"]) as path:
@@ -151,14 +158,19 @@ def tail_of(lake: LakeDir, start: Position) -> Batch:
         )
     batch = batch_of(taken.content)
     if batch.odd or has_newer_fields(taken.content):
-        good, _ = repaired([*batch.lines, *batch.odd])
-        batch = batch_of(b"".join(line + b"\n" for line in good))
+        batch = mended([*batch.lines, *batch.odd])
     return batch
+
+
+def mended(lines: list[bytes]) -> Batch:
+    """The lines in the form that DuckDB reads, without what is no record."""
+    good, _ = repaired(lines)
+    return batch_of(b"".join(line + b"\n" for line in good))
 
 
 def unsuppressed(batch: Batch, suppressed: Suppressed) -> Batch:
     """The batch without the lines of erased people."""
-    kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
+    kept, _ = of_others(batch.lines, suppressed)
     return Batch(kept, ids_of(kept))
 
 
