@@ -3,9 +3,9 @@
 In: a position in the log and how many bytes to take. Out: a `Batch` of lines by day, with counts of
 what was left out and why. Fails with `Unreadable` for a position of another epoch.
 
-Every line of the log begins with its id, in lower case, so lines sort by id as they are, without being parsed;
-they come nearly in that order, which makes it cheap. Of several lines with one id the first in the
-log stays.
+Every line of the log begins with its id, in lower case, so lines sort by id as they are, without
+being parsed; they come nearly in that order, which makes it cheap. Of several lines with one id the
+first in the log stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from lakeward.errors import Unreadable
 from lakeward.interaction import LATEST_MS, id_ms, iso
 from lakeward.lakedir import LakeDir
-from lakeward.log import Position, durable_files, read_published
+from lakeward.log import Position, Published, durable_files, read_published
 from lakeward.suppression import Suppressed
 
 BEGIN: Final = b'{"interaction_id":"'
@@ -40,6 +40,8 @@ class Taken(msgspec.Struct, frozen=True):
     content: bytes
     start: Position
     end: Position
+    holes: bool = False
+    """Whether files between them are deleted already."""
 
 
 class Batch(msgspec.Struct):
@@ -84,8 +86,10 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
         return None
     if start.epoch not in {0, published.epoch}:
         raise Unreadable("the lake's epoch rose meanwhile: compact again")
+    if is_ahead(start, published):
+        start = Position()
     pieces: list[bytes] = []
-    size, end = 0, start
+    size, end, holes = 0, start, False
     for segment, durable in durable_files(lake, published):
         offset = start.offset if segment.number == start.segment else 0
         if segment.number < start.segment or offset >= durable:
@@ -97,7 +101,7 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
                 if offset + len(piece) < durable:
                     piece += file.readline()
         except FileNotFoundError:
-            piece = b""  # retention took it
+            piece, holes = b"", True  # retention took it
             offset = durable
         pieces.append(piece)
         size += len(piece)
@@ -106,7 +110,13 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
             break
     if end == start:
         return None
-    return Taken(pieces[0] if len(pieces) == 1 else b"".join(pieces), start, end)
+    return Taken(pieces[0] if len(pieces) == 1 else b"".join(pieces), start, end, holes)
+
+
+def is_ahead(place: Position, published: Published) -> bool:
+    """Whether a table has more of a log than there is: the disk is an older copy of itself. Then
+    all of the log is looked at again, as what the place was of is not known."""
+    return (place.segment, place.offset) > published.ends["raw"]
 
 
 def batch_of(content: bytes) -> Batch:
@@ -161,9 +171,7 @@ def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[
     return [firsts.get(line[ID], line) for line in once]
 
 
-def unsuppressed(
-    lines: list[bytes], suppressed: Suppressed
-) -> tuple[list[bytes], list[bytes]]:
+def unsuppressed(lines: list[bytes], suppressed: Suppressed) -> tuple[list[bytes], list[bytes]]:
     """The lines without those of erased people, and those of which nobody can tell whose they
     are."""
     kept: list[bytes] = []

@@ -84,6 +84,7 @@ class Compacted(msgspec.Struct):
     suppressed: int = 0
     erased: int = 0
     refused: int = 0
+    gone: int = 0
     bytes: int = 0
     commits: int = 0
 
@@ -161,6 +162,8 @@ class Compactor:
         self.done.read += batch.read
         self.done.erased += batch.erased
         self.done.duplicate += batch.duplicate
+        if taken.holes:
+            self.done.gone += self.progress.lines_to(taken.end) - batch.read
         if batch.odd or has_newer_fields(taken.content):
             batch = self._mended(batch)
         suppressed = load_suppressed(self.lake)

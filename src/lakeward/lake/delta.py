@@ -169,6 +169,16 @@ class Table:
         if version and version % CHECKPOINT_EVERY == 0:
             self.checkpoint()
 
+    def replaced(self) -> set[str]:
+        """Names of files that were in the table and that others took the place of; some may be
+        deleted already."""
+        if self._delta is None:
+            return set()
+        names = self._delta.vacuum(
+            retention_hours=0, enforce_retention_duration=False, dry_run=True, full=False
+        )
+        return {unquote(name) for name in names}
+
     def _lacks_columns(self) -> bool:
         """Whether the table was made by a version that knew fewer columns."""
         return not COLUMNS.keys() <= {field.name for field in self._delta.schema().fields}

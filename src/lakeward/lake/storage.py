@@ -2,7 +2,8 @@
 
 In: names relative to the table. Out: bytes and files put there, each durable when the call returns.
 `create` never replaces anything: of two writers of one name exactly one is told True, whose content
-stands there, also when the answer to its first attempt was lost. Fails with OSError for the disk, `Transient` for a bucket that is away and `Terminal` for one that refuses.
+stands there, also when the answer to its first attempt was lost. Fails with OSError for the disk,
+`Transient` for a bucket that is away and `Terminal` for one that refuses.
 """
 
 from __future__ import annotations
