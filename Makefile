@@ -12,7 +12,7 @@ STATIC := src/lakeward/server/static
 SOAK_STAMP := $(VENV)/.soak-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser check bench soak docs web web-check format clean
+.PHONY: help setup demo test browser java check bench soak docs web web-check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,7 @@ $(STAMP): requirements/test.txt pyproject.toml
 demo: $(STAMP) ## run the demo: a real app, real requests, and what landed in the lake
 	$(BIN)/lakeward demo
 
-test: $(STAMP) browser ## run the tests
+test: $(STAMP) browser java ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests
 
 check: $(STAMP) web-check ## format, lint, types, import floors, docs
@@ -55,6 +55,14 @@ browser: # for the tests of the page; root installs it, others are told
 		echo "Chromium could not be installed: the tests of the page are skipped"; \
 	else echo "there is no Chromium at $(CHROMIUM): the tests of the page are skipped"; fi
 
+java: # for the test that Spark reads the lake; root installs it, others are told
+	@if command -v java >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Java for the test of Spark"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq default-jre-headless >/dev/null; } || \
+		echo "Java could not be installed: the test of Spark is skipped"; \
+	else echo "there is no Java: the test of Spark is skipped"; fi
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
@@ -63,6 +71,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/record.py
 	$(BIN)/python benchmarks/privacy.py
 	$(BIN)/python benchmarks/log.py
+	$(BIN)/python benchmarks/lake.py
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/latency.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
@@ -73,8 +82,9 @@ $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
 	@touch $@
 
-soak: $(SOAK_STAMP) ## ten thousand kills, then fuzzing by coverage; about two hours
+soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzzing; about two hours
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/soak_table.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 

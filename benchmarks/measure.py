@@ -144,14 +144,16 @@ def disk() -> Path:
     return path
 
 
-def child(script: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Any:
+def child(
+    script: str, *arguments: str, environ: Mapping[str, str] | None = None, seconds: float = 300
+) -> Any:
     """Run one block in a fresh interpreter; the last line that it prints is its JSON answer."""
     done = subprocess.run(
         [sys.executable, str(HERE / script), *arguments],
         env={**os.environ, **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds,
     )
     if done.returncode or not done.stdout.strip():
         raise RuntimeError(f"{script} {' '.join(arguments)}: {done.stderr[-2000:]}")

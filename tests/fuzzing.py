@@ -18,10 +18,12 @@ from zlib import crc32
 
 import msgspec
 
+from attacks_sql import ATTACKS, QUESTIONS
 from lakeward import trace
 from lakeward.collector import Collector
-from lakeward.errors import Terminal, Unreadable
+from lakeward.errors import Rejected, Terminal, Unreadable
 from lakeward.followers.cursor import CursorFile
+from lakeward.lake.guard import check, parser
 from lakeward.lakedir import open_lake, read_identity
 from lakeward.ledger import replay
 from lakeward.log import read_lines, read_published, read_segments
@@ -246,9 +248,25 @@ def identity(folder: Path) -> Target:
     return target
 
 
+def guard(folder: Path) -> Target:
+    """SQL: a question, or refused in one printable line."""
+    parsing = parser()
+
+    def target(data: bytes) -> None:
+        try:
+            check(_text(data), ("interactions", "click"), parsing)
+        except Rejected as error:
+            said = str(error)
+        else:
+            return
+        assert said.isprintable()
+
+    return target
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "ingest": ingest, "scrub": scrub, "traces": traces, "ring": ring, "ledger": ledger,
-    "segments": segments, "identity": identity,
+    "segments": segments, "identity": identity, "guard": guard,
 }  # fmt: skip
 
 
@@ -270,6 +288,7 @@ def seeds(name: str, folder: Path) -> list[bytes]:
                      b"\xf0" + (lake / ".lakeward/published").read_bytes()],
         "identity": [(lake / ".lakeward/lake.json").read_bytes(),
                      b'{"done":{"epoch":1,"segment":1,"offset":9,"crc":7},"planned":null}'],
+        "guard": [query.encode() for query in (*QUESTIONS, *ATTACKS.values())],
     }  # fmt: skip
     return made[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -141,7 +142,7 @@ def test_a_full_tail_is_compacted_at_once_and_failures_pause_longer_each_time(
         if len(started) > before:
             starts.append(clock.now)
         clock.now += 1
-    gaps = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
     assert starts[0] == 1000.0
     assert gaps[:4] == sorted(gaps[:4])
     assert gaps[0] >= 20

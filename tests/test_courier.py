@@ -393,6 +393,8 @@ def test_kills_of_keeper_and_courier_lose_and_repeat_no_file(lake: Lake) -> None
             ended(pid)
     with keeper(lake):
         wait_until(lambda: files(lake) == ids, what="the files")
+        # The last file is there a moment before the cursor says so.
+        wait_until(lambda: lake.settled().followers[0].delivered == 240, what="the cursor")
         report = lake.settled()
     assert report.ok, report.faults
     assert report.followers[0].delivered == len(ids) == 240

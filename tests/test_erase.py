@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -208,6 +212,47 @@ def test_a_kill_between_any_two_steps_loses_neither_the_erasure_nor_anything_els
         assert planted.drawer.find(who) == 0
         assert planted.drawer.find(Person("user_id", "bob")) == 1
     assert len(planted.lake.rows()) == 10
+
+
+def erase_killed_after(planted: Planted, seconds: float) -> bool:
+    """Run the command, and kill it so long after it wrote down what it was asked; whether that
+    hit it."""
+    command = [sys.executable, "-m", "lakeward.cli", "erase", "--user", ANN.value, "--yes"]
+    environ = planted.lake.process_env()
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: process.poll() is not None or book.asked(planted.home))
+        time.sleep(seconds)
+        process.kill()
+    return process.returncode == -signal.SIGKILL
+
+
+def test_the_command_is_killed_at_random_while_others_record_and_compact(
+    planted: Planted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in planted.lake.env.items():
+        monkeypatch.setenv(name, value)
+    chance = random.Random(20_261_125)
+    killed, recorded = 0, 0
+    with planted.lake.collector() as collector:
+        for _ in range(8):
+            for n in range(10):
+                collector.record("signed_up", user_id=ANN.value, n=n)
+                collector.record("signed_up", user_id="carol", n=n)
+                recorded += 1
+            collector.commit()
+            compact(planted.home, planted.settings)
+            killed += erase_killed_after(planted, chance.random() * 0.3)
+        assert main(["erase", "--resume"]) == 0
+    assert killed > 2
+    assert book.asked(planted.home) == []
+    assert ANN.value.encode() not in planted.raw()
+    with open_reading(planted.home, planted.settings) as reading:
+        rows = reading.con.execute(
+            "SELECT user_id, count(*) FROM interactions GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    assert rows == [("bob", 5), ("carol", recorded)]
+    report = planted.lake.audit()
+    assert report.ok, report.faults
 
 
 def test_what_waits_in_a_ring_is_erased_too(planted: Planted) -> None:

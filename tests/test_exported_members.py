@@ -19,6 +19,7 @@ MODULES = sorted(path for path in SOURCE.rglob("*.py"))
 DEMO = SOURCE / "demo"
 PUBLIC = {
     "lakeward",
+    "lakeward.lake",
     "lakeward.lake.summary",
     "lakeward.lakedir",
     "lakeward.settings",

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,10 +27,13 @@ from lakeward.cli.intake import importer
 from lakeward.cli.intake.importer import Bar, Progress, Report, run
 from lakeward.errors import NotDurable, Terminal, Transient
 from lakeward.interaction import JsonObject, id_ms, parse_iso
+from lakeward.person import Person
+from lakeward.suppression import Row, Suppressed, digest
 
 SAMPLE = Path(__file__).parent / "data" / "access_sample.log"
 REAL = Path(__file__).parents[2] / "shared" / "data" / "apache_logs_2015.log.xz"
 SAMPLE_ROWS, SAMPLE_UNREADABLE = 29, 2
+ERASED = parse_iso("2025-02-01T00:00:00Z")
 
 
 class Killed(BaseException):
@@ -99,7 +103,7 @@ def written(folder: Path, content: bytes, name: str = "some.log") -> Path:
 
 def balanced(report: Report) -> bool:
     return all(
-        file.lines == file.recorded + file.known + file.refused + file.quarantined
+        file.lines == file.recorded + file.known + file.suppressed + file.refused + file.quarantined
         for file in report.files
     )
 
@@ -594,3 +598,41 @@ def test_a_file_name_cannot_send_codes_to_the_terminal() -> None:
         bar(Progress("a\x1b[2Jb\n", "checking", 1, 0))
     assert "\x1b[2J" not in stream.getvalue()
     assert "a?[2Jb?" in stream.getvalue()
+
+
+def test_people_who_were_erased_stay_out(tmp_path: Path) -> None:
+    """What the list says is asked anew for each batch; a row without a time may be any old."""
+    rows = [
+        {"user_id": "ann", "timestamp": "2025-01-01T00:00:00Z"},
+        {"user_id": "bob", "timestamp": "2025-01-01T00:00:00Z"},
+        {"user_id": "ann", "timestamp": "2025-03-01T00:00:00Z"},
+        {"user_id": "ann"},
+        {"user_id": "ann", "interaction_id": "0198bd02-9b65-7000-8000-000000000001"},
+    ]
+    path = written(tmp_path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    suppressed = Suppressed("k", [Row("user_id", digest("k", Person("user_id", "ann")), ERASED)])
+    memory = Memory()
+    held: list[int] = []
+
+    @contextmanager
+    def erased() -> Iterator[Callable[[JsonObject], bool]]:
+        held.append(len(memory.log))
+        yield suppressed.covers
+        held.append(len(memory.log))
+
+    report = bring(memory, tmp_path / "lake", path, default_type="hello", erased=erased)
+    assert [row["user_id"] for row in memory.log] == ["bob", "ann", "ann"]
+    assert memory.log[2]["interaction_id"].startswith("0198bd02")
+    assert report.files[0].message == "3 interactions imported, 2 of erased people left out"
+    assert balanced(report)
+    assert held == [0, 3], "the batch is durable before an erase goes on"
+
+
+def test_an_import_of_nobody_but_erased_people_is_done(tmp_path: Path) -> None:
+    memory = Memory()
+    path = written(tmp_path, b'{"user_id":"ann"}\n')
+    everybody: Any = lambda: nullcontext(lambda _: True)  # noqa: E731 - a factory of contexts
+    for state in ("imported", "skipped"):
+        report = bring(memory, tmp_path / "lake", path, default_type="hello", erased=everybody)
+        assert (report.ok, report.files[0].state) == (True, state)
+    assert memory.log == []

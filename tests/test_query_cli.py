@@ -108,7 +108,9 @@ def test_parquet_names_a_type_that_it_does_not_have(asked: Lake, tmp_path: Path)
 def test_output_appears_whole_or_not_at_all(asked: Lake, tmp_path: Path, format_: str) -> None:
     path = tmp_path / "answer"
     path.write_text("before")
-    failing = "SELECT CASE WHEN a < 90000 THEN a ELSE ('x' || a)::INTEGER END AS a FROM range(99999) t(a)"
+    failing = (
+        "SELECT CASE WHEN a < 90000 THEN a ELSE ('x' || a)::INTEGER END AS a FROM range(99999) t(a)"
+    )
     options = ["--format", format_, "--output", str(path), "--limit", "1000000"]
     done = lakeward(asked, "query", failing, *options)
     assert done.returncode == 2
@@ -269,7 +271,10 @@ def test_json_keeps_every_digit() -> None:
 
 
 def test_times_beyond_pythons_are_text() -> None:
-    columns = {"at": pa.array([2**62], pa.timestamp("us")), "day": pa.array([2**31 - 1], pa.date32())}
+    columns = {
+        "at": pa.array([2**62], pa.timestamp("us")),
+        "day": pa.array([2**31 - 1], pa.date32()),
+    }
     [row] = json.loads(printed(write_json, columns))
     assert all(isinstance(value, str) for value in row.values())
     assert printed(write_csv, columns)

@@ -21,17 +21,22 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from attacks_sql import ATTACKS, QUESTIONS
+from clouds import BUCKET, Cloud
 from conftest import alive, wait_until
 from jail_cell import LOCKED, Opened, Outcome
+from lakeward import suppression
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Terminal
 from lakeward.lake import answer as answer_module
 from lakeward.lake import jail
 from lakeward.lake.answer import Answer, sql
 from lakeward.lake.guard import check, parser
-from lakeward.lake.jailed import VIEWS
+from lakeward.lake.jailed import VIEWS, locking
+from lakeward.lake.reading import Reading
+from lakeward.person import Person
 from lakeward.settings import Settings
 from test_query_guard import filled
-from test_table import Desk, line
+from test_table import NOON, Desk, line
+from test_table_s3 import desk_at
 
 TESTS = Path(__file__).parent
 CANARY = "canary-7f3a"
@@ -93,7 +98,11 @@ class Cell:
         return [call for call in reaching.findall(locked) if not self._expected(call)]
 
     def _expected(self, call: str) -> bool:
-        if call.startswith(("open(", "openat(")) and "O_WRONLY" not in call and "O_RDWR" not in call:
+        if (
+            call.startswith(("open(", "openat("))
+            and "O_WRONLY" not in call
+            and "O_RDWR" not in call
+        ):
             path = re.search(r'"([^"]*)"', call)
             # Python itself may load a module of its own that it needs late.
             own = (sys.prefix, sys.base_prefix, "/proc/self/", "/sys/", "/usr/lib", "/lib")
@@ -161,7 +170,8 @@ VALUES = [
     "['{secret}']", "(SELECT max(user_id) FROM click)", "properties", "'SELECT 1'", "lambda x: x",
 ]  # fmt: skip
 SOURCES = [
-    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'", "tail",
+    "click", "interactions", "api_call t", "'{secret}'", '"{secret}"', "'{folder}/x.parquet'",
+    "tail",
     "range(3) t(user_id)", "(SELECT 1 AS user_id) t", "main.click", "duckdb_logs", "a",
 ]  # fmt: skip
 CALLS = st.builds(
@@ -251,7 +261,7 @@ def test_the_least_memory_that_can_be_set_is_enough_to_ask(desk: Desk) -> None:
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
         "SELECT count(*) FROM range(1000000000000) a, range(1000000) b",
         "SELECT max(md5(a::VARCHAR)) FROM range(1000000000000) t(a)",
-        "SELECT max(len(list_transform(range(a % 9999), lambda x: x * a))) FROM range(1000000000) t(a)",
+        "SELECT max(len(list_transform(range(a % 99), lambda x: a))) FROM range(999999999) t(a)",
     ],
 )
 def test_an_endless_query_is_killed_when_its_time_is_over(desk: Desk, query: str) -> None:
@@ -366,7 +376,9 @@ def test_a_child_dies_with_its_parent(desk: Desk) -> None:
     )  # fmt: skip
     with parent:
         child = int(cast(IO[bytes], parent.stdout).readline())
-        wait_until(lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening")
+        wait_until(
+            lambda: "readers" in _links(Path(f"/proc/{child}/fd")), what="the lake's opening"
+        )
         parent.send_signal(signal.SIGKILL)
     wait_until(lambda: not alive(child), what="the child's end")
 
@@ -433,3 +445,38 @@ def test_a_table_in_a_folder_of_its_own_is_found_by_a_relative_name(
     desk.compact()
     assert list((tmp_path / "elsewhere").glob("event_date=*/*.parquet"))
     assert ask(within(desk), "SELECT user_id FROM click") == [{"user_id": "u1"}]
+
+
+def test_a_table_in_s3_is_asked_from_inside_the_jail(cloud: Cloud, tmp_path: Path) -> None:
+    """Whole, and nothing else of the bucket."""
+    cloud.bucket(versions="")
+    client = cloud.client("s3")
+    client.put_object(Bucket=BUCKET, Key="secret.csv", Body=f"a\n{CANARY}\n".encode())
+    desk = desk_at(cloud, tmp_path)
+    desk.log.append(line(user_id=f"u{n}") for n in range(50))
+    desk.compact()
+    desk.log.append([line(user_id="new")])
+    settings = within(desk)
+    query = "SELECT count(*) AS n, max(user_id) AS last FROM interactions"
+    assert ask(settings, query) == [{"n": 51, "last": "u9"}]
+    with pytest.raises(Rejected):
+        ask(settings, f"SELECT * FROM read_csv('s3://{BUCKET}/secret.csv')")
+    with Reading(desk.lake, settings, memory=512 << 20) as reading:
+        for statement in locking(reading.files):
+            reading.con.execute(statement)
+        assert reading.con.execute("SELECT count(*) FROM interactions").fetchall() == [(51,)]
+        for attack in (
+            f"SELECT * FROM read_csv('s3://{BUCKET}/secret.csv')",
+            f"SELECT * FROM read_text('s3://{BUCKET}/*')",
+            f"COPY (SELECT 1 AS a) TO 's3://{BUCKET}/written.csv'",
+        ):
+            with pytest.raises(duckdb.PermissionException):
+                reading.con.execute(attack)
+    desk.log.close()
+
+
+def test_who_was_erased_is_hidden_at_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.log.append([line(user_id="ada"), line(user_id="bob")])
+    suppression.add(desk.lake, Person("user_id", "ada"), NOON + 1)
+    assert ask(within(desk), "SELECT user_id FROM interactions") == [{"user_id": "bob"}]

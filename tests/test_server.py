@@ -122,6 +122,18 @@ def test_what_a_type_refuses_is_listed_and_set_aside_and_the_rest_is_kept(
     assert {"reason", "record", "quarantined_at"} <= set(entries[0])
 
 
+def test_what_a_sender_cannot_set_does_not_get_into_the_quarantine(
+    client: httpx.Client, there: Lake
+) -> None:
+    """A replay would bring it into the lake."""
+    mine = {"ip_address": "192.0.2.1", "service": "shop", "received_at": "2001-01-01T00:00:00Z"}
+    client.post(PATH, json=[{"interaction_type": "partner_match", "score": "high", **mine}])
+    assert there.quarantined()[-1]["record"] == {
+        "interaction_type": "partner_match",
+        "score": "high",
+    }
+
+
 def test_a_body_that_is_no_json_leaves_its_length_and_hash_only(
     client: httpx.Client, there: Lake
 ) -> None:

@@ -18,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 from uuid_utils import uuid7
 
-from lakeward.errors import Rejected, Terminal, Unreadable
+from lakeward.errors import Rejected, Terminal, Transient, Unreadable
 from lakeward.interaction import foreign_id, iso
 from lakeward.lake.batch import batch_of
 from lakeward.lake.columns import COLUMNS, RECORD
@@ -562,3 +562,18 @@ def test_columns_of_a_newer_version_are_ignored_and_kept(desk: Desk) -> None:
     [left] = desk.table().snapshot().files.values()
     assert left.generation == 99
     assert con.execute(f"SELECT mood FROM read_parquet('{root / left.name}')").fetchall() == [(7,)]
+
+
+def test_a_tail_beyond_the_bound_is_one_sentence_and_found_all_the_same_by_id(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions read a bounded part of the log; a lookup searches it piece by piece."""
+    monkeypatch.setattr("lakeward.lake.reading.TAIL_MOST", 1000)
+    monkeypatch.setattr("lakeward.lake.lookup.PIECE", 300)
+    lines = [line(n=n) for n in range(50)]
+    desk.log.append(lines)
+    with pytest.raises(Transient, match="lakeward compact"):
+        desk.ids()
+    assert desk.get(ids_of(lines)[-1]) is not None
+    desk.compact()
+    assert desk.ids() == ids_of(lines)

@@ -32,6 +32,8 @@ COMMANDS = {
     "get": "show one interaction by its id",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
+    "quarantine": "show what was set aside, and why",
+    "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",
     "export": "write down everything that is known of a person",
     "erase": "forget a person in every store, with a receipt",

@@ -15,10 +15,12 @@ import msgspec
 
 from lakeward.barrier import delivering
 from lakeward.cli.courier import Returns
+from lakeward.cli.tidy import tidy, told
 from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.lock import is_kept
+from lakeward.retention import Cutoffs, cutoffs
 from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.compact")
@@ -38,9 +40,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Compact until the table has the whole log; waits for a compactor that runs already."""
     lake = open_lake(settings.lake_dir, create=False)
     started = time.monotonic()
-    report = compact(lake, settings, full=arguments.full)
+    now_ms = time.time_ns() // 1_000_000
+    report = compact(lake, settings, full=arguments.full, over=cutoffs(settings, now_ms))
+    expired = tidy(lake, settings, now_ms)
     if arguments.format == "json":
-        print(msgspec.json.encode(report).decode())
+        row = msgspec.structs.asdict(report) | {"retention": msgspec.structs.asdict(expired)}
+        print(msgspec.json.encode(row).decode())
         return 0
     seconds = time.monotonic() - started
     print(f"{report.added} interactions added to the table ({report.read} lines, {seconds:.1f} s)")
@@ -51,9 +56,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         (report.refused, "are no records: see `lakeward quarantine list`"),
         (report.merged, "files merged into larger ones"),
         (report.deleted, "files deleted that no reader needs"),
+        (report.expired, "rows of the table are over and removed"),
     ):
         if count:
             print(f"  {count} {what}")
+    for sentence in told(expired):
+        print(f"  {sentence}")
     return 0
 
 
@@ -70,12 +78,22 @@ class Report(msgspec.Struct, frozen=True):
     commits: int
     merged: int
     deleted: int
+    expired: int = 0
+    """Rows of the table that retention removed."""
 
 
-def compact(lake: LakeDir, settings: Settings, *, full: bool = False, wait: bool = True) -> Report:
-    """Catch up, merge, vacuum."""
+def compact(
+    lake: LakeDir,
+    settings: Settings,
+    *,
+    full: bool = False,
+    wait: bool = True,
+    over: Cutoffs | None = None,
+) -> Report:
+    """Catch up, remove what is `over`, merge, vacuum."""
     from lakeward.lake.compact import Compactor, locked
     from lakeward.lake.delta import Table
+    from lakeward.lake.forget import expire
     from lakeward.lake.merge import merge
     from lakeward.lake.storage import table_storage
     from lakeward.lake.vacuum import vacuum
@@ -91,13 +109,14 @@ def compact(lake: LakeDir, settings: Settings, *, full: bool = False, wait: bool
             done = compactor.run()
             yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
             with delivering(lake):
+                expired = expire(lake, table, compactor.con, compactor.scratch, over or {})
                 merged = merge(
                     compactor.con, table, compactor.scratch, closed_before=yesterday if full else ""
                 )
             deleted = len(vacuum(lake, table, settings.vacuum_seconds))
         finally:
             compactor.close()
-    return Report(**msgspec.structs.asdict(done), merged=merged, deleted=deleted)
+    return Report(**msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired)
 
 
 def child(lake_dir: str, env_folder: str) -> int:

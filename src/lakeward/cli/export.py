@@ -12,7 +12,6 @@ from lakeward.errors import Terminal
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
-
 FORMATS = ("jsonl", "parquet")
 
 

@@ -36,8 +36,11 @@ STEERING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u
 class Batches(Protocol):
     """The part of an answer that is printed."""
 
-    schema: pa.Schema
     cut: bool
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches in order."""

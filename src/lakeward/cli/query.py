@@ -66,9 +66,9 @@ def _question(arguments: argparse.Namespace) -> str:
             return str(arguments.file.read_text(encoding="utf-8-sig"))
         if arguments.sql == "-":
             return sys.stdin.buffer.read().decode()
+        return os.fsencode(arguments.sql).decode()  # a locale of ASCII hides its letters
     except UnicodeDecodeError:
         raise Terminal("the query is no UTF-8 text") from None
-    return str(arguments.sql)
 
 
 def _print(answer: Answer, format_: str, out: TextIO) -> None:

@@ -15,6 +15,7 @@ from lakeward.chores import ForgetSalts
 from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
+from lakeward.cli.tidy import Tidying
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
@@ -33,6 +34,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
         Compaction(lake, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
+        Tidying(lake, settings),
     ]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -119,13 +120,21 @@ def batch_of(content: bytes) -> Batch:
     ids = [line[ID] for line in ordered]
     duplicate = len(ids) - len(set(ids))
     if duplicate:
-        firsts: dict[bytes, bytes] = {}
-        for line in lines:
-            if line.startswith(BEGIN):
-                firsts.setdefault(line[ID], line)
-        ordered = sorted(firsts.values())
+        ordered = _firsts(lines, ordered, ids)
         ids = [line[ID] for line in ordered]
     return Batch(ordered, ids, read=read, erased=erased, duplicate=duplicate, odd=odd)
+
+
+def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[bytes]:
+    """Of sorted lines one for each id: the one that is first in log order."""
+    repeated = {one for one, other in pairwise(ids) if one == other}
+    firsts: dict[bytes, bytes] = {}
+    for line in [line for line in lines if line[ID] in repeated]:
+        firsts.setdefault(line[ID], line)
+    once = [ordered[0]]
+    once += [line for line, (one, other) in zip(ordered[1:], pairwise(ids), strict=True)
+             if one != other]  # fmt: skip
+    return [firsts.get(line[ID], line) for line in once]
 
 
 def has_newer_fields(content: bytes) -> bool:

@@ -39,7 +39,15 @@ from lakeward.lake.delta import (
     named,
 )
 from lakeward.lake.progress import Counts, ProgressFile
-from lakeward.lake.rows import Undecodable, connect, listed, repaired, write
+from lakeward.lake.rows import (
+    Undecodable,
+    Written,
+    connect,
+    listed,
+    repaired,
+    write,
+    write_parts,
+)
 from lakeward.lake.scratch import scratch
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
@@ -55,6 +63,8 @@ logger = logging.getLogger("lakeward.compact")
 SLICE: Final = 64 * MIB
 SMALLEST: Final = MIB
 ATTEMPTS: Final = 50
+SMALL: Final = 2_000
+"""Rows of a day, come late, that are written together with those of other days."""
 
 
 class Compacted(msgspec.Struct):
@@ -204,6 +214,7 @@ class Compactor:
 
     def _write(self, parts: dict[str, Batch], written: dict[str, tuple[Batch, DataFile]]) -> None:
         """A file for each day that has none of exactly these rows yet."""
+        due: list[str] = []
         for date, part in parts.items():
             before = written.get(date)
             if before is not None and before[0] is part:
@@ -212,20 +223,35 @@ class Compactor:
                 self.table.storage.delete([before[1].name])
                 del written[date]
             if part.lines:
-                part, file = self._write_day(date, part)
-                parts[date] = part
-                written[date] = (part, file)
+                due.append(date)
+        small = [date for date in due if len(parts[date].lines) < SMALL]
+        for dates in (small, *([date] for date in due if date not in small)):
+            if dates:
+                self._write_days(dates, parts, written)
 
-    def _write_day(self, date: str, part: Batch) -> tuple[Batch, DataFile]:
-        local = self.scratch / "rows.parquet"
+    def _write_days(
+        self, dates: list[str], parts: dict[str, Batch], written: dict[str, tuple[Batch, DataFile]]
+    ) -> None:
+        paths = [self.scratch / f"{date}.parquet" for date in dates]
         try:
-            rows = write(self.con, part.lines, local)
+            found = self._parquet([parts[date].lines for date in dates], paths)
         except Undecodable:
-            part = self._mended(part)
-            rows = write(self.con, part.lines, local)
-        name = fresh_name(date, digits(part.ids[0].decode()), digits(part.ids[-1].decode()))
-        self.table.storage.place(local, name)
-        return part, named(name, rows.bytes, rows.rows, rows.earliest, rows.latest)
+            for date in dates:
+                parts[date] = self._mended(parts[date])
+            dates = [date for date in dates if parts[date].lines]
+            paths = [self.scratch / f"{date}.parquet" for date in dates]
+            found = self._parquet([parts[date].lines for date in dates], paths)
+        for date, local, rows in zip(dates, paths, found, strict=True):
+            ids = parts[date].ids
+            name = fresh_name(date, digits(ids[0].decode()), digits(ids[-1].decode()))
+            self.table.storage.place(local, name)
+            file = named(name, rows.bytes, rows.rows, rows.earliest, rows.latest)
+            written[date] = (parts[date], file)
+
+    def _parquet(self, parts: list[list[bytes]], paths: list[Path]) -> list[Written]:
+        if len(parts) == 1:
+            return [write(self.con, parts[0], paths[0])]
+        return write_parts(self.con, parts, paths) if parts else []
 
     def _known(self, part: Batch, files: list[DataFile]) -> set[bytes]:
         """Which ids of the part are in these files already."""

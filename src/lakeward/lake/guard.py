@@ -159,7 +159,7 @@ def _walk_node(node: Node, scope: Scope) -> None:
         node = _checked_table_function(node, scope)
     scope = _with_ctes(node, scope)
     for name, value in node.items():
-        if name not in ("cte_map", "sample"):
+        if name != "cte_map":
             _walk(value, scope)
 
 

@@ -29,7 +29,7 @@ from lakeward.errors import LakewardError, Rejected
 from lakeward.lake.guard import check, one_line
 from lakeward.lake.jail import Order, Verdict
 from lakeward.lake.reading import Reading, open_reading
-from lakeward.lake.rows import quoted
+from lakeward.lake.rows import listed
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
 
@@ -78,7 +78,7 @@ def _asked(order: Order, out: int) -> Verdict:
 
     lake = open_lake(Path(order.environ["LAKEWARD_LAKE_DIR"]), create=False)
     settings = load(order.environ, lake.private)
-    threads = min(4, len(os.sched_getaffinity(0)))
+    threads = min(4, os.cpu_count() or 1)
     try:
         with open_reading(lake, settings, memory=order.memory * 3 // 4, threads=threads) as reading:
             lock(reading)
@@ -117,19 +117,23 @@ def lock(reading: Reading) -> None:
 
 
 def lock_connection(con: DuckDBPyConnection, files: list[str]) -> None:
-    """The lock of one connection over some files."""
-    listed = ", ".join(quoted(file) for file in files)
-    for statement in (
-        "SET allow_persistent_secrets = false",
-        "SET allow_community_extensions = false",
-        "SET enable_logging = false",
-        f"SET allowed_paths = [{listed}]",
-        "SET enable_external_access = false",
-        "SET lock_configuration = true",
-    ):
+    """The lock of one connection over some files, and of this process."""
+    for statement in locking(files):
         con.execute(statement)
     _limit(resource.RLIMIT_FSIZE, 0)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails; nobody is killed for it
+
+
+def locking(files: list[str]) -> list[str]:
+    """What is told to DuckDB, in this order."""
+    return [
+        "SET allow_persistent_secrets = false",
+        "SET allow_community_extensions = false",
+        "SET enable_logging = false",
+        f"SET allowed_paths = {listed(files)}",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ]
 
 
 def stream(con: DuckDBPyConnection, order: Order, out: int) -> Verdict:
@@ -178,8 +182,8 @@ def ended(said: str) -> Verdict:
     if kind in OF_A_VALUE:
         return Verdict(
             "refused",
-            f"the query failed at a value that does not fit ({kind}): TRY_CAST and try(…) give NULL "
-            "there",
+            f"the query failed at a value that does not fit ({kind}): TRY_CAST and try(…) give "
+            "NULL there",
         )
     if kind in OF_THE_LOCK:
         return Verdict("refused", "the query wants a file or a setting that it may not reach")

@@ -13,12 +13,12 @@ import logging
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from lakeward.lake.columns import COLUMNS, GENERATION
+from lakeward.lake.columns import GENERATION
 from lakeward.lake.delta import Conflict, DataFile, Snapshot, Table, fresh_name, local_path, named
 from lakeward.lake.files import select_of
-from lakeward.lake.rows import ROW_GROUP, Written, copy, iso_of, quoted
+from lakeward.lake.rows import ARROW, ROW_GROUP, Written, copy, iso_of, quoted
 from lakeward.settings import MIB
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ FAN: Final = 8
 FULL: Final = 64 * MIB
 SMALLEST: Final = MIB // 4
 SPAN_ROWS: Final = 100_000
-ARROW: Final[dict[str, Any]] = {
-    "compression": "zstd",
-    "version": "2.6",
-    "data_page_version": "2.0",
-    "use_dictionary": [name for name in COLUMNS if name != "interaction_id"],
-    "column_encoding": {"interaction_id": "DELTA_BYTE_ARRAY"},
-}
 
 
 def merge(con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = "") -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from lakeward.catalog import TYPES
+from lakeward.errors import Transient
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
 from lakeward.lake.columns import COLUMNS, PARTITION
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SHOWN: Final = (*COLUMNS, PARTITION)
-LIMIT: Final = 1 << 62
+TAIL_MOST: Final = 256 << 20
+"""Bytes of the log that are read beside the table; a keeper that compacts stays far below."""
 
 
 class Reading:
@@ -139,10 +141,14 @@ def without(select: str, people: Sequence[Person]) -> str:
 
 
 def tail_of(lake: LakeDir, start: Position) -> Batch:
-    """The log behind `start`, each id once."""
-    taken = take(lake, start, LIMIT)
+    """The log behind `start`, each id once; Transient when that is more than memory should hold."""
+    taken = take(lake, start, TAIL_MOST)
     if taken is None:
         return Batch([], [])
+    if len(taken.content) >= TAIL_MOST and take(lake, taken.end, 1) is not None:
+        raise Transient(
+            f"the table is more than {TAIL_MOST >> 20} MiB behind the log: run `lakeward compact`"
+        )
     batch = batch_of(taken.content)
     if batch.odd or has_newer_fields(taken.content):
         good, _ = repaired([*batch.lines, *batch.odd])

@@ -7,10 +7,12 @@ quarantine or table. Fails as reading the lake does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
-from lakeward.lake.delta import Table, local_path
-from lakeward.lake.rows import connect, listed
+from lakeward.lake.delta import Table
+from lakeward.lake.files import select_of
+from lakeward.lake.rows import connect
 from lakeward.lake.storage import table_storage
 from lakeward.lake.sweep import records
 from lakeward.lakedir import LakeDir
@@ -29,7 +31,7 @@ def reappeared(lake: LakeDir, settings: Settings) -> list[Person]:
     if not suppressed:
         return []
     found: dict[Person, None] = {}
-    for person, interaction_id in (*_in_log(lake), *_in_table(lake, settings)):
+    for person, interaction_id in chain(_in_log(lake), _in_table(lake, settings)):
         if person not in found and _covers(suppressed, person, interaction_id):
             found[person] = None
     return list(found)
@@ -50,13 +52,11 @@ def _in_log(lake: LakeDir) -> Iterator[tuple[Person, str]]:
 def _in_table(lake: LakeDir, settings: Settings) -> Iterator[tuple[Person, str]]:
     """Each value once, with the first of its ids, read from the files: views hide these people."""
     table = Table(table_storage(lake.root, settings))
-    files = [local_path(table.storage, name) for name in table.snapshot().files]
-    if not files:
-        return
-    with connect(settings.compact_memory // 2) as con:
+    stored = select_of(table, table.snapshot().files.values())
+    with connect(settings.compact_memory // 2, storage=table.storage) as con:
         for kind in KINDS:
             rows = con.execute(
-                f"SELECT {kind}, min(interaction_id) FROM read_parquet({listed(files)}) "
+                f"SELECT {kind}, min(interaction_id) FROM ({stored}) "
                 f"WHERE {kind} IS NOT NULL GROUP BY 1"
             )
             while piece := rows.fetchmany(PIECE):

@@ -17,11 +17,12 @@ import msgspec
 
 from lakeward.errors import MissingExtra, Rejected
 from lakeward.lake import enrich
-from lakeward.lake.columns import NESTED, RECORD, reading, selected
+from lakeward.lake.columns import COLUMNS, NESTED, RECORD, reading, selected
 from lakeward.lake.storage import Storage
 from lakeward.lakedir import write_all
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 ROW_GROUP: Final = 20_480
@@ -30,6 +31,14 @@ PARQUET: Final = (
     f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, "
     "WRITE_BLOOM_FILTER false, RETURN_STATS"
 )
+ARROW: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "version": "2.6",
+    "data_page_version": "2.0",
+    "use_dictionary": [name for name in COLUMNS if name != "interaction_id"],
+    "column_encoding": {"interaction_id": "DELTA_BYTE_ARRAY"},
+}
+"""The same for Arrow's writer."""
 BUFFER: Final = 1 << 20
 """DuckDB takes twice this for each thread; a longer line needs more."""
 
@@ -115,6 +124,39 @@ def write(con: DuckDBPyConnection, lines: list[bytes], path: Path) -> Written:
     if written.rows != len(lines):
         raise Undecodable(f"{len(lines)} lines became {written.rows} rows")
     return written
+
+
+def write_parts(
+    con: DuckDBPyConnection, parts: list[list[bytes]], paths: list[Path]
+) -> list[Written]:
+    """A Parquet file of each of some small parts. They are parsed together: a statement of this
+    many columns costs more than a thousand rows."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    lines = [line for part in parts for line in part]
+    with as_file(lines) as source:
+        rows = _arrow(con, rows_of(source, max(map(len, lines))))
+    if rows.num_rows != len(lines):
+        raise Undecodable(f"{len(lines)} lines became {rows.num_rows} rows")
+    written, start = [], 0
+    for part, path in zip(parts, paths, strict=True):
+        piece = rows.slice(start, len(part))
+        start += len(part)
+        pq.write_table(piece, path, row_group_size=ROW_GROUP, **ARROW)
+        bounds = pc.min_max(piece["timestamp"]).as_py()
+        size = path.stat().st_size
+        written.append(Written(len(part), size, iso_of(bounds["min"]), iso_of(bounds["max"])))
+    return written
+
+
+def _arrow(con: DuckDBPyConnection, select: str) -> pa.Table:
+    import duckdb
+
+    try:
+        return con.sql(select).to_arrow_table()
+    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        raise Undecodable(type(error).__name__) from None
 
 
 def copy(con: DuckDBPyConnection, select: str, path: Path) -> Written:

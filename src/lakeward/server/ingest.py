@@ -17,6 +17,7 @@ from lakeward.collector import Collector, Received
 from lakeward.errors import NotDurable, Rejected
 from lakeward.interaction import SERVER_OWNED, JsonObject
 from lakeward.ledger import Reason
+from lakeward.quarantine import NOT_PERMITTED
 from lakeward.server.answer import Refusal
 from lakeward.server.shape import Lines
 
@@ -85,6 +86,8 @@ class Ingest:
     def _set_aside(self, refused: Refused) -> None:
         event = refused.event
         fields = event if isinstance(event, dict) else {"value": event}
+        # What the sender cannot set must not come back into the lake by a replay either.
+        fields = {name: value for name, value in fields.items() if name not in SERVER_OWNED}
         kind = fields.get("interaction_type")
         self._collector.set_aside(kind if isinstance(kind, str) else "", refused.reason, fields)
 
@@ -131,7 +134,7 @@ class Ingest:
         if not isinstance(interaction_type, str):
             raise Rejected("`interaction_type` is missing.")
         if not sender.permits(interaction_type):
-            raise Rejected("This key may not send that `interaction_type`.")
+            raise Rejected(NOT_PERMITTED)
         if not SERVER_OWNED.isdisjoint(fields):
             for name in SERVER_OWNED:
                 fields.pop(name, None)

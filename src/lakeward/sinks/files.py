@@ -11,13 +11,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from lakeward.errors import Undeliverable
 from lakeward.followers.protocol import Slice
-from lakeward.interaction import OURS, iso
+from lakeward.interaction import OURS, id_ms, iso
 from lakeward.lakedir import LakeDir, make_folders, write_all
 from lakeward.person import Gone, Person
 from lakeward.settings import Settings
@@ -32,6 +33,10 @@ class _Named(msgspec.Struct):
     interaction_id: str
 
 
+class _Typed(msgspec.Struct):
+    interaction_type: str = ""
+
+
 class _Whose(msgspec.Struct):
     user_id: object = None
     session_id: object = None
@@ -39,6 +44,7 @@ class _Whose(msgspec.Struct):
 
 
 _named = msgspec.json.Decoder(_Named).decode
+_typed = msgspec.json.Decoder(_Typed).decode
 _whose = msgspec.json.Decoder(_Whose).decode
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -97,6 +103,21 @@ class IndividualFiles:
                 left -= 1
             self._pruned.add(folder)
 
+    def expire(self, over: Callable[[str, int], bool], earliest_ms: int) -> int:
+        """Delete files of interactions that are over, by type and ms of the id; only those before
+        `earliest_ms` can be."""
+        gone = 0
+        for folder in self._folders():
+            for path in _files(folder):
+                ms = id_ms(path.name.removeprefix("."))
+                if ms >= earliest_ms:
+                    continue
+                with suppress(FileNotFoundError):
+                    if over(_type(path.read_bytes()), ms):
+                        path.unlink()
+                        gone += 1
+        return gone
+
     def _folders(self) -> list[Path]:
         return sorted(path for path in self._root.glob("year=*/month=*/day=*") if _date(path))
 
@@ -150,6 +171,13 @@ def _files(folder: Path) -> Iterator[Path]:
             name = entry.name.removeprefix(".")
             if name.endswith(".json") and OURS.fullmatch(name[:-5]):
                 yield folder / entry.name
+
+
+def _type(content: bytes) -> str:
+    try:
+        return _typed(content).interaction_type
+    except _UNDECODABLE:  # a kill left it half written
+        return ""
 
 
 def _names(content: bytes, person: Person) -> bool:

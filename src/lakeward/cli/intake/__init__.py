@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import msgspec
 
+from lakeward.barrier import delivering
 from lakeward.cli.intake import importer
+from lakeward.cli.intake.importer import Erased
 from lakeward.cli.intake.rows import KINDS, parse_mapping
 from lakeward.collector import Collector
 from lakeward.errors import Terminal
@@ -17,6 +20,7 @@ from lakeward.interaction import JsonObject
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.log import Position, read_lines, read_published
 from lakeward.settings import Settings
+from lakeward.suppression import load
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -47,6 +51,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             position=partial(position, lake),
             known_ids=partial(known_ids, lake),
             progress=bar,
+            erased=partial(erased, lake),
         )
     if arguments.format == "json":
         print(msgspec.json.encode(report).decode())
@@ -62,6 +67,15 @@ def position(lake: LakeDir) -> JsonObject:
     published = read_published(lake.private / "published")
     segment, offset = published.ends["raw"] if published else (0, 0)
     return {"segment": segment, "offset": offset}
+
+
+@contextmanager
+def erased(lake: LakeDir) -> Iterator[Erased]:
+    """Who was erased, for one batch: whoever is not on the list now is not erased until the batch
+    is in the log, where the erase finds it."""
+    with delivering(lake):
+        suppressed = load(lake)
+        yield suppressed.covers if suppressed else lambda _: False
 
 
 def known_ids(lake: LakeDir, since: JsonObject) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """The run of `lakeward import`: files → interactions in the lake, each content once.
 
 In: paths, a collector and the lake's folder. Out: a `Report` with one `FileReport` a file, whose
-`lines == recorded + known + refused + quarantined`. A file is read twice: first its content is
-hashed and looked up in the manifest, then its units are recorded and committed in batches. An
-import that was killed goes on after its last durable checkpoint; ids that it recorded beyond that
-are found in the lake's log and left out (a line quarantined beyond it is quarantined again).
+`lines == recorded + known + suppressed + refused + quarantined`. A file is read twice: first its
+content is hashed and looked up in the manifest, then its units are recorded and committed in
+batches. An import that was killed goes on after its last durable checkpoint; ids that it recorded
+beyond that are found in the lake's log and left out (a line quarantined beyond it is quarantined
+again).
 
 Memory: 70 to 130 bytes per distinct line, for counting its occurrences, and the ids of at most
 `WINDOW` units after a kill; nothing else grows with the file.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -29,7 +30,7 @@ import msgspec
 from lakeward.cli.intake.framing import Problem, Unit, lines
 from lakeward.cli.intake.manifest import Entry, Manifest
 from lakeward.cli.intake.progress import Bar, Progress
-from lakeward.cli.intake.rows import KINDS, Kind, Layout, keyed, layout_of, parse, units
+from lakeward.cli.intake.rows import KINDS, Kind, Layout, Row, keyed, layout_of, parse, units
 from lakeward.cli.intake.source import Content, Rereading, Source, content_of, looked_at, reading
 from lakeward.cli.intake.tally import FileReport, Report, Tally, counted, sentence
 from lakeward.errors import Rejected, Terminal
@@ -45,6 +46,9 @@ COMMIT_TIMEOUT_S = 60.0
 
 Offer: TypeAlias = tuple[Unit, int]
 """A unit and which occurrence of its bytes in the file it is, from 0."""
+
+Erased: TypeAlias = Callable[[JsonObject], bool]
+"""Whether a record is of someone who was erased after it."""
 
 _PROBLEMS: dict[Problem, str] = {
     "too_long": "longer than 1 MiB; the hash is that of its first 1 MiB",
@@ -73,6 +77,7 @@ class Job(msgspec.Struct, frozen=True):
     manifest: Manifest
     position: Callable[[], JsonObject]
     known_ids: Callable[[JsonObject], Iterable[str]]
+    erased: Callable[[], AbstractContextManager[Erased]]
     progress: Callable[[Progress], None]
     now_ms: Callable[[], int]
 
@@ -101,11 +106,14 @@ def run(
     position: Callable[[], JsonObject],
     known_ids: Callable[[JsonObject], Iterable[str]],
     progress: Callable[[Progress], None],
+    erased: Callable[[], AbstractContextManager[Erased]] = lambda: nullcontext(lambda _: False),
     now_ms: Callable[[], int] = _now_ms,
 ) -> Report:
     """Import `paths` in order.
 
-    `position()` is where the lake's log ends now, `known_ids(position)` the ids recorded since.
+    `position()` is where the lake's log ends now, `known_ids(position)` the ids recorded since,
+    and `erased()` tells for a batch whether a record is of someone who was erased after it: no
+    erase ends while it is held.
     """
     known_kind: Kind | None = next((known for known in KINDS if known == kind), None)
     if kind != known_kind:
@@ -114,7 +122,7 @@ def run(
     with ExitStack() as spools:
         sources = [looked_at(path, look, spools) for path in paths]
         with Manifest(lake) as manifest:
-            job = Job(collector, manifest, position, known_ids, progress, now_ms)
+            job = Job(collector, manifest, position, known_ids, erased, progress, now_ms)
             return Report(tuple(_imported(job, source) for source in sources))
 
 
@@ -148,14 +156,17 @@ def _imported(job: Job, source: Source) -> FileReport:
 
 def _recorded(job: Job, task: Task, known: frozenset[str]) -> FileReport:
     entry = task.entry
-    tally = Tally(entry.lines, 0, entry.recorded, entry.refused, entry.quarantined)
+    tally = Tally(
+        entry.lines, 0, entry.recorded, entry.refused, entry.quarantined, entry.suppressed
+    )  # fmt: skip
     again = Rereading(task.content)
     with reading(task.source) as file:
         offers = islice(_offers(task, again.pieces(file)), entry.lines, None)
         for number, batch in enumerate(_batches(offers), 1):
-            for offer in batch:
-                _record(job.collector, task, offer, known, tally)
-            job.collector.commit(COMMIT_TIMEOUT_S)
+            with job.erased() as erased:
+                for offer in batch:
+                    _record(job.collector, task, offer, known, erased, tally)
+                job.collector.commit(COMMIT_TIMEOUT_S)
             tally.lines += len(batch)
             if number % CHECKPOINT_BATCHES == 0 and not tally.all_refused:
                 job.manifest.append(_step(job, entry, tally))
@@ -201,11 +212,12 @@ def _batches(offers: Iterable[Offer]) -> Iterator[list[Offer]]:
 
 
 def _record(
-    collector: Recorder, task: Task, offer: Offer, known: frozenset[str], tally: Tally
-) -> None:
+    collector: Recorder, task: Task, offer: Offer, known: frozenset[str], erased: Erased,
+    tally: Tally,
+) -> None:  # fmt: skip
     unit = offer[0]
     try:
-        interaction_type, fields = _interaction(task, offer)
+        row, fields = _interaction(task, offer)
     except Rejected as why:
         note = f"import {task.content.digest[:12]}, line {unit.number}: {why}"
         collector.quarantine(unit.problem or "undecodable", note=note, raw=unit.raw)
@@ -213,18 +225,20 @@ def _record(
         return
     if fields["interaction_id"] in known:
         tally.known += 1
-    elif collector.record(interaction_type, **fields) is None:
+    elif erased(fields if row.dated else row.fields):
+        tally.suppressed += 1
+    elif collector.record(row.interaction_type, **fields) is None:
         tally.refused += 1
     else:
         tally.recorded += 1
 
 
-def _interaction(task: Task, offer: Offer) -> tuple[str, JsonObject]:
+def _interaction(task: Task, offer: Offer) -> tuple[Row, JsonObject]:
     unit, occurrence = offer
     if unit.problem:
         raise Rejected(_PROBLEMS[unit.problem])
     row = parse(unit.raw, task.layout)
-    return row.interaction_type, keyed(row, unit.raw, occurrence, parse_iso(task.entry.at))
+    return row, keyed(row, unit.raw, occurrence, parse_iso(task.entry.at))
 
 
 def _known(job: Job, task: Task) -> frozenset[str]:
@@ -247,6 +261,7 @@ def _step(job: Job, entry: Entry, tally: Tally) -> Entry:
         recorded=tally.recorded + tally.known,
         refused=tally.refused,
         quarantined=tally.quarantined,
+        suppressed=tally.suppressed,
     )
 
 

@@ -39,6 +39,7 @@ class Entry(msgspec.Struct, frozen=True):
     recorded: int = 0
     refused: int = 0
     quarantined: int = 0
+    suppressed: int = 0
 
 
 class Manifest:

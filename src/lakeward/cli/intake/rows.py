@@ -74,6 +74,11 @@ class Row(msgspec.Struct, frozen=True):
     ms: int | None = None
     given_id: str | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether it says itself when it was; else nobody knows whether an erase came after it."""
+        return self.ms is not None or _has_time(self.given_id)
+
 
 def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
     """`--map field=column` values as field → column."""
@@ -266,6 +271,11 @@ def event_ms(when: object) -> int:
         raise Rejected("its timestamp is not a time; write ISO 8601") from None
 
 
+def _has_time(identifier: str | None) -> bool:
+    ours = (identifier or "").lower()
+    return bool(OURS.fullmatch(ours)) and clamp(id_ms(ours)) == id_ms(ours)
+
+
 def keyed(row: Row, raw: bytes, occurrence: int, started_ms: int) -> JsonObject:
     """The row's fields with its id and time; the same bytes give the same id.
 
@@ -273,7 +283,7 @@ def keyed(row: Row, raw: bytes, occurrence: int, started_ms: int) -> JsonObject:
     """
     given, ms = row.given_id, row.ms
     ours = given.lower() if given else ""
-    if OURS.fullmatch(ours) and clamp(id_ms(ours)) == id_ms(ours):
+    if _has_time(ours):
         key, ms = ours, id_ms(ours) if ms is None else ms
     else:
         identifier = given or f"{blake2b(raw, digest_size=16).hexdigest()}:{occurrence}"

@@ -1,7 +1,7 @@
 """The counts of an import and what is told of them, to people and to programs.
 
 In: counts while they grow. Out: a `FileReport` for each file, in which always
-`lines == recorded + known + refused + quarantined`, and a `Report` of them all.
+`lines == recorded + known + suppressed + refused + quarantined`, and a `Report` of them all.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ class Tally(msgspec.Struct):
     known: int = 0
     refused: int = 0
     quarantined: int = 0
+    suppressed: int = 0
 
     @property
     def all_refused(self) -> bool:
         """Whether nothing came through, as when collection is off."""
-        return self.refused > 0 and self.recorded + self.known == 0
+        return self.refused > 0 and self.recorded + self.known + self.suppressed == 0
 
 
 class FileReport(msgspec.Struct, frozen=True):
-    """What became of one file; `known` were recorded by an earlier try that was interrupted."""
+    """What became of one file; `known` were recorded by an earlier try that was interrupted,
+    `suppressed` are of people who were erased."""
 
     name: str
     state: Literal["imported", "skipped", "failed"]
@@ -38,6 +40,7 @@ class FileReport(msgspec.Struct, frozen=True):
     known: int = 0
     refused: int = 0
     quarantined: int = 0
+    suppressed: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -56,6 +59,8 @@ def sentence(tally: Tally) -> str:
     parts = [f"{counted(tally.recorded, 'interaction')} imported"]
     if tally.known:
         parts.append(f"{tally.known:,} known from a try that was interrupted")
+    if tally.suppressed:
+        parts.append(f"{tally.suppressed:,} of erased people left out")
     if tally.refused:
         parts.append(f"{tally.refused:,} refused")
     if tally.quarantined:
