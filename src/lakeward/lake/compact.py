@@ -27,7 +27,7 @@ import msgspec
 from lakeward.barrier import delivering
 from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
-from lakeward.lake.batch import ID, Batch, Taken, batch_of, has_newer_fields, take
+from lakeward.lake.batch import BEGIN, ID, NEWER, Batch, Taken, batch_of, has_newer_fields, take
 from lakeward.lake.delta import (
     Conflict,
     DataFile,
@@ -44,6 +44,7 @@ from lakeward.lake.rows import (
     Written,
     connect,
     listed,
+    readable,
     repaired,
     write,
     write_parts,
@@ -52,7 +53,7 @@ from lakeward.lake.scratch import scratch
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.settings import MIB
-from lakeward.suppression import Suppressed
+from lakeward.suppression import Suppressed, who
 from lakeward.suppression import load as load_suppressed
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Compactor:
         import duckdb
 
         while True:
+            before = msgspec.structs.replace(self.done)
             try:
                 return self._step()
             except (MemoryError, duckdb.OutOfMemoryException):
@@ -134,6 +136,7 @@ class Compactor:
                         "compaction does not fit into its memory: raise LAKEWARD_COMPACT_MEMORY"
                     ) from None
                 self._slice //= 2
+                self.done = before
 
     def _step(self) -> bool:
         with delivering(self.lake):
@@ -159,17 +162,33 @@ class Compactor:
         return self._unsuppressed(batch, suppressed) if suppressed else batch
 
     def _mended(self, batch: Batch) -> Batch:
-        """The batch in the form that DuckDB reads, without what is no record."""
-        good, bad = repaired([*batch.lines, *batch.odd])
-        if bad:
-            self._set_aside([(line, "the table cannot hold it") for line in bad])
-        self.done.refused += len(bad)
-        again = batch_of(b"".join(line + b"\n" for line in good))
+        """The batch with records of a newer version, and lines that begin unlike ours, in the form
+        that DuckDB reads."""
+        newer = [line for line in batch.lines if NEWER in line]
+        good, bad = repaired([*newer, *batch.odd])
+        self._refuse([line for line in bad if not line.startswith(BEGIN)])
+        mended = {line[ID] for line in good}
+        plain = [line for line in batch.lines if line[ID] not in mended]
+        again = batch_of(b"".join(line + b"\n" for line in (*plain, *good)))
         self.done.duplicate += again.duplicate
         return again
 
+    def _readable(self, part: Batch) -> Batch:
+        """A part that DuckDB refused, less the lines that it cannot read even when mended."""
+        lines, refused = readable(self.con, part.lines)
+        mended, bad = repaired(refused)
+        more, worse = readable(self.con, mended)
+        self._refuse([*bad, *worse])
+        return batch_of(b"".join(line + b"\n" for line in (*lines, *more)))
+
+    def _refuse(self, lines: list[bytes]) -> None:
+        """Hand on what the table cannot hold."""
+        if lines:
+            self._set_aside([(line, "the table cannot hold it") for line in lines])
+        self.done.refused += len(lines)
+
     def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
-        kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
+        kept = [line for line in batch.lines if not suppressed.covers(who(line))]
         self.done.suppressed += len(batch.lines) - len(kept)
         return Batch(kept, ids_of(kept))
 
@@ -237,7 +256,7 @@ class Compactor:
             found = self._parquet([parts[date].lines for date in dates], paths)
         except Undecodable:
             for date in dates:
-                parts[date] = self._mended(parts[date])
+                parts[date] = self._readable(parts[date])
             dates = [date for date in dates if parts[date].lines]
             paths = [self.scratch / f"{date}.parquet" for date in dates]
             found = self._parquet([parts[date].lines for date in dates], paths)

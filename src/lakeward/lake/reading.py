@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
-
 from lakeward.catalog import TYPES
 from lakeward.errors import Transient
 from lakeward.lake import enrich
@@ -28,13 +26,21 @@ from lakeward.lake.files import select_of
 from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
 from lakeward.lake.receipt import waiting
-from lakeward.lake.rows import as_file, connect, repaired, rows_of
+from lakeward.lake.rows import (
+    Undecodable,
+    as_file,
+    connect,
+    readable,
+    repaired,
+    rows_of,
+    undecodable,
+)
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.person import Person
 from lakeward.settings import Settings
-from lakeward.suppression import Suppressed
+from lakeward.suppression import Suppressed, who
 from lakeward.suppression import load as load_suppressed
 
 if TYPE_CHECKING:
@@ -89,11 +95,17 @@ class Reading:
             tail = unsuppressed(tail, suppressed)
         tail = absent(self.con, self.table, self.snapshot, tail)
         self.tail_rows = len(tail.lines)
+        try:
+            self._fill_tail(tail.lines)
+        except Undecodable:  # a line that the compactor will set aside
+            self._fill_tail(readable(self.con, tail.lines)[0])
+
+    def _fill_tail(self, lines: list[bytes]) -> None:
         dated = f"SELECT {', '.join(COLUMNS)}, {DATE_OF_ID} AS {PARTITION}"
-        with as_file(tail.lines or [b"{}"]) as path:
-            longest = max(map(len, tail.lines), default=0)
+        with as_file(lines or [b"{}"]) as path, undecodable():
+            longest = max(map(len, lines), default=0)
             self.con.execute(
-                f"CREATE TABLE tail AS {dated} FROM ({rows_of(path, longest)}) "
+                f"CREATE OR REPLACE TABLE tail AS {dated} FROM ({rows_of(path, longest)}) "
                 "WHERE interaction_id IS NOT NULL"
             )
 
@@ -158,7 +170,7 @@ def tail_of(lake: LakeDir, start: Position) -> Batch:
 
 def unsuppressed(batch: Batch, suppressed: Suppressed) -> Batch:
     """The batch without the lines of erased people."""
-    kept = [line for line in batch.lines if not suppressed.covers(msgspec.json.decode(line))]
+    kept = [line for line in batch.lines if not suppressed.covers(who(line))]
     return Batch(kept, ids_of(kept))
 
 
