@@ -254,7 +254,7 @@ def test_an_idle_courier_takes_next_to_nothing(lake: Lake) -> None:
 
         before, began = switches(), time.monotonic()
         time.sleep(2)
-        assert switches() - before < 10 * (time.monotonic() - began)
+        assert switches() - before < 40 * (time.monotonic() - began)  # a busy loop has thousands
 
 
 # The keeper's task
