@@ -254,7 +254,7 @@ def test_an_idle_courier_takes_next_to_nothing(lake: Lake) -> None:
 
         before, began = switches(), time.monotonic()
         time.sleep(2)
-        assert switches() - before < 10 * (time.monotonic() - began)
+        assert switches() - before < 40 * (time.monotonic() - began)  # a busy loop has thousands
 
 
 # The keeper's task
@@ -393,6 +393,8 @@ def test_kills_of_keeper_and_courier_lose_and_repeat_no_file(lake: Lake) -> None
             ended(pid)
     with keeper(lake):
         wait_until(lambda: files(lake) == ids, what="the files")
+        # The last file is there a moment before the cursor says so.
+        wait_until(lambda: lake.settled().followers[0].delivered == 240, what="the cursor")
         report = lake.settled()
     assert report.ok, report.faults
     assert report.followers[0].delivered == len(ids) == 240

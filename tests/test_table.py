@@ -36,6 +36,7 @@ from lakeward.lake.storage import Folder, table_storage
 from lakeward.lake.vacuum import vacuum
 from lakeward.person import Person
 from lakeward.settings import Settings, load
+from lakeward.suppression import add as suppress
 from written_lakes import WrittenLog
 
 NOON = 1_764_072_000_000  # 2025-11-25T12:00:00Z
@@ -577,3 +578,32 @@ def test_a_tail_beyond_the_bound_is_one_sentence_and_found_all_the_same_by_id(
     assert desk.get(ids_of(lines)[-1]) is not None
     desk.compact()
     assert desk.ids() == ids_of(lines)
+
+
+POISON = {
+    "half a surrogate": b'{"x":"\\ud800"}',
+    "a byte that is no text": b'{"x":"\xff"}',
+    "a number beyond all": b'{"x":1e999}',
+    "a deep nest": b"[" * 5000 + b"]" * 5000,
+    "a control character": b'{"x":"\x01"}',
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+def test_a_poisonous_line_harms_neither_its_neighbours_nor_questions(
+    desk: Desk, poison: bytes
+) -> None:
+    """Nothing of ours writes such a line; one that stands there all the same is set aside alone,
+    or kept, and whoever asks meanwhile gets the others."""
+    good = [line(ms=NOON + n, user_id="ann") for n in range(40)]
+    bad = line(ms=NOON + 20, user_id="ann")[:-1] + b',"properties":' + poison + b"}"
+    desk.log.append([*good[:20], bad, *good[20:]])
+    assert set(ids_of(good)) <= set(desk.ids())
+    aside: list[tuple[bytes, str]] = []
+    done = desk.compact(set_aside=aside.extend)
+    assert done.added + done.refused == 41
+    assert len(aside) == done.refused <= 1
+    assert set(ids_of(good)) <= set(desk.ids())
+    suppress(desk.lake, Person("user_id", "ann"), NOON + DAY)
+    desk.log.append([bad, line()])
+    assert desk.compact().added == 1

@@ -3,6 +3,7 @@ disks that go back, and files that outlive a person."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,3 +272,20 @@ def test_rows_without_a_type_stay_when_a_type_expires(desk: Desk) -> None:
 def test_an_id_that_is_no_text_names_nobody() -> None:
     with pytest.raises(Terminal, match="no text"):
         erase.named("user_id", "\udcff")
+
+
+def test_a_repeat_in_another_spelling_is_counted_as_one(desk: Desk) -> None:
+    """The line that is first as ours are stays, and every line is in one count."""
+    first = record(path="/first")
+    desk.log.append([msgspec.json.encode(first), json.dumps(first | {"path": "/second"}).encode()])
+    done = desk.compact()
+    assert (done.read, done.added, done.duplicate) == (2, 1, 1)
+    assert desk.get(first["interaction_id"]) == first
+
+
+def test_an_id_that_stands_twice_in_a_line_does_not_change(desk: Desk) -> None:
+    """Under its second id it would come into the day of the first."""
+    one, other = record(ms=NOON), record(ms=NOON + DAY)["interaction_id"]
+    twice = msgspec.json.encode(one)[:-1] + b',"interaction_id":"%s"}' % other.encode()
+    desk.log.append([twice])
+    assert desk.compact().refused == 1

@@ -30,6 +30,7 @@ from lakeward.lakedir import LakeDir, sync_folder, write_all
 from lakeward.ledger import Stream
 from lakeward.log import Segment, durable_files, read_published, read_segments
 from lakeward.person import Gone, Person
+from lakeward.suppression import who
 
 Why = Literal["erased", "expired", "suppressed"]
 WHYS: Final[tuple[Why, ...]] = ("erased", "expired", "suppressed")
@@ -377,6 +378,8 @@ def ascii_spelled(text: str) -> bytes:
 
 def names(line: bytes, person: Person) -> bool:
     """Whether a line of log or quarantine names the person."""
+    if person.matches(who(line)):
+        return True
     try:
         record: Any = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -37,6 +37,26 @@ class Row(msgspec.Struct, frozen=True):
     at: int
 
 
+class Who(msgspec.Struct, frozen=True):
+    """Of a line no more than who and when: the rest of it need not even be decodable."""
+
+    interaction_id: object = None
+    user_id: object = None
+    session_id: object = None
+    anonymous_id: object = None
+
+
+_who = msgspec.json.Decoder(Who).decode
+
+
+def who(line: bytes) -> dict[str, object]:
+    """Whom a line names; nobody when it is no JSON at all."""
+    try:
+        return msgspec.structs.asdict(_who(line))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
 class Suppressed:
     """The list as it stands; False when nobody is on it."""
 

@@ -24,7 +24,7 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.privacy import ScrubFailed
 from lakeward.quarantine import NOT_PERMITTED, Entry, Selection, brought_back, entries, mark
 from lakeward.settings import Settings
-from lakeward.suppression import Suppressed, load
+from lakeward.suppression import Suppressed, load, who
 
 BATCH_LINES, BATCH_BYTES = 500, 1 << 18
 COMMIT_SECONDS = 60.0
@@ -139,7 +139,7 @@ class Replay:
         except ScrubFailed:
             self._done.refuse("The scrub callable failed.")
         else:
-            if not (suppressed and suppressed.covers(msgspec.json.decode(line))):
+            if not (suppressed and suppressed.covers(who(line))):
                 return Ready(entry.quarantine_id, line)
             self._done.suppressed += 1
         return None

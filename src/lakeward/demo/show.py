@@ -27,6 +27,7 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.log import Position, read_lines, read_published
 from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
+from lakeward.sinks.registry import follower_names
 
 START_SECONDS = 30.0
 SETTLE_SECONDS = 10.0
@@ -107,10 +108,17 @@ def _settled(lake: LakeDir, settings: Settings) -> Report:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         report = audit(lake, known_folders(lake, settings.ring_dir))
-        lag = any(one.waiting and one.state == "running" for one in report.followers)
-        if time.monotonic() > deadline or (all(ring.alive for ring in report.rings) and not lag):
+        settled = all(ring.alive for ring in report.rings) and _written(report, settings)
+        if settled or time.monotonic() > deadline:
             return report
         time.sleep(0.1)
+
+
+def _written(report: Report, settings: Settings) -> bool:
+    """Whether each interaction has its own file by now, where there are to be any."""
+    if "files" not in follower_names(settings):
+        return True
+    return any(one.name == "files" and not one.waiting for one in report.followers)
 
 
 def _print(

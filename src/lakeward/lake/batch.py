@@ -21,7 +21,7 @@ from lakeward.errors import Unreadable
 from lakeward.interaction import LATEST_MS, id_ms, iso
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, Published, durable_files, read_published
-from lakeward.suppression import Suppressed
+from lakeward.suppression import Suppressed, who
 
 BEGIN: Final = b'{"interaction_id":"'
 ID: Final = slice(len(BEGIN), len(BEGIN) + 36)
@@ -177,11 +177,11 @@ def unsuppressed(lines: list[bytes], suppressed: Suppressed) -> tuple[list[bytes
     kept: list[bytes] = []
     dark: list[bytes] = []
     for line in lines:
-        try:
-            if not suppressed.covers(msgspec.json.decode(line)):
-                kept.append(line)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        named = who(line)
+        if not named:
             dark.append(line)
+        elif not suppressed.covers(named):
+            kept.append(line)
     return kept, dark
 
 

@@ -29,9 +29,11 @@ from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
 from lakeward.lake.batch import (
     ID,
+    NEWER,
     Batch,
     Taken,
     batch_of,
+    begins,
     has_newer_fields,
     take,
     unsuppressed,
@@ -52,6 +54,7 @@ from lakeward.lake.rows import (
     Written,
     connect,
     listed,
+    readable,
     repaired,
     write,
     write_parts,
@@ -135,6 +138,7 @@ class Compactor:
         import duckdb
 
         while True:
+            before = msgspec.structs.replace(self.done)
             try:
                 return self._step()
             except (MemoryError, duckdb.OutOfMemoryException):
@@ -143,6 +147,7 @@ class Compactor:
                         "compaction does not fit into its memory: raise LAKEWARD_COMPACT_MEMORY"
                     ) from None
                 self._slice //= 2
+                self.done = before
 
     def _step(self) -> bool:
         with delivering(self.lake):
@@ -170,21 +175,35 @@ class Compactor:
         return self._unsuppressed(batch, suppressed) if suppressed else batch
 
     def _mended(self, batch: Batch) -> Batch:
-        """The batch in the form that DuckDB reads, without what is no record."""
-        good, bad = repaired([*batch.lines, *batch.odd])
-        if bad:
-            self._set_aside([(line, "the table cannot hold it") for line in bad])
-        self.done.refused += len(bad)
-        again = batch_of(b"".join(line + b"\n" for line in good))
+        """The batch with records of a newer version, and lines that begin unlike ours, in the form
+        that DuckDB reads."""
+        newer = [line for line in batch.lines if NEWER in line]
+        good, bad = repaired([*newer, *batch.odd])
+        self._refuse([line for line in bad if not begins(line)])
+        mended = {line[ID] for line in good}
+        plain = [line for line in batch.lines if NEWER not in line or line[ID] not in mended]
+        again = batch_of(b"".join(line + b"\n" for line in (*plain, *good)))
         self.done.duplicate += again.duplicate
         return again
+
+    def _readable(self, part: Batch) -> Batch:
+        """A part that DuckDB refused, less the lines that it cannot read even when mended."""
+        lines, refused = readable(self.con, part.lines)
+        mended, bad = repaired(refused)
+        more, worse = readable(self.con, mended)
+        self._refuse([*bad, *worse])
+        return batch_of(b"".join(line + b"\n" for line in (*lines, *more)))
+
+    def _refuse(self, lines: list[bytes]) -> None:
+        """Hand on what the table cannot hold."""
+        if lines:
+            self._set_aside([(line, "the table cannot hold it") for line in lines])
+        self.done.refused += len(lines)
 
     def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
         kept, dark = unsuppressed(batch.lines, suppressed)
         bad = [line for line in dark if not line.endswith(b" ")]
-        if bad:
-            self._set_aside([(line, "the table cannot hold it") for line in bad])
-        self.done.refused += len(bad)
+        self._refuse(bad)
         self.done.erased += len(dark) - len(bad)  # an erase is overwriting them right now
         self.done.suppressed += len(batch.lines) - len(kept) - len(dark)
         return Batch(kept, ids_of(kept))
@@ -253,7 +272,7 @@ class Compactor:
             found = self._parquet([parts[date].lines for date in dates], paths)
         except Undecodable:
             for date in dates:
-                parts[date] = self._mended(parts[date])
+                parts[date] = self._readable(parts[date])
             dates = [date for date in dates if parts[date].lines]
             paths = [self.scratch / f"{date}.parquet" for date in dates]
             found = self._parquet([parts[date].lines for date in dates], paths)

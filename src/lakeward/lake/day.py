@@ -10,7 +10,6 @@ A value whose type is not that of the record's field counts as absent: someone e
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -23,6 +22,7 @@ from msgspec import Raw
 from lakeward.lakedir import LakeDir
 from lakeward.ledger import Stream
 from lakeward.log import durable_files, read_published
+from lakeward.removal import removed
 
 BLOCK = 1 << 18
 """Bytes read at once; a longer line is read whole."""
@@ -112,15 +112,16 @@ def day_files(lake: LakeDir, day: str, stream: Stream = "raw") -> Iterator[tuple
         return
     year, month, number = day.split("-")
     folder = f"{stream}/year={year}/month={month}/day={number}/"
+    expired = {number for number, found in removed(lake).items() if found.gone}
     for segment, end in durable_files(lake, published, stream):
-        if end and segment.path.startswith(folder):
+        if end and segment.path.startswith(folder) and segment.number not in expired:
             yield lake.root / segment.path, end
 
 
 def _blocks(files: Iterable[tuple[Path, int]]) -> Iterator[bytes]:
     """Whole durable lines, many at once."""
     for path, end in files:
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        with path.open("rb") as file:
             while end:
                 block = file.read(min(BLOCK, end))
                 end -= len(block)

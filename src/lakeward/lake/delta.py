@@ -118,6 +118,7 @@ class Table:
         self._delta: Any = None
         self._files: dict[str, DataFile] = {}
         self._version = -1
+        self._checkpointed = -1
 
     def snapshot(self) -> Snapshot:
         """The newest version."""
@@ -125,13 +126,26 @@ class Table:
             self._delta = _opened(self.storage)
             if self._delta is None:
                 return Snapshot(-1, {})
-        else:
+        elif self._moved():
             self._delta.update_incremental()
         version = self._delta.version()
         if version != self._version:
             self._files = {file.name: file for file in _files(self._delta)}
             self._version = version
         return Snapshot(version, dict(self._files))
+
+    def _moved(self) -> bool:
+        """Whether there can be a newer version. On a disk two looks tell, at a hundredth of the
+        price: is the next version there, and is the checkpoint the one that was seen?"""
+        if not isinstance(self.storage, Folder):
+            return True
+        log = self.storage.root / "_delta_log"
+        try:
+            checkpoint = (log / "_last_checkpoint").stat().st_mtime_ns
+        except FileNotFoundError:
+            checkpoint = 0
+        same, self._checkpointed = checkpoint == self._checkpointed, checkpoint
+        return not same or (log / f"{self._version + 1:020d}.json").exists()
 
     def reached(self, lake: LakeDir) -> Position:
         """How far the lake's log is in the newest snapshot."""

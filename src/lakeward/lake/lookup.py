@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from lakeward.errors import Terminal
+from lakeward.errors import Terminal, Transient
 from lakeward.interaction import OURS, id_ms, iso
 from lakeward.lake.batch import BEGIN, take
-from lakeward.lake.columns import COLUMNS, NESTED, RECORD
-from lakeward.lake.delta import Table, digits
-from lakeward.lake.files import select_of
-from lakeward.lake.rows import connect
+from lakeward.lake.columns import NESTED, RECORD
+from lakeward.lake.delta import DataFile, Table, digits, local_path
+from lakeward.lake.rows import connect, quoted
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Record = dict[str, Any]
+ATTEMPTS: Final = 5
+REMEMBERED: Final = 512
+"""Footers of files that are kept."""
 PIECE: Final = 32 << 20
 """Bytes of the log that are searched at a time."""
 NULLS_OF_A_CALL: Final = frozenset(
@@ -39,6 +41,35 @@ NULLS_OF_A_CALL: Final = frozenset(
 """Fields that an `api_call` has even where they are null."""
 
 
+class Group(msgspec.Struct, frozen=True):
+    """A row group: the bounds of its ids, and the record's columns that hold something in it."""
+
+    first: str
+    last: str
+    columns: list[str]
+
+
+def groups_of(path: str, file_system: Any) -> list[Group]:
+    """The row groups of a Parquet file, from its footer."""
+    import pyarrow.parquet as pq
+
+    with file_system.open(path, "rb") if file_system else open(path, "rb") as file:
+        footer = pq.read_metadata(file)
+    groups: list[Group] = []
+    for n in range(footer.num_row_groups):
+        group = footer.row_group(n)
+        first, last, columns = "", "g", []
+        for column in map(group.column, range(group.num_columns)):
+            name, bounds = column.path_in_schema, column.statistics
+            if name == "interaction_id" and bounds is not None and bounds.has_min_max:
+                first, last = bounds.min, bounds.max
+            empty = bounds is not None and bounds.null_count == group.num_rows
+            if name in RECORD and not empty:
+                columns.append(name)
+        groups.append(Group(first, last, columns))
+    return groups
+
+
 class Lookup:
     """Finds interactions of one lake; keeps its connection, so that the second is fast."""
 
@@ -47,6 +78,7 @@ class Lookup:
         self._table = Table(table_storage(lake.root, settings))
         self._con: DuckDBPyConnection = connect(256 << 20, 1, None, self._table.storage)
         self._con.execute("SET parquet_metadata_cache = true")
+        self._footers: dict[str, list[Group]] = {}
 
     def get(self, interaction_id: str) -> Record | None:
         """The record; None when there is none. Terminal for what is no id of ours."""
@@ -61,17 +93,43 @@ class Lookup:
         return record
 
     def _in_table(self, wanted: str) -> Record | None:
+        import duckdb
+
+        for _ in range(ATTEMPTS):
+            try:
+                return self._in_files(wanted)
+            except (FileNotFoundError, duckdb.IOException):
+                continue  # merged or erased meanwhile: the next snapshot names another file
+        raise Transient("the table's files come and go: look again")
+
+    def _in_files(self, wanted: str) -> Record | None:
         snapshot = self._table.snapshot()
         ms = digits(wanted)
         for file in snapshot.dated(iso(id_ms(wanted))[:10]):
-            if file.first <= ms <= file.last:
-                source = select_of(self._table, [file])
-                found = self._con.execute(
-                    f"FROM ({source}) WHERE interaction_id = ?", [wanted]
-                ).fetchone()
-                if found is not None:
-                    return record_of(dict(zip(COLUMNS, found, strict=True)))
+            if not file.first <= ms <= file.last:
+                continue
+            groups = [g for g in self._footer(file) if g.first <= wanted <= g.last]
+            if not groups:
+                continue
+            columns = list(dict.fromkeys(name for group in groups for name in group.columns))
+            path = quoted(local_path(self._table.storage, file.name))
+            found = self._con.execute(
+                f"SELECT {', '.join(columns)} FROM read_parquet({path}, hive_partitioning = false) "
+                "WHERE interaction_id = ?",
+                [wanted],
+            ).fetchone()
+            if found is not None:
+                return record_of(dict.fromkeys(RECORD) | dict(zip(columns, found, strict=True)))
         return None
+
+    def _footer(self, file: DataFile) -> list[Group]:
+        """The file's row groups, remembered: a file never changes."""
+        if file.name not in self._footers:
+            if len(self._footers) >= REMEMBERED:
+                self._footers.clear()
+            path = local_path(self._table.storage, file.name)
+            self._footers[file.name] = groups_of(path, self._table.storage.file_system)
+        return self._footers[file.name]
 
     def _in_tail(self, wanted: str) -> Record | None:
         place = self._table.reached(self.lake)

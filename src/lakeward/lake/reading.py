@@ -27,7 +27,15 @@ from lakeward.lake.files import select_of
 from lakeward.lake.forget import condition
 from lakeward.lake.lease import Lease, leased
 from lakeward.lake.receipt import waiting
-from lakeward.lake.rows import as_file, connect, repaired, rows_of
+from lakeward.lake.rows import (
+    Undecodable,
+    as_file,
+    connect,
+    readable,
+    repaired,
+    rows_of,
+    undecodable,
+)
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
@@ -82,25 +90,23 @@ class Reading:
 
     def _load_tail(self) -> None:
         """The rows that the table does not have yet, in memory."""
-        import duckdb
-
         tail = tail_of(self.lake, self.reached)
         suppressed = load_suppressed(self.lake)
         if suppressed:
             tail = unsuppressed(tail, suppressed)
         tail = absent(self.con, self.table, self.snapshot, tail)
         try:
-            self._fill_tail(tail)
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            self._fill_tail(mended(tail.lines))
+            self._fill_tail(tail.lines)
+        except Undecodable:  # the compactor mends it, or sets it aside
+            self._fill_tail(_readable(self.con, tail.lines))
 
-    def _fill_tail(self, tail: Batch) -> None:
-        self.tail_rows = len(tail.lines)
+    def _fill_tail(self, lines: list[bytes]) -> None:
+        self.tail_rows = len(lines)
         dated = f"SELECT {', '.join(COLUMNS)}, {DATE_OF_ID} AS {PARTITION}"
-        with as_file(tail.lines or [b"{}"]) as path:
-            longest = max(map(len, tail.lines), default=0)
+        with as_file(lines or [b"{}"]) as path, undecodable():
+            longest = max(map(len, lines), default=0)
             self.con.execute(
-                f"CREATE TABLE tail AS {dated} FROM ({rows_of(path, longest)}) "
+                f"CREATE OR REPLACE TABLE tail AS {dated} FROM ({rows_of(path, longest)}) "
                 "WHERE interaction_id IS NOT NULL"
             )
 
@@ -160,6 +166,12 @@ def tail_of(lake: LakeDir, start: Position) -> Batch:
     if batch.odd or has_newer_fields(taken.content):
         batch = mended([*batch.lines, *batch.odd])
     return batch
+
+
+def _readable(con: DuckDBPyConnection, lines: list[bytes]) -> list[bytes]:
+    """Lines as they are or mended, without those that stay what DuckDB cannot read."""
+    good, refused = readable(con, lines)
+    return good + readable(con, repaired(refused)[0])[0]
 
 
 def mended(lines: list[bytes]) -> Batch:

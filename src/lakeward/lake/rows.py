@@ -18,7 +18,7 @@ import msgspec
 from lakeward.errors import MissingExtra, Rejected
 from lakeward.interaction import iso, parse_iso
 from lakeward.lake import enrich
-from lakeward.lake.batch import begins
+from lakeward.lake.batch import ID, begins
 from lakeward.lake.columns import COLUMNS, NESTED, RECORD, reading, selected
 from lakeward.lake.storage import Storage
 from lakeward.lakedir import write_all
@@ -153,22 +153,25 @@ def write_parts(
 
 
 def _arrow(con: DuckDBPyConnection, select: str) -> pa.Table:
+    with undecodable():
+        return con.sql(select).to_arrow_table()
+
+
+@contextmanager
+def undecodable() -> Iterator[None]:
+    """DuckDB's refusal of a line as an error of ours, without its text, which quotes the line."""
     import duckdb
 
     try:
-        return con.sql(select).to_arrow_table()
+        yield
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         raise Undecodable(type(error).__name__) from None
 
 
 def copy(con: DuckDBPyConnection, select: str, path: Path) -> Written:
     """Run a select of the table's columns into a Parquet file; Undecodable for what is no JSON."""
-    import duckdb
-
-    try:
+    with undecodable():
         row = con.execute(f"COPY ({select}) TO {quoted(str(path))} ({PARQUET})").fetchall()[0]
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        raise Undecodable(type(error).__name__) from None
     stats: dict[str, Any] = row[4].get('"timestamp"', {})
     return Written(row[1], row[2], _iso(stats.get("min") or ""), _iso(stats.get("max") or ""))
 
@@ -189,6 +192,23 @@ def _iso(text: str) -> str:
     return f"{whole}.{(part + '000')[:3]}Z"
 
 
+def readable(con: DuckDBPyConnection, lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Lines that DuckDB takes for records, and those that it does not, found by halving."""
+    if not lines:
+        return [], []
+    try:
+        with as_file(lines) as source:
+            if _arrow(con, rows_of(source, max(map(len, lines)))).num_rows == len(lines):
+                return lines, []
+    except Undecodable:
+        pass
+    if len(lines) == 1:
+        return [], lines
+    half = len(lines) // 2
+    (first, bad), (second, more) = readable(con, lines[:half]), readable(con, lines[half:])
+    return first + second, bad + more
+
+
 def repaired(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Lines that DuckDB can read, and those that are no records at all.
 
@@ -200,7 +220,7 @@ def repaired(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
         try:
             record = msgspec.json.decode(line, type=dict[str, Any])
             fitted = msgspec.json.encode(_fitted(record))
-            if begins(fitted):
+            if begins(fitted) and (fitted[ID] == line[ID] or not begins(line)):
                 good.append(fitted)
             else:
                 bad.append(line)
