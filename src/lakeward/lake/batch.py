@@ -3,9 +3,9 @@
 In: a position in the log and how many bytes to take. Out: a `Batch` of lines by day, with counts of
 what was left out and why. Fails with `Unreadable` for a position of another epoch.
 
-Every line of the log begins with its id, so lines sort by id as they are, without being parsed;
-they come nearly in that order, which makes it cheap. Of several lines with one id the first in the
-log stays.
+Every line of the log begins with its id, in lower case, so lines sort by id as they are, without
+being parsed; they come nearly in that order, which makes it cheap. Of several lines with one id the
+first in the log stays.
 """
 
 from __future__ import annotations
@@ -18,14 +18,20 @@ from typing import Final
 import msgspec
 
 from lakeward.errors import Unreadable
-from lakeward.interaction import id_ms, iso
+from lakeward.interaction import LATEST_MS, id_ms, iso
 from lakeward.lakedir import LakeDir
-from lakeward.log import Position, durable_files, read_published
+from lakeward.log import Position, Published, durable_files, read_published
+from lakeward.suppression import Suppressed, named
 
 BEGIN: Final = b'{"interaction_id":"'
 ID: Final = slice(len(BEGIN), len(BEGIN) + 36)
 NEWER: Final = b'"schema_version":'
 DAY_MS: Final = 86_400_000
+HEAD: Final = slice(ID.start, ID.stop + 1)
+SHAPE: Final = b'00000000-0000-0000-0000-000000000000"'
+AS_ZERO: Final = bytes.maketrans(b"123456789abcdef", b"0" * 15)
+BEHIND: Final = b"%08x-%04x-g" % divmod(LATEST_MS, 1 << 16)
+"""What is greater than any id of a year that a lake has partitions for."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -34,6 +40,8 @@ class Taken(msgspec.Struct, frozen=True):
     content: bytes
     start: Position
     end: Position
+    holes: bool = False
+    """Whether files between them are deleted already."""
 
 
 class Batch(msgspec.Struct):
@@ -47,7 +55,7 @@ class Batch(msgspec.Struct):
     duplicate: int = 0
     suppressed: int = 0
     odd: list[bytes] = []
-    """Lines that do not begin as ours do."""
+    """Lines that do not begin as ours do, with an id in its one spelling."""
 
     def days(self) -> Iterator[tuple[str, Batch]]:
         """The batch in parts of one event date each."""
@@ -78,8 +86,10 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
         return None
     if start.epoch not in {0, published.epoch}:
         raise Unreadable("the lake's epoch rose meanwhile: compact again")
+    if is_ahead(start, published):
+        start = Position()
     pieces: list[bytes] = []
-    size, end = 0, start
+    size, end, holes = 0, start, False
     for segment, durable in durable_files(lake, published):
         offset = start.offset if segment.number == start.segment else 0
         if segment.number < start.segment or offset >= durable:
@@ -91,7 +101,7 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
                 if offset + len(piece) < durable:
                     piece += file.readline()
         except FileNotFoundError:
-            piece = b""  # retention took it
+            piece, holes = b"", True  # retention took it
             offset = durable
         pieces.append(piece)
         size += len(piece)
@@ -100,7 +110,13 @@ def take(lake: LakeDir, start: Position, most: int) -> Taken | None:
             break
     if end == start:
         return None
-    return Taken(pieces[0] if len(pieces) == 1 else b"".join(pieces), start, end)
+    return Taken(pieces[0] if len(pieces) == 1 else b"".join(pieces), start, end, holes)
+
+
+def is_ahead(place: Position, published: Published) -> bool:
+    """Whether a table has more of a log than there is: the disk is an older copy of itself. Then
+    all of the log is looked at again, as what the place was of is not known."""
+    return (place.segment, place.offset) > published.ends["raw"]
 
 
 def batch_of(content: bytes) -> Batch:
@@ -114,15 +130,33 @@ def batch_of(content: bytes) -> Batch:
     erased = bisect_left(ordered, b"!") if ordered and ordered[0][:1] in {b" ", b""} else 0
     ordered = ordered[erased:]
     odd: list[bytes] = []
-    if ordered and not (ordered[0].startswith(BEGIN) and ordered[-1].startswith(BEGIN)):
-        odd = [line for line in ordered if not line.startswith(BEGIN)]
-        ordered = [line for line in ordered if line.startswith(BEGIN)]
+    if not _all_begin(ordered):
+        odd = [line for line in ordered if not begins(line)]
+        ordered = [line for line in ordered if begins(line)]
     ids = [line[ID] for line in ordered]
     duplicate = len(ids) - len(set(ids))
     if duplicate:
         ordered = _firsts(lines, ordered, ids)
         ids = [line[ID] for line in ordered]
     return Batch(ordered, ids, read=read, erased=erased, duplicate=duplicate, odd=odd)
+
+
+def _all_begin(ordered: list[bytes]) -> bool:
+    """Whether each of some sorted lines begins with an id; all are looked at in one go."""
+    if not ordered:
+        return True
+    heads = b"".join([line[HEAD] for line in ordered])
+    return (
+        ordered[0].startswith(BEGIN)
+        and ordered[-1].startswith(BEGIN)
+        and heads.translate(AS_ZERO) == SHAPE * len(ordered)
+        and ordered[-1][ID] < BEHIND
+    )
+
+
+def begins(line: bytes) -> bool:
+    """Whether a line begins with an id as ours do."""
+    return _all_begin([line])
 
 
 def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[bytes]:
@@ -135,6 +169,20 @@ def _firsts(lines: list[bytes], ordered: list[bytes], ids: list[bytes]) -> list[
     once += [line for line, (one, other) in zip(ordered[1:], pairwise(ids), strict=True)
              if one != other]  # fmt: skip
     return [firsts.get(line[ID], line) for line in once]
+
+
+def unsuppressed(lines: list[bytes], suppressed: Suppressed) -> tuple[list[bytes], list[bytes]]:
+    """The lines without those of erased people, and those of which nobody can tell whose they
+    are."""
+    kept: list[bytes] = []
+    dark: list[bytes] = []
+    for line in lines:
+        try:
+            if not suppressed.covers(named(line)):
+                kept.append(line)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            dark.append(line)
+    return kept, dark
 
 
 def has_newer_fields(content: bytes) -> bool:

@@ -27,7 +27,17 @@ import msgspec
 from lakeward.barrier import delivering
 from lakeward.errors import LakeBusy, Terminal
 from lakeward.lake import enrich
-from lakeward.lake.batch import BEGIN, ID, NEWER, Batch, Taken, batch_of, has_newer_fields, take
+from lakeward.lake.batch import (
+    ID,
+    NEWER,
+    Batch,
+    Taken,
+    batch_of,
+    begins,
+    has_newer_fields,
+    take,
+    unsuppressed,
+)
 from lakeward.lake.delta import (
     Conflict,
     DataFile,
@@ -53,7 +63,7 @@ from lakeward.lake.scratch import scratch
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.settings import MIB
-from lakeward.suppression import Suppressed, who
+from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
 
 if TYPE_CHECKING:
@@ -77,6 +87,7 @@ class Compacted(msgspec.Struct):
     suppressed: int = 0
     erased: int = 0
     refused: int = 0
+    gone: int = 0
     bytes: int = 0
     commits: int = 0
 
@@ -156,6 +167,8 @@ class Compactor:
         self.done.read += batch.read
         self.done.erased += batch.erased
         self.done.duplicate += batch.duplicate
+        if taken.holes:
+            self.done.gone += self.progress.lines_to(taken.end) - batch.read
         if batch.odd or has_newer_fields(taken.content):
             batch = self._mended(batch)
         suppressed = load_suppressed(self.lake)
@@ -166,7 +179,7 @@ class Compactor:
         that DuckDB reads."""
         newer = [line for line in batch.lines if NEWER in line]
         good, bad = repaired([*newer, *batch.odd])
-        self._refuse([line for line in bad if not line.startswith(BEGIN)])
+        self._refuse([line for line in bad if not begins(line)])
         mended = {line[ID] for line in good}
         plain = [line for line in batch.lines if line[ID] not in mended]
         again = batch_of(b"".join(line + b"\n" for line in (*plain, *good)))
@@ -188,8 +201,11 @@ class Compactor:
         self.done.refused += len(lines)
 
     def _unsuppressed(self, batch: Batch, suppressed: Suppressed) -> Batch:
-        kept = [line for line in batch.lines if not suppressed.covers(who(line))]
-        self.done.suppressed += len(batch.lines) - len(kept)
+        kept, dark = unsuppressed(batch.lines, suppressed)
+        bad = [line for line in dark if not line.endswith(b" ")]
+        self._refuse(bad)
+        self.done.erased += len(dark) - len(bad)  # an erase is overwriting them right now
+        self.done.suppressed += len(batch.lines) - len(kept) - len(dark)
         return Batch(kept, ids_of(kept))
 
     def _commit(

@@ -164,9 +164,9 @@ class Table:
         """Make version `version`; Conflict when another writer has made it."""
         changes = operation != "OPTIMIZE"
         now = time.time_ns() // 1_000_000
-        actions: list[dict[str, Any]] = [
-            {"commitInfo": {"timestamp": now, "operation": operation, "engineInfo": "lakeward"}}
-        ]
+        info = {"timestamp": now, "operation": operation, "engineInfo": "lakeward"}
+        # No two commits are of the same bytes, so that storage can tell ours from another's.
+        actions: list[dict[str, Any]] = [{"commitInfo": info | {"txnId": str(uuid7())}}]
         if version == 0:
             actions += _first_actions(now)
         elif self._lacks_columns():
@@ -182,6 +182,16 @@ class Table:
             raise Conflict(f"version {version} of the table was made by another writer")
         if version and version % CHECKPOINT_EVERY == 0:
             self.checkpoint()
+
+    def replaced(self) -> set[str]:
+        """Names of files that were in the table and that others took the place of; some may be
+        deleted already."""
+        if self._delta is None:
+            return set()
+        names = self._delta.vacuum(
+            retention_hours=0, enforce_retention_duration=False, dry_run=True, full=False
+        )
+        return {unquote(name) for name in names}
 
     def _lacks_columns(self) -> bool:
         """Whether the table was made by a version that knew fewer columns."""

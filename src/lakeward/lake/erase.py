@@ -59,6 +59,10 @@ def named(kind: Kind, value: str) -> Person:
     """A person by one id; Terminal for a value that stands for everybody."""
     if value in NOBODY:
         raise Terminal(f"{value!r} names nobody: give the id of one person")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Terminal("the id is no text in UTF-8, so no record can hold it") from None
     return Person(kind, value)
 
 

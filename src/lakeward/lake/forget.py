@@ -73,9 +73,29 @@ class TableEraser:
                 self._note_doomed([*self._doomed(), *found])
                 for name, rows in found.items():
                     records += self._rewrite(con, snapshot.files[name], where, folder) * rows
+        self._note_doomed([*self._doomed(), *self._replaced(where)])
         self._unlink(self._doomed())
         self._note_doomed([])
         return self._swept(records)
+
+    def _replaced(self, where: str) -> list[str]:
+        """Files with the person that merges took the place of and that wait to be vacuumed. Nobody
+        can be about to commit them, so they need not wait."""
+        if self._is_ours():
+            return []  # all of them are swept
+        gone, named = self._table.replaced(), self._table.snapshot().files
+        files = [
+            DataFile(name, size, 0, "")
+            for name, size in self._table.storage.names()
+            if name in gone and name not in named
+        ]
+        with self._connected() as con:
+            return list(hits(con, self._table, files, where))
+
+    def _is_ours(self) -> bool:
+        """Whether no other lake writes to the table: it stands in this one's folder."""
+        storage = self._table.storage
+        return isinstance(storage, Folder) and storage.root.is_relative_to(self._lake.root)
 
     def _rewrite(self, con: DuckDBPyConnection, file: DataFile, where: str, folder: Path) -> bool:
         snapshot = self._table.snapshot()
@@ -88,7 +108,7 @@ class TableEraser:
         """Rows of commits that never happened: deleted where no other host can be about to
         commit."""
         storage = self._table.storage
-        if isinstance(storage, Folder):
+        if isinstance(storage, Folder) and self._is_ours():
             with erasing(self._lake):
                 named = set(self._table.snapshot().files) | leases(self._lake)
                 storage.delete(name for name in _data_files(storage) if name not in named)

@@ -134,7 +134,7 @@ class Lookup:
     def _in_tail(self, wanted: str) -> Record | None:
         place = self._table.reached(self.lake)
         while (taken := take(self.lake, place, PIECE)) is not None:
-            at = taken.content.find(BEGIN + wanted.encode() + b'"')
+            at = _line_of(taken.content, BEGIN + wanted.encode() + b'"')
             if at >= 0:
                 line = taken.content[at : taken.content.index(b"\n", at)]
                 return msgspec.json.decode(line, type=Record)
@@ -144,6 +144,14 @@ class Lookup:
     def close(self) -> None:
         """Let go of DuckDB."""
         self._con.close()
+
+
+def _line_of(content: bytes, begin: bytes) -> int:
+    """Where the line stands that begins so, -1 if none does: a record may hold others."""
+    at = content.find(begin)
+    while at > 0 and content[at - 1] != ord("\n"):
+        at = content.find(begin, at + 1)
+    return at
 
 
 def get(lake: LakeDir, settings: Settings, interaction_id: str) -> Record | None:

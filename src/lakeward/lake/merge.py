@@ -172,7 +172,7 @@ def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
         source = f"SELECT * FROM read_parquet({path}, hive_partitioning = false)"
     else:
         source = select_of(table, group)
-    return f"SELECT * FROM ({source}) WHERE NOT ({where})" if where else source
+    return f"SELECT * FROM ({source}) WHERE ({where}) IS NOT TRUE" if where else source
 
 
 def _added(table: Table, group: list[DataFile], written: Written, local: Path) -> DataFile | None:

@@ -6,7 +6,8 @@ In: the end of a slice with its counts, before and after its commit. Out: `.lake
     {"done":{"epoch":1,"segment":7,"offset":52110,"counts":{"read":118,"added":117,…}},"planned":…}
 
 The table's own word is the truth: a plan whose commit happened counts, one whose commit did not is
-forgotten. `read == added + duplicate + suppressed + erased + refused`.
+forgotten. `read == added + duplicate + suppressed + erased + refused`; `gone` lines were deleted
+with their files before the table had them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from lakeward.errors import LakewardError, Terminal
+from lakeward.lake.batch import is_ahead
 from lakeward.lakedir import LakeDir, replace_file
 from lakeward.log import Position, durable_files, read_published, read_segments
 from lakeward.recovery import count_lines
@@ -28,6 +30,7 @@ class Counts(msgspec.Struct, frozen=True):
     suppressed: int = 0
     erased: int = 0
     refused: int = 0
+    gone: int = 0
 
     def plus(self, other: Counts) -> Counts:
         """The sum of both."""
@@ -78,13 +81,17 @@ class ProgressFile:
 
     def reconcile(self, reached: Position) -> None:
         """Believe the table: was the planned slice committed?"""
+        published = read_published(self._lake.private / "published")
+        if published is not None and is_ahead(reached, published):
+            self._store(TableProgress())
+            return
         done, planned = self.progress.done, self.progress.planned
         if planned is not None:
             happened = _ordered(planned.position()) <= _ordered(reached)
             self._store(TableProgress(planned if happened else done))
         if self.progress.done.position() != reached and reached.segment:
             counts = self.progress.done.counts if same_epoch(self.progress, reached) else Counts()
-            missed = lines_before(self._lake, reached) - counts.read
+            missed = lines_before(self._lake, reached) - counts.read - counts.gone
             place = Place(reached.epoch, reached.segment, reached.offset, counts, max(missed, 0))
             self._store(TableProgress(place))
 
@@ -95,6 +102,12 @@ class ProgressFile:
         total = before.counts.plus(counts)
         place = Place(end.epoch, end.segment, end.offset, total, before.uncounted)
         self._store(TableProgress(done, place))
+
+    def lines_to(self, end: Position) -> int:
+        """Lines of the log between what is counted and a position, looked up in its segments."""
+        done = self.progress.done
+        known = done.counts.read + done.counts.gone + done.uncounted
+        return lines_before(self._lake, end) - (known if done.epoch == end.epoch else 0)
 
     def settle(self) -> None:
         """It is committed."""
@@ -146,10 +159,10 @@ def account(lake: LakeDir, faults: list[str]) -> TableAccount | None:
             return None
         if done.epoch == lake.identity.epoch:
             before = lines_before(lake, done.position())
-            if done.counts.read + done.uncounted != before:
+            known = done.counts.read + done.counts.gone + done.uncounted
+            if known != before:
                 faults.append(
-                    f"table: {before} lines stand before its place and "
-                    f"{done.counts.read + done.uncounted} are counted"
+                    f"table: {before} lines stand before its place and {known} are counted"
                 )
         counts = done.counts
         whole = counts.added + counts.duplicate + counts.suppressed + counts.erased + counts.refused

@@ -19,6 +19,7 @@ from lakeward.catalog import TYPES
 from lakeward.errors import Transient
 from lakeward.lake import enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
+from lakeward.lake.batch import unsuppressed as of_others
 from lakeward.lake.columns import COLUMNS, PARTITION
 from lakeward.lake.compact import ids_of, known_ids
 from lakeward.lake.delta import Snapshot, Table, local_path
@@ -40,7 +41,7 @@ from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.person import Person
 from lakeward.settings import Settings
-from lakeward.suppression import Suppressed, who
+from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
 
 if TYPE_CHECKING:
@@ -93,14 +94,16 @@ class Reading:
         suppressed = load_suppressed(self.lake)
         if suppressed:
             tail = unsuppressed(tail, suppressed)
-        tail = absent(self.con, self.table, self.snapshot, tail)
-        self.tail_rows = len(tail.lines)
+        lines = absent(self.con, self.table, self.snapshot, tail).lines
         try:
-            self._fill_tail(tail.lines)
-        except Undecodable:  # a line that the compactor will set aside
-            self._fill_tail(readable(self.con, tail.lines)[0])
+            self._fill_tail(lines)
+        except Undecodable:  # a line that the compactor will mend or set aside
+            good, odd = readable(self.con, lines)
+            more, _ = readable(self.con, repaired(odd)[0])
+            self._fill_tail([*good, *more])
 
     def _fill_tail(self, lines: list[bytes]) -> None:
+        self.tail_rows = len(lines)
         dated = f"SELECT {', '.join(COLUMNS)}, {DATE_OF_ID} AS {PARTITION}"
         with as_file(lines or [b"{}"]) as path, undecodable():
             longest = max(map(len, lines), default=0)
@@ -163,14 +166,19 @@ def tail_of(lake: LakeDir, start: Position) -> Batch:
         )
     batch = batch_of(taken.content)
     if batch.odd or has_newer_fields(taken.content):
-        good, _ = repaired([*batch.lines, *batch.odd])
-        batch = batch_of(b"".join(line + b"\n" for line in good))
+        batch = mended([*batch.lines, *batch.odd])
     return batch
+
+
+def mended(lines: list[bytes]) -> Batch:
+    """The lines in the form that DuckDB reads, without what is no record."""
+    good, _ = repaired(lines)
+    return batch_of(b"".join(line + b"\n" for line in good))
 
 
 def unsuppressed(batch: Batch, suppressed: Suppressed) -> Batch:
     """The batch without the lines of erased people."""
-    kept = [line for line in batch.lines if not suppressed.covers(who(line))]
+    kept, _ = of_others(batch.lines, suppressed)
     return Batch(kept, ids_of(kept))
 
 

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lakeward.errors import MissingExtra, Rejected
+from lakeward.interaction import iso, parse_iso
 from lakeward.lake import enrich
+from lakeward.lake.batch import begins
 from lakeward.lake.columns import COLUMNS, NESTED, RECORD, reading, selected
 from lakeward.lake.storage import Storage
 from lakeward.lakedir import write_all
@@ -171,7 +173,7 @@ def copy(con: DuckDBPyConnection, select: str, path: Path) -> Written:
     with undecodable():
         row = con.execute(f"COPY ({select}) TO {quoted(str(path))} ({PARQUET})").fetchall()[0]
     stats: dict[str, Any] = row[4].get('"timestamp"', {})
-    return Written(row[1], row[2], _iso(stats.get("min", "")), _iso(stats.get("max", "")))
+    return Written(row[1], row[2], _iso(stats.get("min") or ""), _iso(stats.get("max") or ""))
 
 
 def iso_of(moment: datetime | None) -> str:
@@ -217,7 +219,11 @@ def repaired(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     for line in lines:
         try:
             record = msgspec.json.decode(line, type=dict[str, Any])
-            good.append(msgspec.json.encode(_fitted(record)))
+            fitted = msgspec.json.encode(_fitted(record))
+            if begins(fitted):
+                good.append(fitted)
+            else:
+                bad.append(line)
         except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
             bad.append(line)
     return good, bad
@@ -228,9 +234,8 @@ def _fitted(record: dict[str, Any]) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     for name, value in record.items():
         (fitted if _fits(name, value) else extra)[name] = value
-    if not isinstance(fitted.get("interaction_id"), str):
-        raise ValueError("a record has an id")
-    return fitted | ({"extra": extra} if extra else {})
+    identity = {"interaction_id": fitted.pop("interaction_id", None)}
+    return identity | fitted | ({"extra": extra} if extra else {})
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -244,8 +249,16 @@ def _fits(name: str, value: Any) -> bool:
         case "DOUBLE":
             return type(value) in (int, float)
         case "TIMESTAMPTZ":
-            return isinstance(value, str) and len(value) == 24
+            return isinstance(value, str) and _is_instant(value)
         case "VARCHAR":
             return name in NESTED or isinstance(value, str)
         case _:
             return False
+
+
+def _is_instant(text: str) -> bool:
+    """Whether a text is a time in the record's own spelling."""
+    try:
+        return iso(parse_iso(text)) == text
+    except (ValueError, OverflowError):
+        return False

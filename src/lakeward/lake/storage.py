@@ -1,8 +1,9 @@
 """Where a table's files stand: a folder of this machine, or a bucket.
 
 In: names relative to the table. Out: bytes and files put there, each durable when the call returns.
-`create` never replaces anything: of two writers of one name exactly one is told True. Fails with
-OSError for the disk, `Transient` for a bucket that is away and `Terminal` for one that refuses.
+`create` never replaces anything: of two writers of one name exactly one is told True, whose content
+stands there, also when the answer to its first attempt was lost. Fails with OSError for the disk,
+`Transient` for a bucket that is away and `Terminal` for one that refuses.
 """
 
 from __future__ import annotations
@@ -116,8 +117,14 @@ class Bucket:
             with _translated(self.uri):
                 self.store.put(name, content, mode="create")
         except AlreadyExistsError:
-            return False
+            return self._holds(name, content)
         return True
+
+    def _holds(self, name: str, content: bytes) -> bool:
+        """Whether a put that was refused is one that had been done: the client repeats what the
+        service answered with an error, and that may have been stored all the same."""
+        with _translated(self.uri):
+            return self.store.get(name).bytes().to_bytes() == content
 
     def place(self, local: Path, name: str) -> None:
         """Uploaded (in parts when large), then removed here."""
