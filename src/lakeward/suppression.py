@@ -49,10 +49,15 @@ class Who(msgspec.Struct, frozen=True):
 _who = msgspec.json.Decoder(Who).decode
 
 
+def named(line: bytes) -> dict[str, object]:
+    """Whom a line names; raises what decoding raises when it is no JSON at all."""
+    return msgspec.structs.asdict(_who(line))
+
+
 def who(line: bytes) -> dict[str, object]:
     """Whom a line names; nobody when it is no JSON at all."""
     try:
-        return msgspec.structs.asdict(_who(line))
+        return named(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
 

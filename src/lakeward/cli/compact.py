@@ -54,7 +54,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         (report.suppressed, "are of erased people"),
         (report.erased, "were erased in the log"),
         (report.refused, "are no records: see `lakeward quarantine list`"),
-        (report.gone, "more lines were deleted by retention before the table had them"),
+        (report.gone, "were deleted by retention before the table had them"),
         (report.merged, "files merged into larger ones"),
         (report.deleted, "files deleted that no reader needs"),
         (report.expired, "rows of the table are over and removed"),

@@ -21,7 +21,7 @@ from lakeward.errors import Unreadable
 from lakeward.interaction import LATEST_MS, id_ms, iso
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, Published, durable_files, read_published
-from lakeward.suppression import Suppressed, who
+from lakeward.suppression import Suppressed, named
 
 BEGIN: Final = b'{"interaction_id":"'
 ID: Final = slice(len(BEGIN), len(BEGIN) + 36)
@@ -177,11 +177,11 @@ def unsuppressed(lines: list[bytes], suppressed: Suppressed) -> tuple[list[bytes
     kept: list[bytes] = []
     dark: list[bytes] = []
     for line in lines:
-        named = who(line)
-        if not named:
+        try:
+            if not suppressed.covers(named(line)):
+                kept.append(line)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             dark.append(line)
-        elif not suppressed.covers(named):
-            kept.append(line)
     return kept, dark
 
 

@@ -94,11 +94,13 @@ class Reading:
         suppressed = load_suppressed(self.lake)
         if suppressed:
             tail = unsuppressed(tail, suppressed)
-        tail = absent(self.con, self.table, self.snapshot, tail)
+        lines = absent(self.con, self.table, self.snapshot, tail).lines
         try:
-            self._fill_tail(tail.lines)
-        except Undecodable:  # the compactor mends it, or sets it aside
-            self._fill_tail(_readable(self.con, tail.lines))
+            self._fill_tail(lines)
+        except Undecodable:  # a line that the compactor will mend or set aside
+            good, odd = readable(self.con, lines)
+            more, _ = readable(self.con, repaired(odd)[0])
+            self._fill_tail([*good, *more])
 
     def _fill_tail(self, lines: list[bytes]) -> None:
         self.tail_rows = len(lines)
@@ -166,12 +168,6 @@ def tail_of(lake: LakeDir, start: Position) -> Batch:
     if batch.odd or has_newer_fields(taken.content):
         batch = mended([*batch.lines, *batch.odd])
     return batch
-
-
-def _readable(con: DuckDBPyConnection, lines: list[bytes]) -> list[bytes]:
-    """Lines as they are or mended, without those that stay what DuckDB cannot read."""
-    good, refused = readable(con, lines)
-    return good + readable(con, repaired(refused)[0])[0]
 
 
 def mended(lines: list[bytes]) -> Batch:
