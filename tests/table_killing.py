@@ -60,7 +60,7 @@ class Harness:
             "LAKEWARD_KEEPER": "external", "LAKEWARD_ENV": "production",
             "LAKEWARD_SEGMENT_BYTES": str(options.segment), "LAKEWARD_COMPACT_BYTES": "256KiB",
             "LAKEWARD_COMPACT_SECONDS": "1", "LAKEWARD_COMPACT_MEMORY": "1GiB",
-            "LAKEWARD_VACUUM_SECONDS": "0", "LAKEWARD_INDIVIDUAL_FILES": "off",
+            "LAKEWARD_VACUUM_SECONDS": "1", "LAKEWARD_INDIVIDUAL_FILES": "off",
         }  # fmt: skip
         if options.mutant != "none":
             self.environ["LAKEWARD_COMPACT"] = "false"  # all compacting is the mutant's

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from clouds import BUCKET, KEYS, REGION
-from lakeward.errors import LakewardError, Terminal
+from lakeward.errors import LakewardError, Terminal, Transient
 from lakeward.lake.delta import Conflict, Table
 from lakeward.lake.forget import TableEraser
 from lakeward.lake.lookup import Lookup
@@ -111,4 +111,21 @@ def test_a_table_address_of_another_kind_is_refused(tmp_path: Path) -> None:
     desk = Desk(tmp_path, LAKEWARD_TABLE="gs://bucket/x")
     with pytest.raises(Terminal, match="s3://"):
         desk.table()
+    desk.log.close()
+
+
+def test_a_bucket_that_goes_away_leaves_an_erase_waiting(cloud: Cloud, tmp_path: Path) -> None:
+    """Whatever the libraries raise then, the eraser says that trying again can help."""
+    cloud.bucket(versions="")
+    desk = desk_at(cloud, tmp_path)
+    desk.log.append([line(user_id="ann"), line()])
+    desk.compact()
+    eraser = TableEraser(desk.lake, desk.settings)
+    assert eraser.find(Person("user_id", "ann")) == 1
+    client = cloud.client("s3")
+    for name, _ in list(desk.table().storage.names()):
+        if name.endswith(".parquet"):
+            client.delete_object(Bucket=BUCKET, Key=f"tables/interactions/{name}")
+    with pytest.raises(Transient, match="away"):
+        eraser.erase(Person("user_id", "ann"))
     desk.log.close()

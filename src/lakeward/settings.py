@@ -190,7 +190,7 @@ SETTINGS: tuple[Setting, ...] = (
       least=768 * MIB, most=65_536 * MIB),
     S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
       "Age at which files that the table no longer names are deleted; readers that run on this "
-      "machine are waited for in any case.", most=31_536_000),
+      "machine are waited for in any case.", least=1, most=31_536_000),
     S("LAKEWARD_GEOIP", "geoip", "folder", "",
       "A MaxMind file (`.mmdb`) that gives country and city of addresses; none by default."),
     S("LAKEWARD_QUERY_SECONDS", "query_seconds", "seconds", "60",

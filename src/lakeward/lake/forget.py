@@ -7,8 +7,9 @@ paths in the log name nobody, so nothing of a person is left in it. May be repea
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,13 +57,16 @@ class TableEraser:
 
     def find(self, person: Person) -> int:
         """Rows of the table that name the person."""
-        files = list(self._table.snapshot().files.values())
-        with self._connected() as con:
+        with self._present(), self._connected() as con:
+            files = list(self._table.snapshot().files.values())
             return sum(hits(con, self._table, files, condition(person)).values())
 
     def erase(self, person: Person) -> Gone:
         """Rewrite the files that name the person, then delete the old ones."""
-        where = condition(person)
+        with self._present():
+            return self._erase(condition(person))
+
+    def _erase(self, where: str) -> Gone:
         records = 0
         with scratch(self._lake) as folder, self._connected() as con:
             while True:
@@ -77,6 +81,18 @@ class TableEraser:
         self._unlink(self._doomed())
         self._note_doomed([])
         return self._swept(records)
+
+    @contextlib.contextmanager
+    def _present(self) -> Iterator[None]:
+        """What the libraries raise when a bucket is away, as an error that is tried again."""
+        import duckdb
+        from deltalake.exceptions import DeltaError
+
+        try:
+            yield
+        except (duckdb.Error, DeltaError, OSError) as error:
+            where, kind = self._table.storage.uri, type(error).__name__
+            raise Transient(f"the table at {where} is away for now ({kind})") from None
 
     def _replaced(self, where: str) -> list[str]:
         """Files with the person that merges took the place of and that wait to be vacuumed. Nobody
