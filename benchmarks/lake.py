@@ -1,6 +1,6 @@
 """What the lake costs: compaction, bytes, finding one interaction, erasing one user, freshness.
 
-    compaction   the log of half a million generated lines into the table (sorted, each id once,
+    compaction   the log of a million generated lines into the table (sorted, each id once,
                  enriched, committed) beside DuckDB's `COPY (FROM read_json(…)) TO …` of the same
                  files, which does none of that
     bytes        of the table for each interaction
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from generator import batches
+from lakeward.cli.compaction import ENVIRONMENT
 from lakeward.collector import Collector
 from lakeward.lake.progress import read_progress, waiting_bytes
 from lakeward.lake.reading import open_reading
@@ -38,7 +39,7 @@ from lakeward.lakedir import open_lake
 from lakeward.settings import load
 from measure import HERE, Report, child, disk, interleaved, scratch, spread, table
 
-ROWS = 500_000
+ROWS = 1_000_000
 BIG_ROWS = 50_000_000
 BIG = HERE.parent / "build" / "lake-50m" / "lake"
 MANY_ROWS = 10_000_000
@@ -57,8 +58,10 @@ def folder() -> Iterator[Path]:
 
 
 def work(block: str, *arguments: object) -> dict[str, Any]:
-    """Run a block in a process of its own."""
-    found: dict[str, Any] = child("lakework.py", block, *map(str, arguments), seconds=3600)
+    """Run a block in a process of its own, with malloc set as for the keeper's compactor."""
+    found: dict[str, Any] = child(
+        "lakework.py", block, *map(str, arguments), environ=ENVIRONMENT, seconds=3600
+    )
     return found
 
 
