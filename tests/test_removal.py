@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,28 @@ import msgspec
 import pytest
 
 from conftest import Lake
+from lakeward.audit import audit
 from lakeward.errors import Terminal, Unreadable
 from lakeward.followers.cursor import CursorFile, place, verify
 from lakeward.keeper import Keeper
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.log import Position, read_lines, read_published
 from lakeward.person import Person
+from lakeward.recovery import count_blank
 from lakeward.removal import (
     Cut,
     LogEraser,
     finish_pending,
+    interrupted,
     lines_of,
+    paused,
     read_journal,
     remove_lines,
     remove_segments,
     removed,
+    under_way,
 )
+from lakeward.ringdir import known_folders
 from written_lakes import WrittenLog
 
 POINTS = ["after intent", "between files", "before cursors"]
@@ -303,12 +311,168 @@ def test_a_line_names_a_person_however_json_spells_it(tmp_path: Path) -> None:
     log = WrittenLog(tmp_path / "data-lake")
     name = 'Änn "quoted" \\ 日本'
     escaped = b'{"interaction_id":"x","user_id":"\\u00c4nn \\"quoted\\" \\\\ \\u65e5\\u672c"}'
-    log.append([msgspec.json.encode({"user_id": name}), escaped, line(1)])
+    capitals = escaped.replace(b"u00c4", b"u00C4")
+    slashed = b'{"interaction_id":"y","user_id":"org\\/ann"}'
+    log.append([msgspec.json.encode({"user_id": name}), escaped, capitals, slashed, line(1)])
     eraser = LogEraser(log.lake, "raw")
-    assert eraser.find(Person("user_id", name)) == 2
-    assert eraser.erase(Person("user_id", name)).records == 2
+    assert eraser.find(Person("user_id", name)) == 3
+    assert eraser.erase(Person("user_id", name)).records == 3
+    assert eraser.erase(Person("user_id", "org/ann")).records == 1
     assert users(log.lake) == ["bob"]
     log.close()
+
+
+@pytest.mark.parametrize("given", [42, 42.0])
+def test_a_refused_record_that_holds_the_id_as_a_number_names_the_person(
+    lake: Lake, given: float
+) -> None:
+    """As the app gave it: only what a type accepts is stored as text."""
+    with lake.collector() as collector:
+        collector.record("cta_click", user_id=given)
+        collector.record("cta_click", user_id=True)
+        collector.record("cta_click", user_id=421)
+        collector.commit()
+    here, ann = lake.open(), Person("user_id", "42")
+    eraser = LogEraser(here, "quarantine")
+    assert eraser.erase(ann).records == 1
+    assert eraser.find(ann) == 0
+    assert [row["record"]["user_id"] for row in lake.quarantined()] == [True, 421]
+    report = lake.audit()
+    assert report.ok, report.faults
+
+
+def test_doctor_finds_no_fault_while_lines_are_removed(lake: Lake) -> None:
+    """At every point of a removal that is under way; of one whose process is dead it does."""
+    with lake.collector() as collector:
+        for n in range(6):
+            collector.record("note", user_id="ann" if n % 2 else "bob", n=n)
+        collector.commit()
+    here, seen = lake.open(), list[str]()
+
+    def look(point: str) -> None:
+        report = lake.audit()
+        assert report.ok, (point, report.faults)
+        seen.append(point)
+
+    assert remove_lines(here, cuts_of(here, "ann"), "erased", pause=look) == 3
+    assert seen == POINTS
+    with pytest.raises(Stop):
+        remove_lines(here, cuts_of(here, "bob")[:1], "erased", pause=stop_at("after intent"))
+    assert "a removal was interrupted" in lake.audit().faults[0]
+    finish_pending(here)
+    report = lake.audit()
+    assert report.ok, report.faults
+
+
+def test_lines_that_go_while_doctor_counts_are_no_fault(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lake.collector() as collector:
+        for n in range(6):
+            collector.record("note", user_id="ann", n=n)
+        collector.commit()
+    here = lake.open()
+
+    def and_then_some(path: Path, end: int) -> int:
+        remove_lines(here, cuts_of(here, "ann")[:1], "expired")
+        blank = count_blank(path, end)
+        remove_lines(here, cuts_of(here, "ann")[:1], "expired")
+        return blank
+
+    monkeypatch.setattr("lakeward.audit.count_blank", and_then_some)
+    report = audit(here, known_folders(here, lake.ring_dir))
+    assert report.ok, report.faults
+    monkeypatch.undo()
+    assert lake.audit().ok
+
+
+def test_collection_goes_on_when_the_journal_is_damaged(lake: Lake) -> None:
+    """Doctor says it; nothing is removed until it is restored."""
+    with lake.collector() as collector:
+        collector.record("note", user_id="ann")
+        collector.commit()
+    here = lake.open()
+    (here.private / "removals.jsonl").write_bytes(b'00000000 {"kind":"done","number":0}\n')
+    with lake.collector() as collector:
+        collector.record("note", user_id="bob")
+        collector.commit()
+    assert users(here) == ["ann", "bob"]
+    assert "removals.jsonl has a damaged line" in lake.audit().faults[0]
+    with pytest.raises(Unreadable):
+        remove_lines(here, cuts_of(here, "ann"), "erased")
+
+
+@pytest.mark.parametrize("open_cut", [False, True])
+def test_a_keeper_starts_while_a_backup_keeps_removals_waiting(lake: Lake, open_cut: bool) -> None:
+    with lake.collector() as collector:
+        for user in ("ann", "ann", "bob"):
+            collector.record("note", user_id=user)
+        collector.commit()
+    here = lake.open()
+    first, second = cuts_of(here, "ann")
+    remove_lines(here, [first], "erased")
+    if open_cut:
+        with pytest.raises(Stop):
+            remove_lines(here, [second], "erased", pause=stop_at("after intent"))
+    with paused(here), lake.collector() as collector:
+        collector.record("note", user_id="carol")
+        collector.commit()
+        assert under_way(here)
+        assert not interrupted(here)
+    assert users(here)[-1] == "carol"
+    assert interrupted(here) is open_cut
+    with lake.collector() as collector:  # the next keeper finishes it
+        collector.record("note", user_id="dora")
+        collector.commit()
+    report = lake.audit()
+    assert report.ok, report.faults
+    assert users(here) == (["bob"] if open_cut else ["ann", "bob"]) + ["carol", "dora"]
+
+
+def test_a_journal_of_another_log_removes_nothing(tmp_path: Path) -> None:
+    log, lake = written(tmp_path)
+    with pytest.raises(Stop):
+        remove_lines(lake, cuts_of(lake, "ann"), "erased", pause=stop_at("after intent"))
+    (lake.private / "segments.jsonl").write_bytes(b"")
+    with pytest.raises(Unreadable, match="segments"):
+        finish_pending(lake)
+    log.close()
+
+
+def test_keepers_are_killed_while_people_are_erased_and_others_record(lake: Lake) -> None:
+    """SIGKILL of the keeper's process again and again: Ann goes, nothing else does."""
+    here, chance = open_lake(lake.root), random.Random(20_261_126)
+    eraser, person = LogEraser(here, "raw"), Person("user_id", "ann")
+    collector = lake.collector(LAKEWARD_KEEPER="spawn")
+    enough, recorded, killed = threading.Event(), [0, 0], 0
+
+    def record(me: int) -> None:
+        while not enough.is_set():
+            collector.record("note", user_id="ann", me=me)
+            for n in range(9):
+                collector.record("note", user_id="bob", me=me, n=n)
+            recorded[me] += 1
+            collector.commit(60)
+
+    writers = [threading.Thread(target=record, args=(me,)) for me in (0, 1)]
+    for writer in writers:
+        writer.start()
+    while killed < 5:
+        time.sleep(chance.random() * 0.1)
+        eraser.erase(person)
+        killed += lake.kill_keeper() is not None
+    enough.set()
+    for writer in writers:
+        writer.join()
+    eraser.erase(person)
+    assert users(here) == ["bob"] * 9 * sum(recorded)
+    collector.close()
+    lake.kill_keeper()
+    with Keeper(here, lake.ring_dir).opened():
+        pass
+    report = lake.audit()
+    assert report.ok, report.faults
+    assert report.sum["erased"] == sum(recorded)
 
 
 def test_positions_of_a_log_without_its_first_files_still_lead_on(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from lakeward.lakedir import LakeDir
 from lakeward.ledger import CATEGORY, STREAMS, Reason, Replay, RingState, State, replay
 from lakeward.log import Published, Segment, read_published, read_segments
 from lakeward.recovery import count_blank, count_lines
-from lakeward.removal import WHYS, Removed, read_journal
+from lakeward.removal import WHYS, Journal, Removed, interrupted, read_journal, under_way
 from lakeward.ring_reader import RingReader
 
 LOOKS = 6
@@ -119,7 +119,7 @@ def _look(lake: LakeDir, ring_folders: tuple[Path, ...], *, log: bool) -> Report
     vanished += _missing(state, rings, unseen)
     reasons = _reasons(state, rings)
     total = _sum(state, rings, reasons, faults)
-    _split(lake, removals, total)
+    _split(lake, removals.removed, total)
     folded = (state.retired, state.offered, len(state.vanished))
     return Report(
         ok=not faults, lake=str(lake.root), lake_id=lake.identity.lake_id, epoch=state.epoch,
@@ -152,7 +152,18 @@ def _settle(journal: Replay, published: Published | None, faults: list[str]) -> 
     return state
 
 
-def _check_log(lake: LakeDir, state: State, removals: dict[int, Removed], faults: list[str]) -> int:
+class Counted(msgspec.Struct, frozen=True):
+    """What stands in one file of the log, beside what was acknowledged into it."""
+
+    segment: Segment
+    end: int
+    lines: int
+    found: int
+    blank: int
+    size: int
+
+
+def _check_log(lake: LakeDir, state: State, before: Journal, faults: list[str]) -> int:
     """Count the lines of every file and compare with what was acknowledged into it, and its blank
     lines with the journal of removals."""
     try:
@@ -160,16 +171,18 @@ def _check_log(lake: LakeDir, state: State, removals: dict[int, Removed], faults
     except Unreadable as error:
         faults.append(str(error))
         return 0
-    counted = dict.fromkeys(STREAMS, 0)
+    acknowledged = dict.fromkeys(STREAMS, 0)
+    counted: list[Counted] = []
     for segment in segments:
         current, end, lines = state.ends.get(segment.stream, (0, 0, 0))
         if segment.end is not None:
             end, lines = segment.end, segment.lines
         elif segment.number != current:
             continue
-        _check_file(lake, segment, end, lines, removals.get(segment.number, Removed()), faults)
-        counted[segment.stream] += lines
-    for stream, n in counted.items():
+        counted.append(_counted(lake, segment, end, lines))
+        acknowledged[segment.stream] += lines
+    _check_files(lake, counted, before, faults)
+    for stream, n in acknowledged.items():
         if n != state.lines.get(stream, 0):
             faults.append(
                 f"{stream}: segments hold {n} lines, {state.lines.get(stream, 0)} were acknowledged"
@@ -177,34 +190,48 @@ def _check_log(lake: LakeDir, state: State, removals: dict[int, Removed], faults
     return len(segments)
 
 
-def _check_file(
-    lake: LakeDir, segment: Segment, end: int, lines: int, gone: Removed, faults: list[str]
-) -> None:
+def _counted(lake: LakeDir, segment: Segment, end: int, lines: int) -> Counted:
     path = lake.root / segment.path
-    if gone.gone:
-        if path.exists():
-            faults.append(f"{segment.path}: stands although it was deleted: start `lakeward run`")
-        return
     try:
         found, size = count_lines(path, end), path.stat().st_size
-        blank = count_blank(path, end)
+        return Counted(segment, end, lines, found, count_blank(path, end), size)
     except OSError:
-        found, size, blank = 0, 0, 0
-    if found != lines or size < end:
-        faults.append(f"{segment.path}: {found} lines where {lines} were acknowledged")
-    elif blank != gone.blank():
-        faults.append(f"{segment.path}: {blank} lines are blank and {gone.blank()} were removed")
+        return Counted(segment, end, lines, 0, 0, 0)
 
 
-def _removals(lake: LakeDir, faults: list[str]) -> dict[int, Removed]:
+def _check_files(lake: LakeDir, counted: list[Counted], before: Journal, faults: list[str]) -> None:
+    """Somebody may have removed lines while these were counted: at least those are blank that were
+    done before, and at most those that are journalled after."""
     try:
-        journal = read_journal(lake)
+        after = read_journal(lake).removed
+    except Unreadable:  # it was said before, or is at the next look
+        after = before.removed
+    open_cuts: dict[int, int] = {}
+    for cut in (cut for cutting in before.pending for cut in cutting.cuts):
+        open_cuts[cut.segment] = open_cuts.get(cut.segment, 0) + 1
+    for here in counted:
+        number, path = here.segment.number, here.segment.path
+        most = after.get(number, Removed())
+        if most.gone:
+            # looked for twice: whoever had the lock may have deleted it in between
+            if (lake.root / path).exists() and not under_way(lake) and (lake.root / path).exists():
+                faults.append(f"{path}: stands although it was deleted: start `lakeward run`")
+            continue
+        least = before.removed.get(number, Removed()).blank() - open_cuts.get(number, 0)
+        if here.found != here.lines or here.size < here.end:
+            faults.append(f"{path}: {here.found} lines where {here.lines} were acknowledged")
+        elif not least <= here.blank <= most.blank():
+            faults.append(f"{path}: {here.blank} lines are blank and {most.blank()} were removed")
+
+
+def _removals(lake: LakeDir, faults: list[str]) -> Journal:
+    try:
+        if interrupted(lake):
+            faults.append("a removal was interrupted: start `lakeward run`, which finishes it")
+        return read_journal(lake)
     except Unreadable as error:
         faults.append(str(error))
-        return {}
-    if journal.pending:
-        faults.append("a removal was interrupted: start `lakeward run`, which finishes it")
-    return journal.removed
+        return Journal()
 
 
 def _split(lake: LakeDir, removals: dict[int, Removed], total: dict[str, int]) -> None:

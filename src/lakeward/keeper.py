@@ -22,7 +22,7 @@ from typing import Protocol
 from zlib import crc32
 
 from lakeward.bell import HANDOVER, HELLO, Doorway
-from lakeward.errors import LakeBusy
+from lakeward.errors import LakeBusy, Terminal
 from lakeward.fleet import Fleet, Gathered, any_owner_lives
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, recreate
@@ -194,7 +194,7 @@ class Keeper:
         held.callback(self._log.close)
         notes = recover(self._log, self._ledger, self.ring_dir / "highwater")
         held.callback(self._close_highwater)
-        finish_pending(self.lake)
+        notes += self._finish_removals()
         folders = tuple(dict.fromkeys((self.ring_dir, disk_folder(self.lake))))
         self._fleet = Fleet(folders, self.lake, self._ledger, self._pause)
         held.callback(self._fleet.close)
@@ -206,6 +206,15 @@ class Keeper:
         self._unreleased = None
         for note in notes:
             logger.warning("%s", note)
+
+    def _finish_removals(self) -> list[str]:
+        """Nothing is kept waiting for it: what is recorded has no part in what was removed."""
+        try:
+            if finish_pending(self.lake, wait=False):
+                return []
+        except Terminal as error:
+            return [f"a removal cannot be finished: {error}"]
+        return ["a removal is finished later: a backup or another removal is under way"]
 
     def _rounds(self, doorway: Doorway) -> bool:
         chores = watch = idle_since = retry = time.monotonic()

@@ -21,7 +21,18 @@ class Person(msgspec.Struct, frozen=True):
 
     def matches(self, record: dict[str, object]) -> bool:
         """Whether a record names this person."""
-        return record.get(self.kind) == self.value
+        value = record.get(self.kind)
+        return (value if type(value) is str else id_text(value)) == self.value
+
+
+def id_text(value: object) -> str | None:
+    """The text under which an id is stored. In a record that was refused it may still be a number,
+    and whole numbers become floats in data frames."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if type(value) is int else None
 
 
 class Gone(msgspec.Struct, frozen=True):

@@ -226,6 +226,10 @@ class Remover:
         by_segment: dict[int, list[Cut]] = {}
         for cut in cutting.cuts:
             by_segment.setdefault(cut.segment, []).append(cut)
+        if not by_segment.keys() <= known.keys():
+            raise Unreadable(
+                "removals.jsonl names a file that segments.jsonl lacks: restore both of one time"
+            )
         with cursor.locked(self._lake):
             for number, cuts in by_segment.items():
                 with contextlib.suppress(FileNotFoundError):
@@ -277,14 +281,39 @@ class Remover:
 
 
 @contextlib.contextmanager
-def paused(lake: LakeDir) -> Iterator[None]:
-    """Nobody removes lines while this is held."""
+def paused(lake: LakeDir, *, wait: bool = True) -> Iterator[None]:
+    """Nobody removes lines while this is held; BlockingIOError when somebody does and we may not
+    `wait`."""
     fd = os.open(lake.private / "removals.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(fd)
+
+
+def under_way(lake: LakeDir) -> bool:
+    """Whether somebody removes lines just now, or keeps others from it. Writes nothing."""
+    try:
+        fd = os.open(lake.private / "removals.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def interrupted(lake: LakeDir) -> bool:
+    """Whether a removal was begun and nobody is at it. Who takes the lock ends what is open before
+    anything else, so what is open on both sides of a free lock was left by the dead."""
+    begun = {cutting.number for cutting in read_journal(lake).pending}
+    if not begun or under_way(lake):
+        return False
+    return not begun.isdisjoint(cutting.number for cutting in read_journal(lake).pending)
 
 
 def remove_lines(
@@ -313,16 +342,29 @@ def remove_segments(
         return Remover(lake, pause).remove_segments(numbers, stream)
 
 
-def finish_pending(lake: LakeDir) -> None:
-    """Make good what a kill interrupted. Cheap when there is nothing."""
-    if not (lake.private / "removals.jsonl").exists():
-        return
-    with paused(lake):
-        remover = Remover(lake)
-        known = {s.number: s for s in read_segments(lake)[0]}
-        for number, found in read_journal(lake).removed.items():
-            if found.gone and number in known:
-                remover._unlink(known[number])
+def finish_pending(lake: LakeDir, *, wait: bool = True) -> bool:
+    """Make good what a kill interrupted; whether nothing is left of it. Takes the lock only when
+    there is something. Without `wait` it is left to whoever has the lock, or removes next."""
+    if not (read_journal(lake).pending or _left_standing(lake)):
+        return True
+    try:
+        with paused(lake, wait=wait):
+            remover = Remover(lake)
+            for segment in _left_standing(lake):
+                remover._unlink(segment)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _left_standing(lake: LakeDir) -> list[Segment]:
+    """Segments whose files are there although they are gone."""
+    gone = {number for number, found in read_journal(lake).removed.items() if found.gone}
+    return [
+        segment
+        for segment in (read_segments(lake)[0] if gone else [])
+        if segment.number in gone and (lake.root / segment.path).exists()
+    ]
 
 
 def lines_of(lake: LakeDir, stream: Stream) -> Iterator[tuple[Cut, bytes]]:
@@ -359,21 +401,14 @@ class LogEraser:
         return Gone(remove_lines(self._lake, places, "erased", stream=self._stream))
 
     def _places(self, person: Person) -> list[Cut]:
-        """A line that names the person holds the value as JSON spells it, which is quick to
-        find."""
-        needles = {msgspec.json.encode(person.value)[1:-1], ascii_spelled(person.value)}
+        """A line that names the person holds the value as our encoder spells it, which is quick to
+        find; a line that others wrote may spell it with escapes of its own."""
+        needle = msgspec.json.encode(person.value)[1:-1]
         return [
             cut
             for cut, line in lines_of(self._lake, self._stream)
-            if any(needle in line for needle in needles) and names(line, person)
+            if (needle in line or b"\\u" in line or b"\\/" in line) and names(line, person)
         ]
-
-
-def ascii_spelled(text: str) -> bytes:
-    """A text as JSON with every letter beyond ASCII escaped."""
-    import json
-
-    return json.dumps(text)[1:-1].encode()
 
 
 def names(line: bytes, person: Person) -> bool:

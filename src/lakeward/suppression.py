@@ -22,7 +22,7 @@ import msgspec
 from lakeward.errors import Unreadable
 from lakeward.interaction import id_ms
 from lakeward.lakedir import LakeDir, create_file, sync_folder, write_all
-from lakeward.person import Kind, Person
+from lakeward.person import Kind, Person, id_text
 
 KINDS: Final[tuple[Kind, ...]] = ("user_id", "session_id", "anonymous_id")
 REMEMBERED: Final = 65_536
@@ -80,7 +80,10 @@ class Suppressed:
         """Whether a record is of someone erased, and older than the erase."""
         for kind in KINDS:
             value = record.get(kind)
-            if value is None or not (until := self.until(kind, str(value))):
+            if value is None:
+                continue
+            text = value if type(value) is str else id_text(value)
+            if text is None or not (until := self.until(kind, text)):
                 continue
             if _ms_of(record) <= until:
                 return True

@@ -55,7 +55,7 @@ class Driver:
         set_aside: SetAside,
         *,
         share: Callable[[int], int] = lambda feature: ALL,
-        mend: Callable[[], None] = lambda: None,
+        mend: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         pause: Callable[[str], None] = lambda _: None,
