@@ -368,7 +368,7 @@ def test_lines_that_go_while_doctor_counts_are_no_fault(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lake.collector() as collector:
-        for n in range(6):
+        for n in range(60):  # more than doctor's looks use up
             collector.record("note", user_id="ann", n=n)
         collector.commit()
     here = lake.open()
