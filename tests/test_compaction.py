@@ -38,7 +38,7 @@ def test_a_running_keeper_moves_the_log_into_the_table(lake: Lake) -> None:
         keeper.wait(20)
 
 
-def test_a_killed_keeper_takes_its_compactor_with_it(lake: Lake, tmp_path: Path) -> None:
+def test_a_killed_keeper_takes_its_children_with_it(tmp_path: Path) -> None:
     """The child asks to die with its parent: no orphan goes on compacting."""
     script = (
         "import os, sys, time; from lakeward.cli.child import start;"
@@ -56,7 +56,6 @@ def test_a_killed_keeper_takes_its_compactor_with_it(lake: Lake, tmp_path: Path)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     wait_until(lambda: not _runs(pid), 20, "the child's end")
-    del lake
 
 
 def _runs(pid: int) -> bool:

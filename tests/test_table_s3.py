@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from deltalake import DeltaTable
+from uuid_utils import uuid7
 
 from clouds import BUCKET, KEYS, REGION
+from conftest import Lake, wait_until
 from lakeward.errors import LakewardError, Terminal, Transient
 from lakeward.lake.delta import Conflict, Table
 from lakeward.lake.forget import TableEraser
 from lakeward.lake.lookup import Lookup
 from lakeward.lake.merge import merge
+from lakeward.lake.progress import read_progress
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
 from lakeward.lake.vacuum import vacuum
+from lakeward.lakedir import LakeDir
 from lakeward.person import Person
 from test_table import MEMORY, NOON, Desk, ids_of, line
 
@@ -128,4 +136,39 @@ def test_a_bucket_that_goes_away_leaves_an_erase_waiting(cloud: Cloud, tmp_path:
             client.delete_object(Bucket=BUCKET, Key=f"tables/interactions/{name}")
     with pytest.raises(Transient, match="away"):
         eraser.erase(Person("user_id", "ann"))
+    desk.log.close()
+
+
+def tabled(lake: LakeDir, lines: int) -> bool:
+    return read_progress(lake).done.counts.read == lines
+
+
+def test_two_hosts_with_keepers_of_their_own_fill_one_table(cloud: Cloud, tmp_path: Path) -> None:
+    """P5 with all that runs in production: two ids, two ring folders, two keepers and their
+    compactors, and the same interactions recorded on both hosts."""
+    cloud.bucket(versions="")
+    ids = [str(uuid7(nanoseconds=(NOON + n) * 1_000_000)) for n in range(80)]
+    hosts = [Lake(tmp_path / name / "data-lake", tmp_path / name / "rings") for name in "ab"]
+    with contextlib.ExitStack() as running:
+        for host in hosts:
+            host.ring_dir.mkdir(mode=0o700, parents=True)
+            host.env |= {
+                "LAKEWARD_TABLE": f"s3://{BUCKET}/tables/interactions", "AWS_REGION": REGION,
+                "LAKEWARD_AWS_ENDPOINT": cloud.endpoint, "LAKEWARD_COMPACT_SECONDS": "0", **KEYS,
+            }  # fmt: skip
+            environ = host.process_env(LAKEWARD_KEEPER="external")
+            keeper = subprocess.Popen([sys.executable, "-m", "lakeward.cli", "run"], env=environ)
+            running.callback(keeper.wait, 20)
+            running.callback(keeper.terminate)
+        for mine, host in zip((ids[:60], ids[20:]), hosts, strict=True):
+            with host.collector(LAKEWARD_KEEPER="external") as collector:
+                for one in mine:
+                    collector.record("note", interaction_id=one)
+                collector.commit(30)
+        for host in hosts:
+            wait_until(partial(tabled, host.open(), 60), 90, "the table")
+    desk = desk_at(cloud, tmp_path / "c")
+    delta = DeltaTable(desk.table().storage.uri, storage_options=desk.table().storage.options)
+    found = delta.to_pyarrow_table(columns=["interaction_id"])["interaction_id"].to_pylist()
+    assert sorted(found) == sorted(ids)
     desk.log.close()
