@@ -124,11 +124,36 @@ SETTINGS: tuple[Setting, ...] = (
       "Largest body that the server takes, inflated.", least=4 * KIB, most=64 * MIB),
     S("LAKEWARD_BATCH_EVENTS", "batch_events", "count", "2500",
       "Most interactions in one body that the server takes.", least=1, most=60_000),
-    S("LAKEWARD_EVENT_BYTES", "event_bytes", "bytes", "1MiB",
+    S("LAKEWARD_EVENT_BYTES", "event_bytes", "bytes", "32KiB",
       "Largest interaction that the server takes, as it is stored.", least=1 * KIB, most=16 * MIB),
+    S("LAKEWARD_AI_EVENT_BYTES", "ai_event_bytes", "bytes", "1MiB",
+      "The same for AI types, whose messages are long.", least=1 * KIB, most=16 * MIB),
+    S("LAKEWARD_RATE_ADDRESS", "rate_address", "count", "200",
+      "Requests a second that one client address may send on average; ten seconds' worth may come "
+      "at once; 0 sets no limit. This machine's own addresses have none.", most=1_000_000),
+    S("LAKEWARD_RATE_KEY", "rate_key", "count", "0",
+      "Interactions a second that one write key may send on average when it has no limit of its "
+      "own; 0 sets no limit.", most=10_000_000),
+    S("LAKEWARD_PATHS", "paths", "list", "",
+      "Other paths for the server's parts, such as `interactions=/collect,segment=/s`; a part "
+      "without a path is switched off."),
+    S("LAKEWARD_PATH_PREFIX", "path_prefix", "text", "",
+      "Path below which a proxy shows the server, such as `/data`; empty means the root."),
+    S("LAKEWARD_PUBLIC_URL", "public_url", "text", "",
+      "Address at which people reach the server, such as `https://data.example.com`; for links, "
+      "and for the way back from a login elsewhere."),
+    S("LAKEWARD_LOGIN_SECONDS", "login_seconds", "seconds", "604800",
+      "How long a person stays logged in.", least=60, most=31_536_000),
+    S("LAKEWARD_OIDC_ISSUER", "oidc_issuer", "text", "",
+      "Address of an OpenID Connect provider through which people may log in; needs the extra "
+      "`oidc`."),
+    S("LAKEWARD_OIDC_CLIENT_ID", "oidc_client_id", "text", "",
+      "Name of this server at that provider."),
+    S("LAKEWARD_OIDC_CLIENT_SECRET", "oidc_client_secret", "text", "",
+      "Secret of this server at that provider.", secret=True),
     S("LAKEWARD_DATABASE_URL", "database_url", "text", "",
-      "App database (keys), such as `postgresql://user:password@host/database`; empty means "
-      "SQLite in the lake's private folder.", secret=True),
+      "App database (keys, people), such as `postgresql://user:password@host/database`; empty "
+      "means SQLite in the lake's private folder.", secret=True),
     S("LAKEWARD_INDIVIDUAL_FILES", "individual_files", "choice", "auto",
       "Whether each interaction also becomes a file of its own beside the log, named by its id; "
       "`auto` means in development only.", choices=("auto", "on", "off")),
@@ -265,6 +290,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes: int
     batch_events: int
     event_bytes: int
+    ai_event_bytes: int
+    rate_address: int
+    rate_key: int
+    paths: tuple[str, ...]
+    path_prefix: str
+    public_url: str
+    login_seconds: float
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
     database_url: str
     individual_files: Literal["auto", "on", "off"]
     individual_files_days: int

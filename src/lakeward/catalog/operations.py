@@ -1,4 +1,4 @@
-"""Types that the app and Lakeward make while they run: API calls, jobs and anomalies."""
+"""Types that the app and Lakeward make while they run: API calls, jobs, spans and anomalies."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from lakeward.catalog.spec import (
     doc,
     spec,
 )
+from lakeward.interaction import JsonObject
 
 
 class ApiCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +69,27 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     job_id: Annotated[Opt[Id], doc("The queue's id of the run, equal for all attempts.")] = UNSET
     worker: Annotated[Opt[Name], doc("Which worker ran it.")] = UNSET
     scheduled_for: Annotated[Opt[Moment], doc("When it was meant to start.", "ISO 8601")] = UNSET
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that another tracing library timed, neither an API call nor an AI turn.
+
+    The trace is in `trace_id`, the class of an error in `error_type`.
+    """
+
+    span_name: Annotated[Name, doc("Name of the operation.")]
+    kind: Annotated[
+        Opt[Literal["internal", "server", "client", "producer", "consumer"]],
+        doc("Which side of a call it is."),
+    ] = UNSET
+    status: Annotated[Opt[Literal["unset", "ok", "error"]], doc("How it ended.")] = UNSET
+    duration_ms: Annotated[Opt[Millis], doc("How long it took.", "ms")] = UNSET
+    span_id: Annotated[Opt[Id], doc("W3C id of the span.")] = UNSET
+    parent_span_id: Annotated[Opt[Id], doc("W3C id of the span around it.")] = UNSET
+    scope: Annotated[Opt[Name], doc("The library that made the span.")] = UNSET
+    attributes: Annotated[
+        Opt[JsonObject], doc("The span's attributes by name.", personal="content")
+    ] = UNSET
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +159,21 @@ SPECS: tuple[TypeSpec, ...] = (
             "retries": 1,
             "queue": "mail",
             "error_type": "TimeoutError",
+        },
+    ),
+    spec(
+        "span",
+        Span,
+        "properties",
+        "spans",
+        example={
+            "span_name": "SELECT partners",
+            "kind": "client",
+            "status": "ok",
+            "duration_ms": 3.4,
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "span_id": "00f067aa0ba902b7",
+            "attributes": {"db.system.name": "postgresql"},
         },
     ),
     spec(

@@ -37,6 +37,8 @@ Feature: TypeAlias = Literal[
     "messages",
     "jobs",
     "anomalies",
+    "identity",
+    "spans",
 ]
 """What gradual rollout can switch; each type belongs to one (`bodies` is a part of `api_calls`)."""
 

@@ -55,6 +55,16 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
     utm_content: Annotated[Opt[Name], doc("Campaign content of the address.")] = UNSET
 
 
+class ScreenView(msgspec.Struct, frozen=True, kw_only=True):
+    """A screen of a mobile or desktop app came into view."""
+
+    screen: Annotated[Opt[Name], doc("Name of the screen.")] = UNSET
+    screen_class: Annotated[Opt[Name], doc("Class or kind that implements it.")] = UNSET
+    view_id: Annotated[Opt[Id], doc("This view of the screen, equal for later reports.")] = UNSET
+    language: Annotated[Opt[Name], doc("The app's language, such as `en-GB`.")] = UNSET
+    timezone: Annotated[Opt[Name], doc("The device's IANA time zone.")] = UNSET
+
+
 class Click(msgspec.Struct, frozen=True, kw_only=True):
     """A visitor clicked a link, a button or an element marked with `data-lw-*`."""
 
@@ -150,6 +160,13 @@ SPECS: tuple[TypeSpec, ...] = (
             "utm_source": "podcast",
             "viewport_width": 1280,
         },
+    ),
+    spec(
+        "screen_view",
+        ScreenView,
+        "properties",
+        "browser_events",
+        example={"user_id": "u1", "screen": "Partner list", "language": "en-GB"},
     ),
     spec(
         "click",
