@@ -9,6 +9,8 @@ WEB_STAMP := web/node_modules/.ready
 # Node comes with the tests' requirements; vite needs 20.19 or later.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web
 STATIC := src/lakeward/server/static
+# SDKs of other products, which the tests point at Lakeward.
+CLIENTS_STAMP := tests/clients/node_modules/.ready
 SOAK_STAMP := $(VENV)/.soak-ready
 
 .DEFAULT_GOAL := help
@@ -30,7 +32,7 @@ $(STAMP): requirements/test.txt pyproject.toml
 demo: $(STAMP) ## run the demo: a real app, real requests, and what landed in the lake
 	$(BIN)/lakeward demo
 
-test: $(STAMP) browser java ## run the tests
+test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests
 
 check: $(STAMP) web-check ## format, lint, types, import floors, docs
@@ -88,6 +90,10 @@ soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzz
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
+$(CLIENTS_STAMP): $(STAMP) tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix tests/clients ci --loglevel=error
+	@touch $@
+
 $(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/package.json web/.npmrc
 	$(NPM) ci --loglevel=error
 	@touch $@
@@ -101,4 +107,4 @@ web-check: $(WEB_STAMP) ## the page's types, and that a rebuild gives the same b
 	@diff -r build/static $(STATIC) || { echo "the built page is not that of its source: run make web"; exit 1; }
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) web/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules tests/clients/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
