@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { headers } from "../key";
+import { at } from "../paths";
 import { clock, duration, statusClass, visible } from "../text";
 import { Copy } from "./copy";
 import type { Detail, Row } from "./protocol";
@@ -71,8 +72,8 @@ function Trace({ rows, here, onOpen }: { rows: Row[]; here: string; onOpen: (row
   );
 }
 
-async function load(at: string, signal: AbortSignal): Promise<Detail> {
-  const answer = await fetch(`/v1/live/record?at=${encodeURIComponent(at)}`, { headers: headers(), signal, cache: "no-store" });
+async function load(place: string, signal: AbortSignal): Promise<Detail> {
+  const answer = await fetch(at("live", `/record?at=${encodeURIComponent(place)}`), { headers: headers(), signal, cache: "no-store" });
   const found = (await answer.json()) as Detail & { message?: string };
   if (!answer.ok) throw new Error(found.message ?? `the server answered ${answer.status}`);
   return found;

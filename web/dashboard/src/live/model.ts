@@ -1,6 +1,7 @@
 // What the page knows. It is bounded: 500 rows shown, 500 waiting while paused, one hour. Views are told
 // once a frame at most, so a tab in the background only keeps the newest rows.
 
+import { at } from "../paths";
 import { type Filter, query } from "./filter";
 import { type Batch, type Hour, type HourEvent, MINUTE, MINUTES, type Minute, type Row, type Skipped } from "./protocol";
 import { type Link, Stream } from "./stream";
@@ -48,7 +49,7 @@ export class Model {
     this.#stream?.stop();
     this.#replace = true;
     this.#gap = null;
-    this.#stream = new Stream(`/v1/live${query(filter)}`, {
+    this.#stream = new Stream(at("live", query(filter)), {
       link: (link, message = "") => this.#linked(link, message),
       event: (name, data) => this.#take(name, data),
     });

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { headers } from "../key";
+import { at } from "../paths";
 import { brief, count, duration } from "../text";
 
 const AGAIN_MS = 60_000;
@@ -26,7 +27,7 @@ export function Summary(props: { again: number }) {
     const load = async () => {
       if (document.hidden) return;
       try {
-        const answer = await fetch("/v1/summary?date=today", { headers: headers(), cache: "no-store" });
+        const answer = await fetch(at("summary", "?date=today"), { headers: headers(), cache: "no-store" });
         const found = answer.status === 200 ? ((await answer.json()) as Day) : null;
         if (!left) setSummary(found);
       } catch {
