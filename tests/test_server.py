@@ -22,8 +22,8 @@ import httpx
 import pytest
 
 from conftest import Lake, alive, attachment_of, wait_until
+from intakes import ingest_of, sender, take
 from lakeward.server.answer import Refusal
-from lakeward.server.ingest import Ingest, Sender
 from server_process import Serving, serving
 
 PATH = "/v1/interactions"
@@ -166,11 +166,11 @@ def test_a_bad_body_is_refused_with_a_code_and_a_sentence(
 
 
 def test_an_interaction_over_the_limit_is_rejected_alone(client: httpx.Client) -> None:
-    big = event(1, notes=[["x" * 1000] * 900, ["y" * 1000] * 900])
+    big = event(1, notes=[["x" * 1000] * 20, ["y" * 1000] * 20])
     answer = client.post(PATH, json=[event(1), big]).json()
     assert answer["accepted"] == 1
     assert answer["rejected"] == [
-        {"index": 1, "reason": "The interaction is larger than 1048576 bytes."}
+        {"index": 1, "reason": "The interaction is larger than 32768 bytes."}
     ]
 
 
@@ -284,18 +284,10 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(
 # The commit
 
 
-def sender() -> Sender:
-    return Sender("127.0.0.1", "test", lambda _: True)
-
-
-def take(ingest: Ingest, *events: Any) -> Any:
-    return asyncio.run(ingest.take(json.dumps(events).encode(), sender()))
-
-
 def test_a_batch_that_does_not_fit_the_ring_is_refused_whole(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external", LAKEWARD_RING_BYTES="256KiB",
                                LAKEWARD_RING_LANES="2", LAKEWARD_FRAME_BYTES="64KiB")  # fmt: skip
-    ingest = Ingest(collector, most_events=2500, most_bytes=1 << 20, commit_seconds=0.01)
+    ingest = ingest_of(collector, commit_seconds=0.01)
     codes: list[str] = []
     while "no_room" not in codes and len(codes) < 50:
         with pytest.raises(Refusal) as refused:
@@ -311,7 +303,7 @@ def test_a_batch_that_does_not_fit_the_ring_is_refused_whole(lake: Lake) -> None
 
 def test_a_batch_is_refused_when_nobody_makes_it_durable(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
-    ingest = Ingest(collector, most_events=10, most_bytes=1 << 20, commit_seconds=0.05)
+    ingest = ingest_of(collector, commit_seconds=0.05)
     with pytest.raises(Refusal) as refused:
         take(ingest, event(1))
     assert (refused.value.status, refused.value.code) == (503, "not_durable")
@@ -320,11 +312,11 @@ def test_a_batch_is_refused_when_nobody_makes_it_durable(lake: Lake) -> None:
 
 def test_more_requests_than_may_wait_are_told_to_come_again(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
-    ingest = Ingest(collector, most_events=10, most_bytes=1 << 20, most_waiting=3, commit_seconds=1)
+    ingest = ingest_of(collector, waiting=3, commit_seconds=1)
 
     async def crowd() -> list[Any]:
         body = json.dumps(event(1)).encode()
-        tasks = [ingest.take(body, sender()) for _ in range(5)]
+        tasks = [ingest.take(ingest.decoded(body), sender()) for _ in range(5)]
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     statuses = [getattr(answer, "status", 0) for answer in asyncio.run(crowd())]

@@ -58,6 +58,12 @@ class Proxies:
                 return peer
         return peer
 
+    def scheme(self, peer: str | None, proto: bytes | None, own: str) -> str:
+        """`http` or `https`, as the client spoke it: by X-Forwarded-Proto of a proxy of ours."""
+        if proto is None or not self._trusts(peer):
+            return own
+        return "https" if proto.rpartition(b",")[2].strip().lower() == b"https" else "http"
+
     def _trusts(self, address: str | None) -> bool:
         if self._all:
             return True

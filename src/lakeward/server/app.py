@@ -8,30 +8,53 @@ nothing of the inside. Raw ASGI: on the way of an interaction no framework stand
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
 from typing import Protocol
 
+import msgspec
+
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
-from lakeward.capture.visitor import Proxies
 from lakeward.collector import Collector
 from lakeward.server import body
 from lakeward.server.answer import Headers, Refusal, reply, reply_json, reply_refusal
+from lakeward.server.compat import DIALECTS
+from lakeward.server.compat.door import Speaker
 from lakeward.server.gauges import Gauges
-from lakeward.server.guard import Guard, Kind, Pass
-from lakeward.server.ingest import Ingest, Sender
+from lakeward.server.guard import Guard, Kind
+from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
+from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
+from lakeward.server.sdk import SDK_HEADERS, sdk_file
 from lakeward.server.status import Status
 
 logger = logging.getLogger("lakeward.server")
 
-Handler = Callable[[Scope, Receive, Send, dict[bytes, bytes], Pass], Awaitable[None]]
 CORS_SECONDS = b"600"
+READ, POST = ("GET", "HEAD"), ("POST",)
+
+PARTS: tuple[Part, ...] = (
+    Part("interactions", "/v1/interactions"),
+    Part("sdk", "/lakeward.js"),
+    Part("summary", "/v1/summary"),
+    Part("live", "/v1/live", ("", "/hour", "/record")),
+    Part("metrics", "/metrics"),
+    Part("health", "/health"),
+    Part("openapi", "/openapi.json"),
+    Part("page", "/", ("", "/static/{folder}/{file}")),
+    *(
+        Part(dialect.name, "", tuple(p for e in dialect.endpoints for p in e.paths))
+        for dialect in DIALECTS
+    ),
+)
 
 
 class Live(Protocol):
     """The live page and its feed."""
+
+    paths: Mapping[str, str]
+    """Where the server's parts are."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request for page, asset, stream or figures."""
@@ -40,40 +63,64 @@ class Live(Protocol):
         """End all streams."""
 
 
+class Handler(msgspec.Struct, frozen=True):
+    """What a path leads to."""
+
+    methods: tuple[str, ...]
+    kind: Kind | None
+    """The key that is asked for before it begins; None: none, or it asks itself."""
+    answer: Callable[[Request, Found[Handler], Headers], Awaitable[None]]
+    crosses: bool = False
+    """Whether pages of other origins may use it and read what it says."""
+
+
 class Server:
     """One worker's application."""
 
     def __init__(
-        self,
-        collector: Collector,
-        guard: Guard,
-        status: Status,
-        gauges: Gauges,
+        self, collector: Collector, guard: Guard, intake: Intake, status: Status, gauges: Gauges,
         live: Live,
-        *,
-        most_bytes: int,
-        most_events: int,
-        most_event_bytes: int,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._collector = collector
         self._guard = guard
+        self._intake = intake
         self._status = status
         self._gauges = gauges
         self._live = live
-        self._most_bytes = most_bytes
-        self._ingest = Ingest(collector, most_events=most_events, most_bytes=most_event_bytes)
-        self._proxies = Proxies(collector.settings.trusted_proxies)
-        self._routes: dict[str, tuple[tuple[str, ...], Kind | None, Handler]] = {
-            "/v1/interactions": (("POST",), "write", self._interactions),
-            "/v1/summary": (("GET", "HEAD"), "read", self._summary),
-            "/v1/live": (("GET", "HEAD"), "read", self._watch),
-            "/v1/live/hour": (("GET", "HEAD"), "read", self._watch),
-            "/v1/live/record": (("GET", "HEAD"), "read", self._watch),
-            "/metrics": (("GET", "HEAD"), "read", self._metrics),
-            "/health": (("GET", "HEAD"), None, self._health),
-            "/openapi.json": (("GET", "HEAD"), None, self._openapi),
-            "/": (("GET", "HEAD"), None, self._watch),
+        settings = collector.settings
+        self._prefix = prefix_of(settings.path_prefix)
+        self.roots = Renamed(PARTS, settings.paths)
+        live.paths = self.roots
+        self._routes = self._routed()
+
+    def _routed(self) -> Routes[Handler]:
+        own = {
+            "interactions": Handler(POST, None, self._interactions, crosses=True),
+            "sdk": Handler(READ, None, self._sdk, crosses=True),
+            "summary": Handler(READ, "read", self._summary),
+            "live": Handler(READ, "read", self._watch),
+            "metrics": Handler(READ, "read", self._metrics),
+            "health": Handler(READ, None, self._health),
+            "openapi": Handler(READ, None, self._openapi),
+            "page": Handler(READ, None, self._watch),
         }
+        routes: Routes[Handler] = Routes()
+        for part in PARTS:
+            root = self.roots.get(part.name)
+            if root is None or part.name not in own:
+                continue
+            for path in part.paths:
+                routes.add(part.name, root, path, own[part.name])
+        for dialect in DIALECTS:
+            root = self.roots.get(dialect.name)
+            if root is None:
+                continue
+            for endpoint in dialect.endpoints:
+                speaker = Speaker(self._intake, dialect, endpoint, root)
+                handler = Handler(endpoint.methods, None, speaker.answer, crosses=True)
+                for path in endpoint.paths:
+                    routes.add(dialect.name, root, path, handler)
+        return routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -88,10 +135,10 @@ class Server:
         answer = _Answer(send)
         headers = merged(scope["headers"])
         try:
-            await self._route(scope, receive, answer.send, headers)
+            await self._route(scope, receive, answer, headers)
         except Refusal as refusal:
             if not answer.status:
-                await reply_refusal(answer.send, refusal, _cors(headers))
+                await reply_refusal(answer.send, refusal, answer.cors)
         except Exception as error:
             logger.error("%s failed (%s)", scope["path"][:200], type(error).__name__)
             if not answer.status:
@@ -101,69 +148,75 @@ class Server:
             self._gauges.answered(answer.status, perf_counter_ns() - began)
 
     async def _route(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]
+        self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]
     ) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        if path.startswith("/static/"):
-            path = "/"
-        route = self._routes.get(path)
         self._guard.check_host(headers)
-        if route is None:
+        path, prefix = self._below(scope)
+        found = self._routes.find(path)
+        if found is None:
             raise Refusal(404, "not_found", "There is nothing here: /openapi.json lists the paths.")
-        methods, kind, handler = route
+        handler = found.handler
+        if handler.crosses:
+            answer.cors = _cors(headers)
         if scope["method"] == "OPTIONS" and b"origin" in headers:
-            await reply(send, 204, b"", headers=_preflight(methods, headers))
+            await reply(answer.send, 204, b"", headers=_preflight(handler, headers))
             return
-        if scope["method"] not in methods:
-            raise Refusal(405, "wrong_method", f"This path takes {' and '.join(methods)}.",
-                          allow=methods)  # fmt: skip
-        passed = NOBODY if kind is None else self._guard.admit(scope, headers, kind)
-        await handler(scope, receive, send, headers, passed)
+        if scope["method"] not in handler.methods:
+            raise Refusal(405, "wrong_method", f"This path takes {' and '.join(handler.methods)}.",
+                          allow=handler.methods)  # fmt: skip
+        base = self._intake.base(scope, headers, prefix)
+        request = Request(scope, receive, answer.send, headers, base, prefix)
+        if handler.kind is not None:
+            self._guard.admit(scope, headers, handler.kind)
+        elif handler.crosses:
+            self._intake.slow_down(request)
+        await handler.answer(request, found, answer.cors)
+
+    def _below(self, scope: Scope) -> tuple[str, str]:
+        """The path as the parts have it, and the prefix that stood before it: where the host app
+        mounted this one, and what a proxy did not take off."""
+        path, prefix = scope["path"], scope.get("root_path", "").rstrip("/")
+        if prefix and (path == prefix or path.startswith(prefix + "/")):
+            path = path[len(prefix) :]
+        if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
+            path = path[len(self._prefix) :]
+        return path or "/", prefix + self._prefix
 
     async def _interactions(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
+        self, request: Request, found: Found[Handler], headers: Headers
     ) -> None:
-        client = scope.get("client")
-        address = self._proxies.client(
-            client[0] if client else None, headers.get(b"x-forwarded-for")
-        )
-        agent = headers.get(b"user-agent")
-        sender = Sender(
-            address, None if agent is None else agent.decode("utf-8", "backslashreplace"),
-            passed.permits,
-        )  # fmt: skip
-        raw = await body.read(receive, headers, self._most_bytes)
-        began = perf_counter_ns()
-        outcome = await self._ingest.take(raw, sender)
-        self._gauges.taken(outcome.accepted, len(outcome.rejected), perf_counter_ns() - began)
-        await reply_json(send, outcome, headers=_cors(headers))
+        intake = self._intake
+        sender = intake.admitted(request, None)
+        with intake.shelf.lent() as lent:
+            raw = await body.read(request.receive, request.headers, intake.most_bytes, lent)
+            outcome = await intake.take(intake.ingest.decoded(raw), sender)
+        await reply_json(request.send, outcome, headers=headers)
 
-    async def _watch(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
-    ) -> None:
-        await self._live(scope, receive, send)
+    async def _sdk(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await reply(request.send, 200, sdk_file(), b"text/javascript; charset=utf-8",
+                    [*SDK_HEADERS, *headers])  # fmt: skip
 
-    async def _summary(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
-    ) -> None:
-        await reply_json(send, await self._status.summary(scope.get("query_string", b"")))
+    async def _watch(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        # To the page, all is where it is by default.
+        part = next(part for part in PARTS if part.name == found.part)
+        below = found.below.format_map(found.steps)
+        path = (part.root.rstrip("/") + below) or "/"
+        scope = {**request.scope, "path": path, "root_path": request.prefix}
+        await self._live(scope, request.receive, request.send)
 
-    async def _metrics(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
-    ) -> None:
+    async def _summary(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await reply_json(request.send, await self._status.summary(request.query))
+
+    async def _metrics(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         text = await self._status.metrics()
-        await reply(send, 200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
+        await reply(request.send, 200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
-    async def _health(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
-    ) -> None:
+    async def _health(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         health = self._status.health()
-        await reply_json(send, health, 200 if health["status"] == "ok" else 503)
+        await reply_json(request.send, health, 200 if health["status"] == "ok" else 503)
 
-    async def _openapi(
-        self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], passed: Pass
-    ) -> None:
-        await reply_json(send, document(self._most_bytes))
+    async def _openapi(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await reply_json(request.send, document(self._intake.most_bytes))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -177,15 +230,14 @@ class Server:
                 return
 
 
-NOBODY = Pass(lambda _: False, None)
-
-
 class _Answer:
     """Notes the status of what was sent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.cors: Headers = ()
+        """What a page of another origin has to be told, once it is known that it may ask."""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -201,17 +253,18 @@ def _cors(headers: dict[bytes, bytes]) -> Headers:
     return (
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", b"retry-after"),
         (b"cross-origin-resource-policy", b"cross-origin"),
         (b"vary", b"origin"),
     )
 
 
-def _preflight(methods: tuple[str, ...], headers: dict[bytes, bytes]) -> Headers:
-    if "POST" not in methods:
+def _preflight(handler: Handler, headers: dict[bytes, bytes]) -> Headers:
+    if not handler.crosses:
         return ()  # what is read is never read by another origin's page
     return (
         *_cors(headers),
-        (b"access-control-allow-methods", ", ".join(methods).encode()),
+        (b"access-control-allow-methods", ", ".join(handler.methods).encode()),
         (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"")),
         (b"access-control-max-age", CORS_SECONDS),
     )

@@ -1,13 +1,16 @@
-"""Request bodies: read whole, within a limit, and inflated without trusting what is in them.
+"""Request bodies: read whole, within limits, and inflated without trusting what is in them.
 
 In: the messages of one request. Out: its bytes. Says no with 413 for a body over the limit, 400 for
-one that does not inflate, 408 for a client that stops in the middle.
+one that does not inflate, 408 for a client that stops in the middle, 503 when the bodies that are
+being read take all the memory that there is for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lakeward.capture.asgi import Receive
 from lakeward.server.answer import Refusal
@@ -15,23 +18,71 @@ from lakeward.server.answer import Refusal
 GZIP = b"\x1f\x8b"
 GZIP_OR_ZLIB = 47
 """For zlib: the largest window, and the format told by the header."""
+RAW = -15
 SECONDS = 30.0
+MOST_MEMBERS = 1000
+"""Parts of one gzip body, each a file of its own: more only cost time."""
 
 
-async def read(receive: Receive, headers: dict[bytes, bytes], most: int) -> bytes:
-    """The body, inflated when it is gzip by its first bytes, whatever the headers say."""
+class Shelf:
+    """Memory for the bodies that one worker is reading or working on."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.taken = 0
+
+    @contextmanager
+    def lent(self) -> Iterator[Lent]:
+        """Room for one request, given back at its end."""
+        lent = Lent(self)
+        try:
+            yield lent
+        finally:
+            self.taken -= lent.size
+
+    def has(self, size: int) -> bool:
+        """Whether so much more fits."""
+        return self.taken + size <= self._most
+
+
+class Lent:
+    """What one request holds of the shelf."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        """Take more; Refusal when there is none."""
+        if not self._shelf.has(size):
+            raise Refusal(503, "busy", "Too many large requests at once: try again.",
+                          retry_after=1)  # fmt: skip
+        self.size += size
+        self._shelf.taken += size
+
+
+async def read(receive: Receive, headers: dict[bytes, bytes], most: int, lent: Lent) -> bytes:
+    """The body, inflated when it is gzip or zlib by its first bytes, whatever the headers say; raw
+    deflate has no first bytes, so there the header is believed."""
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length[:18]) > most:
         raise too_large(most)
     try:
         async with asyncio.timeout(SECONDS):
-            raw = await _received(receive, most)
+            raw = await _received(receive, most, lent)
     except TimeoutError:
         raise Refusal(408, "timeout", f"The body did not arrive within {SECONDS:g} s.") from None
-    return inflated(raw, most) if raw[:2] == GZIP else raw
+    if raw[:2] == GZIP or _is_zlib(raw):
+        content = inflated(raw, most, GZIP_OR_ZLIB)
+    elif headers.get(b"content-encoding", b"").strip().lower() == b"deflate":
+        content = inflated(raw, most, RAW)
+    else:
+        return raw
+    lent.grow(len(content))
+    return content
 
 
-async def _received(receive: Receive, most: int) -> bytes:
+async def _received(receive: Receive, most: int, lent: Lent) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -42,23 +93,38 @@ async def _received(receive: Receive, most: int) -> bytes:
         size += len(part)
         if size > most:
             raise too_large(most)
+        lent.grow(len(part))
         parts.append(part)
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def inflated(raw: bytes, most: int) -> bytes:
+def _is_zlib(raw: bytes) -> bool:
+    """By RFC 1950: deflate with a window of 32 KiB, and a head that 31 divides. No text that we
+    take begins with `x`, and no protobuf of ours."""
+    return raw[:1] == b"x" and len(raw) > 1 and int.from_bytes(raw[:2]) % 31 == 0
+
+
+def inflated(raw: bytes, most: int, window: int = GZIP_OR_ZLIB) -> bytes:
     """`raw` without its compression; never more than `most` bytes come to life."""
-    inflater = zlib.decompressobj(GZIP_OR_ZLIB)
-    try:
-        content = inflater.decompress(raw, most + 1)
-    except zlib.error:
-        raise Refusal(400, "bad_gzip", "The body begins like gzip and is not.") from None
-    if len(content) > most or inflater.unconsumed_tail:
-        raise too_large(most)
-    if not inflater.eof:
-        raise Refusal(400, "bad_gzip", "The body is gzip that was cut short.")
-    return content
+    parts: list[bytes] = []
+    left = most
+    for _ in range(MOST_MEMBERS):
+        inflater = zlib.decompressobj(window)
+        try:
+            part = inflater.decompress(raw, left + 1)
+        except zlib.error:
+            raise Refusal(400, "bad_gzip", "The body looks compressed and is not.") from None
+        left -= len(part)
+        if left < 0 or inflater.unconsumed_tail:
+            raise too_large(most)
+        if not inflater.eof:
+            raise Refusal(400, "bad_gzip", "The body is compressed and was cut short.")
+        parts.append(part)
+        raw = inflater.unused_data
+        if not raw:
+            return b"".join(parts)
+    raise Refusal(400, "bad_gzip", f"The body has more than {MOST_MEMBERS} compressed parts.")
 
 
 def too_large(most: int) -> Refusal:

@@ -24,6 +24,7 @@ import msgspec
 
 from lakeward.capture.asgi import Scope
 from lakeward.server.answer import Refusal
+from lakeward.store.token import is_token
 
 Kind = Literal["write", "read"]
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/\\]+))(?::[0-9]{0,5})?", re.ASCII)
@@ -32,6 +33,10 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 class Key(Protocol):
     """What the guard asks of a key."""
+
+    @property
+    def key_id(self) -> str:
+        """Its name in counts."""
 
     @property
     def kind(self) -> str:
@@ -61,6 +66,8 @@ class Pass(msgspec.Struct, frozen=True):
     """Whether interactions of a type may be sent."""
     origin: str | None
     """The page that asks, for the CORS headers of the answer."""
+    key_id: str | None = None
+    """The key that was shown, None where none is asked for."""
 
 
 class Guard:
@@ -87,11 +94,13 @@ class Guard:
             raise Refusal(421, "unknown_host", "This server does not go by that host name: "
                           "add it to LAKEWARD_ALLOWED_HOSTS.")  # fmt: skip
 
-    def admit(self, scope: Scope, headers: dict[bytes, bytes], kind: Kind) -> Pass:
-        """Let a request through, or raise Refusal."""
+    def admit(
+        self, scope: Scope, headers: dict[bytes, bytes], kind: Kind, secret: str | None = None
+    ) -> Pass:
+        """Let a request through, or raise Refusal. `secret` is a key that came in the body."""
         origin = _text(headers.get(b"origin"))
-        secret = _secret(scope, headers)
-        if secret is None:
+        secret = secret or _secret(scope, headers)
+        if secret is None or (self.open and not is_token(secret)):
             return self._admit_without_key(headers, kind, origin)
         key = self._keyring.find(secret)
         if key is None:
@@ -100,7 +109,7 @@ class Guard:
             raise Refusal(403, "wrong_kind", f"This needs a {kind} key.")
         if not key.admits(origin):
             raise Refusal(403, "wrong_origin", "The key may not be used from this origin.")
-        return Pass(key.permits, origin)
+        return Pass(key.permits, origin, key.key_id)
 
     def _admit_without_key(
         self, headers: dict[bytes, bytes], kind: Kind, origin: str | None

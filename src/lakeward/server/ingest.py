@@ -1,27 +1,54 @@
 """Ingest: interactions of other processes, checked, scrubbed and durable before the answer.
 
-In: a body of one interaction, a list, or `{"batch": […]}`. Out: `{"accepted": n, "rejected":
-[{"index", "reason"}]}` once the keeper has committed. What the types refuse is listed and set aside
-in the quarantine; the rest of a batch goes into the ring as one frame, so that it is kept whole or
-not at all. Says no with 400 (not JSON, no interactions), 403 (a type the key does not permit is in
-`rejected`), 413 (too many), 429 (too many requests wait), 503 (cannot be made durable).
+In: interactions as objects, from a body of our own (one, a list, or `{"batch": […], "sent_at": …}`)
+or made of another product's by a dialect. Out: how many are durable, and the index and reason of
+each that is refused. What the types refuse is set aside in the quarantine; the rest of a batch goes
+into the ring as one frame, so that it is kept whole or not at all. Says no with 400 (not JSON, no
+interactions), 413 (too many, or a single one that is too large), 429 (the key's share is used up,
+or too many requests wait), 503 (cannot be made durable). A type that the key does not permit is
+among the refused.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
 
+from lakeward.catalog import TYPES
 from lakeward.collector import Collector, Received
 from lakeward.errors import NotDurable, Rejected
-from lakeward.interaction import SERVER_OWNED, JsonObject
+from lakeward.interaction import SERVER_OWNED, JsonObject, Moments
 from lakeward.ledger import Reason
 from lakeward.quarantine import NOT_PERMITTED
 from lakeward.server.answer import Refusal
+from lakeward.server.compat.dialect import Refused as Untaken
+from lakeward.server.guard import Pass
+from lakeward.server.rates import Rates
 from lakeward.server.shape import Lines
+from lakeward.server.skew import Clocks, Moment
 
 UNDECODABLE = "undecodable"
+NO_OBJECT = "An interaction must be an object."
+OWN = "app"
+"""The source of interactions that come as ours."""
+AI_TYPES = frozenset(name for name, spec in TYPES.items() if spec.feature == "ai_content")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What is the most."""
+
+    events: int
+    """Interactions in a batch."""
+    event_bytes: int
+    """One interaction, as it is stored."""
+    ai_event_bytes: int
+    key_rate: int = 0
+    """Interactions a second of one key; 0: no limit."""
+    waiting: int = 512
+    """Requests that wait for the disk."""
+    commit_seconds: float = 10.0
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -29,15 +56,7 @@ class Sender(msgspec.Struct, frozen=True):
 
     address: str | None
     user_agent: str | None
-    permits: Any
-    """Whether a type may be sent: a function of its name."""
-
-
-class Outcome(msgspec.Struct):
-    """The answer to a batch."""
-
-    accepted: int
-    rejected: list[dict[str, Any]]
+    key: Pass
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -48,26 +67,67 @@ class Refused(msgspec.Struct, frozen=True):
     event: Any
 
 
+class TooLarge(Rejected):
+    """One interaction is over its limit."""
+
+
+class Outcome(msgspec.Struct):
+    """What became of a batch."""
+
+    accepted: int
+    rejected: list[dict[str, Any]]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Decoded interactions, and what was said of all of them."""
+
+    events: list[Any]
+    sent_at: Any = None
+    source: str = OWN
+    single: bool = False
+    """One interaction, not a batch of one: what is wrong with it is wrong with the request."""
+
+
 class Ingest:
     """Takes batches into one collector."""
 
-    def __init__(self, collector: Collector, *, most_events: int, most_bytes: int,
-                 most_waiting: int = 512, commit_seconds: float = 10.0) -> None:  # fmt: skip
+    def __init__(self, collector: Collector, rates: Rates, limits: Limits) -> None:
         self._collector = collector
+        self._rates = rates
+        self._limits = limits
         self._shapes = Lines(collector)
-        self._most_events = most_events
-        self._most_bytes = most_bytes
-        self._most_waiting = most_waiting
-        self._commit_seconds = commit_seconds
+        self._moments = Moments()
         self.waiting = 0
 
-    async def take(self, body: bytes, sender: Sender) -> Outcome:
+    def decoded(self, body: bytes) -> Batch:
+        """The interactions of a body of our own."""
+        try:
+            content = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise self.undecodable(body, "The body is not JSON.", "bad_json") from None
+        if not isinstance(content, dict):
+            return Batch(_listed(content))
+        if "batch" not in content:
+            return Batch([content], single=True)
+        return Batch(_listed(content["batch"]), content.get("sent_at"))
+
+    def undecodable(self, body: bytes, message: str, code: str) -> Refusal:
+        """A 400 for a body that is none; the quarantine notes its length and hash."""
+        self._collector.quarantine(UNDECODABLE, note="the body of a request", raw=body)
+        return Refusal(400, code, message)
+
+    def is_time(self, text: str) -> bool:
+        """Whether it is a time that a clock can be corrected by."""
+        try:
+            self._moments.ms(text)
+        except (ValueError, AttributeError, OverflowError):
+            return False
+        return True
+
+    async def take(self, batch: Batch, sender: Sender) -> Outcome:
         """Check, keep and commit one batch."""
-        if self.waiting >= self._most_waiting:
-            raise Refusal(429, "busy", "Too many requests wait for the disk: try again.",
-                          retry_after=1)  # fmt: skip
-        events = self._decoded(body)
-        lines, rejected = self._lines(events, sender)
+        self._admit(batch, sender)
+        lines, rejected = self._lines(batch, sender)
         if lines and not self._collector.put_batch(lines):
             raise Refusal(503, "no_room", "The server's memory is full because its disk is "
                           "behind: try again.", retry_after=2)  # fmt: skip
@@ -76,12 +136,28 @@ class Ingest:
                 self._set_aside(refused)
         self.waiting += 1
         try:
-            await self._collector.acommit(self._commit_seconds)
+            await self._collector.acommit(self._limits.commit_seconds)
         except NotDurable as error:
             raise Refusal(503, "not_durable", f"The batch is {error}.", retry_after=2) from None
         finally:
             self.waiting -= 1
         return Outcome(len(lines), [{"index": r.index, "reason": r.reason} for r in rejected])
+
+    def _admit(self, batch: Batch, sender: Sender) -> None:
+        """Say no before anything is done for it."""
+        count = len(batch.events)
+        if count > self._limits.events:
+            raise Refusal(413, "too_many", f"A batch holds {self._limits.events} interactions at "
+                          "most: send smaller ones.")  # fmt: skip
+        if self.waiting >= self._limits.waiting:
+            raise Refusal(429, "busy", "Too many requests wait for the disk: try again.",
+                          retry_after=1)  # fmt: skip
+        if sender.key.key_id is not None and self._limits.key_rate:
+            wait = self._rates.take(f"key {sender.key.key_id}", count, self._limits.key_rate)
+            if wait:
+                raise Refusal(429, "key_rate", "This key sends more interactions than "
+                              f"{self._limits.key_rate} a second: try again later.",
+                              retry_after=math.ceil(wait))  # fmt: skip
 
     def _set_aside(self, refused: Refused) -> None:
         event = refused.event
@@ -91,58 +167,110 @@ class Ingest:
         kind = fields.get("interaction_type")
         self._collector.set_aside(kind if isinstance(kind, str) else "", refused.reason, fields)
 
-    def _decoded(self, body: bytes) -> list[Any]:
-        try:
-            content = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            self._collector.quarantine(UNDECODABLE, note="the body of a request", raw=body)
-            raise Refusal(400, "bad_json", "The body is not JSON.") from None
-        if isinstance(content, dict):
-            content = content.get("batch", [content]) if "batch" in content else [content]
-        if not isinstance(content, list):
-            raise Refusal(400, "bad_batch", "`batch` must be a list of interactions.")
-        if len(content) > self._most_events:
-            raise Refusal(413, "too_many", f"A batch holds {self._most_events} interactions at "
-                          "most: send smaller ones.")  # fmt: skip
-        return content
-
-    def _lines(
-        self, events: list[Any], sender: Sender
-    ) -> tuple[list[bytes], list[Refused]]:  # fmt: skip
+    def _lines(self, batch: Batch, sender: Sender) -> tuple[list[bytes], list[Refused]]:
         lines: list[bytes] = []
         rejected: list[Refused] = []
-        received = self._collector.received(sender.address, sender.user_agent)
-        for index, event in enumerate(events):
+        collector = self._collector
+        received = collector.received(sender.address, sender.user_agent)
+        now_ms = collector.clock.now() // 1_000_000
+        clocks = Clocks(batch.source, now_ms, self._moments, collector.clock)
+        for index, event in enumerate(batch.events):
             try:
-                line = self._line(event, sender, received)
+                line = self._line(event, batch, sender, received, clocks)
                 if line is not None:
                     lines.append(line)
+            except TooLarge as error:
+                if batch.single:
+                    raise Refusal(413, "event_too_large", str(error)) from None
+                rejected.append(Refused(index, str(error), _placed(event, clocks)))
             except Rejected as error:
-                rejected.append(Refused(index, str(error), event))
+                rejected.append(Refused(index, str(error), _placed(event, clocks)))
             except Exception as error:
                 # Not set aside: what the scrubber could not finish may hold anything.
-                self._collector.blame(Reason.unencodable, error)
+                collector.blame(Reason.unencodable, error)
                 rejected.append(Refused(index, "The interaction cannot be stored.", None))
         return lines, rejected
 
-    def _line(self, event: Any, sender: Sender, received: Received) -> bytes | None:
+    def _line(
+        self, event: Any, batch: Batch, sender: Sender, received: Received, clocks: Clocks
+    ) -> bytes | None:
         """One event as its line, None when a rollout leaves its user out."""
         if not isinstance(event, dict):
-            raise Rejected("An interaction must be an object.")
+            raise Rejected(event.reason if isinstance(event, Untaken) else NO_OBJECT)
         fields: JsonObject = event.copy()
         interaction_type = fields.pop("interaction_type", None)
         if not isinstance(interaction_type, str):
             raise Rejected("`interaction_type` is missing.")
-        if not sender.permits(interaction_type):
+        if not sender.key.permits(interaction_type):
             raise Rejected(NOT_PERMITTED)
         if not SERVER_OWNED.isdisjoint(fields):
             for name in SERVER_OWNED:
                 fields.pop(name, None)
+        sent_at = fields.pop("sent_at", None) or batch.sent_at
+        shift, sent = clocks.sent(sent_at) if sent_at is not None else (0, None)
+        moment = clocks.moment(
+            fields.pop("timestamp", None), fields.pop("interaction_id", None), shift
+        )
         if self._collector.leaves_out(interaction_type, fields):
             return None
-        line = self._shapes.make(interaction_type, fields, received)
+        line = self._shapes.make(interaction_type, fields, received, moment, sent)
         if line is None:
-            line = self._collector.prepare(interaction_type, fields, received)
-        if len(line) > self._most_bytes:
-            raise Rejected(f"The interaction is larger than {self._most_bytes} bytes.")
+            timed = _timed(fields, moment, sent)
+            line = self._prepared(interaction_type, timed, received, batch.source, sender)
+        most = self._limits.event_bytes
+        if len(line) > most:
+            most = self._limits.ai_event_bytes if interaction_type in AI_TYPES else most
+            if len(line) > most:
+                raise TooLarge(f"The interaction is larger than {most} bytes.")
         return line
+
+    def _prepared(
+        self, interaction_type: str, fields: JsonObject, received: Received, source: str,
+        sender: Sender,
+    ) -> bytes:  # fmt: skip
+        """The line by the long way. Another product's event that happens to be called like a type
+        of ours, and does not fit it, is kept as a type of its own."""
+        spec = TYPES.get(interaction_type)
+        if source == OWN or spec is None or spec.forbidden:
+            return self._collector.prepare(interaction_type, fields, received)
+        try:
+            return self._collector.prepare(interaction_type, fields.copy(), received)
+        except Rejected:
+            custom = f"{source}.{interaction_type}"
+            if not sender.key.permits(custom):
+                raise
+            return self._collector.prepare(custom, fields, received)
+
+
+def _listed(content: Any) -> list[Any]:
+    if not isinstance(content, list):
+        raise Refusal(400, "bad_batch", "`batch` must be a list of interactions.")
+    return content
+
+
+def _placed(event: Any, clocks: Clocks) -> Any:
+    """What is set aside of an event: with the id that it would have had, for when it is brought
+    back."""
+    if isinstance(event, Untaken):
+        return event.event
+    if not isinstance(event, dict) or "interaction_id" not in event:
+        return event
+    try:
+        shift = clocks.sent(event["sent_at"])[0] if event.get("sent_at") is not None else 0
+        moment = clocks.moment(event.get("timestamp"), event["interaction_id"], shift)
+    except Rejected:
+        return event
+    return event | {"interaction_id": moment.interaction_id}
+
+
+def _timed(fields: JsonObject, moment: Moment, sent: str | None) -> JsonObject:
+    """The fields with their times, as the collector takes them."""
+    timed = fields | {
+        "interaction_id": moment.interaction_id,
+        "timestamp": moment.timestamp,
+    }
+    if moment.client_timestamp is not None:
+        timed.setdefault("client_timestamp", moment.client_timestamp)
+    if sent is not None:
+        timed["sent_at"] = sent
+    return timed

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+import html
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -82,6 +83,7 @@ class Live:
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:  # fmt: skip
         self.feed = feed or Feed(lake)
+        self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
         self._stopping = asyncio.Event()
         self._streams = 0
@@ -127,6 +129,8 @@ class Live:
         # Names carry a hash of the content, save the page's own.
         age = b"no-cache" if name == "index.html" else b"public, max-age=31536000, immutable"
         kind = KINDS.get(Path(name).suffix, b"application/octet-stream")
+        if name == "index.html":
+            content = _placed(content, scope.get("root_path", ""), self.paths)
         headers = [(b"content-type", kind), (b"cache-control", age), *PAGE_HEADERS]
         await _respond(scope, send, 200, headers, content)
 
@@ -199,6 +203,16 @@ def read_static() -> dict[str, bytes]:
         for path in STATIC.rglob("*")
         if path.is_file()
     }
+
+
+def _placed(page: bytes, prefix: str, paths: Mapping[str, str]) -> bytes:
+    """The page, told where its files and the server's parts are when they are elsewhere."""
+    root = prefix + paths.get("page", "/").rstrip("/")
+    if root:
+        page = page.replace(b'"/static/', f'"{root}/static/'.encode())
+    moved = {name: prefix + path for name, path in paths.items() if name != "page"}
+    said = html.escape(msgspec.json.encode(moved).decode())
+    return page.replace(b'content="{}"', f'content="{said}"'.encode())
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from uuid_utils import uuid7
 
 from lakeward.capture.fragment import LONGEST, quoted
 from lakeward.catalog import TYPES
@@ -22,12 +21,14 @@ from lakeward.catalog.record import Record
 from lakeward.catalog.spec import FIELD_SET, TypeSpec
 from lakeward.collector import Collector, Received
 from lakeward.interaction import FIELDS, JsonObject
+from lakeward.server.skew import Moment
 
 MOST_SHAPES = 256
 MOST_TEXTS = 20_000
 LARGE = 10**12  # the smallest number that can be a card's has 13 digits
 HEAD = frozenset(FIELDS[:5])
 RECEIVED = ("ip_address", "user_agent", "received_at")
+TIMES = ("client_timestamp", "sent_at")
 SLOT = "slot"
 DEFAULTS = {"user_id": ',"user_id":"anonymous"', "user_type": ',"user_type":"unknown"'}
 
@@ -51,7 +52,8 @@ class Plan(msgspec.Struct, eq=False, gc=False):
     """How the fields of one shape stand in a line."""
 
     steps: list[Field | str]
-    """In the order of the record; a text is a finished piece, a name of RECEIVED, or SLOT."""
+    """In the order of the record; a text is a finished piece, a name of RECEIVED or TIMES, or
+    SLOT."""
     slot: str
     own: list[Field]
     """Fields that stand inside the slot."""
@@ -77,10 +79,13 @@ class Lines:
         self._fields: dict[tuple[str, str], Field] = {}
         self._received: tuple[Received | None, dict[str, str]] = (None, {})
 
-    def make(self, interaction_type: str, fields: JsonObject, received: Received) -> bytes | None:
-        """The line, or None when `Collector.prepare` has to make it. `fields` is left as it is."""
-        timestamp = fields.get("timestamp")
-        if not self._able or type(timestamp) is not str or "interaction_id" in fields:
+    def make(
+        self, interaction_type: str, fields: JsonObject, received: Received, moment: Moment,
+        sent_at: str | None,
+    ) -> bytes | None:  # fmt: skip
+        """The line, or None when `Collector.prepare` has to make it. `fields` is left as it is and
+        holds neither id nor timestamp: both are in `moment`."""
+        if not self._able:
             return None
         shape = interaction_type, tuple(fields)
         try:
@@ -90,26 +95,30 @@ class Lines:
         if plan is None:
             return None
         try:
-            now_ns, finished = self._collector.moment(timestamp)
-            if not finished:
-                return None
             if self._received[0] is not received:
                 self._received = received, _received(received)
-            return self._joined(interaction_type, plan, fields, now_ns, timestamp)
+            return self._joined(interaction_type, plan, fields, moment, sent_at)
         except Exception:
             return None  # the long way finds out what it is, and says it
 
     def _joined(
-        self, interaction_type: str, plan: Plan, fields: JsonObject, now_ns: int, timestamp: str
-    ) -> bytes | None:
-        received = self._received[1]
+        self, interaction_type: str, plan: Plan, fields: JsonObject, moment: Moment,
+        sent_at: str | None,
+    ) -> bytes | None:  # fmt: skip
+        known = self._received[1]
         parts = [
-            f'{{"interaction_id":"{uuid7(nanoseconds=now_ns)}","timestamp":"{timestamp}'
+            f'{{"interaction_id":"{moment.interaction_id}","timestamp":"{moment.timestamp}'
             f'{self._origin}{interaction_type}"'
         ]
         for step in plan.steps:
             if isinstance(step, str):
-                piece = self._slot(plan, fields) if step is SLOT else received.get(step, step)
+                if step is SLOT:
+                    piece = self._slot(plan, fields)
+                elif step in TIMES:
+                    time = moment.client_timestamp if step == "client_timestamp" else sent_at
+                    piece = "" if time is None else f',"{step}":"{time}"'
+                else:
+                    piece = known.get(step, step)
                 if piece is None:
                     return None
                 parts.append(piece)
@@ -185,7 +194,7 @@ class Lines:
     def _plan(self, interaction_type: str, names: tuple[str, ...]) -> Plan | None:
         """The plan of a shape, None for one that needs the long way."""
         spec = TYPES.get(interaction_type)
-        given = [name for name in names if name != "timestamp"]
+        given = list(names)
         if (
             spec is None or spec.slot is None or spec.forbidden
             or hasattr(spec.struct, "__post_init__") or interaction_type == "api_call"
@@ -199,7 +208,7 @@ class Lines:
         for name in FIELDS[5:]:
             if name == spec.slot and (own or name in given):
                 steps.append(SLOT)
-            elif name in RECEIVED and name not in given:
+            elif name in (*RECEIVED, *TIMES) and name not in given:
                 steps.append(name)
             elif name in given:
                 steps.append(self._field(spec, name, f',"{name}":'))

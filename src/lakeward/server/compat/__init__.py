@@ -2,3 +2,8 @@
 
 One file a dialect, and its mapping as a table in `docs/compatible.md`.
 """
+
+from lakeward.server.compat.dialect import Dialect
+
+DIALECTS: tuple[Dialect, ...] = ()
+"""No two of them have a path in common."""

@@ -1,0 +1,72 @@
+"""The door of the compatible endpoints: what is the same whichever product's SDK calls.
+
+In: a request, the dialect's endpoint that its path leads to. Out: the answer that the SDK expects,
+once everything is durable. Says no as `POST /v1/interactions` does; a 4xx is never tried again by
+these SDKs, 429 and 503 are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from lakeward.server import body
+from lakeward.server.answer import Headers, Refusal, reply
+from lakeward.server.compat.dialect import Call, Dialect, Endpoint, Outcome, Undecodable
+from lakeward.server.ingest import Batch
+from lakeward.server.intake import Intake, Request
+from lakeward.server.routes import Found
+
+MOST_FIELDS = 1000
+
+
+class Speaker:
+    """Answers for one endpoint of one dialect."""
+
+    def __init__(self, intake: Intake, dialect: Dialect, endpoint: Endpoint, root: str) -> None:
+        self._intake = intake
+        self._dialect = dialect
+        self._endpoint = endpoint
+        self._root = root.rstrip("/")
+
+    async def answer(self, request: Request, found: Found[Any], headers: Headers) -> None:
+        """One request."""
+        endpoint, intake = self._endpoint, self._intake
+        with intake.shelf.lent() as lent:
+            raw = await body.read(request.receive, request.headers, intake.most_bytes, lent)
+            call = Call(
+                request.method, found.below, found.steps, _query(request.query),
+                request.headers, raw, request.base + self._root,
+            )  # fmt: skip
+            if endpoint.parse is None:
+                outcome = Outcome(0, [])
+            else:
+                outcome = await self._taken(request, call)
+        said = endpoint.answer(call, outcome)
+        await reply(request.send, 200, said.body, said.kind, headers)
+
+    async def _taken(self, request: Request, call: Call) -> Outcome:
+        assert self._endpoint.parse is not None
+        try:
+            sending = self._endpoint.parse(call)
+        except Undecodable as error:
+            # A stranger's bytes leave no trace: who has a key is asked before they are noted.
+            self._intake.admitted(request, None)
+            raise self._intake.ingest.undecodable(call.body, str(error), "bad_body") from None
+        sender = self._intake.admitted(request, sending.secret)
+        batch = Batch(sending.events, self._sent_at(sending.sent_at), self._dialect.name)
+        found = await self._intake.take(batch, sender)
+        return Outcome(found.accepted, [(r["index"], r["reason"]) for r in found.rejected])
+
+    def _sent_at(self, text: str | None) -> str | None:
+        """A clock that cannot be read corrects nothing: the SDK could not be told anyway."""
+        return text if text is not None and self._intake.ingest.is_time(text) else None
+
+
+def _query(query: bytes) -> Mapping[str, list[str]]:
+    try:
+        return parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        message = f"The query has more than {MOST_FIELDS} parameters."
+        raise Refusal(400, "query", message) from None
