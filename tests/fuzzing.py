@@ -32,7 +32,9 @@ from lakeward.ring import FRAME, HEADS, IDENTITY_CRC, identity_crc
 from lakeward.ring_reader import RingReader
 from lakeward.server.answer import Refusal
 from lakeward.server.body import inflated
-from lakeward.server.ingest import Ingest, Sender
+from lakeward.server.guard import Pass
+from lakeward.server.ingest import Ingest, Limits, Sender
+from lakeward.server.rates import Rates
 from lakeward.settings import load
 from secrets_planted import IN_TEXT, SENSITIVE_KEYS, WHOLE, leaks, random_text
 
@@ -53,16 +55,17 @@ def ingest(folder: Path) -> Target:
     """Bodies: refused with a reason, or lines of one JSON object each."""
     environ = {"LAKEWARD_LAKE_DIR": str(folder / "lake"), "LAKEWARD_RING_DIR": str(folder / "r"),
                "LAKEWARD_KEEPER": "external", "LAKEWARD_RING_BYTES": "4MiB"}  # fmt: skip
-    taken = Ingest(Collector(load(environ, folder)), most_events=50, most_bytes=MOST)
-    sender = Sender("203.0.113.9", "fuzz/1", lambda name: name != "forbidden")
+    limits = Limits(50, 32 << 10, MOST)
+    taken = Ingest(Collector(load(environ, folder)), Rates(None, b"fuzz"), limits)
+    sender = Sender("203.0.113.9", "fuzz/1", Pass(lambda name: name != "forbidden", None))
 
     def target(data: bytes) -> None:
         try:
-            events = taken._decoded(inflated(data, MOST) if data[:2] == b"\x1f\x8b" else data)
+            batch = taken.decoded(inflated(data, MOST) if data[:2] == b"\x1f\x8b" else data)
+            lines, rejected = taken._lines(batch, sender)
         except Refusal:
             return
-        lines, rejected = taken._lines(events, sender)
-        assert len(lines) + len(rejected) == len(events)
+        assert len(lines) + len(rejected) == len(batch.events)
         for line in lines:
             assert b"\n" not in line
             assert len(line) <= MOST

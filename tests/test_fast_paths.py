@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from lakeward.catalog import FIELD_SET, TYPES, TypeSpec, placement
 from lakeward.errors import Rejected
-from lakeward.interaction import JsonObject
+from lakeward.interaction import Clock, JsonObject, Moments
 from lakeward.privacy import Policy, Scrubber
+from lakeward.server.ingest import _timed
 from lakeward.server.shape import Lines
+from lakeward.server.skew import Clocks, Moment
 from lakeward.testing import MemoryCollector
 from secrets_planted import SENSITIVE_KEYS, names
 
@@ -197,6 +200,10 @@ STAMPS = st.sampled_from([
     "2026-11-25T20:00:00.\u0661\u0662\u0663Z", "soon", "", 7,
 ])  # fmt: skip
 
+SENT = st.sampled_from([None, None, "2026-11-25T19:59:00.000Z", "2027-01-01T00:00:00+01:00"])
+IDENTIFIERS = st.sampled_from([None, "0198a9b0-1111-7222-8333-444455556666", "msg-17", 17])
+NOW_MS = 1_795_636_800_000
+
 
 @pytest.mark.parametrize("name", sorted(TYPES))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -210,38 +217,46 @@ def test_a_line_made_by_its_shape_is_the_line_that_the_collector_makes(
     )
     lines = Lines(collector)
     received = collector.received("203.0.113.9", data.draw(st.sampled_from([None, "curl/8"])))
+    clocks = Clocks("app", NOW_MS, Moments(), Clock())
     for _ in range(3):
         fields = data.draw(given_fields(TYPES[name]))
         for owned in ("ip_address", "received_at", "service"):
             fields.pop(owned, None)
-        fields["timestamp"] = data.draw(STAMPS | st.just("2026-11-25T20:00:00.123Z"))
+        for given_apart in ("timestamp", "interaction_id", "sent_at"):
+            fields.pop(given_apart, None)
+        sent_at, identifier = data.draw(SENT), data.draw(IDENTIFIERS)
+        shift, sent = clocks.sent(sent_at) if sent_at else (0, None)
+        try:
+            moment = clocks.moment(data.draw(STAMPS), identifier, shift)
+        except Rejected:
+            continue
         for _ in range(2):  # what is known by now must be as what is not
             before = repr(fields)
-            made = lines.make(name, fields, received)
+            made = lines.make(name, fields, received, moment, sent)
             assert repr(fields) == before
+            timed = _timed(fields, moment, sent)
             if made is None:
-                try:
-                    collector.prepare(name, dict(fields), received)
-                except Exception:
-                    continue
+                with contextlib.suppress(Exception):
+                    collector.prepare(name, timed, received)
                 continue
-            long = msgspec.json.decode(collector.prepare(name, dict(fields), received))
+            long = msgspec.json.decode(collector.prepare(name, timed, received))
             short = msgspec.json.decode(made)
             assert list(short) == list(long)
-            assert {**short, "interaction_id": ""} == {**long, "interaction_id": ""}
+            assert short == long
 
 
 def test_usual_page_views_are_made_by_their_shape() -> None:
     collector = MemoryCollector()
     lines, received = Lines(collector), collector.received("203.0.113.9", "curl/8")
+    moment = Moment("0198a9b0-1111-7222-8333-444455556666", "2026-11-25T20:00:00.123Z", None)
     event = {
-        "timestamp": "2026-11-25T20:00:00.123Z", "user_id": "u", "session_id": "s", "title": "T",
+        "user_id": "u", "session_id": "s", "title": "T",
         "url": "https://app.example.com/?password=hunter2", "scroll_depth": 40,
     }  # fmt: skip
-    made = lines.make("page_view", event, received)
+    made = lines.make("page_view", event, received, moment, None)
     assert made is not None
     row = msgspec.json.decode(made)
     assert row["url"] == "https://app.example.com/?password=[REDACTED]"
     assert row["properties"] == {"title": "T", "scroll_depth": 40}
     refused = {**event, "scroll_depth": 140}
-    assert lines.make("page_view", refused, received) is None
+    assert lines.make("page_view", refused, received, moment, None) is None
