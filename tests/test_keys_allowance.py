@@ -18,8 +18,16 @@ from lakeward.store.allowance import (
 
 
 def test_the_types_that_browsers_may_claim_are_known_ones_and_no_business_outcome() -> None:
-    assert set(BROWSER_TYPES) <= set(TYPES)
-    assert {"api_call", "job_run", "deal_closed", "ai_conversation"}.isdisjoint(BROWSER_TYPES)
+    assert set(BROWSER_TYPES) - {"@custom"} <= set(TYPES)
+    theirs = {"api_call", "job_run", "deal_closed", "ai_conversation", "alias", "partner_match"}
+    assert not any(permits(BROWSER_TYPES, name) for name in theirs)
+
+
+def test_custom_types_are_those_that_no_page_of_ours_describes() -> None:
+    assert checked_types(["@custom"]) == ("@custom",)
+    assert permits(["@custom"], "signed_up")
+    assert not any(permits(["@custom"], name) for name in TYPES)
+    assert not permits(["page_view"], "@custom")
 
 
 @pytest.mark.parametrize("word", ["page_view", "*", "a*", "shop.*", "a.b:c-d", "x" * 64])
@@ -28,7 +36,23 @@ def test_a_type_or_its_beginning_is_a_pattern(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["", "Page", "9a", "*.sold", "a*b", "a**", "a b", "a,b", "é", "x" * 65, "a\n", "**"]
+    "word",
+    [
+        "",
+        "Page",
+        "9a",
+        "*.sold",
+        "a*b",
+        "a**",
+        "a b",
+        "a,b",
+        "é",
+        "x" * 65,
+        "a\n",
+        "**",
+        "@known",
+        "@custom*",
+    ],
 )
 def test_what_is_no_pattern_is_refused_by_name(word: str) -> None:
     with pytest.raises(Terminal, match="is no type: write a name such as page_view"):

@@ -8,119 +8,103 @@ nothing of the inside. Raw ASGI: on the way of an interaction no framework stand
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Protocol
-
-import msgspec
 
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
-from lakeward.server import body
+from lakeward.server import body, pages
 from lakeward.server.answer import Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
 from lakeward.server.gauges import Gauges
-from lakeward.server.guard import Guard, Kind
+from lakeward.server.guard import Guard
+from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
 from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
 from lakeward.server.sdk import SDK_HEADERS, sdk_file
-from lakeward.server.status import Status
 
 logger = logging.getLogger("lakeward.server")
 
 CORS_SECONDS = b"600"
-READ, POST = ("GET", "HEAD"), ("POST",)
 
-PARTS: tuple[Part, ...] = (
+OWN: tuple[Part, ...] = (
     Part("interactions", "/v1/interactions"),
     Part("sdk", "/lakeward.js"),
-    Part("summary", "/v1/summary"),
-    Part("live", "/v1/live", ("", "/hour", "/record")),
-    Part("metrics", "/metrics"),
-    Part("health", "/health"),
     Part("openapi", "/openapi.json"),
-    Part("page", "/", ("", "/static/{folder}/{file}")),
-    *(
-        Part(dialect.name, "", tuple(p for e in dialect.endpoints for p in e.paths))
-        for dialect in DIALECTS
-    ),
+)
+ROOMS: tuple[Part, ...] = (*pages.PARTS,)
+"""Parts that a server may have or not: their names are known in any case."""
+SPOKEN: tuple[Part, ...] = tuple(
+    Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))
+    for dialect in DIALECTS
 )
 
 
-class Live(Protocol):
-    """The live page and its feed."""
+class Room(Protocol):
+    """A group of parts with handlers of their own."""
 
-    paths: Mapping[str, str]
-    """Where the server's parts are."""
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts, with their default paths."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request for page, asset, stream or figures."""
+    def moved(self, paths: Mapping[str, str]) -> None:
+        """Be told where every part of the server is."""
 
-    def stop(self) -> None:
-        """End all streams."""
-
-
-class Handler(msgspec.Struct, frozen=True):
-    """What a path leads to."""
-
-    methods: tuple[str, ...]
-    kind: Kind | None
-    """The key that is asked for before it begins; None: none, or it asks itself."""
-    answer: Callable[[Request, Found[Handler], Headers], Awaitable[None]]
-    crosses: bool = False
-    """Whether pages of other origins may use it and read what it says."""
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers, by part."""
 
 
 class Server:
-    """One worker's application."""
+    """One worker's application: what is sent to it, and the rooms that answer for the rest."""
 
     def __init__(
-        self, collector: Collector, guard: Guard, intake: Intake, status: Status, gauges: Gauges,
-        live: Live,
+        self, collector: Collector, guard: Guard, intake: Intake, gauges: Gauges,
+        rooms: Sequence[Room] = (),
     ) -> None:  # fmt: skip
         self._collector = collector
         self._guard = guard
         self._intake = intake
-        self._status = status
         self._gauges = gauges
-        self._live = live
         settings = collector.settings
         self._prefix = prefix_of(settings.path_prefix)
-        self.roots = Renamed(PARTS, settings.paths)
-        live.paths = self.roots
-        self._routes = self._routed()
-
-    def _routed(self) -> Routes[Handler]:
-        own = {
+        parts = (*OWN, *SPOKEN, *(part for room in rooms for part in room.parts))
+        self._roots = Renamed(
+            {part.name: part for part in (*ROOMS, *parts)}.values(), settings.paths
+        )
+        self._routes: Routes[Handler] = Routes()
+        handlers = {
             "interactions": Handler(POST, None, self._interactions, crosses=True),
-            "sdk": Handler(READ, None, self._sdk, crosses=True),
-            "summary": Handler(READ, "read", self._summary),
-            "live": Handler(READ, "read", self._watch),
-            "metrics": Handler(READ, "read", self._metrics),
-            "health": Handler(READ, None, self._health),
-            "openapi": Handler(READ, None, self._openapi),
-            "page": Handler(READ, None, self._watch),
+            "sdk": Handler(GET, None, self._sdk, crosses=True),
+            "openapi": Handler(GET, None, self._openapi),
         }
-        routes: Routes[Handler] = Routes()
-        for part in PARTS:
-            root = self.roots.get(part.name)
-            if root is None or part.name not in own:
+        for room in rooms:
+            room.moved(self._roots)
+            handlers |= room.handlers()
+        self._place(parts, handlers)
+        self._place_dialects()
+
+    def _place(self, parts: Sequence[Part], handlers: Mapping[str, Handler]) -> None:
+        for part in parts:
+            root = self._roots.get(part.name)
+            if root is None or part.name not in handlers:
                 continue
             for path in part.paths:
-                routes.add(part.name, root, path, own[part.name])
+                self._routes.add(part.name, root, path, handlers[part.name])
+
+    def _place_dialects(self) -> None:
         for dialect in DIALECTS:
-            root = self.roots.get(dialect.name)
+            root = self._roots.get(dialect.name)
             if root is None:
                 continue
             for endpoint in dialect.endpoints:
                 speaker = Speaker(self._intake, dialect, endpoint, root)
                 handler = Handler(endpoint.methods, None, speaker.answer, crosses=True)
                 for path in endpoint.paths:
-                    routes.add(dialect.name, root, path, handler)
-        return routes
+                    self._routes.add(dialect.name, root, path, handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -195,25 +179,6 @@ class Server:
     async def _sdk(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         await reply(request.send, 200, sdk_file(), b"text/javascript; charset=utf-8",
                     [*SDK_HEADERS, *headers])  # fmt: skip
-
-    async def _watch(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        # To the page, all is where it is by default.
-        part = next(part for part in PARTS if part.name == found.part)
-        below = found.below.format_map(found.steps)
-        path = (part.root.rstrip("/") + below) or "/"
-        scope = {**request.scope, "path": path, "root_path": request.prefix}
-        await self._live(scope, request.receive, request.send)
-
-    async def _summary(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        await reply_json(request.send, await self._status.summary(request.query))
-
-    async def _metrics(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        text = await self._status.metrics()
-        await reply(request.send, 200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
-
-    async def _health(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        health = self._status.health()
-        await reply_json(request.send, health, 200 if health["status"] == "ok" else 503)
 
     async def _openapi(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         await reply_json(request.send, document(self._intake.most_bytes))

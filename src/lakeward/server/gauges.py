@@ -25,18 +25,11 @@ ROW: Final = struct.Struct(f"<{WORDS}Q")
 class Gauges:
     """One worker's row in the shared file, and the sum of all rows."""
 
-    def __init__(self, path: Path, worker: int, workers: int) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            size = ROW.size * workers
-            if os.fstat(fd).st_size < size:
-                os.posix_fallocate(fd, 0, size)
-            self._map = mmap.mmap(fd, size)
-        finally:
-            os.close(fd)
-        self._words = memoryview(self._map).cast("Q")
+    def __init__(self, path: Path | None, worker: int, workers: int) -> None:
         self._mine = worker * WORDS
         self._workers = workers
+        self._map = _shared(path, ROW.size * workers)
+        self._words = memoryview(self._map).cast("Q")
 
     def answered(self, status: int, ns: int) -> None:
         """A request has its answer; 0 when it got none."""
@@ -59,3 +52,16 @@ class Gauges:
         """The words, added over all workers."""
         rows = [ROW.unpack_from(self._map, n * ROW.size) for n in range(self._workers)]
         return [sum(column) for column in zip(*rows, strict=True)]
+
+
+def _shared(path: Path | None, size: int) -> mmap.mmap:
+    """The file's memory; without a file, memory of this process alone."""
+    if path is None:
+        return mmap.mmap(-1, size)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.fstat(fd).st_size < size:
+            os.posix_fallocate(fd, 0, size)
+        return mmap.mmap(fd, size)
+    finally:
+        os.close(fd)

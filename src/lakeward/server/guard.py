@@ -7,7 +7,8 @@ foreign page asks without a key), 421 (a host name that this server does not go 
 Without any key, a server on the loopback is open to this machine, and to nobody's web page but its
 own: a `Host` that is not the loopback's is a rebound name, and a foreign `Origin` is a page of
 somebody else in the developer's browser. As soon as one key exists, or the server listens beyond
-the loopback, everything needs a key, health excepted.
+the loopback, everything needs a key, health excepted. Mounted in an app (`own_pages`), the app's
+own pages need none for what any page may send.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +26,7 @@ import msgspec
 
 from lakeward.capture.asgi import Scope
 from lakeward.server.answer import Refusal
+from lakeward.store.allowance import BROWSER_TYPES, permits
 from lakeward.store.token import is_token
 
 Kind = Literal["write", "read"]
@@ -73,10 +76,14 @@ class Pass(msgspec.Struct, frozen=True):
 class Guard:
     """Holds the rules of one server."""
 
-    def __init__(self, keyring: Keyring, *, loopback: bool, hosts: Sequence[str] = ()) -> None:
+    def __init__(
+        self, keyring: Keyring, *, loopback: bool, hosts: Sequence[str] = (),
+        own_pages: bool = False,
+    ) -> None:  # fmt: skip
         self._keyring = keyring
         self._loopback = loopback
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._own_pages = own_pages
 
     @property
     def open(self) -> bool:
@@ -114,6 +121,8 @@ class Guard:
     def _admit_without_key(
         self, headers: dict[bytes, bytes], kind: Kind, origin: str | None
     ) -> Pass:  # fmt: skip
+        if self._own_pages and kind == "write" and origin and _same(origin, headers):
+            return Pass(partial(permits, BROWSER_TYPES), origin)
         if not self.open:
             raise Refusal(401, "no_key", f"A {kind} key is needed: Authorization: Bearer lwk_….")
         if origin is not None and not _own(origin, headers, loopback=kind == "write"):
@@ -156,6 +165,12 @@ def _own(origin: str, headers: dict[bytes, bytes], *, loopback: bool) -> bool:
     return parts.netloc == headers.get(b"host", b"").decode("latin-1") or (
         loopback and is_loopback(name)
     )
+
+
+def _same(origin: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether a page asks its own server: as browsers say, which pages cannot make them lie of."""
+    site = headers.get(b"sec-fetch-site", b"same-origin")
+    return site == b"same-origin" and _own(origin, headers, loopback=False)
 
 
 def _host_name(host: str) -> str:

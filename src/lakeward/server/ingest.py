@@ -12,6 +12,7 @@ among the refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -46,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True):
     ai_event_bytes: int
     key_rate: int = 0
     """Interactions a second of one key; 0: no limit."""
+    frame_bytes: int = 1 << 30
+    """What goes into the ring at once; a larger batch goes in parts."""
     waiting: int = 512
     """Requests that wait for the disk."""
     commit_seconds: float = 10.0
@@ -128,7 +131,7 @@ class Ingest:
         """Check, keep and commit one batch."""
         self._admit(batch, sender)
         lines, rejected = self._lines(batch, sender)
-        if lines and not self._collector.put_batch(lines):
+        if not all(map(self._collector.put_batch, frames(lines, self._limits.frame_bytes))):
             raise Refusal(503, "no_room", "The server's memory is full because its disk is "
                           "behind: try again.", retry_after=2)  # fmt: skip
         for refused in rejected:
@@ -240,6 +243,20 @@ class Ingest:
             if not sender.key.permits(custom):
                 raise
             return self._collector.prepare(custom, fields, received)
+
+
+def frames(lines: list[bytes], most: int) -> Iterator[list[bytes]]:
+    """Lines that fit a frame together; in most cases all of them."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        size += len(line) + 1
+        if size > most and part:
+            yield part
+            part, size = [], len(line) + 1
+        part.append(line)
+    if part:
+        yield part
 
 
 def _listed(content: Any) -> list[Any]:

@@ -13,12 +13,20 @@ import msgspec
 
 from lakeward.capture.asgi import Receive, Scope, Send
 from lakeward.capture.visitor import Proxies
+from lakeward.collector import Collector
+from lakeward.interaction import FIELDS
 from lakeward.server.answer import Refusal
 from lakeward.server.body import Shelf
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
-from lakeward.server.ingest import Batch, Ingest, Outcome, Sender
+from lakeward.server.ingest import Batch, Ingest, Limits, Outcome, Sender
 from lakeward.server.rates import Rates, group
+from lakeward.settings import MIB
+
+SHELF_BYTES = 64 * MIB
+"""Bodies that one worker holds at a time."""
+RESERVE = 64 * (1 + len(FIELDS))
+"""What the server adds to an interaction, at most."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -98,3 +106,22 @@ class Intake:
         outcome = await self.ingest.take(batch, sender)
         self._gauges.taken(outcome.accepted, len(outcome.rejected), perf_counter_ns() - began)
         return outcome
+
+
+def intake_of(collector: Collector, guard: Guard, rates: Rates, gauges: Gauges) -> Intake:
+    """The way in of one process, with the limits of its settings; nothing may be larger than the
+    ring's largest frame."""
+    settings = collector.settings
+    frame = settings.frame_bytes - RESERVE
+    limits = Limits(
+        settings.batch_events,
+        min(settings.event_bytes, frame),
+        min(settings.ai_event_bytes, frame),
+        settings.rate_key,
+        frame_bytes=settings.frame_bytes,
+    )
+    return Intake(
+        guard, Proxies(settings.trusted_proxies), rates, Ingest(collector, rates, limits), gauges,
+        address_rate=settings.rate_address, most_bytes=settings.batch_bytes,
+        shelf_bytes=max(SHELF_BYTES, 4 * settings.batch_bytes),
+    )  # fmt: skip

@@ -40,6 +40,10 @@ class CachedKeyring:
     def __len__(self) -> int:
         return len(self._ring)
 
+    def start(self) -> None:
+        """Look again and again, for as long as the process lives."""
+        threading.Thread(target=self._run, name="lakeward-keyring", daemon=True).start()
+
     @contextmanager
     def refreshed(self) -> Iterator[None]:
         """Look again and again while the context lasts."""

@@ -11,7 +11,7 @@ Fails with `SettingError` for a part that is not known or a path that is none or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -37,7 +37,7 @@ class Part(msgspec.Struct, frozen=True):
 class Renamed(Mapping[str, str]):
     """The root of each part that is switched on."""
 
-    def __init__(self, parts: Sequence[Part], entries: Sequence[str]) -> None:
+    def __init__(self, parts: Iterable[Part], entries: Sequence[str]) -> None:
         self._roots = {part.name: part.root for part in parts}
         for entry in entries:
             name, equals, path = (word.strip() for word in entry.partition("="))

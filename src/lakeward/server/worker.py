@@ -23,7 +23,6 @@ from types import FrameType
 import msgspec
 import uvicorn
 
-from lakeward.capture.visitor import Proxies
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
 from lakeward.lake.summary import summarize_named
@@ -33,10 +32,10 @@ from lakeward.server.app import Server
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
-from lakeward.server.ingest import Ingest, Limits
-from lakeward.server.intake import Intake
+from lakeward.server.intake import intake_of
 from lakeward.server.keyring import CachedKeyring
 from lakeward.server.live import Live
+from lakeward.server.pages import Pages
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
@@ -47,9 +46,6 @@ GARBAGE = 50_000, 20, 20
 """Thresholds of the garbage collector: a batch is thousands of dicts and none of them a cycle."""
 FRAME_BYTES, RING_BYTES = 8 * MIB, 48 * MIB
 """What a worker's ring holds at least: two of the largest batches, with what is added to each."""
-
-SHELF_BYTES = 64 * MIB
-"""Bodies that one worker holds at a time."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -105,19 +101,6 @@ def worker_settings(settings: Settings) -> Settings:
     )
 
 
-def intake_of(collector: Collector, guard: Guard, rates: Rates, gauges: Gauges) -> Intake:
-    """The way in of one worker, with the limits of its settings."""
-    settings = collector.settings
-    limits = Limits(
-        settings.batch_events, settings.event_bytes, settings.ai_event_bytes, settings.rate_key
-    )
-    return Intake(
-        guard, Proxies(settings.trusted_proxies), rates, Ingest(collector, rates, limits), gauges,
-        address_rate=settings.rate_address, most_bytes=settings.batch_bytes,
-        shelf_bytes=max(SHELF_BYTES, 4 * settings.batch_bytes),
-    )  # fmt: skip
-
-
 def serve(settings: Settings, order: Order) -> None:
     """Answer until told to stop."""
     lake = open_lake(settings.lake_dir, create=False)
@@ -132,7 +115,7 @@ def serve(settings: Settings, order: Order) -> None:
     guard = Guard(keyring, loopback=order.loopback, hosts=order.hosts)
     rates = Rates(ring_dir / "rates", collector.lasting_salt())
     intake = intake_of(collector, guard, rates, gauges)
-    application = Server(collector, guard, intake, status, gauges, live)
+    application = Server(collector, guard, intake, gauges, [Pages(status, live)])
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,

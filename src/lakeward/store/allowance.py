@@ -3,7 +3,8 @@
 In: the words of whoever makes a key, or of a request. Out: checked words, or a verdict. Fails with
 `Terminal` naming the word that is no type pattern or origin; verdicts never fail.
 
-A pattern is a type's name, or its beginning and `*`. An origin is `https://app.example.com`,
+A pattern is a type's name, or its beginning and `*`, or `@custom`: every type that is none of the
+known ones. An origin is `https://app.example.com`,
 `http://localhost:5173`, or `https://*.example.com` for all sub-domains at any depth (not for
 `example.com` itself); without a scheme, `*.example.com`, it is https.
 """
@@ -13,11 +14,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from lakeward.catalog import TYPES
 from lakeward.errors import Terminal
 from lakeward.privacy import Scrubber
 
+CUSTOM = "@custom"
+
 BROWSER_TYPES: tuple[str, ...] = (
     "page_view",
+    "screen_view",
     "click",
     "form_interaction",
     "web_vital",
@@ -26,10 +31,14 @@ BROWSER_TYPES: tuple[str, ...] = (
     "content_interaction",
     "flow_step",
     "experiment_exposure",
+    "identify",
+    "group",
+    "ai_rating",
+    CUSTOM,
 )
 """What a write key may write when nothing else is said: what a stranger's browser may claim."""
 MOST_WORDS = 64
-_PATTERN = re.compile(r"\*|[a-z][a-z0-9_.:-]{0,62}\*|[a-z][a-z0-9_.:-]{0,63}")
+_PATTERN = re.compile(r"\*|@custom|[a-z][a-z0-9_.:-]{0,62}\*|[a-z][a-z0-9_.:-]{0,63}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = re.compile(
     rf"(https?)://((?:\*\.)?{_LABEL}(?:\.{_LABEL}){{0,20}}|\[[0-9a-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?"
@@ -38,8 +47,12 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def permits(patterns: Sequence[str], interaction_type: str) -> bool:
-    """Whether one of `patterns` is the type's name or its beginning."""
-    return interaction_type in patterns or any(
+    """Whether one of `patterns` is the type's name or its beginning, or it is a custom one."""
+    if interaction_type in patterns and interaction_type != CUSTOM:
+        return True
+    if CUSTOM in patterns and interaction_type not in TYPES:
+        return True
+    return any(
         pattern[-1:] == "*" and interaction_type.startswith(pattern[:-1]) for pattern in patterns
     )
 
@@ -70,7 +83,7 @@ def checked_types(words: Sequence[str]) -> tuple[str, ...]:
         if not _PATTERN.fullmatch(word):
             raise Terminal(
                 f"{shown(word)} is no type: write a name such as page_view, a beginning such as "
-                "'shop.*', or '*' for every type"
+                "'shop.*', '@custom' for all that are not Lakeward's own, or '*' for every type"
             )
     return _few(words, "types")
 
