@@ -111,7 +111,7 @@ def test_the_table_for_people_shows_who_what_and_when_but_no_secret(file: Store)
     assert secret[:12] in lines[1]
     assert lines[0].endswith("reading from any origin")
     assert lines[1].endswith("* from https://a.test")
-    assert lines[2].endswith("page_view, click, form_interaction, 10 more from any origin")
+    assert lines[2].endswith("page_view, screen_view, click, 11 more from any origin")
     assert secret[12:] not in done.stdout
     assert browser[12:] not in done.stdout
 
