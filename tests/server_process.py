@@ -20,7 +20,10 @@ ADDRESS = re.compile(r"serving (http://\S+:(\d+)/)")
 class Serving:
     """A running server: its address, its process, its workers, and a client."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: Path, health: str = "/health"
+    ) -> None:
+        self._health = health
         self.process = process
         self.output = output
         self.url = ""
@@ -35,7 +38,7 @@ class Serving:
             return False
         self.url, self.port = found[1].rstrip("/"), int(found[2])
         try:
-            return httpx.get(self.url + "/health", timeout=5).status_code == 200
+            return httpx.get(self.url + self._health, timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -61,7 +64,7 @@ class Serving:
 
 
 @contextmanager
-def serving(lake: Lake, *options: str, **env: str) -> Iterator[Serving]:
+def serving(lake: Lake, *options: str, health: str = "/health", **env: str) -> Iterator[Serving]:
     """`lakeward serve` on `lake`; yields once it answers."""
     output = lake.root.parent / "serve.log"
     command = [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0", *options]
@@ -70,7 +73,7 @@ def serving(lake: Lake, *options: str, **env: str) -> Iterator[Serving]:
             command, cwd=lake.root.parent, env=lake.process_env(**env), stdout=file,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    server = Serving(process, output)
+    server = Serving(process, output, health)
     try:
         wait_until(server.has_started, 30, "the server's first answer")
         yield server

@@ -68,7 +68,7 @@ def own_page(client: httpx.Client) -> dict[str, str]:
     return {"origin": str(client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
 
 
-VIEW = {"interaction_type": "page_view", "path": "/partners"}
+VIEW: dict[str, object] = {"interaction_type": "page_view", "path": "/partners"}
 
 
 def test_the_apps_own_pages_send_under_its_origin_and_calls_land_in_the_same_lake(

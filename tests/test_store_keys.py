@@ -61,7 +61,7 @@ def test_a_write_key_takes_what_browsers_may_claim_when_nothing_else_is_said(key
     assert key.types == BROWSER_TYPES
     assert all(map(key.permits, set(BROWSER_TYPES) - {"@custom"}))
     assert key.permits("signed_up")
-    for not_for_strangers in ("deal_closed", "api_call", "ai_conversation", "anything_of_mine"):
+    for not_for_strangers in ("deal_closed", "api_call", "ai_conversation", "alias"):
         assert not key.permits(not_for_strangers)
 
 

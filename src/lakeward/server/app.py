@@ -26,6 +26,7 @@ from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
 from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
 from lakeward.server.sdk import SDK_HEADERS, sdk_file
+from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.server")
 
@@ -42,6 +43,17 @@ SPOKEN: tuple[Part, ...] = tuple(
     Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))
     for dialect in DIALECTS
 )
+
+
+def places(settings: Settings) -> Renamed:
+    """Where the parts are that the settings name; SettingError for what cannot be."""
+    prefix_of(settings.path_prefix)
+    roots = Renamed((*OWN, *SPOKEN, *ROOMS), settings.paths)
+    routes: Routes[None] = Routes()
+    for part in (*OWN, *SPOKEN, *ROOMS):
+        for path in part.paths if part.name in roots else ():
+            routes.add(part.name, roots[part.name], path, None)
+    return roots
 
 
 class Room(Protocol):
@@ -74,6 +86,10 @@ class Server:
         parts = (*OWN, *SPOKEN, *(part for room in rooms for part in room.parts))
         self._roots = Renamed(
             {part.name: part for part in (*ROOMS, *parts)}.values(), settings.paths
+        )
+        listed = self._roots.get("openapi")
+        self._nothing = (
+            f"There is nothing here: {listed} lists the paths." if listed else "Nothing."
         )
         self._routes: Routes[Handler] = Routes()
         handlers = {
@@ -138,7 +154,7 @@ class Server:
         path, prefix = self._below(scope)
         found = self._routes.find(path)
         if found is None:
-            raise Refusal(404, "not_found", "There is nothing here: /openapi.json lists the paths.")
+            raise Refusal(404, "not_found", self._nothing)
         handler = found.handler
         if handler.crosses:
             answer.cors = _cors(headers)
@@ -181,7 +197,8 @@ class Server:
                     [*SDK_HEADERS, *headers])  # fmt: skip
 
     async def _openapi(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        await reply_json(request.send, document(self._intake.most_bytes))
+        said = document(self._intake.most_bytes, self._roots, request.prefix)
+        await reply_json(request.send, said)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

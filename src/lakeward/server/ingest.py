@@ -209,7 +209,9 @@ class Ingest:
         if not SERVER_OWNED.isdisjoint(fields):
             for name in SERVER_OWNED:
                 fields.pop(name, None)
-        sent_at = fields.pop("sent_at", None) or batch.sent_at
+        sent_at = fields.pop("sent_at", None)
+        if sent_at is None:
+            sent_at = batch.sent_at
         shift, sent = clocks.sent(sent_at) if sent_at is not None else (0, None)
         moment = clocks.moment(
             fields.pop("timestamp", None), fields.pop("interaction_id", None), shift

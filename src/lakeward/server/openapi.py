@@ -1,11 +1,13 @@
 """The OpenAPI document of the server: what it takes, what it answers, and how it says no.
 
-In: the limits in force. Out: a dict for `/openapi.json`. Types of interactions are described by
-their own page and schemas; here an interaction is an object with a type.
+In: the limits in force, and where the parts are. Out: a dict for `/openapi.json`. Types of
+interactions are described by their own page and schemas; here an interaction is an object with a
+type.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lakeward.version import VERSION
@@ -17,8 +19,13 @@ TEXT: Object = {"type": "string"}
 DATE: Object = {"type": "string", "format": "date"}
 
 
-def document(most_bytes: int) -> Object:
-    """The whole document."""
+def document(most_bytes: int, roots: Mapping[str, str], prefix: str) -> Object:
+    """The whole document; a part without a root is switched off and left out."""
+    found = {
+        (roots[part].rstrip("/") + below) or "/": operations
+        for (part, below), operations in _paths(most_bytes).items()
+        if part in roots
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -27,16 +34,8 @@ def document(most_bytes: int) -> Object:
             "description": "Interactions in, durable before the answer.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {
-            "/v1/interactions": {"post": _interactions(most_bytes)},
-            "/v1/summary": {"get": _summary()},
-            "/v1/live": {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
-            "/v1/live/hour": {"get": _get("The last hour in figures", "application/json", OBJECT)},
-            "/v1/live/record": {"get": _record()},
-            "/metrics": {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
-            "/health": {"get": _health()},
-            "/openapi.json": {"get": _open("This document", "application/json", OBJECT)},
-        },
+        "servers": [{"url": prefix or "/"}],
+        "paths": found,
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -47,6 +46,21 @@ def document(most_bytes: int) -> Object:
         },
         "security": [{"bearer": []}, {"basic": []}, {"header": []}, {}],
     }  # fmt: skip
+
+
+def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
+    """By part, and path below its root."""
+    return {
+        ("interactions", ""): {"post": _interactions(most_bytes)},
+        ("summary", ""): {"get": _summary()},
+        ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
+        ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
+        ("live", "/record"): {"get": _record()},
+        ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
+        ("health", ""): {"get": _health()},
+        ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
+        ("sdk", ""): {"get": _open("The browser SDK", "text/javascript", TEXT)},
+    }
 
 
 def _schemas() -> Object:

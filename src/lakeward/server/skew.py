@@ -51,7 +51,7 @@ class Clocks:
         self._received_ms = received_ms
         self._moments = moments
         self._stamp = clock.stamp
-        self._sent: tuple[str, tuple[int, str]] = ("", (0, ""))
+        self._sent: tuple[Any, tuple[int, str]] = (None, (0, ""))
 
     def sent(self, sent_at: Any) -> tuple[int, str]:
         """ms to add to the sender's times, and `sent_at` as the record has it."""
