@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select
+from uuid_utils import uuid7
 
 from lakeward.store.database import Database
 from lakeward.store.row import record
@@ -30,6 +31,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def write_entry(connection: Connection, entry: Entry) -> None:
     """Add it to the connection's transaction."""
     connection.execute(insert(AUDIT).values(msgspec.structs.asdict(entry)))
+
+
+def note(
+    connection: Connection, now_ns: int, actor: str, action: str, subject: str,
+    details: dict[str, Any],
+) -> None:  # fmt: skip
+    """An entry of the audit."""
+    entry = Entry(
+        audit_id=str(uuid7(nanoseconds=now_ns)),
+        at=now_ns // 1_000_000,
+        actor=actor,
+        action=action,
+        subject=subject,
+        details=details,
+    )
+    write_entry(connection, entry)
 
 
 def entries(database: Database, newest: int) -> list[Entry]:
