@@ -91,7 +91,7 @@ def mapped(**event: Any) -> dict[str, Any]:
 def test_a_track_is_a_type_of_its_name_and_keeps_the_name() -> None:
     made = mapped(type="track", event="Order Completed", userId="u1", messageId="m-1",
                   properties={"total": 1, "path": "/not/the/page", "partner_id": "p9"},
-                  context={"page": {"path": "/checkout", "url": "https://a.example/x"}})  # fmt: skip
+                  context={"page": {"path": "/checkout", "url": "https://a.test/x"}})  # fmt: skip
     assert made["interaction_type"] == "order_completed"
     assert made["interaction_id"] == "m-1"
     assert made["properties"] == {"total": 1, "path": "/not/the/page", "partner_id": "p9",
