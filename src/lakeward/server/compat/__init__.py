@@ -4,6 +4,7 @@ One file a dialect, and its mapping as a table in `docs/compatible.md`.
 """
 
 from lakeward.server.compat.dialect import Dialect
+from lakeward.server.compat.otlp import DIALECT as OTLP
 
-DIALECTS: tuple[Dialect, ...] = ()
+DIALECTS: tuple[Dialect, ...] = (OTLP,)
 """No two of them have a path in common."""

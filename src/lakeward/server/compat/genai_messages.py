@@ -4,10 +4,10 @@ In: attributes and events of a span. Out: messages as `ai_conversation` has them
 the names of the attributes that they were made of. What has none of these forms is left where it
 is; nothing fails.
 
-    gen_ai.system_instructions, gen_ai.input.messages, gen_ai.output.messages   today's: parts
-    event gen_ai.user.message, …, gen_ai.choice                                 before: an event each
-    event gen_ai.content.prompt with gen_ai.prompt, …completion                 before: JSON text
-    gen_ai.prompt.0.role, gen_ai.completion.0.content, …                        numbered attributes
+    gen_ai.system_instructions, gen_ai.input.messages, gen_ai.output.messages  today's: parts
+    event gen_ai.user.message, …, gen_ai.choice                                before: an event each
+    event gen_ai.content.prompt with gen_ai.prompt, …completion                before: JSON text
+    gen_ai.prompt.0.role, gen_ai.completion.0.content, …                       numbered attributes
 
 A file that went inline is not stored: its media type, hash and size are.
 """
@@ -117,7 +117,10 @@ def _add_written(found: Told, value: object, *, answer: bool, source: str) -> bo
 
 
 def _of_numbers(attributes: JsonObject) -> Told:
-    found, sides = Told(), {"prompt": dict[int, JsonObject](), "completion": dict[int, JsonObject]()}
+    found, sides = (
+        Told(),
+        {"prompt": dict[int, JsonObject](), "completion": dict[int, JsonObject]()},
+    )
     for name, value in attributes.items():
         if parts := NUMBERED.fullmatch(name):
             found.attributes.add(name)
@@ -205,6 +208,8 @@ def message_of(given: JsonObject, role: str) -> Iterator[JsonObject]:
             rest.append(part)
     given_calls = _listed(structured(given.get("tool_calls")))
     calls += map(_call, given_calls or ())
+    if name := text_of(given.get("name")):
+        message["name"] = name
     if rest:
         message["content"] = _text(rest[0]) if len(rest) == 1 else rest
     if calls:

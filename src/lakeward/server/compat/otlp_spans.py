@@ -1,22 +1,21 @@
-"""Spans as they come over OTLP: protobuf and OTLP's own JSON, both as the same `Span`s.
+"""Spans as they come over OTLP, and how they are read from protobuf (`otlp_json.py`: from JSON).
 
 In: the body of an `ExportTraceServiceRequest`. Out: its spans, each with its resource and scope,
-attributes as JSON values. Fails with `Undecodable` for a body that is neither, and for protobuf
-where its package is missing.
+attributes as JSON values. Fails with `Undecodable` for a body that is none, and where the package
+for protobuf is missing.
 
     AnyValue   string, bool, int, array, kvlist   as in JSON
                double                             a number; "NaN", "Infinity", "-Infinity"
                bytes                              Base64
-    ids        bytes, or hex                      hex; Base64, as protobuf's JSON has it, is known
-               of a wrong length, or all zero     empty: the span has none
+    ids        bytes                              hex; empty when of a wrong length or all zero
 """
 
 from __future__ import annotations
 
 import math
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,10 +30,7 @@ NO_PROTOBUF = (
     "OTLP in protobuf needs the package opentelemetry-proto on the server (pip install "
     "'lakeward[server]'), or send JSON: OTEL_EXPORTER_OTLP_PROTOCOL=http/json."
 )
-UINT64 = 2**64
 TRACE_BYTES, SPAN_BYTES = 16, 8
-
-T = TypeVar("T")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -86,9 +82,9 @@ def _of_messages(groups: Iterable[trace_pb2.ResourceSpans]) -> Iterator[Span]:
         for scoped in group.scope_spans:
             for span in scoped.spans:
                 yield Span(
-                    _id(span.trace_id, TRACE_BYTES),
-                    _id(span.span_id, SPAN_BYTES),
-                    _id(span.parent_span_id, SPAN_BYTES),
+                    id_of(span.trace_id, TRACE_BYTES),
+                    id_of(span.span_id, SPAN_BYTES),
+                    id_of(span.parent_span_id, SPAN_BYTES),
                     span.name,
                     span.kind,
                     span.start_time_unix_nano,
@@ -99,7 +95,7 @@ def _of_messages(groups: Iterable[trace_pb2.ResourceSpans]) -> Iterator[Span]:
                         for event in span.events
                     ],
                     [
-                        (_id(link.trace_id, TRACE_BYTES), _id(link.span_id, SPAN_BYTES))
+                        (id_of(link.trace_id, TRACE_BYTES), id_of(link.span_id, SPAN_BYTES))
                         for link in span.links
                     ],
                     span.status.code,
@@ -133,187 +129,6 @@ def finite(number: float) -> float | str:
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-def _id(raw: bytes, length: int) -> str:
+def id_of(raw: bytes, length: int) -> str:
+    """An id as hex; empty for one that is none."""
     return raw.hex() if len(raw) == length and any(raw) else ""
-
-
-Text = str | None
-Integer = int | str | None
-"""int64 is a text in protobuf's JSON; a number is known, too."""
-
-
-class _Json(msgspec.Struct, frozen=True, rename="camel"):
-    """A message in JSON: what is not known is ignored, null stands for the default."""
-
-
-class _Items(_Json, frozen=True):
-    values: list[_Any] | None = None
-
-
-class _Pairs(_Json, frozen=True):
-    values: list[_Pair] | None = None
-
-
-class _Any(_Json, frozen=True):
-    string_value: Text = None
-    bool_value: bool | None = None
-    int_value: Integer = None
-    double_value: float | str | None = None
-    array_value: _Items | None = None
-    kvlist_value: _Pairs | None = None
-    bytes_value: Text = None
-
-
-class _Pair(_Json, frozen=True):
-    key: str = ""
-    value: _Any | None = None
-
-
-class _Event(_Json, frozen=True):
-    name: Text = None
-    time_unix_nano: Integer = None
-    attributes: list[_Pair] | None = None
-
-
-class _Link(_Json, frozen=True):
-    trace_id: Text = None
-    span_id: Text = None
-
-
-class _Status(_Json, frozen=True):
-    code: Integer = None
-    message: Text = None
-
-
-class _Span(_Json, frozen=True):
-    trace_id: Text = None
-    span_id: Text = None
-    parent_span_id: Text = None
-    name: Text = None
-    kind: Integer = None
-    start_time_unix_nano: Integer = None
-    end_time_unix_nano: Integer = None
-    attributes: list[_Pair] | None = None
-    events: list[_Event] | None = None
-    links: list[_Link] | None = None
-    status: _Status | None = None
-
-
-class _Source(_Json, frozen=True):
-    """A resource or a scope."""
-
-    name: Text = None
-    attributes: list[_Pair] | None = None
-
-
-class _Scoped(_Json, frozen=True):
-    scope: _Source | None = None
-    spans: list[_Span] | None = None
-
-
-class _Group(_Json, frozen=True):
-    resource: _Source | None = None
-    scope_spans: list[_Scoped] | None = None
-
-
-class _Request(_Json, frozen=True):
-    resource_spans: list[_Group] | None = None
-
-
-_DECODER = msgspec.json.Decoder(_Request)
-KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-CODES = ("UNSET", "OK", "ERROR")
-
-
-def from_json(body: bytes) -> list[Span]:
-    """The spans of a JSON body."""
-    try:
-        return list(_of_json(_DECODER.decode(body)))
-    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError):
-        raise Undecodable("The body is no OTLP trace in JSON.") from None
-
-
-def _of_json(request: _Request) -> Iterator[Span]:
-    nothing = _Source()
-    for group in request.resource_spans or ():
-        resource = _json_attributes((group.resource or nothing).attributes)
-        for scoped in group.scope_spans or ():
-            scope = (scoped.scope or nothing).name or ""
-            for span in scoped.spans or ():
-                yield _json_span(span, resource, scope)
-
-
-def _json_span(span: _Span, resource: JsonObject, scope: str) -> Span:
-    status = span.status or _Status()
-    return Span(
-        _json_id(span.trace_id, TRACE_BYTES),
-        _json_id(span.span_id, SPAN_BYTES),
-        _json_id(span.parent_span_id, SPAN_BYTES),
-        span.name or "",
-        _enum(span.kind, KINDS, "SPAN_KIND_"),
-        _nanos(span.start_time_unix_nano),
-        _nanos(span.end_time_unix_nano),
-        _json_attributes(span.attributes),
-        [
-            Event(event.name or "", _nanos(event.time_unix_nano), _json_attributes(event.attributes))
-            for event in span.events or ()
-        ],
-        [
-            (_json_id(link.trace_id, TRACE_BYTES), _json_id(link.span_id, SPAN_BYTES))
-            for link in span.links or ()
-        ],
-        _enum(status.code, CODES, "STATUS_CODE_"),
-        status.message or "",
-        resource,
-        scope,
-    )
-
-
-def _json_attributes(pairs: list[_Pair] | None) -> JsonObject:
-    return {pair.key: _json_value(pair.value) for pair in pairs or ()}
-
-
-def _json_value(value: _Any | None) -> Any:
-    if value is None:
-        return None
-    if value.int_value is not None:
-        return int(value.int_value)
-    if value.double_value is not None:
-        return finite(float(value.double_value))
-    if value.array_value is not None:
-        return [_json_value(item) for item in value.array_value.values or ()]
-    if value.kvlist_value is not None:
-        return _json_attributes(value.kvlist_value.values)
-    return _first(value.string_value, value.bool_value, value.bytes_value)
-
-
-def _first(*values: T | None) -> T | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _json_id(text: Text, length: int) -> str:
-    """The id as hex: of hex, or of Base64 of the length that the bytes have in it."""
-    if not text:
-        return ""
-    read: Callable[[str], bytes] = bytes.fromhex
-    if len(text) != 2 * length:
-        read = b64decode
-    try:
-        return _id(read(text), length)
-    except ValueError:
-        return ""
-
-
-def _nanos(value: Integer) -> int:
-    number = int(value or 0)
-    if not 0 <= number < UINT64:
-        raise ValueError("a time is an unsigned number of 64 bits")
-    return number
-
-
-def _enum(value: Integer, names: tuple[str, ...], prefix: str) -> int:
-    """The number; its name is protobuf's JSON, and some send it."""
-    if isinstance(value, str):
-        name = value.removeprefix(prefix)
-        return names.index(name) if name in names else int(value)
-    return value or 0
