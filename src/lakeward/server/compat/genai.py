@@ -203,7 +203,7 @@ def _rating(span: Span, index: int, event: Event) -> JsonObject | None:
         "parent_interaction_id": foreign_id("otlp", ours, clamp(span.start_ns // 1_000_000)),
         "attributes": given,
     }
-    if name:
+    if name and not name.startswith("user_"):  # else it is the person whose turn it is
         rated["rater_id"] = name[:LONGEST_NAME]
     if comment := text_of(given.get("gen_ai.evaluation.explanation")):
         rated["comment"] = comment[:32_768]
