@@ -3,13 +3,13 @@
 Out: the views `identities`, `stitched`, `people` and `groups`. They change no record, and a query
 that does not name them does not pay for them.
 
-    alias     previous_id ── user_id         the same person, for ever and both ways
+    alias     anonymous_id ── user_id        the same person, for ever and both ways
     identify  anonymous_id ─► user_id        the person at that anonymous id, until the next one
 
 User ids that aliases join are one person, called by the `user_id` of the newest of them. An
 anonymous id never joins two user ids: two people may use one browser. It belongs to the first
-person that identified there from its beginning on, and to each later one from then on. The
-`previous_id` of an alias may be of either kind, so it counts as both.
+person that identified there from its beginning on, and to each later one from then on. The id until
+now, which an alias has in `anonymous_id`, may be of either kind, so it counts as both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ END: Final = f"make_timestamptz({LATEST_MS + 1}000)"
 
 IDENTITIES: Final = f"""
 WITH RECURSIVE told AS (
-    SELECT properties->>'$.previous_id' AS previous, user_id AS id, timestamp AS moment,
+    SELECT anonymous_id AS previous, user_id AS id, timestamp AS moment,
         interaction_id AS place
     FROM alias
     WHERE user_id <> {NOBODY} AND previous NOT IN ({NOBODY}, '', user_id)
@@ -82,7 +82,7 @@ LEFT JOIN (FROM identities WHERE kind = 'anonymous_id') a
 
 
 def merged(rows: str, *keys: str) -> str:
-    """One row for each of the keys with the traits of its rows, the newest value of each winning."""
+    """One row for each of the keys with the traits of its rows; the newest value of each wins."""
     named = ", ".join(keys)
     return f"""
     SELECT {named}, '{{' || string_agg(
