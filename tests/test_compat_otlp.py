@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -640,6 +641,15 @@ def test_the_answer_speaks_the_encoding_of_the_request_and_counts_spans_alone() 
     response.ParseFromString(answer(recorded, Outcome(6, [(0, "Too large.")])).body)
     assert response.partial_success.rejected_spans == 1
     assert response.partial_success.error_message == "Too large."
+
+
+def test_without_the_package_protobuf_is_refused_in_one_sentence_and_json_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.trace.v1", None)
+    with pytest.raises(Undecodable, match=r"needs the package opentelemetry-proto"):
+        parse(call(RECORDED.read_bytes()))
+    assert len(parse(call(request(span()))).events) == 1
 
 
 def parsed(body: bytes) -> None:
