@@ -55,6 +55,8 @@ class Opened(msgspec.Struct, frozen=True):
 
     login: Login
     ticket: str
+    seconds: int
+    """How long it lasts."""
 
 
 class Shut(msgspec.Struct, frozen=True):
@@ -220,7 +222,7 @@ class Entrance:
             connection, person, self._random(RANDOM_BYTES), now_ns // 1_000_000, self._seconds
         )
         note(connection, now_ns, person.person_id, "login.open", person.person_id, {"by": by})
-        return Opened(*opened)
+        return Opened(*opened, int(self._seconds))
 
     def _guest(self, connection: Connection, ticket: str, email: str) -> link.Link | None:
         """The link, when it is in force and for this address."""
