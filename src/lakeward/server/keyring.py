@@ -1,4 +1,4 @@
-"""The keyring of a worker: keys, and whether there are people, from the app database, kept in memory
+"""The keyring of a worker: keys from the app database, and whether it knows people, kept in memory
 and looked at again by the second, so that no request waits for a database and a revoked key stops
 within moments.
 

@@ -28,7 +28,7 @@ from lakeward.errors import LakewardError
 from lakeward.lake.summary import summarize_named
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
-from lakeward.server.app import Server
+from lakeward.server.app import Room, Server
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
@@ -126,7 +126,7 @@ def serve(settings: Settings, order: Order) -> None:
     rates = Rates(ring_dir / "rates", collector.lasting_salt())
     intake = intake_of(collector, guard, rates, gauges)
     entrance = Entrance(database, Passwords(), login_seconds=settings.login_seconds)
-    rooms = [Pages(status, live, guard), LoginRoom(entrance, logins, guard, intake)]
+    rooms: list[Room] = [Pages(status, live, guard), LoginRoom(entrance, logins, guard, intake)]
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,

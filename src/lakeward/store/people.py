@@ -56,11 +56,15 @@ class People:
         self._clock = Clock(now_ns)
 
     def add(
-        self, email: str, role: Role, *, actor: str, partner_id: str | None = None
+        self, email: str, role: Role, *, actor: str, partner_id: str | None = None,
+        password: str | None = None,
     ) -> Person:  # fmt: skip
-        """A new person, who cannot log in before a password is chosen."""
+        """A new person, who without a `password` (as it is stored) cannot log in yet."""
         with self._database.write() as connection:
-            return new_person(connection, self._clock.now(), email, role, partner_id, actor=actor)
+            return new_person(
+                connection, self._clock.now(), email, role, partner_id, actor=actor,
+                password=password,
+            )  # fmt: skip
 
     def all(self) -> list[Person]:
         """Everybody, the disabled ones too, in the order they came."""
