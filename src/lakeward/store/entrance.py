@@ -34,7 +34,7 @@ from lakeward.store.people import (
 )
 from lakeward.store.row import record
 from lakeward.store.schema import PEOPLE
-from lakeward.store.ticket import RANDOM_BYTES
+from lakeward.store.ticket import RANDOM_BYTES, is_ticket
 from lakeward.store.trail import note
 
 Reason: TypeAlias = Literal[
@@ -116,24 +116,24 @@ class Entrance:
         self, ticket: str, email: str, password: str, address: str | None
     ) -> Opened | Shut:  # fmt: skip
         """By a one-time link: choose a password, and be logged in."""
-        try:
-            plain = checked_email(email)
-            checked_password(password, plain)
-        except Terminal as error:
-            return Shut("bad_email", _sentence(error))
-        except Rejected as error:
-            return Shut("bad_password", _sentence(error))
         attempt = self._begin(None, address)
         if attempt.wait_seconds:
             return _locked(attempt)
+        plain = plain_email(email)
         with self._database.read() as connection:
-            found = self._guest(connection, ticket, plain)
-        encoded = None if found is None else self._passwords.encoded(password)
+            found = self._guest(connection, ticket, plain) if is_ticket(ticket) else None
+        shut = None if found is None else _unfit(plain, password)
+        encoded = "" if found is None or shut else self._passwords.encoded(password)
         with self._database.write() as connection:
-            found = self._guest(connection, ticket, plain)
-            if encoded is None or found is None or not link.take(connection, ticket):
+            if found is not None:
+                found = self._guest(connection, ticket, plain)
+            if found is None:
                 return self._failed(connection, None, attempt, "link", BAD_LINK)
             attempts.forgive(connection, attempt, _by_email(plain))
+            if shut is not None:
+                return shut
+            if not link.take(connection, ticket):
+                return BAD_LINK
             return self._open(connection, self._moved_in(connection, found, plain, encoded), "link")
 
     def change_password(
@@ -230,7 +230,7 @@ class Entrance:
         if found is None:
             return None
         if found.person_id is None:
-            taken = _row(connection, PEOPLE.c.email == email) is not None
+            taken = is_email(email) and _row(connection, PEOPLE.c.email == email) is not None
             return None if taken or has_admin(connection) else found
         row = _row(connection, PEOPLE.c.person_id == found.person_id)
         fits = row is not None and row["disabled_at"] is None and row["email"] == email
@@ -252,6 +252,17 @@ class Entrance:
         _keep(connection, person_id, encoded)
         end_all(connection, person_id)
         note(connection, self._clock.now(), person_id, "person.password", person_id, {})
+
+
+def _unfit(email: str, password: str) -> Shut | None:
+    """Why somebody cannot move in with these."""
+    try:
+        checked_password(password, checked_email(email))
+    except Terminal as error:
+        return Shut("bad_email", _sentence(error))
+    except Rejected as error:
+        return Shut("bad_password", _sentence(error))
+    return None
 
 
 def _row(connection: Connection, which: object) -> RowMapping | None:
