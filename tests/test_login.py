@@ -44,7 +44,7 @@ def logged_in(server: Serving, email: str = EMAIL, password: str = PASSWORD) -> 
     with server.client() as client:
         answer = client.post("/v1/login", json={"email": email, "password": password})
         assert answer.status_code == 200, answer.text
-        return server.client(cookies=dict(client.cookies))
+        return server.client(cookies=client.cookies)
 
 
 def first_link(server: Serving) -> str:
