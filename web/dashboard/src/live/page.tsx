@@ -46,7 +46,7 @@ export function LivePage(props: { refused: string }) {
 
   return (
     <>
-      <a class="skip" href="#list">Skip to the list</a>
+      {!needsKey && !failed && <a class="skip" href="#list">Skip to the list</a>}
       <header class="bar">
         <h1 class="brand"><Mark />Lakeward <span class="muted">live</span></h1>
         <Status link={model.link} paused={model.paused} rate={model.rate} />
