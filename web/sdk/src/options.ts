@@ -1,0 +1,73 @@
+/** What an app says to `init`, and what it gets. */
+
+export type Consent = "full" | "anonymous" | "none";
+
+/** What goes by itself and can be switched off. */
+export type Automatic =
+  | "pages" | "clicks" | "forms" | "attention" | "errors" | "vitals" | "trace"; // prettier-ignore
+
+export interface Options {
+  /** The write key, `lwk_…`; none for an open server or one that is mounted in the app. */
+  key?: string;
+  /** The server, such as `https://data.example.com`; the page's own origin by default. */
+  host?: string;
+  /** Where the server takes interactions, when `LAKEWARD_PATHS` renames it. */
+  path?: string;
+  /** What the visitor has agreed to; `full` by default. */
+  consent?: Consent;
+  /** The most that is done for a browser with Global Privacy Control or Do Not Track; `anonymous` by default. */
+  signal?: Consent;
+  /** Parameters of addresses that are kept, besides `utm_…`. */
+  query?: readonly string[];
+  /** What is not wanted. */
+  off?: readonly Automatic[];
+  /** Say on the console what the server refuses. */
+  debug?: boolean;
+}
+
+/** A JSON object. */
+export type Fields = Record<string, unknown>;
+
+export interface CtaDetails {
+  cta_text?: string;
+  placement?: string;
+  destination?: string;
+  campaign?: string;
+}
+
+export interface Rating {
+  helpful?: boolean;
+  /** 1 to 5 */
+  rating?: number;
+  reason?: string;
+  comment?: string;
+  conversation_id?: string;
+  turn?: number;
+  /** The turn's own record, where the app knows its id. */
+  parent_interaction_id?: string;
+}
+
+export interface Lakeward {
+  /** Begin; the first call counts. */
+  init(options?: Options): void;
+  /** Something happened that has a name in your app. */
+  track(name: string, properties?: Fields): void;
+  /** A page came into view, where the app decides what a page is (`off: ["pages"]`). */
+  page(properties?: Fields): void;
+  /** The visitor is this user. */
+  identify(user: string, traits?: Fields, userType?: string): void;
+  /** The visitor is somebody else from now on: the user signed out. */
+  reset(): void;
+  /** The visitor agrees to this from now on; what holds, without an argument or before `init`. */
+  consent(mode?: Consent): Consent | undefined;
+}
+
+/** The same with what people do to outcomes and answers. */
+export interface LakewardAll extends Lakeward {
+  /** The visitor followed a call to action. */
+  cta(name: string, details?: CtaDetails): void;
+  ai: {
+    /** The visitor rated an AI answer. */
+    rate(rating: Rating): void;
+  };
+}

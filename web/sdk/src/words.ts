@@ -1,0 +1,33 @@
+/** Words and addresses as they may leave the page. */
+
+/** An event's name as an interaction type: `Order Completed` becomes `order_completed`. */
+export function typeOf(name: string): string {
+  const slug = name
+    .trim()
+    .toLowerCase()
+    .replace(/[^a-z0-9_.:-]+/g, "_")
+    .slice(0, 64)
+    .replace(/^[_.:-]+|[_.:-]+$/g, "");
+  return !slug ? "event" : /^[a-z]/.test(slug) ? slug : ("event_" + slug).slice(0, 64);
+}
+
+/** `text` for a field that holds at most `most` characters; undefined for none. */
+export const cut = (text: unknown, most = 200): string | undefined =>
+  text ? String(text).slice(0, most) : undefined;
+
+/**
+ * An address without what may be secret in it: no user, no fragment, and of the query only the
+ * campaign and what `allowed` names. Of `mailto:` and the like only the scheme is left.
+ */
+export function cleaned(address: string, allowed: readonly string[] = []): string | undefined {
+  if (!address) return;
+  const url = new URL(address, document.baseURI);
+  if (!/^http/.test(url.protocol)) return url.protocol;
+  let query = "";
+  url.searchParams.forEach((value, name) => {
+    if (/^utm_/.test(name) || allowed.includes(name)) {
+      query += (query ? "&" : "?") + encodeURIComponent(name) + "=" + encodeURIComponent(value);
+    }
+  });
+  return cut(url.origin + url.pathname + query, 2e3);
+}
