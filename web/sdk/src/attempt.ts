@@ -1,8 +1,8 @@
-/** Run `call`; what it throws is ours and not the page's. */
-export function attempt(call: () => void): void {
+/** What `call` returns; undefined when it throws, which the page must never notice. */
+export function attempt<T>(call: () => T): T | undefined {
   try {
-    call();
+    return call();
   } catch {
-    // The page must never notice that it is watched.
+    return undefined;
   }
 }

@@ -46,28 +46,3 @@ export interface Rating {
   /** The turn's own record, where the app knows its id. */
   parent_interaction_id?: string;
 }
-
-export interface Lakeward {
-  /** Begin; the first call counts. */
-  init(options?: Options): void;
-  /** Something happened that has a name in your app. */
-  track(name: string, properties?: Fields): void;
-  /** A page came into view, where the app decides what a page is (`off: ["pages"]`). */
-  page(properties?: Fields): void;
-  /** The visitor is this user. */
-  identify(user: string, traits?: Fields, userType?: string): void;
-  /** The visitor is somebody else from now on: the user signed out. */
-  reset(): void;
-  /** The visitor agrees to this from now on; what holds, without an argument or before `init`. */
-  consent(mode?: Consent): Consent | undefined;
-}
-
-/** The same with what people do to outcomes and answers. */
-export interface LakewardAll extends Lakeward {
-  /** The visitor followed a call to action. */
-  cta(name: string, details?: CtaDetails): void;
-  ai: {
-    /** The visitor rated an AI answer. */
-    rate(rating: Rating): void;
-  };
-}

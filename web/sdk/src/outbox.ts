@@ -9,8 +9,9 @@
  */
 
 import { idOf } from "./ids.ts";
-import { names, read, write } from "./shelf.ts";
-import { AGAIN, HALVE, type Wire } from "./wire.ts";
+import { FULL, level } from "./permission.ts";
+import { names, OURS, read, write } from "./shelf.ts";
+import { beacon, DONE, HALVE, packed, post } from "./wire.ts";
 
 const PAUSE_MS = 1e3; // so that what belongs together goes together
 const LONGEST_MS = 6e4;
@@ -19,152 +20,131 @@ const BATCH = 4e4; // characters; small enough that the browser lets it outlive 
 const FAREWELL = 2e4;
 const EVENTS = 1e3; // in memory
 const BUNDLES = 40; // on the device
-export const BUNDLE = "unsent.";
-const LEASE = "lease";
+const LEASE = OURS + "lease";
+export const BUNDLE = OURS + "unsent.";
 
-export interface Outbox {
-  put(event: string): void;
-  /** The page is hidden, and may never come back. */
-  hide(): void;
-  /** Look again for what is unsent. */
-  wake(): void;
-  /** Forget what is in memory. */
-  empty(): void;
+let queue: string[] = [];
+let underway: string[] = []; // taken out of the queue, and not yet with the browser
+let busy = false;
+let stuck = false; // the last attempt failed
+let failures = 0;
+let until = 0; // when the server wants to hear of us again
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+const arm = (ms: number): void => {
+  timer ||= setTimeout(flush, ms);
+};
+
+function take(most: number): string[] {
+  let n = 0;
+  while (n < queue.length && (most -= queue[n]!.length) > 0) n++;
+  return queue.splice(0, n || 1);
 }
 
-/** The outbox of this page; `keeps` says whether events may be kept on the device. */
-export function outbox(line: Wire, keeps: () => boolean): Outbox {
-  const me = idOf(Date.now());
-  let queue: string[] = [];
-  let bundles = true; // there may be some
-  let busy = false;
-  let stuck = false; // the last attempt failed
-  let failures = 0;
-  let until = 0; // when the server wants to hear of us again
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let era = 0; // what was on its way when the outbox was emptied does not come back
+/** Send a batch; what is left of it, to be sent later. */
+async function deliver(batch: string[]): Promise<string[]> {
+  underway = batch;
+  const content = await packed(batch);
+  if (underway != batch) return []; // the page was hidden meanwhile, and it went another way
+  underway = [];
+  const next = await post(content);
+  const half = batch.length >> 1;
+  if (next == HALVE && half) {
+    return [...(await deliver(batch.slice(0, half))), ...(await deliver(batch.slice(half)))];
+  }
+  stuck = next > DONE;
+  failures = stuck ? failures + 1 : 0;
+  until = Date.now() + next;
+  return stuck && level ? batch : [];
+}
 
-  const arm = (ms: number): void => {
-    timer ||= setTimeout(flush, ms);
-  };
-
-  const take = (most: number): string[] => {
-    let n = 0;
-    for (let size = 0; n < queue.length && n < 500; n++) {
-      size += queue[n]!.length;
-      if (n && size > most) break;
+/** Give batches away until one is not taken. */
+function give(most: number, takes: (batch: string[]) => unknown): void {
+  while (queue[0]) {
+    const batch = take(most);
+    if (!takes(batch)) {
+      queue.unshift(...batch);
+      return;
     }
-    return queue.splice(0, n);
-  };
+  }
+}
 
-  /** Send a batch; what is left of it, to be sent later. */
-  const deliver = async (batch: string[]): Promise<string[]> => {
-    const now = era;
-    const next = await line.post(batch);
-    if (now != era) return [];
-    if (next == HALVE) {
-      const half = batch.length >> 1;
-      return half
-        ? [...(await deliver(batch.slice(0, half))), ...(await deliver(batch.slice(half)))]
-        : [];
+async function sendBundles(): Promise<void> {
+  for (const name of names(BUNDLE)) {
+    const text = read(name);
+    if (text) write(name, (await deliver(text.split("\n"))).join("\n"));
+    if (stuck) return;
+  }
+}
+
+/** Where there are no locks, one tab promises to be done within a time; two that promise in the same
+ * instant send twice what the server keeps once. */
+async function sendLeased(): Promise<void> {
+  const now = Date.now();
+  if (+read(LEASE)! > now) return;
+  write(LEASE, now + LEASE_MS + "");
+  await sendBundles();
+  write(LEASE);
+}
+
+const waiting = (): boolean => level == FULL && !!names(BUNDLE)[0];
+
+async function flush(): Promise<unknown> {
+  timer = undefined;
+  const early = until - Date.now();
+  if (busy) return;
+  if (early > 0) return arm(early);
+  busy = true;
+  stuck = false;
+  try {
+    if (waiting()) {
+      const { locks } = navigator;
+      await (locks
+        ? locks.request(LEASE, { ifAvailable: true }, (lock) => lock && sendBundles())
+        : sendLeased());
     }
-    if (!next) {
-      failures = 0;
-      return [];
-    }
-    stuck = true;
-    failures++;
-    if (next > AGAIN) until = Date.now() + next;
-    return batch;
-  };
+    while (queue[0] && !stuck) queue.unshift(...(await deliver(take(BATCH))));
+  } catch {
+    stuck = true; // a lock that was refused, say: what is unsent is still here
+  }
+  busy = false;
+  if (stuck) stash();
+  if (queue[0] || waiting()) {
+    arm(Math.min(LONGEST_MS, PAUSE_MS * 2 ** failures) * (1 + Math.random()));
+  }
+}
 
-  const sendBundles = async (): Promise<void> => {
-    for (const name of names(BUNDLE)) {
-      const text = read(name);
-      const rest = text ? await deliver(text.split("\n")) : [];
-      write(name, rest.join("\n") || null);
-      if (stuck) return;
-    }
-    bundles = false;
-  };
+/** Keep what is in memory on the device, where that is permitted and possible. */
+const stash = (): void =>
+  give(BATCH, (batch) => {
+    if (level < FULL) return;
+    const kept = names(BUNDLE);
+    if (kept.length >= BUNDLES) write(kept[0]!);
+    return write(BUNDLE + idOf(Date.now()), batch.join("\n"));
+  });
 
-  const sendLeased = async (): Promise<void> => {
-    const [owner, end] = (read(LEASE) || "").split(" ");
-    if (owner != me && +end! > Date.now()) return;
-    write(LEASE, me + " " + (Date.now() + LEASE_MS));
-    await new Promise((done) => setTimeout(done, 99));
-    if (!read(LEASE)?.startsWith(me)) return; // another tab was as quick
-    await sendBundles();
-    write(LEASE, null);
-  };
+export function put(event: string): void {
+  queue.push(event);
+  if (queue.length > EVENTS) queue.shift();
+  arm(PAUSE_MS);
+}
 
-  const flush = async (): Promise<void> => {
-    timer = undefined;
-    if (busy) return;
-    if (Date.now() < until) return arm(until - Date.now());
-    busy = true;
-    stuck = false;
-    try {
-      if (bundles && keeps()) {
-        const { locks } = navigator;
-        if (!names(BUNDLE)[0]) bundles = false;
-        else if (!locks) await sendLeased();
-        else {
-          await locks.request(LEASE, { ifAvailable: true }, (lock) => lock && sendBundles());
-        }
-      }
-      while (queue[0] && !stuck) queue.unshift(...(await deliver(take(BATCH))));
-    } catch {
-      stuck = true; // a lock that was refused, say: what is unsent is still here
-    }
-    busy = false;
-    if (stuck) {
-      stash();
-      arm(Math.min(LONGEST_MS, PAUSE_MS << Math.min(failures, 6)) * (1 - Math.random() / 2));
-    } else if (queue[0] || (bundles && keeps())) arm(PAUSE_MS * 5);
-  };
+/** The page is hidden, and may never come back. */
+export function hide(): void {
+  queue.unshift(...underway);
+  underway = [];
+  if (!stuck && navigator.onLine) give(FAREWELL, beacon);
+  stash();
+}
 
-  /** Keep what is in memory on the device, where that is permitted and possible. */
-  const stash = (): void => {
-    while (queue[0] && keeps()) {
-      const batch = take(BATCH);
-      const kept = names(BUNDLE);
-      if (kept.length >= BUNDLES) write(kept[0]!, null);
-      if (!write(BUNDLE + idOf(Date.now()), batch.join("\n"))) {
-        queue.unshift(...batch);
-        return;
-      }
-      bundles = true;
-    }
-  };
+/** Look again for what is unsent. */
+export function wake(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  arm(PAUSE_MS * Math.random());
+}
 
-  return {
-    put(event) {
-      queue.push(event);
-      if (queue.length > EVENTS) queue.shift();
-      arm(PAUSE_MS);
-    },
-    hide() {
-      queue.unshift(...line.back());
-      while (queue[0] && !stuck && navigator.onLine) {
-        const batch = take(FAREWELL);
-        if (!line.beacon(batch)) {
-          queue.unshift(...batch);
-          break;
-        }
-      }
-      stash();
-    },
-    wake() {
-      bundles = true;
-      clearTimeout(timer);
-      timer = undefined;
-      arm(PAUSE_MS * Math.random());
-    },
-    empty() {
-      era++;
-      queue = [];
-      line.back();
-    },
-  };
+/** Forget what is unsent. */
+export function empty(): void {
+  queue = underway = [];
 }

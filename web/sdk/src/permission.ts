@@ -3,47 +3,34 @@
  * the browser signals. A choice for less than everything is kept, for it has to be remembered.
  */
 
-import type { Consent } from "./options.ts";
-import { names, read, write } from "./shelf.ts";
+import type { Consent, Options } from "./options.ts";
+import { names, OURS, read, write } from "./shelf.ts";
 
 export const NONE = 0;
 export const ANONYMOUS = 1;
 export const FULL = 2;
+export const MODES: readonly Consent[] = ["none", "anonymous", "full"];
+export const CHOICE = OURS + "choice";
 
-const MODES: readonly Consent[] = ["none", "anonymous", "full"];
-export const CHOICE = "choice";
+/** What holds now. */
+export let level = NONE;
+let most = FULL;
 
-/** The number of a mode; `fallback` for anything else. */
-const levelOf = (mode: unknown, fallback: number): number => {
-  const level = MODES.indexOf(mode as Consent);
-  return level < 0 ? fallback : level;
-};
+/** A word that is no mode permits nothing: a misspelt `none` must not collect. */
+const levelOf = (mode: string | null | undefined, unsaid: number): number =>
+  mode ? Math.max(MODES.indexOf(mode as Consent), NONE) : unsaid;
 
-export interface Permission {
-  level(): number;
-  mode(): Consent;
-  /** The visitor chose; whether it is more (1), less (-1) or the same (0). */
-  choose(mode: unknown): number;
+export function permit({ consent, signal }: Options): void {
+  const { globalPrivacyControl, doNotTrack } = navigator as { globalPrivacyControl?: boolean } &
+    Navigator;
+  if (globalPrivacyControl || doNotTrack == "1") most = levelOf(signal, ANONYMOUS);
+  level = Math.min(most, levelOf(consent, FULL), levelOf(read(CHOICE), FULL));
 }
 
-export function permission(asked: unknown, signal: unknown): Permission {
-  const { globalPrivacyControl, doNotTrack } = navigator as Navigator & {
-    globalPrivacyControl?: boolean;
-  };
-  // A word that is no mode permits nothing: a misspelt "none" must not collect.
-  const most = globalPrivacyControl || doNotTrack == "1" ? levelOf(signal, ANONYMOUS) : FULL;
-  const stated = asked == null ? FULL : levelOf(asked, NONE);
-  let level = Math.min(stated, most, levelOf(read(CHOICE), FULL));
-  return {
-    level: () => level,
-    mode: () => MODES[level]!,
-    choose(mode) {
-      const before = level;
-      const chosen = levelOf(mode, NONE);
-      level = Math.min(chosen, most);
-      if (level < FULL) names("").forEach((name) => write(name, null));
-      write(CHOICE, chosen < FULL ? MODES[chosen]! : null);
-      return Math.sign(level - before);
-    },
-  };
+/** The visitor chose. Less than everything leaves nothing on the device but the choice. */
+export function choose(mode: Consent): void {
+  const chosen = levelOf(mode, NONE);
+  level = Math.min(most, chosen);
+  if (level < FULL) names(OURS).forEach((name) => write(name));
+  write(CHOICE, chosen < FULL ? mode : "");
 }

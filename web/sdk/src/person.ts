@@ -5,66 +5,41 @@
  * and end with the page; only the session leaves it then.
  */
 
+import { attempt } from "./attempt.ts";
 import { idOf } from "./ids.ts";
-import { read, write } from "./shelf.ts";
+import { FULL, level } from "./permission.ts";
+import { OURS, read, write } from "./shelf.ts";
 
 const IDLE_MS = 18e5;
-const NAME = "person";
+const PERSON = OURS + "person";
 
-interface Kept {
-  /** anonymous id */ a?: string;
-  /** session */ s?: string;
-  /** last seen, ms */ t?: number;
-  /** user id */ u?: string | undefined;
-  /** user type */ y?: string | undefined;
-}
-
+/** As an event says it. */
 export interface Person {
-  /** The fields of an event at `now`. */
-  at(now: number): Record<string, string | undefined>;
-  /** From now on it is this user. */
-  is(user: string, type?: string): void;
-  /** From now on it is somebody else. */
-  forget(): void;
+  session_id?: string;
+  anonymous_id?: string;
+  user_id?: string | undefined;
+  user_type?: string | undefined;
 }
 
-/** The person of this page; `keeps` says whether it may be kept on the device. */
-export function person(keeps: () => boolean): Person {
-  let kept: Kept = {};
+let kept: Person & { seen?: number } = {};
 
-  const recall = (now: number): void => {
-    if (keeps()) {
-      try {
-        kept = JSON.parse(read(NAME)!) || kept;
-      } catch {
-        // Something else wrote there: what is in memory is as good.
-      }
-      kept.a ||= idOf(now);
-    }
-    if (!kept.s || Math.abs(now - kept.t!) > IDLE_MS) kept.s = idOf(now);
-    kept.t = now;
-  };
-  const keep = (): void => {
-    if (keeps()) write(NAME, JSON.stringify(kept));
-  };
+/** The person at `now`, who is `user` from now on. */
+export function person(now: number, user?: Person): Person {
+  if (level == FULL) {
+    kept = attempt(() => JSON.parse(read(PERSON)!)) || kept;
+    kept.anonymous_id ||= idOf(now);
+  }
+  const idle = Math.abs(now - kept.seen!);
+  if (!(idle < IDLE_MS)) kept.session_id = idOf(now);
+  kept.seen = now;
+  Object.assign(kept, user);
+  if (level == FULL) write(PERSON, JSON.stringify(kept));
+  const { session_id, seen: _, ...named } = kept;
+  return level == FULL ? { session_id, ...named } : { session_id };
+}
 
-  return {
-    at(now) {
-      recall(now);
-      keep();
-      return keeps()
-        ? { anonymous_id: kept.a, session_id: kept.s, user_id: kept.u, user_type: kept.y }
-        : { session_id: kept.s };
-    },
-    is(user, type) {
-      recall(Date.now());
-      kept.u = user;
-      kept.y = type;
-      keep();
-    },
-    forget() {
-      kept = {};
-      if (keeps()) write(NAME, null);
-    },
-  };
+/** From now on it is somebody else. */
+export function forget(): void {
+  kept = {};
+  write(PERSON);
 }

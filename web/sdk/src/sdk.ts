@@ -1,54 +1,102 @@
-/** The SDK as an app sees it: calls wait for the beginning, and nothing throws into the page. */
+/** The SDK as an app calls it: calls wait for the beginning, and nothing throws into the page. */
 
 import { attempt } from "./attempt.ts";
-import type { Fields, Lakeward } from "./options.ts";
-import { run, type Page, type Running, type Watchers } from "./run.ts";
-import { arrival } from "./views.ts";
+import { allow, emit, end, on } from "./events.ts";
+import type { Automatic, Consent, Fields, Options } from "./options.ts";
+import { BUNDLE, empty, hide, wake } from "./outbox.ts";
+import { arrival, follow, open } from "./pages.ts";
+import { CHOICE, choose, FULL, level, MODES, NONE, permit } from "./permission.ts";
+import { forget, person } from "./person.ts";
+import { connect } from "./wire.ts";
 import { typeOf } from "./words.ts";
 
-/** An SDK, not begun; `emit` waits for the beginning, too. */
-export function create(
-  watchers: Watchers,
-): Lakeward & Pick<Page, "emit"> {
-  let running: Running | undefined;
-  let begun = false;
-  const held: (() => void)[] = [];
+let begun = false;
+let silent: boolean; // no page views by themselves
+let named: [string, Fields?, string?] | undefined;
+let held: (() => unknown)[] | undefined = [];
 
-  /** `call`, once it has begun; never does anything throw into the page. */
-  const safe =
-    <A extends unknown[]>(call: (at: Running, ...args: A) => void) =>
-    (...args: A): void =>
-      attempt(() => {
-        if (running) call(running, ...args);
-        else held.push(() => call(running!, ...args));
-      });
-
-  const choose = safe((at, mode: unknown) => at.choose(mode));
-  return {
-    init(options = {}) {
-      const start = (prerendered: boolean): void =>
-        attempt(() => {
-          running = run(options, watchers, arrival(prerendered));
-          held.splice(0).forEach(attempt);
-        });
-      if (begun) return;
-      begun = true;
-      const { prerendering } = document as { prerendering?: boolean };
-      if (!prerendering) start(false);
-      else document.addEventListener( "prerenderingchange", () => start(true), { once: true });
-    },
-    track: safe((at, name: string, properties?: Fields) =>
-      at.emit(typeOf(name), { properties }),
-    ),
-    page: safe((at, properties?: Fields) => at.turn(undefined, properties)),
-    identify: safe((at, user: string, traits?: Fields, type?: string) =>
-      at.identify(user, traits, type),
-    ),
-    reset: safe((at) => at.reset()),
-    consent(mode) {
-      if (mode) choose(mode);
-      return running?.mode();
-    },
-    emit: safe((at, type: string, fields?: Fields) => at.emit(type, fields)),
+/** `call`, once it has begun. */
+export const safe =
+  <A extends unknown[]>(call: (...args: A) => void) =>
+  (...args: A): void => {
+    const now = (): unknown => attempt(() => call(...args));
+    if (held) held.push(now);
+    else now();
   };
+
+/** Begin, and let the page be watched, but for what is switched `off`. */
+export function start(options: Options, watch?: (off: readonly Automatic[]) => void): void {
+  if (begun) return;
+  begun = true;
+  const go = (): unknown =>
+    attempt(() => {
+      const { off = [] } = options;
+      silent = off.includes("pages");
+      allow(options.query);
+      permit(options);
+      connect(options);
+      open(arrival(), silent);
+      if (!silent) follow();
+      watch?.(off);
+      listen();
+      wake();
+      const calls = held!;
+      held = undefined;
+      calls.forEach((call) => call());
+    });
+  if ((document as { prerendering?: boolean }).prerendering) {
+    document.addEventListener("prerenderingchange", go);
+  } else go();
+}
+
+function listen(): void {
+  const leave = (over: boolean): void => {
+    end(over);
+    hide();
+  };
+  on("pagehide", () => leave(true));
+  on("visibilitychange", () => document.hidden && leave(false));
+  on("pageshow", ({ persisted }: PageTransitionEvent) => {
+    if (!persisted) return;
+    open("back_forward", silent);
+    wake();
+  });
+  on("online", wake);
+  on("storage", ({ key, newValue }: StorageEvent) => {
+    if (key == CHOICE && newValue) change(newValue as Consent);
+    if (key!.startsWith(BUNDLE)) wake();
+  });
+}
+
+function change(mode: Consent): void {
+  const before = level;
+  if (before == NONE) end(true); // what was noted until now is not told
+  choose(mode);
+  if (level < before) forget();
+  if (level == NONE) empty();
+  else if (before == NONE) open(arrival(), silent);
+  if (before < level && named) name(...named);
+}
+
+function name(...args: [string, Fields?, string?]): void {
+  named = args;
+  const [user_id, traits, user_type] = args;
+  if (level < FULL) return; // until it is permitted
+  person(Date.now(), { user_id, user_type });
+  emit("identify", { traits });
+}
+
+export const track = safe((name: string, properties?: Fields) =>
+  emit(typeOf(name), { properties }),
+);
+export const page = safe((properties?: Fields) => open(undefined, false, properties));
+export const identify = safe(name);
+export const reset = safe(() => {
+  named = undefined;
+  forget();
+});
+const agree = safe(change);
+export function consent(mode?: Consent): Consent | undefined {
+  if (mode) agree(mode);
+  return held ? undefined : MODES[level];
 }

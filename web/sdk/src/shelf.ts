@@ -1,35 +1,25 @@
-/** What is kept on the visitor's device: texts in localStorage under `lakeward.`, or nothing. */
+/** What is kept on the visitor's device: texts in localStorage, or nothing where that is refused. */
 
-export const PREFIX = "lakeward.";
+import { attempt } from "./attempt.ts";
 
-/** The text under `name`; null where there is none or nothing may be read. */
-export function read(name: string): string | null {
-  try {
-    return localStorage.getItem(PREFIX + name);
-  } catch {
-    return null; // switched off, or a sandboxed frame
-  }
-}
+/** Every name begins so. */
+export const OURS = "lakeward.";
 
-/** Keep `text` under `name`, or forget it (null); whether that was possible. */
-export function write(name: string, text: string | null): boolean {
-  try {
-    if (text == null) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, text);
+export const read = (name: string): string | null | undefined =>
+  attempt(() => localStorage.getItem(name)); // throws in a sandboxed frame, or when switched off
+
+/** Keep `text`, or forget what was kept; whether that was possible. */
+export const write = (name: string, text?: string): true | undefined =>
+  attempt(() => {
+    if (text) localStorage.setItem(name, text);
+    else localStorage.removeItem(name);
     return true;
-  } catch {
-    return false; // full, or switched off
-  }
-}
+  });
 
 /** The names that begin with `start`, in order. */
-export function names(start: string): string[] {
-  try {
-    return Object.keys(localStorage)
-      .filter((key) => key.startsWith(PREFIX + start))
-      .map((key) => key.slice(PREFIX.length))
-      .sort();
-  } catch {
-    return [];
-  }
-}
+export const names = (start: string): string[] =>
+  attempt(() =>
+    Object.keys(localStorage)
+      .filter((name) => name.startsWith(start))
+      .sort(),
+  ) || [];

@@ -8,7 +8,7 @@ export function typeOf(name: string): string {
     .replace(/[^a-z0-9_.:-]+/g, "_")
     .slice(0, 64)
     .replace(/^[_.:-]+|[_.:-]+$/g, "");
-  return !slug ? "event" : /^[a-z]/.test(slug) ? slug : ("event_" + slug).slice(0, 64);
+  return /^[a-z]/.test(slug) ? slug : ("event" + (slug && "_") + slug).slice(0, 64);
 }
 
 /** `text` for a field that holds at most `most` characters; undefined for none. */
@@ -22,12 +22,11 @@ export const cut = (text: unknown, most = 200): string | undefined =>
 export function cleaned(address: string, allowed: readonly string[] = []): string | undefined {
   if (!address) return;
   const url = new URL(address, document.baseURI);
-  if (!/^http/.test(url.protocol)) return url.protocol;
-  let query = "";
-  url.searchParams.forEach((value, name) => {
-    if (/^utm_/.test(name) || allowed.includes(name)) {
-      query += (query ? "&" : "?") + encodeURIComponent(name) + "=" + encodeURIComponent(value);
-    }
-  });
-  return cut(url.origin + url.pathname + query, 2e3);
+  const query = url.searchParams;
+  for (const name of [...query.keys()]) {
+    if (!/^utm_/.test(name) && !allowed.includes(name)) query.delete(name);
+  }
+  return /^http/.test(url.protocol)
+    ? cut(url.origin + url.pathname + url.search, 2e3)
+    : url.protocol;
 }
