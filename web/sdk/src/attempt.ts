@@ -2,7 +2,5 @@
 export function attempt<T>(call: () => T): T | undefined {
   try {
     return call();
-  } catch {
-    return undefined;
-  }
+  } catch {}
 }

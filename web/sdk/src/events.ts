@@ -7,17 +7,18 @@
 
 import { attempt } from "./attempt.ts";
 import { idOf, traceOf } from "./ids.ts";
-import type { Fields, Options } from "./options.ts";
+import type { Fields } from "./options.ts";
 import { put } from "./outbox.ts";
 import { level, NONE } from "./permission.ts";
 import { person } from "./person.ts";
-import { cleaned } from "./words.ts";
 
 const LARGEST = 28e3; // bytes; the server takes 32 KiB with what it adds
 
 /** A view of a page; `id` is that of its first record. */
 export interface View {
   id: string;
+  /** It was said that it began. */
+  shown?: boolean;
   place: { url: string | undefined; path: string; referrer: string | undefined };
 }
 
@@ -27,11 +28,6 @@ export let view: View | undefined;
 export let cause: string;
 export let session: string | undefined;
 
-let allowed: Options["query"];
-const told: ((over: boolean) => void)[] = [];
-
-export const allow = (query: Options["query"]): unknown => (allowed = query);
-export const clean = (address: string): string | undefined => cleaned(address, allowed);
 
 /** Another view begins. */
 export function enter(next: View): void {
@@ -74,8 +70,7 @@ export function begin(type: string, fields: Fields): void {
 /** An event as JSON that the server takes: long texts are cut when it is too large as a whole. */
 function fitting(event: Fields): string {
   let text = JSON.stringify(event);
-  for (let most = 4096; text.length > LARGEST / 3 && most > 9; most /= 4) {
-    if (new Blob([text]).size < LARGEST) break;
+  for (let most = 4096; new Blob([text]).size > LARGEST && most > 9; most /= 4) {
     text = JSON.stringify(event, (_, value) =>
       typeof value == "string" ? value.slice(0, most) : value,
     );
@@ -92,10 +87,3 @@ export function on<E extends Event>(types: string, heard: (event: E) => unknown)
     });
   }
 }
-
-/** Be told when the page is hidden, and when a view is over. */
-export const ends = (tell: (over: boolean) => void): unknown => told.push(tell);
-
-/** Tell it. */
-export const end = (over: boolean): void =>
-  told.forEach((tell) => attempt(() => tell(over)));

@@ -4,23 +4,26 @@
  */
 
 import { attempt } from "./attempt.ts";
-import { clean, emit, end, ends, enter, on, view } from "./events.ts";
+import { emit, enter, on, view, type View } from "./events.ts";
 import { idOf } from "./ids.ts";
 import type { Fields } from "./options.ts";
-import { cut } from "./words.ts";
+import { off } from "./settings.ts";
+import { clean, cut } from "./words.ts";
 
 /** An app's router sets the title after the address. */
 const TITLE_MS = 300;
 
+const told: ((over: boolean) => void)[] = [];
 let pending: (() => void) | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Another view begins, after what was held back of the last one. */
-export function open(navigation?: string, silent?: boolean, properties?: Fields): void {
+/** Another view begins, after what was held back of the last one. Without `navigation` the app says
+ * so; else it is said only where the app does not. */
+export function open(navigation?: string, properties?: Fields): void {
   end(true);
   const now = Date.now();
   const id = idOf(now);
-  const opened = {
+  const opened: View = {
     id,
     place: {
       url: clean(location.href),
@@ -29,7 +32,8 @@ export function open(navigation?: string, silent?: boolean, properties?: Fields)
     },
   };
   enter(opened);
-  if (silent) return;
+  if (navigation && off("pages")) return;
+  opened.shown = true;
   pending = () => {
     const fields = { view_id: id, navigation, properties, ...described() };
     emit("page_view", fields, true, now, id, opened);
@@ -40,14 +44,23 @@ export function open(navigation?: string, silent?: boolean, properties?: Fields)
 
 function settle(): void {
   clearTimeout(timer);
-  if (pending) attempt(pending);
+  pending?.();
   pending = undefined;
 }
 
+/** The page is hidden, or with `over` this view of it has ended. */
+export function end(over: boolean): void {
+  settle();
+  told.forEach((tell) => attempt(() => tell(over)));
+}
+
+/** Be told of it. */
+export const ends = (tell: (over: boolean) => void): unknown => told.push(tell);
+
 /** How the document was reached. */
 export function arrival(): string {
-  const [entry] = performance.getEntriesByType("navigation");
-  const { type, activationStart } = (entry || {}) as { type?: string; activationStart?: number };
+  type Entry = { type?: string; activationStart?: number };
+  const [{ type, activationStart } = {}] = performance.getEntriesByType("navigation") as Entry[];
   return activationStart
     ? "prerender"
     : /^[rb]/.test(type!) // reload, back_forward
@@ -70,20 +83,14 @@ export function follow(): void {
   on("popstate", moved);
 }
 
+/** What else is told of a view; the core leaves it at that. */
+export const more: (() => Fields)[] = [];
+
 function described(): Fields {
-  const fields: Fields = {
-    title: cut(document.title),
-    language: navigator.language,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    screen_width: screen.width,
-    screen_height: screen.height,
-    viewport_width: innerWidth,
-    viewport_height: innerHeight,
-  };
+  const fields: Fields = { title: cut(document.title) };
+  more.forEach((tell) => Object.assign(fields, tell()));
   new URLSearchParams(location.search).forEach((value, name) => {
-    if (/^utm_(source|medium|campaign|term|content)$/.test(name)) fields[name] = cut(value);
+    if (/^utm_/.test(name)) fields[name] = cut(value);
   });
   return fields;
 }
-
-ends(settle);

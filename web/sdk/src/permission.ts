@@ -3,8 +3,9 @@
  * the browser signals. A choice for less than everything is kept, for it has to be remembered.
  */
 
-import type { Consent, Options } from "./options.ts";
+import type { Consent } from "./options.ts";
 import { names, OURS, read, write } from "./shelf.ts";
+import { options } from "./settings.ts";
 
 export const NONE = 0;
 export const ANONYMOUS = 1;
@@ -17,14 +18,14 @@ export let level = NONE;
 let most = FULL;
 
 /** A word that is no mode permits nothing: a misspelt `none` must not collect. */
-const levelOf = (mode: string | null | undefined, unsaid: number): number =>
+const levelOf = (mode: string | undefined, unsaid: number): number =>
   mode ? Math.max(MODES.indexOf(mode as Consent), NONE) : unsaid;
 
-export function permit({ consent, signal }: Options): void {
+export function permit(): void {
   const { globalPrivacyControl, doNotTrack } = navigator as { globalPrivacyControl?: boolean } &
     Navigator;
-  if (globalPrivacyControl || doNotTrack == "1") most = levelOf(signal, ANONYMOUS);
-  level = Math.min(most, levelOf(consent, FULL), levelOf(read(CHOICE), FULL));
+  if (globalPrivacyControl || doNotTrack == "1") most = levelOf(options.signal, ANONYMOUS);
+  level = Math.min(most, levelOf(options.consent, FULL), levelOf(read(CHOICE), FULL));
 }
 
 /** The visitor chose. Less than everything leaves nothing on the device but the choice. */

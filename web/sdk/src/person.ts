@@ -19,9 +19,11 @@ export interface Person {
   anonymous_id?: string;
   user_id?: string | undefined;
   user_type?: string | undefined;
+  /** ms; not for events */
+  seen?: number | undefined;
 }
 
-let kept: Person & { seen?: number } = {};
+let kept: Person = {};
 
 /** The person at `now`, who is `user` from now on. */
 export function person(now: number, user?: Person): Person {
@@ -34,8 +36,7 @@ export function person(now: number, user?: Person): Person {
   kept.seen = now;
   Object.assign(kept, user);
   if (level == FULL) write(PERSON, JSON.stringify(kept));
-  const { session_id, seen: _, ...named } = kept;
-  return level == FULL ? { session_id, ...named } : { session_id };
+  return level == FULL ? { ...kept, seen: undefined } : { session_id: kept.session_id };
 }
 
 /** From now on it is somebody else. */

@@ -1,17 +1,16 @@
 /** The SDK as an app calls it: calls wait for the beginning, and nothing throws into the page. */
 
 import { attempt } from "./attempt.ts";
-import { allow, emit, end, on } from "./events.ts";
-import type { Automatic, Consent, Fields, Options } from "./options.ts";
+import { emit, on } from "./events.ts";
+import type { Consent, Fields, Options } from "./options.ts";
 import { BUNDLE, empty, hide, wake } from "./outbox.ts";
-import { arrival, follow, open } from "./pages.ts";
+import { arrival, end, follow, open } from "./pages.ts";
 import { CHOICE, choose, FULL, level, MODES, NONE, permit } from "./permission.ts";
 import { forget, person } from "./person.ts";
+import { off, options, settle } from "./settings.ts";
 import { connect } from "./wire.ts";
 import { typeOf } from "./words.ts";
 
-let begun = false;
-let silent: boolean; // no page views by themselves
 let named: [string, Fields?, string?] | undefined;
 let held: (() => unknown)[] | undefined = [];
 
@@ -24,20 +23,17 @@ export const safe =
     else now();
   };
 
-/** Begin, and let the page be watched, but for what is switched `off`. */
-export function start(options: Options, watch?: (off: readonly Automatic[]) => void): void {
-  if (begun) return;
-  begun = true;
+/** Begin, and let the page be watched. */
+export function start(said: Options, watch?: () => void): void {
+  if (options) return;
+  settle(said);
   const go = (): unknown =>
     attempt(() => {
-      const { off = [] } = options;
-      silent = off.includes("pages");
-      allow(options.query);
-      permit(options);
-      connect(options);
-      open(arrival(), silent);
-      if (!silent) follow();
-      watch?.(off);
+      permit();
+      connect();
+      open(arrival());
+      if (!off("pages")) follow();
+      watch?.();
       listen();
       wake();
       const calls = held!;
@@ -58,7 +54,7 @@ function listen(): void {
   on("visibilitychange", () => document.hidden && leave(false));
   on("pageshow", ({ persisted }: PageTransitionEvent) => {
     if (!persisted) return;
-    open("back_forward", silent);
+    open("back_forward");
     wake();
   });
   on("online", wake);
@@ -74,7 +70,7 @@ function change(mode: Consent): void {
   choose(mode);
   if (level < before) forget();
   if (level == NONE) empty();
-  else if (before == NONE) open(arrival(), silent);
+  else if (before == NONE) open(arrival());
   if (before < level && named) name(...named);
 }
 
@@ -89,7 +85,7 @@ function name(...args: [string, Fields?, string?]): void {
 export const track = safe((name: string, properties?: Fields) =>
   emit(typeOf(name), { properties }),
 );
-export const page = safe((properties?: Fields) => open(undefined, false, properties));
+export const page = safe((properties?: Fields) => open(undefined, properties));
 export const identify = safe(name);
 export const reset = safe(() => {
   named = undefined;

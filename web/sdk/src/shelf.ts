@@ -5,14 +5,14 @@ import { attempt } from "./attempt.ts";
 /** Every name begins so. */
 export const OURS = "lakeward.";
 
-export const read = (name: string): string | null | undefined =>
-  attempt(() => localStorage.getItem(name)); // throws in a sandboxed frame, or when switched off
+export const read = (name: string): string | undefined =>
+  attempt(() => localStorage[name]); // throws in a sandboxed frame, or when switched off
 
 /** Keep `text`, or forget what was kept; whether that was possible. */
 export const write = (name: string, text?: string): true | undefined =>
   attempt(() => {
-    if (text) localStorage.setItem(name, text);
-    else localStorage.removeItem(name);
+    if (text) localStorage[name] = text;
+    else delete localStorage[name];
     return true;
   });
 

@@ -5,7 +5,7 @@
  *     {"sent_at":"…Z","batch":[{…},{…}]}
  */
 
-import type { Options } from "./options.ts";
+import { options } from "./settings.ts";
 
 /** Nothing is left to do: the batch is durable, or will never be taken. */
 export const DONE = 0;
@@ -18,14 +18,11 @@ const SMALL = 1024; // compressing less costs more than it saves
 const QUOTA = 6e4; // of the 64 KiB that a page may have under way when it goes
 
 let url: string;
-let key: string | undefined;
-let debug: boolean | undefined;
 let send: typeof fetch;
 
-export function connect(options: Options): void {
-  ({ key, debug } = options);
-  const host = (options.host || location.origin).replace(/\/*$/, "/");
-  url = host + (options.path || "v1/interactions").replace(/^\/+/, "");
+export function connect(): void {
+  const address = (options.host || location.origin) + "/" + (options.path || "v1/interactions");
+  url = address.replace(/([^:])\/+/g, "$1/"); // however many slashes either has
   send = fetch; // the page's own, should it be replaced
 }
 
@@ -49,14 +46,12 @@ export async function post(content: Blob): Promise<number> {
       method: "POST",
       body: content,
       keepalive: content.size < QUOTA, // outlives the page
-      headers: key ? { Authorization: "Bearer " + key } : {},
+      headers: options.key ? { Authorization: "Bearer " + options.key } : {},
     });
     const { status, headers } = answer;
-    if (debug) console.warn("lakeward", status, await answer.text());
+    if (options.debug) console.warn("lakeward", status, await answer.text());
     if (status == 413) return HALVE;
-    return status < 500 && status != 408 && status != 429
-      ? DONE
-      : +headers.get("retry-after")! * 1e3 || AGAIN;
+    return /408|429|5../.test(status + "") ? +headers.get("retry-after")! * 1e3 || AGAIN : DONE;
   } catch {
     return AGAIN; // no network
   }
@@ -64,4 +59,4 @@ export async function post(content: Blob): Promise<number> {
 
 /** Hand a batch to the browser when the page goes; whether it took it. */
 export const beacon = (batch: readonly string[]): boolean =>
-  navigator.sendBeacon(url + "?key=" + (key || ""), body(batch));
+  navigator.sendBeacon(url + "?key=" + (options.key || ""), body(batch));

@@ -1,5 +1,7 @@
 /** Words and addresses as they may leave the page. */
 
+import { options } from "./settings.ts";
+
 /** An event's name as an interaction type: `Order Completed` becomes `order_completed`. */
 export function typeOf(name: string): string {
   const slug = name
@@ -17,14 +19,14 @@ export const cut = (text: unknown, most = 200): string | undefined =>
 
 /**
  * An address without what may be secret in it: no user, no fragment, and of the query only the
- * campaign and what `allowed` names. Of `mailto:` and the like only the scheme is left.
+ * campaign and what the app names. Of `mailto:` and the like only the scheme is left.
  */
-export function cleaned(address: string, allowed: readonly string[] = []): string | undefined {
+export function clean(address: string): string | undefined {
   if (!address) return;
   const url = new URL(address, document.baseURI);
   const query = url.searchParams;
   for (const name of [...query.keys()]) {
-    if (!/^utm_/.test(name) && !allowed.includes(name)) query.delete(name);
+    if (!/^utm_/.test(name) && !options.query?.includes(name)) query.delete(name);
   }
   return /^http/.test(url.protocol)
     ? cut(url.origin + url.pathname + url.search, 2e3)
