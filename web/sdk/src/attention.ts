@@ -1,8 +1,8 @@
 /** How far a page was read, and for how long it was in use: told when it is hidden or over. */
 
-import { emit, on, view } from "./events.ts";
+import { during, emit, on, view } from "./events.ts";
 import { ends } from "./pages.ts";
-import { cut } from "./words.ts";
+import { clock, cut, round } from "./words.ts";
 
 /** Who does nothing for so long has gone elsewhere. */
 const REST_MS = 3e4;
@@ -11,11 +11,11 @@ export function attention(): void {
   let used = 0;
   let told = 0;
   let depth = innerHeight + scrollY;
-  let last = performance.now();
+  let last = clock();
   let away = document.hidden;
 
   const tick = (): void => {
-    const now = performance.now();
+    const now = clock();
     if (!away) used += Math.min(now - last, REST_MS);
     last = now;
   };
@@ -33,15 +33,17 @@ export function attention(): void {
     if (shown && used > told) {
       told = used;
       emit("page_view", {
+        ...during(view!),
         view_id: id,
         title: cut(document.title),
-        scroll_depth: Math.min(100, Math.round((100 * depth) / document.documentElement.scrollHeight)),
-        engagement_ms: Math.round(used),
+        scroll_depth: Math.min(100, round((100 * depth) / document.documentElement.scrollHeight)),
+        engagement_ms: used,
       });
     }
     if (over) {
       used = told = 0;
       depth = innerHeight;
+      view!.shown = false; // whatever comes after the end is of another view
     }
   });
 }

@@ -3,20 +3,22 @@
 import { around, ignored, pathTo, textOf } from "./elements.ts";
 import { begin, on } from "./events.ts";
 import type { Fields } from "./options.ts";
-import { clean, cut } from "./words.ts";
+import { clean, cut, round } from "./words.ts";
 
 const TARGET =
-  "a[href],area[href],button,summary,[role=button],[role=link],[role=menuitem],[role=tab],input[type=submit],input[type=button],input[type=image],input[type=reset]";
+  "a[href],area,button,summary,[role=button],[role=link],[type=submit],[type=button],[type=image]";
 
 /** The `data-lw-…` attributes that are not for us. */
 function marks(element: Element): Fields | undefined {
   let found: Fields | undefined;
   for (const { name, value } of element.attributes) {
-    const [, mark] = /^data-lw-(?!mask|ignore)(.+)/.exec(name) || [];
-    if (mark) (found ||= {})[mark] = cut(value, 500) || "";
+    if (/^data-lw-(?!mask|ignore)/.test(name)) (found ||= {})[name.slice(8)] = value.slice(0, 200);
   }
   return found;
 }
+
+/** A click by the keyboard has no place, and right to left there are negative ones. */
+const placeOf = (at: number): number | undefined => (at > 0 ? round(at) : undefined);
 
 export function clicks(): void {
   on("click", (event: MouseEvent) => {
@@ -24,17 +26,17 @@ export function clicks(): void {
     const at = path.findIndex((element) => element.matches(TARGET) || marks(element));
     const element = path[at];
     if (!element || path.some(ignored)) return;
-    const { href } = (element.closest("a,area") || {}) as { href?: string };
-    const link = href && typeof href == "string" ? clean(href) : undefined;
+    const link = clean(element.getAttribute("href") || "");
     begin("click", {
       element: element.localName,
       element_id: cut(element.id),
       element_text: textOf(element, path.slice(at)),
       selector: pathTo(element),
       href: link,
-      outbound: link && /^http/.test(link) ? new URL(link).host != location.host : undefined,
+      outbound: link && /^http/.test(link) ? !link.startsWith(location.origin) : undefined,
       data: marks(element),
-      ...(event.detail && { x: Math.max(0, Math.round(event.pageX)), y: Math.max(0, Math.round(event.pageY)) }),
+      x: placeOf(event.pageX),
+      y: placeOf(event.pageY),
     });
   });
 }

@@ -29,7 +29,7 @@ export function textOf(element: Element, path: readonly Element[]): string | und
 /** A CSS path to an element: up to the next id, at most five steps. */
 export function pathTo(element: Element | null | undefined): string | undefined {
   const steps: string[] = [];
-  while (element && steps.length < 5) {
+  while (element?.localName && steps.length < 5) {
     const { id, localName, classList, parentElement } = element;
     steps.unshift(localName + (id ? "#" + id : classList[0] ? "." + classList[0] : ""));
     element = id ? null : parentElement;

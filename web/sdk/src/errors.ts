@@ -9,20 +9,19 @@ const KINDS = 50; // on one page view
 
 /** A stack without what addresses in it may hold. */
 const stackOf = (error?: Error): string | undefined =>
-  cut(error?.stack && String(error.stack).replace(/[?#][^\s:)]*/g, ""), 4e3);
+  cut(error?.stack?.replace(/[?#][^\s:)]*/g, ""), 4e3);
 
 export function errors(): void {
-  let seen = new Map<string, { fields: Fields; count: number }>();
+  const seen = new Map<string, Fields & { count?: number | undefined }>();
 
   const tell = (kind: string, message: unknown, fields: Fields): void => {
-    fields = { kind, message: cut(message, 1e3) || kind, ...fields };
-    const { source, line } = fields;
-    const name = [kind, message, source, line].join();
+    const told = { kind, message: cut(message, 1e3) || kind, ...fields };
+    const name = JSON.stringify(told);
     const again = seen.get(name);
-    if (again) again.count++;
+    if (again) again.count = (again.count || 0) + 1;
     else if (seen.size < KINDS) {
-      seen.set(name, { fields, count: 0 });
-      emit("client_error", fields);
+      seen.set(name, told);
+      emit("client_error", told);
     }
   };
 
@@ -48,10 +47,10 @@ export function errors(): void {
     });
   });
   ends((over) => {
-    seen.forEach((entry) => {
-      if (entry.count) emit("client_error", { ...entry.fields, count: entry.count });
-      entry.count = 0;
+    seen.forEach((again) => {
+      if (again.count) emit("client_error", again);
+      again.count = undefined;
     });
-    if (over) seen = new Map();
+    if (over) seen.clear();
   });
 }

@@ -35,6 +35,13 @@ export function enter(next: View): void {
   cause = next.id;
 }
 
+/** What an event says that belongs to a view as a whole, whatever was clicked since. */
+export const during = ({ id, place }: View): Fields => ({
+  ...place,
+  trace_id: traceOf(id),
+  parent_interaction_id: id,
+});
+
 /** What happened at `now`; with `own`, it begins a trace and is no effect of what went before. */
 export function emit(
   type: string,

@@ -20,7 +20,7 @@ export interface Options {
   /** Parameters of addresses that are kept, besides `utm_…`. */
   query?: readonly string[];
   /** What is not wanted. */
-  off?: readonly Automatic[];
+  off?: readonly Automatic[] | string;
   /** Say on the console what the server refuses. */
   debug?: boolean;
 }

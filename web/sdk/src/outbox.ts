@@ -16,8 +16,7 @@ import { beacon, DONE, HALVE, packed, post } from "./wire.ts";
 const PAUSE_MS = 1e3; // so that what belongs together goes together
 const LONGEST_MS = 6e4;
 const LEASE_MS = 3e4;
-const BATCH = 4e4; // characters; small enough that the browser lets it outlive the page
-const FAREWELL = 2e4;
+const BATCH = 2e4; // characters, at most 60 KB: the browser lets 64 KiB outlive the page
 const EVENTS = 1e3; // in memory
 const BUNDLES = 40; // on the device
 const LEASE = OURS + "lease";
@@ -35,9 +34,10 @@ const arm = (ms: number): void => {
   timer ||= setTimeout(flush, ms);
 };
 
-function take(most: number): string[] {
+function take(): string[] {
   let n = 0;
-  while (n < queue.length && (most -= queue[n]!.length) > 0) n++;
+  let left = BATCH;
+  while (n < queue.length && (left -= queue[n]!.length) > 0) n++;
   return queue.splice(0, n || 1);
 }
 
@@ -59,9 +59,9 @@ async function deliver(batch: string[]): Promise<string[]> {
 }
 
 /** Give batches away until one is not taken. */
-function give(most: number, takes: (batch: string[]) => unknown): void {
+function give(takes: (batch: string[]) => unknown): void {
   while (queue[0]) {
-    const batch = take(most);
+    const batch = take();
     if (!takes(batch)) {
       queue.unshift(...batch);
       return;
@@ -103,7 +103,7 @@ async function flush(): Promise<unknown> {
         ? locks.request(LEASE, { ifAvailable: true }, (lock) => lock && sendBundles())
         : sendLeased());
     }
-    while (queue[0] && !stuck) queue.unshift(...(await deliver(take(BATCH))));
+    while (queue[0] && !stuck) queue.unshift(...(await deliver(take())));
   } catch {
     stuck = true; // a lock that was refused, say: what is unsent is still here
   }
@@ -116,7 +116,7 @@ async function flush(): Promise<unknown> {
 
 /** Keep what is in memory on the device, where that is permitted and possible. */
 const stash = (): void =>
-  give(BATCH, (batch) => {
+  give((batch) => {
     if (level < FULL) return;
     const kept = names(BUNDLE);
     if (kept.length >= BUNDLES) write(kept[0]!);
@@ -133,15 +133,14 @@ export function put(event: string): void {
 export function hide(): void {
   queue.unshift(...underway);
   underway = [];
-  if (!stuck && navigator.onLine) give(FAREWELL, beacon);
+  if (!stuck && navigator.onLine) give(beacon);
   stash();
 }
 
 /** Look again for what is unsent. */
 export function wake(): void {
   clearTimeout(timer);
-  timer = undefined;
-  arm(PAUSE_MS * Math.random());
+  timer = setTimeout(flush, PAUSE_MS * Math.random());
 }
 
 /** Forget what is unsent. */

@@ -22,9 +22,8 @@ const levelOf = (mode: string | undefined, unsaid: number): number =>
   mode ? Math.max(MODES.indexOf(mode as Consent), NONE) : unsaid;
 
 export function permit(): void {
-  const { globalPrivacyControl, doNotTrack } = navigator as { globalPrivacyControl?: boolean } &
-    Navigator;
-  if (globalPrivacyControl || doNotTrack == "1") most = levelOf(options.signal, ANONYMOUS);
+  const browser = navigator as { globalPrivacyControl?: boolean } & Navigator;
+  if (browser.globalPrivacyControl || browser.doNotTrack == "1") most = levelOf(options.signal, ANONYMOUS);
   level = Math.min(most, levelOf(options.consent, FULL), levelOf(read(CHOICE), FULL));
 }
 

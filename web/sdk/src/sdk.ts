@@ -92,7 +92,7 @@ export const reset = safe(() => {
   forget();
 });
 const agree = safe(change);
-export function consent(mode?: Consent): Consent | undefined {
+export function consent(mode?: Consent): Consent {
   if (mode) agree(mode);
-  return held ? undefined : MODES[level];
+  return MODES[level]!;
 }

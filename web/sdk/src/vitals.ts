@@ -9,8 +9,9 @@
 
 import { attempt } from "./attempt.ts";
 import { pathTo } from "./elements.ts";
-import { emit, on, view } from "./events.ts";
+import { during, emit, on, view } from "./events.ts";
 import { ends } from "./pages.ts";
+import { clock } from "./words.ts";
 
 type Name = "LCP" | "INP" | "CLS" | "TTFB" | "FCP";
 
@@ -40,110 +41,89 @@ const CANDIDATES = 10; // slowest interactions that are remembered: enough for 5
 type Found = [value: number, target?: Element | null];
 
 export function vitals(): void {
-  const [arrival] = performance.getEntriesByType("navigation") as Entry[];
-  const { activationStart: start = 0, type = "", responseStart = 0 } = arrival || {};
-  let navigation = start ? "prerender" : type.replace("_", "-") || "navigate";
+  const [{ activationStart: start = 0, type = "", responseStart = 0 } = {}] =
+    performance.getEntriesByType("navigation") as Partial<Entry>[];
+  let navigation = start ? "prerender" : type.replace("_", "-");
   let origin = view!;
-  let hidden = document.hidden ? 0 : Infinity;
-  let final = false; // LCP
+  let hidden = document.hidden ? 0 : Infinity; // what is painted later was not seen to come
   let found: Partial<Record<Name, Found>> = {};
   let told: Partial<Record<Name, number>> = {};
   let shifts = windowOfShifts();
   let interactions = slowest();
   const drains: (() => void)[] = [];
 
-  const tell = (name: Name, value?: number): void => {
-    if (value != null) found[name] = [value];
-    const [measured, target] = found[name] || [];
-    if (measured == null || measured == told[name]) return;
+  const note = (name: Name, at: number, target?: Element | null): unknown =>
+    (found[name] = [Math.max(0, at - start), target]);
+  const tell = (name: Name, at?: number): void => {
+    if (at != null) note(name, at);
+    const [value, target] = found[name] || [];
+    if (value == null || value == told[name]) return;
     const [good, poor] = LIMITS[name];
     emit("web_vital", {
+      ...during(origin),
       name,
-      value: round(measured),
-      rating: measured > poor ? "poor" : measured > good ? "needs-improvement" : "good",
-      delta: round(Math.max(0, measured - (told[name] || 0))),
+      value,
+      rating: value > poor ? "poor" : value > good ? "needs-improvement" : "good",
+      delta: Math.max(0, value - (told[name] || 0)),
       metric_id: name + "-" + origin.id,
       navigation,
       target: pathTo(target),
-      ...origin.place,
     });
-    told[name] = measured;
+    told[name] = value;
   };
-  const observe = (type: string, heard: (entry: Entry) => void): void =>
-    void attempt(() => {
+  const observe = (type: string, heard: (entry: Entry) => void): unknown =>
+    attempt(() => {
       const hear = (entries: PerformanceEntryList): void =>
         (entries as Entry[]).forEach((entry) => attempt(() => heard(entry)));
       const observer = new PerformanceObserver((list) => hear(list.getEntries()));
       observer.observe({ type, buffered: true, durationThreshold: 40 } as PerformanceObserverInit);
       drains.push(() => hear(observer.takeRecords()));
     });
-  const drain = (): void => drains.forEach((drain) => drain());
+  const interacted = (entry: Entry): unknown => (found.INP = interactions(entry) || found.INP);
 
-  if (responseStart) tell("TTFB", Math.max(0, responseStart - start));
-  observe("visibility-state", ({ name, startTime }) => {
-    if (name == "hidden" && startTime >= start) hidden = Math.min(hidden, startTime);
-  });
+  if (responseStart) tell("TTFB", responseStart);
   observe("paint", ({ name, startTime }) => {
-    if (name != "first-contentful-paint" || startTime > hidden) return;
+    if (!/^first-c/.test(name) || startTime > hidden) return;
     found.CLS ||= [0];
-    tell("FCP", Math.max(0, startTime - start));
+    tell("FCP", startTime);
   });
+  // The browser ends it with the first input.
   observe("largest-contentful-paint", ({ startTime, element }) => {
-    if (!final && startTime < hidden) found.LCP = [Math.max(0, startTime - start), element];
+    if (startTime < hidden) note("LCP", startTime, element);
   });
   observe("layout-shift", (entry) => {
-    const worst = found.CLS;
     const size = shifts(entry);
-    if (worst && size > worst[0]) found.CLS = [size, entry.sources?.[0]?.node as Element];
+    if (size > found.CLS![0]) found.CLS = [size, entry.sources[0]?.node as Element];
   });
-  const interacted = (entry: Entry): void => {
-    found.INP = interactions(entry) || found.INP;
-  };
   observe("event", interacted);
   observe("first-input", interacted);
 
-  on("visibilitychange", ({ timeStamp }) => {
-    if (document.hidden) hidden = Math.min(hidden, timeStamp);
-  });
-  on("keydown click", ({ isTrusted }) => {
-    if (isTrusted && !final) {
-      setTimeout(() => {
-        drain();
-        final = true;
-        tell("LCP");
-      });
-    }
-  });
   ends(() => {
-    drain();
-    final ||= document.hidden;
+    drains.forEach((drain) => drain());
+    if (document.hidden) hidden = Math.min(hidden, clock());
     tell("LCP");
     tell("CLS");
     tell("INP");
   });
   on("pageshow", ({ persisted, timeStamp }: PageTransitionEvent) => {
     if (!persisted) return;
-    drain();
-    found = {};
-    told = {};
-    hidden = Infinity;
-    final = true;
-    navigation = "back-forward-cache";
-    shifts = windowOfShifts();
-    interactions = slowest();
     requestAnimationFrame(() =>
       requestAnimationFrame(() => {
         origin = view!;
-        found.CLS ||= [0];
+        found = { CLS: [0] };
+        told = {};
+        hidden = 0;
+        navigation = "back-forward-cache";
+        shifts = windowOfShifts();
+        interactions = slowest();
+        const painted = clock() - timeStamp + start;
         tell("TTFB", 0);
-        tell("FCP", performance.now() - timeStamp);
-        tell("LCP", performance.now() - timeStamp);
+        tell("FCP", painted);
+        tell("LCP", painted);
       }),
     );
   });
 }
-
-const round = (value: number): number => Math.round(value * 1e4) / 1e4;
 
 /** Layout shifts, one by one, become the size of the window that they are in. */
 export function windowOfShifts(): (shift: Pick<Entry, "hadRecentInput" | "startTime" | "value">) => number {
@@ -165,21 +145,17 @@ export function windowOfShifts(): (shift: Pick<Entry, "hadRecentInput" | "startT
 export function slowest(): (
   entry: Pick<Entry, "interactionId" | "duration" | "target">,
 ) => Found | undefined {
-  const counted = (): number =>
-    (performance as { interactionCount?: number }).interactionCount || 0;
+  const counted = (): number => (performance as { interactionCount?: number }).interactionCount!;
   const before = counted();
   const ids = new Set<number>();
-  let longest: { id: number; found: Found }[] = [];
-  return ({ interactionId: id, duration, target }) => {
-    if (id) {
-      ids.add(id);
-      const same = longest.find((one) => one.id == id);
-      if (!same) longest.push({ id, found: [duration, target] });
-      else if (duration > same.found[0]) same.found = [duration, target || same.found[1]];
-      longest.sort((a, b) => b.found[0] - a.found[0]);
-      longest = longest.slice(0, CANDIDATES);
-    }
-    const n = Math.max(ids.size, counted() - before);
-    return longest[Math.min(longest.length - 1, Math.floor(n / 50))]?.found;
+  const longest = new Map<number, Found>();
+  return ({ interactionId, duration, target }) => {
+    const [known = 0] = longest.get(interactionId) || [];
+    if (interactionId && duration > known) longest.set(interactionId, [duration, target]);
+    if (interactionId) ids.add(interactionId);
+    const sorted = [...longest].sort(([, a], [, b]) => b[0] - a[0]);
+    if (sorted[CANDIDATES]) longest.delete(sorted.pop()![0]);
+    const n = counted() - before || ids.size;
+    return sorted[Math.min(sorted.length - 1, Math.floor(n / 50))]?.[1];
   };
 }

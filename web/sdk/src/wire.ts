@@ -15,7 +15,6 @@ export const HALVE = -1;
 const AGAIN = 1;
 
 const SMALL = 1024; // compressing less costs more than it saves
-const QUOTA = 6e4; // of the 64 KiB that a page may have under way when it goes
 
 let url: string;
 let send: typeof fetch;
@@ -45,7 +44,7 @@ export async function post(content: Blob): Promise<number> {
     const answer = await send(url, {
       method: "POST",
       body: content,
-      keepalive: content.size < QUOTA, // outlives the page
+      keepalive: true, // outlives the page
       headers: options.key ? { Authorization: "Bearer " + options.key } : {},
     });
     const { status, headers } = answer;

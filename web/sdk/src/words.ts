@@ -17,6 +17,11 @@ export function typeOf(name: string): string {
 export const cut = (text: unknown, most = 200): string | undefined =>
   text ? String(text).slice(0, most) : undefined;
 
+export const { round } = Math;
+
+/** Whole milliseconds of the page. */
+export const clock = (): number => round(performance.now());
+
 /**
  * An address without what may be secret in it: no user, no fragment, and of the query only the
  * campaign and what the app names. Of `mailto:` and the like only the scheme is left.
