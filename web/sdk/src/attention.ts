@@ -1,13 +1,13 @@
 /** How far a page was read, and for how long it was in use: told when it is hidden or over. */
 
-import { during, emit, on, view } from "./events.ts";
+import { emit, on, view } from "./events.ts";
 import { ends } from "./pages.ts";
 import { clock, cut, round } from "./words.ts";
 
 /** Who does nothing for so long has gone elsewhere. */
 const REST_MS = 3e4;
 
-export function attention(): void {
+export const attention = (): void => {
   let used = 0;
   let told = 0;
   let depth = innerHeight + scrollY;
@@ -29,16 +29,15 @@ export function attention(): void {
   });
   ends((over) => {
     tick();
-    const { id, shown } = view!;
-    if (shown && used > told) {
+    if (view!.shown && used > told) {
       told = used;
-      emit("page_view", {
-        ...during(view!),
-        view_id: id,
+      const fields = {
+        view_id: view!.id,
         title: cut(document.title),
         scroll_depth: Math.min(100, round((100 * depth) / document.documentElement.scrollHeight)),
         engagement_ms: used,
-      });
+      };
+      emit("page_view", fields, view);
     }
     if (over) {
       used = told = 0;
@@ -46,4 +45,4 @@ export function attention(): void {
       view!.shown = false; // whatever comes after the end is of another view
     }
   });
-}
+};

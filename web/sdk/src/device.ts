@@ -6,8 +6,6 @@ export const device = (): unknown =>
   more.push(() => ({
     language: navigator.language,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    screen_width: screen.width,
-    screen_height: screen.height,
     viewport_width: innerWidth,
     viewport_height: innerHeight,
   }));

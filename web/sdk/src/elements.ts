@@ -13,7 +13,7 @@ export const around = (event: Event): Element[] =>
 export const ignored = (element: Element): boolean => !!element.closest("[data-lw-ignore]");
 
 /** The text of an element without what is secret in it, at most 100 characters. */
-export function textOf(element: Element, path: readonly Element[]): string | undefined {
+export const textOf = (element: Element, path: readonly Element[]): string | undefined => {
   if (path.some((outer) => outer.matches(SECRET))) return;
   let text = "";
   const read = (node: Node): void => {
@@ -24,10 +24,10 @@ export function textOf(element: Element, path: readonly Element[]): string | und
   element.childNodes.forEach(read);
   text ||= element.getAttribute("aria-label") || "";
   return cut(text.replace(/\s+/g, " ").trim(), 100);
-}
+};
 
 /** A CSS path to an element: up to the next id, at most five steps. */
-export function pathTo(element: Element | null | undefined): string | undefined {
+export const pathTo = (element: Element | null | undefined): string | undefined => {
   const steps: string[] = [];
   while (element?.localName && steps.length < 5) {
     const { id, localName, classList, parentElement } = element;
@@ -35,4 +35,4 @@ export function pathTo(element: Element | null | undefined): string | undefined 
     element = id ? null : parentElement;
   }
   return cut(steps.join(">"), 500);
-}
+};

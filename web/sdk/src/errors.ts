@@ -11,11 +11,26 @@ const KINDS = 50; // on one page view
 const stackOf = (error?: Error): string | undefined =>
   cut(error?.stack?.replace(/[?#][^\s:)]*/g, ""), 4e3);
 
-export function errors(): void {
+export const errors = (): void => {
   const seen = new Map<string, Fields & { count?: number | undefined }>();
 
-  const tell = (kind: string, message: unknown, fields: Fields): void => {
-    const told = { kind, message: cut(message, 1e3) || kind, ...fields };
+  const tell = (
+    kind: string,
+    message: string,
+    error?: Error,
+    source?: string,
+    line?: number,
+    column?: number,
+  ): void => {
+    const told = {
+      kind,
+      message: cut(message, 1e3) || kind,
+      error_type: cut(error?.name),
+      stack: stackOf(error),
+      source: clean(source),
+      line,
+      column,
+    };
     const name = JSON.stringify(told);
     const again = seen.get(name);
     if (again) again.count = (again.count || 0) + 1;
@@ -25,26 +40,14 @@ export function errors(): void {
     }
   };
 
-  on("error", ({ target, message, filename, lineno, colno, error }: ErrorEvent) => {
+  on("error", ({ target, message, error, filename, lineno, colno }: ErrorEvent) => {
     const { localName, src, href } = target as { localName?: string; src?: string; href?: string };
-    if (localName) {
-      tell("resource", localName + " failed to load", { source: clean(src || href || "") });
-    } else {
-      tell("error", message, {
-        error_type: cut(error?.name),
-        stack: stackOf(error),
-        source: clean(filename),
-        line: lineno,
-        column: colno,
-      });
-    }
+    if (localName) tell("resource", localName + " failed to load", error, src || href);
+    else tell("error", message, error, filename, lineno, colno);
   });
   on("unhandledrejection", ({ reason }: PromiseRejectionEvent) => {
     const error = reason instanceof Error ? reason : undefined; // another object may hold anything
-    tell("rejection", error ? error.message : typeof reason == "string" ? reason : typeof reason, {
-      error_type: cut(error?.name),
-      stack: stackOf(error),
-    });
+    tell("rejection", error?.message || (typeof reason == "string" ? reason : typeof reason), error);
   });
   ends((over) => {
     seen.forEach((again) => {
@@ -53,4 +56,4 @@ export function errors(): void {
     });
     if (over) seen.clear();
   });
-}
+};

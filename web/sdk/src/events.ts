@@ -30,27 +30,19 @@ export let session: string | undefined;
 
 
 /** Another view begins. */
-export function enter(next: View): void {
+export const enter = (next: View): void => {
   view = next;
   cause = next.id;
-}
+};
 
-/** What an event says that belongs to a view as a whole, whatever was clicked since. */
-export const during = ({ id, place }: View): Fields => ({
-  ...place,
-  trace_id: traceOf(id),
-  parent_interaction_id: id,
-});
-
-/** What happened at `now`; with `own`, it begins a trace and is no effect of what went before. */
-export function emit(
+/** What happened at `now`, because of the last click or view, or of the view as a whole. */
+export const emit = (
   type: string,
   fields?: Fields,
-  own?: boolean,
+  { id: origin, place }: View = { id: cause, place: view!.place },
   now = Date.now(),
   id = idOf(now),
-  { place } = view!,
-): void {
+): void => {
   if (level == NONE) return;
   const who = person(now);
   session = who.session_id;
@@ -61,36 +53,40 @@ export function emit(
       timestamp: new Date(now).toISOString(),
       ...who,
       ...place,
-      trace_id: traceOf(own ? id : cause),
-      parent_interaction_id: own ? undefined : cause,
+      trace_id: traceOf(origin),
+      parent_interaction_id: origin == id ? undefined : origin,
       ...fields,
     }),
   );
-}
+};
 
-/** The same, and it is the cause of what follows on the page. */
-export function begin(type: string, fields: Fields): void {
+/** What happened, and is the cause of what follows on the page. */
+export const begin = (type: string, fields: Fields): void => {
   const now = Date.now();
-  emit(type, fields, true, now, (cause = idOf(now)));
-}
+  const id = idOf(now);
+  cause = id;
+  emit(type, fields, undefined, now, id);
+};
 
-/** An event as JSON that the server takes: long texts are cut when it is too large as a whole. */
-function fitting(event: Fields): string {
-  let text = JSON.stringify(event);
-  for (let most = 4096; new Blob([text]).size > LARGEST && most > 9; most /= 4) {
+/** An event as JSON that the server takes: long texts are cut until it is. */
+const fitting = (event: Fields): string => {
+  let text;
+  let most = 4e4;
+  do {
     text = JSON.stringify(event, (_, value) =>
       typeof value == "string" ? value.slice(0, most) : value,
     );
-  }
+    most /= 4;
+  } while (new Blob([text]).size > LARGEST && most > 9);
   return text;
-}
+};
 
 /** Listen where nothing can be broken, and no scrolling has to wait. */
-export function on<E extends Event>(types: string, heard: (event: E) => unknown): void {
+export const on = <E extends Event>(types: string, heard: (event: E) => unknown): void => {
   for (const type of types.split(" ")) {
     addEventListener(type, (event) => attempt(() => heard(event as E)), {
       capture: true,
       passive: true,
     });
   }
-}
+};

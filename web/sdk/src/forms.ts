@@ -21,7 +21,7 @@ const NO_FIELD = /^(hidden|submit|button|reset|image|fieldset|output)$/;
 const nameOf = (field: Field): string => cut(field.name || field.id || field.type)!;
 
 /** The fields of a form by name, and whether each is filled. */
-function fieldsOf(form: HTMLFormElement): Map<string, boolean> {
+const fieldsOf = (form: HTMLFormElement): Map<string, boolean> => {
   const found = new Map<string, boolean>();
   for (const field of form.elements as Iterable<unknown> as Iterable<Field>) {
     if (NO_FIELD.test(field.type) || ignored(field)) continue;
@@ -30,9 +30,9 @@ function fieldsOf(form: HTMLFormElement): Map<string, boolean> {
     found.set(name, !!filled || !!found.get(name));
   }
   return found;
-}
+};
 
-export function forms(): void {
+export const forms = (): void => {
   const begun = new Map<HTMLFormElement, Begun>();
   let focused = 0; // when the field got the focus
   let changes = 0; // corrections in it
@@ -69,8 +69,8 @@ export function forms(): void {
   ): void =>
     on(types, (event: E) => {
       const [field] = around(event) as Field[];
-      const form = field?.form;
-      if (form && !NO_FIELD.test(field.type) && !ignored(field)) heard(form, field, event);
+      const form = field!.form;
+      if (form && !NO_FIELD.test(field!.type) && !ignored(field!)) heard(form, field!, event);
     });
 
   hear("focusin", () => {
@@ -102,4 +102,4 @@ export function forms(): void {
   ends((over) => {
     if (over) begun.forEach(({ order }, form) => finish(form, "abandon", [...order].pop()));
   });
-}
+};

@@ -20,9 +20,11 @@ const WATCHERS = { trace, clicks, forms, attention, errors, vitals };
 
 /** Begin; the first call counts. */
 export const init = (options: Options = {}): void =>
-  start(options, () =>
-    Object.entries(WATCHERS).forEach(([name, watch]) => off(name as Automatic) || attempt(watch)),
-  );
+  start(options, () => {
+    for (const name in WATCHERS) {
+      if (!off(name as Automatic)) attempt(WATCHERS[name as keyof typeof WATCHERS]);
+    }
+  });
 device();
 
 /** The visitor followed a call to action. */
@@ -32,5 +34,5 @@ export const cta = safe((name: string, details?: CtaDetails) =>
 
 export const ai = {
   /** The visitor rated an AI answer. */
-  rate: safe((rating: Rating) => emit("ai_rating", { ...rating })),
+  rate: safe((rating: Rating) => emit("ai_rating", rating)),
 };

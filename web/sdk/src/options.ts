@@ -35,7 +35,7 @@ export interface CtaDetails {
   campaign?: string;
 }
 
-export interface Rating {
+export interface Rating extends Fields {
   helpful?: boolean;
   /** 1 to 5 */
   rating?: number;

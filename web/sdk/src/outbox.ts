@@ -34,15 +34,15 @@ const arm = (ms: number): void => {
   timer ||= setTimeout(flush, ms);
 };
 
-function take(): string[] {
+const take = (): string[] => {
   let n = 0;
   let left = BATCH;
   while (n < queue.length && (left -= queue[n]!.length) > 0) n++;
   return queue.splice(0, n || 1);
-}
+};
 
 /** Send a batch; what is left of it, to be sent later. */
-async function deliver(batch: string[]): Promise<string[]> {
+const deliver = async (batch: string[]): Promise<string[]> => {
   underway = batch;
   const content = await packed(batch);
   if (underway != batch) return []; // the page was hidden meanwhile, and it went another way
@@ -56,10 +56,10 @@ async function deliver(batch: string[]): Promise<string[]> {
   failures = stuck ? failures + 1 : 0;
   until = Date.now() + next;
   return stuck && level ? batch : [];
-}
+};
 
 /** Give batches away until one is not taken. */
-function give(takes: (batch: string[]) => unknown): void {
+const give = (takes: (batch: string[]) => unknown): void => {
   while (queue[0]) {
     const batch = take();
     if (!takes(batch)) {
@@ -67,29 +67,29 @@ function give(takes: (batch: string[]) => unknown): void {
       return;
     }
   }
-}
+};
 
-async function sendBundles(): Promise<void> {
+const sendBundles = async (): Promise<void> => {
   for (const name of names(BUNDLE)) {
     const text = read(name);
     if (text) write(name, (await deliver(text.split("\n"))).join("\n"));
     if (stuck) return;
   }
-}
+};
 
 /** Where there are no locks, one tab promises to be done within a time; two that promise in the same
  * instant send twice what the server keeps once. */
-async function sendLeased(): Promise<void> {
+const sendLeased = async (): Promise<void> => {
   const now = Date.now();
   if (+read(LEASE)! > now) return;
   write(LEASE, now + LEASE_MS + "");
   await sendBundles();
   write(LEASE);
-}
+};
 
 const waiting = (): boolean => level == FULL && !!names(BUNDLE)[0];
 
-async function flush(): Promise<unknown> {
+const flush = async (): Promise<unknown> => {
   timer = undefined;
   const early = until - Date.now();
   if (busy) return;
@@ -112,7 +112,7 @@ async function flush(): Promise<unknown> {
   if (queue[0] || waiting()) {
     arm(Math.min(LONGEST_MS, PAUSE_MS * 2 ** failures) * (1 + Math.random()));
   }
-}
+};
 
 /** Keep what is in memory on the device, where that is permitted and possible. */
 const stash = (): void =>
@@ -123,27 +123,27 @@ const stash = (): void =>
     return write(BUNDLE + idOf(Date.now()), batch.join("\n"));
   });
 
-export function put(event: string): void {
+export const put = (event: string): void => {
   queue.push(event);
   if (queue.length > EVENTS) queue.shift();
   arm(PAUSE_MS);
-}
+};
 
 /** The page is hidden, and may never come back. */
-export function hide(): void {
+export const hide = (): void => {
   queue.unshift(...underway);
   underway = [];
   if (!stuck && navigator.onLine) give(beacon);
   stash();
-}
+};
 
 /** Look again for what is unsent. */
-export function wake(): void {
+export const wake = (): void => {
   clearTimeout(timer);
   timer = setTimeout(flush, PAUSE_MS * Math.random());
-}
+};
 
 /** Forget what is unsent. */
-export function empty(): void {
+export const empty = (): void => {
   queue = underway = [];
-}
+};

@@ -19,7 +19,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Another view begins, after what was held back of the last one. Without `navigation` the app says
  * so; else it is said only where the app does not. */
-export function open(navigation?: string, properties?: Fields): void {
+export const open = (navigation?: string, properties?: Fields): void => {
   end(true);
   const now = Date.now();
   const id = idOf(now);
@@ -36,29 +36,29 @@ export function open(navigation?: string, properties?: Fields): void {
   opened.shown = true;
   pending = () => {
     const fields = { view_id: id, navigation, properties, ...described() };
-    emit("page_view", fields, true, now, id, opened);
+    emit("page_view", fields, opened, now, id);
   };
   if (navigation == "spa") timer = setTimeout(settle, TITLE_MS);
   else settle();
-}
+};
 
-function settle(): void {
+const settle = (): void => {
   clearTimeout(timer);
   pending?.();
   pending = undefined;
-}
+};
 
 /** The page is hidden, or with `over` this view of it has ended. */
-export function end(over: boolean): void {
+export const end = (over: boolean): void => {
   settle();
   told.forEach((tell) => attempt(() => tell(over)));
-}
+};
 
 /** Be told of it. */
 export const ends = (tell: (over: boolean) => void): unknown => told.push(tell);
 
 /** How the document was reached. */
-export function arrival(): string {
+export const arrival = (): string => {
   type Entry = { type?: string; activationStart?: number };
   const [{ type, activationStart } = {}] = performance.getEntriesByType("navigation") as Entry[];
   return activationStart
@@ -66,10 +66,10 @@ export function arrival(): string {
     : /^[rb]/.test(type!) // reload, back_forward
       ? type!
       : "load";
-}
+};
 
 /** Hear of every move inside a single-page app. */
-export function follow(): void {
+export const follow = (): void => {
   const moved = (): void => {
     if (clean(location.href) != view!.place.url) open("spa");
   };
@@ -81,16 +81,16 @@ export function follow(): void {
     };
   }
   on("popstate", moved);
-}
+};
 
 /** What else is told of a view; the core leaves it at that. */
 export const more: (() => Fields)[] = [];
 
-function described(): Fields {
+const described = (): Fields => {
   const fields: Fields = { title: cut(document.title) };
   more.forEach((tell) => Object.assign(fields, tell()));
   new URLSearchParams(location.search).forEach((value, name) => {
     if (/^utm_/.test(name)) fields[name] = cut(value);
   });
   return fields;
-}
+};

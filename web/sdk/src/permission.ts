@@ -21,16 +21,16 @@ let most = FULL;
 const levelOf = (mode: string | undefined, unsaid: number): number =>
   mode ? Math.max(MODES.indexOf(mode as Consent), NONE) : unsaid;
 
-export function permit(): void {
+export const permit = (): void => {
   const browser = navigator as { globalPrivacyControl?: boolean } & Navigator;
   if (browser.globalPrivacyControl || browser.doNotTrack == "1") most = levelOf(options.signal, ANONYMOUS);
   level = Math.min(most, levelOf(options.consent, FULL), levelOf(read(CHOICE), FULL));
-}
+};
 
 /** The visitor chose. Less than everything leaves nothing on the device but the choice. */
-export function choose(mode: Consent): void {
+export const choose = (mode: Consent): void => {
   const chosen = levelOf(mode, NONE);
   level = Math.min(most, chosen);
   if (level < FULL) names(OURS).forEach((name) => write(name));
   write(CHOICE, chosen < FULL ? mode : "");
-}
+};

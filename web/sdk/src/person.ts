@@ -26,7 +26,7 @@ export interface Person {
 let kept: Person = {};
 
 /** The person at `now`, who is `user` from now on. */
-export function person(now: number, user?: Person): Person {
+export const person = (now: number, user?: Person): Person => {
   if (level == FULL) {
     kept = attempt(() => JSON.parse(read(PERSON)!)) || kept;
     kept.anonymous_id ||= idOf(now);
@@ -37,10 +37,10 @@ export function person(now: number, user?: Person): Person {
   Object.assign(kept, user);
   if (level == FULL) write(PERSON, JSON.stringify(kept));
   return level == FULL ? { ...kept, seen: undefined } : { session_id: kept.session_id };
-}
+};
 
 /** From now on it is somebody else. */
-export function forget(): void {
+export const forget = (): void => {
   kept = {};
   write(PERSON);
-}
+};

@@ -24,7 +24,7 @@ export const safe =
   };
 
 /** Begin, and let the page be watched. */
-export function start(said: Options, watch?: () => void): void {
+export const start = (said: Options, watch?: () => void): void => {
   if (options) return;
   settle(said);
   const go = (): unknown =>
@@ -43,9 +43,9 @@ export function start(said: Options, watch?: () => void): void {
   if ((document as { prerendering?: boolean }).prerendering) {
     document.addEventListener("prerenderingchange", go);
   } else go();
-}
+};
 
-function listen(): void {
+const listen = (): void => {
   const leave = (over: boolean): void => {
     end(over);
     hide();
@@ -62,9 +62,9 @@ function listen(): void {
     if (key == CHOICE && newValue) change(newValue as Consent);
     if (key!.startsWith(BUNDLE)) wake();
   });
-}
+};
 
-function change(mode: Consent): void {
+const change = (mode: Consent): void => {
   const before = level;
   if (before == NONE) end(true); // what was noted until now is not told
   choose(mode);
@@ -72,15 +72,15 @@ function change(mode: Consent): void {
   if (level == NONE) empty();
   else if (before == NONE) open(arrival());
   if (before < level && named) name(...named);
-}
+};
 
-function name(...args: [string, Fields?, string?]): void {
+const name = (...args: [string, Fields?, string?]): void => {
   named = args;
   const [user_id, traits, user_type] = args;
   if (level < FULL) return; // until it is permitted
   person(Date.now(), { user_id, user_type });
   emit("identify", { traits });
-}
+};
 
 export const track = safe((name: string, properties?: Fields) =>
   emit(typeOf(name), { properties }),
@@ -92,7 +92,7 @@ export const reset = safe(() => {
   forget();
 });
 const agree = safe(change);
-export function consent(mode?: Consent): Consent {
+export const consent = (mode?: Consent): Consent => {
   if (mode) agree(mode);
   return MODES[level]!;
-}
+};

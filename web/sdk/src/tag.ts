@@ -10,10 +10,10 @@ import type { Options } from "./options.ts";
 const global = window as { lakeward?: unknown };
 if (!global.lakeward) {
   global.lakeward = { init, track, page, identify, reset, cta, ai, consent };
-  const { src = "", dataset = {} as DOMStringMap } = (document.currentScript || {}) as Partial<HTMLScriptElement>;
+  const script = document.currentScript as HTMLScriptElement | null;
   init({
-    host: src.replace(/[^/]*$/, ""), // beside the script
-    ...dataset,
-    query: dataset.query?.split(/[\s,]+/),
+    host: script?.src.replace(/[^/]*$/, ""), // beside the script
+    ...script?.dataset,
+    query: script?.dataset.query?.split(","),
   } as Options);
 }

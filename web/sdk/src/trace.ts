@@ -11,10 +11,13 @@ import { cause, session } from "./events.ts";
 import { traceOf } from "./ids.ts";
 import { level } from "./permission.ts";
 
+/** A request, and where it goes while it waits for our headers. */
+type Asked = XMLHttpRequest & { lakeward?: string };
+
 const TRACEPARENT = "traceparent";
 
 /** The headers of a request to `address`; nothing where it goes elsewhere, or without consent. */
-function headersFor(address: string | URL): [string, string][] {
+const headersFor = (address: string | URL): [string, string][] => {
   if (!level || new URL(address, document.baseURI).origin != location.origin) return [];
   const digits = traceOf(cause);
   return [
@@ -22,11 +25,11 @@ function headersFor(address: string | URL): [string, string][] {
     ["tracestate", "lakeward=" + cause],
     ["x-session-id", session!],
   ];
-}
+};
 
-export function trace(): void {
+export const trace = (): void => {
   const original = fetch;
-  window.fetch = function (input, init) {
+  window.fetch = (input, init) => {
     attempt(() => {
       const request = input as Request;
       const headers = new Headers(init?.headers || request.headers);
@@ -35,25 +38,24 @@ export function trace(): void {
       ours.forEach(([name, value]) => headers.has(name) || headers.set(name, value));
       if (ours[0]) init = { ...init, headers };
     });
-    return original.call(this, input, init);
+    return original(input, init);
   };
 
-  const asked = new WeakMap<XMLHttpRequest, string | URL>();
-  const requests = XMLHttpRequest.prototype;
+  const requests: Asked = XMLHttpRequest.prototype;
   const { open, setRequestHeader, send } = requests;
-  requests.open = function (this: XMLHttpRequest, ...args: unknown[]) {
-    asked.set(this, args[1] as string);
+  requests.open = function (this: Asked, ...args: unknown[]) {
+    this.lakeward = args[1] as string;
     return open.apply(this, args as never);
   };
-  requests.setRequestHeader = function (...args) {
-    if (/^(trace|x-session-id)/i.test(args[0])) asked.delete(this); // the app's own
+  requests.setRequestHeader = function (this: Asked, ...args) {
+    if (/^trace/i.test(args[0])) this.lakeward = ""; // the app's own
     return setRequestHeader.apply(this, args);
   };
-  requests.send = function (...args) {
+  requests.send = function (this: Asked, ...args) {
     attempt(() => {
-      const address = asked.get(this);
+      const address = this.lakeward;
       if (address) headersFor(address).forEach((pair) => setRequestHeader.apply(this, pair));
     });
     return send.apply(this, args);
   };
-}
+};

@@ -9,7 +9,7 @@
 
 import { attempt } from "./attempt.ts";
 import { pathTo } from "./elements.ts";
-import { during, emit, on, view } from "./events.ts";
+import { emit, on, view } from "./events.ts";
 import { ends } from "./pages.ts";
 import { clock } from "./words.ts";
 
@@ -40,7 +40,7 @@ const CANDIDATES = 10; // slowest interactions that are remembered: enough for 5
 
 type Found = [value: number, target?: Element | null];
 
-export function vitals(): void {
+export const vitals = (): void => {
   const [{ activationStart: start = 0, type = "", responseStart = 0 } = {}] =
     performance.getEntriesByType("navigation") as Partial<Entry>[];
   let navigation = start ? "prerender" : type.replace("_", "-");
@@ -59,27 +59,27 @@ export function vitals(): void {
     const [value, target] = found[name] || [];
     if (value == null || value == told[name]) return;
     const [good, poor] = LIMITS[name];
-    emit("web_vital", {
-      ...during(origin),
+    const fields = {
       name,
       value,
       rating: value > poor ? "poor" : value > good ? "needs-improvement" : "good",
-      delta: Math.max(0, value - (told[name] || 0)),
       metric_id: name + "-" + origin.id,
       navigation,
       target: pathTo(target),
-    });
+    };
+    emit("web_vital", fields, origin);
     told[name] = value;
   };
   const observe = (type: string, heard: (entry: Entry) => void): unknown =>
     attempt(() => {
-      const hear = (entries: PerformanceEntryList): void =>
-        (entries as Entry[]).forEach((entry) => attempt(() => heard(entry)));
-      const observer = new PerformanceObserver((list) => hear(list.getEntries()));
+      const hear = (entries: PerformanceEntryList): unknown =>
+        (entries as Entry[]).forEach(heard);
+      const observer = new PerformanceObserver((list) => attempt(() => hear(list.getEntries())));
       observer.observe({ type, buffered: true, durationThreshold: 40 } as PerformanceObserverInit);
       drains.push(() => hear(observer.takeRecords()));
     });
-  const interacted = (entry: Entry): unknown => (found.INP = interactions(entry) || found.INP);
+  const interacted = (entry: Entry): unknown => 
+    entry.interactionId && (found.INP = interactions(entry));
 
   if (responseStart) tell("TTFB", responseStart);
   observe("paint", ({ name, startTime }) => {
@@ -93,7 +93,7 @@ export function vitals(): void {
   });
   observe("layout-shift", (entry) => {
     const size = shifts(entry);
-    if (size > found.CLS![0]) found.CLS = [size, entry.sources[0]?.node as Element];
+    if (size > found.CLS?.[0]!) found.CLS = [size, entry.sources[0]?.node as Element];
   });
   observe("event", interacted);
   observe("first-input", interacted);
@@ -123,10 +123,10 @@ export function vitals(): void {
       }),
     );
   });
-}
+};
 
 /** Layout shifts, one by one, become the size of the window that they are in. */
-export function windowOfShifts(): (shift: Pick<Entry, "hadRecentInput" | "startTime" | "value">) => number {
+export const windowOfShifts = (): (shift: Pick<Entry, "hadRecentInput" | "startTime" | "value">) => number => {
   let size = 0;
   let first = 0;
   let last = 0;
@@ -139,23 +139,23 @@ export function windowOfShifts(): (shift: Pick<Entry, "hadRecentInput" | "startT
     last = startTime;
     return (size += value);
   };
-}
+};
 
 /** Entries of interactions, one by one, become INP so far. */
-export function slowest(): (
+export const slowest = (): (
   entry: Pick<Entry, "interactionId" | "duration" | "target">,
-) => Found | undefined {
+) => Found | undefined => {
   const counted = (): number => (performance as { interactionCount?: number }).interactionCount!;
   const before = counted();
   const ids = new Set<number>();
   const longest = new Map<number, Found>();
   return ({ interactionId, duration, target }) => {
     const [known = 0] = longest.get(interactionId) || [];
-    if (interactionId && duration > known) longest.set(interactionId, [duration, target]);
-    if (interactionId) ids.add(interactionId);
+    if (duration > known) longest.set(interactionId, [duration, target]);
+    ids.add(interactionId);
     const sorted = [...longest].sort(([, a], [, b]) => b[0] - a[0]);
     if (sorted[CANDIDATES]) longest.delete(sorted.pop()![0]);
     const n = counted() - before || ids.size;
     return sorted[Math.min(sorted.length - 1, Math.floor(n / 50))]?.[1];
   };
-}
+};

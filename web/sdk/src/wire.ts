@@ -19,27 +19,25 @@ const SMALL = 1024; // compressing less costs more than it saves
 let url: string;
 let send: typeof fetch;
 
-export function connect(): void {
+export const connect = (): void => {
   const address = (options.host || location.origin) + "/" + (options.path || "v1/interactions");
   url = address.replace(/([^:])\/+/g, "$1/"); // however many slashes either has
   send = fetch; // the page's own, should it be replaced
-}
+};
 
-/** A batch as a body, of a kind that a beacon may have. */
-const body = (batch: readonly string[]): Blob =>
-  new Blob([`{"sent_at":"${new Date().toISOString()}","batch":[${batch}]}`], {
-    type: "text/plain",
-  });
+/** A batch as text, which goes as `text/plain`: that a beacon may send without asking first. */
+const body = (batch: readonly string[]): string =>
+  `{"sent_at":"${new Date().toISOString()}","batch":[${batch}]}`;
 
 /** A batch as a body, compressed where that is worth it. */
-export async function packed(batch: readonly string[]): Promise<Blob> {
+export const packed = async (batch: readonly string[]): Promise<string | Blob> => {
   const plain = body(batch);
-  return plain.size > SMALL && self.CompressionStream
-    ? new Response(plain.stream().pipeThrough(new CompressionStream("gzip"))).blob()
+  return plain.length > SMALL && self.CompressionStream
+    ? new Response(new Response(plain).body!.pipeThrough(new CompressionStream("gzip"))).blob()
     : plain;
-}
+};
 
-export async function post(content: Blob): Promise<number> {
+export const post = async (content: string | Blob): Promise<number> => {
   try {
     const answer = await send(url, {
       method: "POST",
@@ -48,13 +46,13 @@ export async function post(content: Blob): Promise<number> {
       headers: options.key ? { Authorization: "Bearer " + options.key } : {},
     });
     const { status, headers } = answer;
-    if (options.debug) console.warn("lakeward", status, await answer.text());
+    if (options.debug) console.warn("lakeward", await answer.text());
     if (status == 413) return HALVE;
     return /408|429|5../.test(status + "") ? +headers.get("retry-after")! * 1e3 || AGAIN : DONE;
   } catch {
     return AGAIN; // no network
   }
-}
+};
 
 /** Hand a batch to the browser when the page goes; whether it took it. */
 export const beacon = (batch: readonly string[]): boolean =>

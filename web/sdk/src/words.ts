@@ -3,7 +3,7 @@
 import { options } from "./settings.ts";
 
 /** An event's name as an interaction type: `Order Completed` becomes `order_completed`. */
-export function typeOf(name: string): string {
+export const typeOf = (name: string): string => {
   const slug = name
     .trim()
     .toLowerCase()
@@ -11,7 +11,7 @@ export function typeOf(name: string): string {
     .slice(0, 64)
     .replace(/^[_.:-]+|[_.:-]+$/g, "");
   return /^[a-z]/.test(slug) ? slug : ("event" + (slug && "_") + slug).slice(0, 64);
-}
+};
 
 /** `text` for a field that holds at most `most` characters; undefined for none. */
 export const cut = (text: unknown, most = 200): string | undefined =>
@@ -26,7 +26,7 @@ export const clock = (): number => round(performance.now());
  * An address without what may be secret in it: no user, no fragment, and of the query only the
  * campaign and what the app names. Of `mailto:` and the like only the scheme is left.
  */
-export function clean(address: string): string | undefined {
+export const clean = (address?: string | null): string | undefined => {
   if (!address) return;
   const url = new URL(address, document.baseURI);
   const query = url.searchParams;
@@ -36,4 +36,4 @@ export function clean(address: string): string | undefined {
   return /^http/.test(url.protocol)
     ? cut(url.origin + url.pathname + url.search, 2e3)
     : url.protocol;
-}
+};
