@@ -12,6 +12,7 @@ import { clean, cut } from "./words.ts";
 
 /** An app's router sets the title after the address. */
 const TITLE_MS = 300;
+const SPA = "spa";
 
 const told: ((over: boolean) => void)[] = [];
 let pending: (() => void) | undefined;
@@ -23,12 +24,13 @@ export const open = (navigation?: string, properties?: Fields): void => {
   end(true);
   const now = Date.now();
   const id = idOf(now);
+  const inside = !navigation || navigation == SPA;
   const opened: View = {
     id,
     place: {
       url: clean(location.href),
       path: location.pathname,
-      referrer: view ? view.place.url : clean(document.referrer),
+      referrer: inside ? view!.place.url : clean(document.referrer),
     },
   };
   enter(opened);
@@ -38,7 +40,7 @@ export const open = (navigation?: string, properties?: Fields): void => {
     const fields = { view_id: id, navigation, properties, ...described() };
     emit("page_view", fields, opened, now, id);
   };
-  if (navigation == "spa") timer = setTimeout(settle, TITLE_MS);
+  if (navigation == SPA) timer = setTimeout(settle, TITLE_MS);
   else settle();
 };
 
@@ -71,7 +73,7 @@ export const arrival = (): string => {
 /** Hear of every move inside a single-page app. */
 export const follow = (): void => {
   const moved = (): void => {
-    if (clean(location.href) != view!.place.url) open("spa");
+    if (clean(location.href) != view!.place.url) open(SPA);
   };
   for (const name of ["pushState", "replaceState"] as const) {
     const original = history[name];

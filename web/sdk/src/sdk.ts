@@ -90,6 +90,7 @@ export const identify = safe(name);
 export const reset = safe(() => {
   named = undefined;
   forget();
+  person(Date.now()); // kept at once, before another tab keeps the old one again
 });
 const agree = safe(change);
 export const consent = (mode?: Consent): Consent => {

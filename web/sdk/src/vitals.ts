@@ -11,7 +11,7 @@ import { attempt } from "./attempt.ts";
 import { pathTo } from "./elements.ts";
 import { emit, on, view } from "./events.ts";
 import { ends } from "./pages.ts";
-import { clock } from "./words.ts";
+import { clock, round } from "./words.ts";
 
 type Name = "LCP" | "INP" | "CLS" | "TTFB" | "FCP";
 
@@ -53,7 +53,7 @@ export const vitals = (): void => {
   const drains: (() => void)[] = [];
 
   const note = (name: Name, at: number, target?: Element | null): unknown =>
-    (found[name] = [Math.max(0, at - start), target]);
+    (found[name] = [Math.max(0, round(at - start)), target]);
   const tell = (name: Name, at?: number): void => {
     if (at != null) note(name, at);
     const [value, target] = found[name] || [];
