@@ -32,7 +32,7 @@ export const clicks = (): void => {
       element_text: textOf(element, path),
       selector: pathTo(element),
       href: link,
-      outbound: /^http/.test(link!) ? !link!.startsWith(location.origin) : undefined,
+      outbound: /^http/.test(link!) ? !link!.startsWith(location.origin + "/") : undefined,
       data: marks(element),
       x: placeOf(event.pageX),
       y: placeOf(event.pageY),

@@ -14,6 +14,7 @@ export interface Sent {
   headers: Record<string, string>;
   keepalive: boolean;
   beacon: boolean;
+  compressed: boolean;
   sent_at: string;
   batch: Record<string, any>[];
 }
@@ -31,13 +32,16 @@ export const events = (type?: string): Record<string, any>[] =>
 const listening: [EventTarget, string, any, any][] = [];
 const history_ = { pushState: history.pushState, replaceState: history.replaceState };
 const fetch_ = globalThis.fetch;
-const later = setTimeout;
+const Compression = globalThis.CompressionStream;
+let begun = 0;
+let ended = 0;
+const compressing = (): boolean => begun > ended;
 const requests = { ...XMLHttpRequest.prototype };
 
 const note = async (url: string, body: unknown, more: Partial<Sent>): Promise<void> => {
   const raw = typeof body == "string" ? body : Buffer.from(await (body as Blob).arrayBuffer());
   const text = typeof raw == "string" ? raw : gunzipSync(raw).toString();
-  const one = { url, headers: {}, keepalive: false, beacon: false, ...more, ...JSON.parse(text) };
+  const one = { url, headers: {}, keepalive: false, beacon: false, compressed: typeof raw != "string", ...more, ...JSON.parse(text) };
   sent.push(one);
 };
 
@@ -60,6 +64,7 @@ beforeEach(() => {
   document.title = "Partners";
   (window as any).happyDOM.setURL("https://example.com/partners?utm_source=podcast&token=s3cr3t#x");
   vi.stubGlobal("fetch", serve);
+  vi.stubGlobal("CompressionStream", undefined);
   Object.assign(navigator, {
     sendBeacon: (url: string, body: unknown) => {
       void note(url, body, { beacon: true });
@@ -102,13 +107,21 @@ export const wait = async (ms: number): Promise<void> => {
   await settled();
 };
 
+/** A browser that can compress; how far it is, is known. */
+export const compresses = (): void => {
+  begun = ended = 0;
+  const made = function (format: CompressionFormat): CompressionStream {
+    const stream = new Compression(format);
+    const watched = new TransformStream({ flush: () => void ended++ });
+    begun++;
+    return { writable: stream.writable, readable: stream.readable.pipeThrough(watched) } as never;
+  };
+  vi.stubGlobal("CompressionStream", made);
+};
+
 /** Let what is under way in the background, such as compressing, come to its end. */
 export const settled = async (): Promise<void> => {
-  for (let quiet = 0, seen = -1; quiet < 5; quiet++) {
-    if (seen != sent.length) quiet = 0;
-    seen = sent.length;
-    await new Promise((done) => later(done, 2));
-  }
+  for (let n = 0; n < 3 || compressing(); n++) await new Promise((done) => setImmediate(done));
 };
 
 /** The page is put away: another tab is in front. */
