@@ -87,6 +87,7 @@ $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzzing; about two hours
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/soak_table.py
+	$(BIN)/python benchmarks/soak_ingest.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 

@@ -4,6 +4,8 @@ it."""
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import logging
 import os
 import resource
@@ -26,6 +28,7 @@ from lakeward.settings import Settings
 logger = logging.getLogger("lakeward.compact")
 
 DAY_MS = 86_400_000
+STACK_BYTES = 1 << 20
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -121,12 +124,24 @@ def compact(
     return Report(**msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired)
 
 
+def small_stacks() -> None:
+    """Let threads of the libraries have stacks of 1 MiB: the limit counts all of a stack, used or
+    not, and with 8 MiB for each of them little would be left to work with."""
+    attributes = ctypes.create_string_buffer(256)
+    with contextlib.suppress(OSError, AttributeError):  # another libc: the limit is tighter then
+        libc = ctypes.CDLL(None)
+        if libc.pthread_attr_init(attributes) == 0:
+            libc.pthread_attr_setstacksize(attributes, ctypes.c_size_t(STACK_BYTES))
+            libc.pthread_setattr_default_np(attributes)
+
+
 def child(lake_dir: str, env_folder: str) -> int:
     """What the keeper's child does: compact within the memory that the settings allow."""
     from lakeward.settings import load
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.nice(10)
+    small_stacks()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         settings = load(folder=Path(env_folder))

@@ -28,10 +28,14 @@ COMPACTOR = "lakeward.cli.compact"
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "MALLOC_ARENA_MAX": "2",
+    "DUCKDB_JE_MALLOC_CONF": "retain:false",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-"""Slices are large and of one size: malloc keeps their memory instead of faulting it in anew.
-Arrow's own pool would reserve a gigabyte at once, which the limit counts."""
+"""Slices are large and of one size: malloc keeps their memory instead of faulting it in anew,
+in few arenas: each keeps what it had, and the libraries start threads by the dozen.
+Arrow's own pool would reserve a gigabyte at once, and DuckDB's keeps the addresses of memory that
+it gave back: the limit counts both."""
 
 
 class Compaction:

@@ -52,6 +52,7 @@ TABLE_SETTINGS: Final = (
 )  # fmt: skip
 LEAN: Final = {
     "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "2",
+    "DUCKDB_JE_MALLOC_CONF": "retain:false",
     "OMP_NUM_THREADS": "2", "TOKIO_WORKER_THREADS": "2",
 }  # fmt: skip
 """Allocators and pools take memory ahead, by the number of cores; what a question may take is to be

@@ -3,7 +3,8 @@
 One file a dialect, and its mapping as a table in `docs/compatible.md`.
 """
 
+from lakeward.server.compat import otlp, segment
 from lakeward.server.compat.dialect import Dialect
 
-DIALECTS: tuple[Dialect, ...] = ()
+DIALECTS: tuple[Dialect, ...] = (segment.DIALECT, otlp.DIALECT)
 """No two of them have a path in common."""
