@@ -1,0 +1,105 @@
+"""A proxy on the loopback that hands every request on and notes what was said on both sides."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import msgspec
+
+KEPT = ("authorization", "content-encoding", "content-type", "posthog-request-timestamp",
+        "posthog-sdk-info", "user-agent")  # fmt: skip
+"""Headers that a dialect may look at."""
+HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server",
+                 "transfer-encoding"})  # fmt: skip
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One request and the status of its answer."""
+
+    method: str
+    path: str
+    """With the query."""
+    headers: dict[str, str]
+    body: bytes
+    status: int
+
+    def fixture(self, key: str) -> dict[str, Any]:
+        """The request as a recorded fixture, without the key."""
+        body = self.body.replace(key.encode(), b"{key}")
+        headers = {n: v.replace(key, "{key}") for n, v in self.headers.items() if n in KEPT}
+        return {
+            "method": self.method,
+            "path": self.path.replace(key, "{key}"),
+            "headers": headers,
+            "body": base64.b64encode(body).decode(),
+        }
+
+
+class Eavesdropper:
+    """Listens between a client and a server."""
+
+    def __init__(self, upstream: str) -> None:
+        self.exchanges: list[Exchange] = []
+        self._client = httpx.Client(base_url=upstream, timeout=20)
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _hand_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                headers = {n.lower(): v for n, v in self.headers.items()}
+                outer._hand_on(self, headers, body)
+
+            do_GET = do_POST = do_OPTIONS = do_PUT = do_HEAD = _hand_on
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing: the exchanges are the log."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def _hand_on(
+        self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes
+    ) -> None:
+        sent = {n: v for n, v in headers.items() if n not in {"connection", "accept-encoding"}}
+        answer = self._client.request(handler.command, handler.path, headers=sent, content=body)
+        self.exchanges.append(
+            Exchange(handler.command, handler.path, headers, body, answer.status_code)
+        )
+        handler.send_response(answer.status_code)
+        for name, value in answer.headers.multi_items():
+            if name not in HOP:
+                handler.send_header(name, value)
+        handler.send_header("content-length", str(len(answer.content)))
+        handler.end_headers()
+        handler.wfile.write(answer.content)
+
+    def sendings(self) -> list[Exchange]:
+        """What came but the preflights, in the order of the answers."""
+        return [e for e in self.exchanges if e.method != "OPTIONS"]
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._client.close()
+
+
+@contextmanager
+def between(upstream: str) -> Iterator[Eavesdropper]:
+    """A proxy in front of `upstream`."""
+    listener = Eavesdropper(upstream)
+    try:
+        yield listener
+    finally:
+        listener.close()
