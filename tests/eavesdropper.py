@@ -57,9 +57,9 @@ class Eavesdropper:
                 headers = {n.lower(): v for n, v in self.headers.items()}
                 outer._hand_on(self, headers, body)
 
-            do_GET = do_POST = do_OPTIONS = do_PUT = do_HEAD = _hand_on
+            do_GET = do_POST = do_OPTIONS = _hand_on  # noqa: N815
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 """Nothing: the exchanges are the log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -3,7 +3,8 @@
 One file a dialect, and its mapping as a table in `docs/compatible.md`.
 """
 
+from lakeward.server.compat import posthog, snowplow
 from lakeward.server.compat.dialect import Dialect
 
-DIALECTS: tuple[Dialect, ...] = ()
+DIALECTS: tuple[Dialect, ...] = (posthog.DIALECT, snowplow.DIALECT)
 """No two of them have a path in common."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +22,7 @@ import msgspec
 
 from lakeward.interaction import JsonObject
 from lakeward.server.compat import posthog_ai as ai
+from lakeward.server.compat import posthog_person as who
 from lakeward.server.compat import posthog_web as web
 from lakeward.server.compat.dialect import (
     Answer,
@@ -38,8 +40,6 @@ from lakeward.server.compat.dialect import (
 from lakeward.server.compat.posthog_event import (
     Event,
     event_of,
-    names,
-    person,
     record,
     time_text,
 )
@@ -56,6 +56,8 @@ CONFIG: JsonObject = {
     "sessionRecording": False, "heatmaps": False, "toolbarParams": {}, "isAuthenticated": False,
     "siteApps": [], "defaultIdentifiedOnly": True,
 }  # fmt: skip
+SCRIPT = b"text/javascript; charset=utf-8"
+_TOKEN = re.compile("[A-Za-z0-9_-]{1,200}")
 EMPTY: JsonObject = {
     "surveys": [], "product_tours": [], "experiments": [], "earlyAccessFeatures": [],
     "results": [], "flags": [], "group_type_mapping": {}, "cohorts": {},
@@ -143,7 +145,7 @@ def _records(raw: Any, library: str | None) -> list[JsonObject | Refused]:
     made: list[JsonObject | Refused] = [*MAPPERS.get(event.name, _custom)(event)]
     if event.name not in OF_A_PERSON and (event.set_always or event.set_once):
         # A person's traits may come with any event; they are an `identify` of their own.
-        made.append(_traits(event, "set"))
+        made.append(who.traits(event, "set"))
     return made
 
 
@@ -165,70 +167,12 @@ def _custom(event: Event) -> list[JsonObject]:
     return [record(event, type_of(event.name.lstrip("$")), {})]
 
 
-def _traits(event: Event, part: str = "") -> JsonObject:
-    """An `identify` of the person whom the event is of."""
-    known = Event(event.name, event.identifier, event.timestamp, event.distinct_id,
-                  {n: v for n, v in event.properties.items() if n in OF_A_SENDER}, {}, {})  # fmt: skip
-    source = known if part else event
-    fields = record(source, "identify", {"traits": event.set_always}, ONE_OF_IT, part)
-    if event.set_once:
-        fields["properties"] = object_of(fields.get("properties")) | {"set_once": event.set_once}
-    return fields
-
-
-OF_A_SENDER = frozenset({"$device_id", "$is_identified", "$process_person_profile", "$session_id",
-                         "$lib", "$lib_version", "$raw_user_agent", "$useragent"})  # fmt: skip
-ONE_OF_IT = frozenset({"$group_type", "$group_key", "$group_set"})
-
-
-def _identify(event: Event) -> list[JsonObject]:
-    """`$identify`: the anonymous one and the user are the same person."""
-    fields = _traits(event)
-    before = text_of(event.properties.get("$anon_distinct_id"))
-    if event.distinct_id is not None:
-        fields["user_id"] = event.distinct_id
-    if before is not None and before != event.distinct_id:
-        fields["anonymous_id"] = before
-    elif fields.get("anonymous_id") == event.distinct_id:
-        del fields["anonymous_id"]
-    return [fields]
-
-
-def _alias(event: Event) -> list[JsonObject]:
-    """`$create_alias`: `alias` is another id of the one who is."""
-    own = names(event.properties, {"previous_id": "alias"}, 512)
-    fields = record(event, "alias", own)
-    if event.distinct_id is not None:
-        fields["user_id"] = event.distinct_id
-    fields.pop("anonymous_id", None)
-    return [fields]
-
-
-def _group(event: Event) -> list[JsonObject]:
-    """`$groupidentify`."""
-    given = event.properties
-    own = names(given, {"group_id": "$group_key"}, 512) | names(given, {"group_type": "$group_type"})
-    if traits := object_of(given.get("$group_set")):
-        own["traits"] = traits
-    fields = record(event, "group", own, ONE_OF_IT)
-    if event.distinct_id == f"${given.get('$group_type')}_{given.get('$group_key')}":
-        # What SDKs of servers say when there is nobody.
-        fields.pop("user_id", None)
-        fields.pop("anonymous_id", None)
-    return [fields]
-
-
-def _person(event: Event) -> list[JsonObject]:
-    """`$set` and `$set_once`."""
-    return [_traits(event)]
-
-
 MAPPERS: dict[str, Mapper] = {
     "$pageview": web.page_view, "$pageleave": web.page_leave, "$screen": web.screen_view,
     "$autocapture": web.autocapture, "$web_vitals": web.web_vitals, "$exception": web.exception,
     "$feature_flag_called": web.exposure,
-    "$identify": _identify, "$set": _person, "$set_once": _person, "$create_alias": _alias,
-    "$groupidentify": _group,
+    "$identify": who.identify, "$set": who.person_set, "$set_once": who.person_set,
+    "$create_alias": who.alias, "$groupidentify": who.group,
     "$ai_generation": ai.ai_conversation, "$ai_embedding": ai.ai_conversation,
     "$ai_span": ai.span, "$ai_trace": ai.span, "$ai_feedback": ai.feedback, "$ai_metric": ai.metric,
 }  # fmt: skip
@@ -260,13 +204,11 @@ def _said(content: JsonObject) -> Callable[[Call, Outcome], Answer]:
 
 def _script(call: Call, outcome: Outcome) -> Answer:
     """The configuration as posthog-js loads it first: a script that sets a variable."""
-    token = msgspec.json.encode(call.parts["token"]).replace(b"<", b"\\u003c")
-    config = msgspec.json.encode(CONFIG | {"token": call.parts["token"]}).replace(b"<", b"\\u003c")
-    return Answer(
-        b"(function(){window._POSTHOG_REMOTE_CONFIG=window._POSTHOG_REMOTE_CONFIG||{};"
-        b"window._POSTHOG_REMOTE_CONFIG[" + token + b"]={config:" + config + b",siteApps:[]}})();",
-        b"text/javascript; charset=utf-8",
-    )
+    token = call.parts["token"]
+    if not _TOKEN.fullmatch(token):  # a stranger's text is not written into a script
+        return Answer(b"", SCRIPT)
+    told = msgspec.json.encode({token: {"config": CONFIG | {"token": token}, "siteApps": []}})
+    return Answer(b"window._POSTHOG_REMOTE_CONFIG=" + told + b";", SCRIPT)
 
 
 def _both(*paths: str) -> tuple[str, ...]:

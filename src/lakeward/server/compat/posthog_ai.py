@@ -102,8 +102,8 @@ def _error(given: JsonObject) -> JsonObject:
 
 def tokens(given: JsonObject) -> JsonObject:
     """Exclusive buckets, their sum, and the usage as it came."""
-    usage = {name.removeprefix("$ai_"): given[name]
-             for name in (*COUNTS.values(), *MORE_USAGE) if given.get(name) is not None}  # fmt: skip
+    sent = [name for name in (*COUNTS.values(), *MORE_USAGE) if given.get(name) is not None]
+    usage = {name.removeprefix("$ai_"): given[name] for name in sent}
     found = {part: count for part, name in COUNTS.items()
              if (count := whole(given.get(name))) is not None}  # fmt: skip
     if not found:

@@ -34,6 +34,7 @@ VITALS = ("LCP", "INP", "CLS", "TTFB", "FCP")
 INPUTS = frozenset({"input", "textarea", "select"})
 NO_VALUES = frozenset({"value", "values", "field_value", "field_values", "data"})
 MOST_FRAMES = 50
+MARK = "attr__data-lw-"
 _FIRST_OF_CHAIN = re.compile(r"^([A-Za-z][A-Za-z0-9-]*)([^;]*)")
 _ID_IN_CHAIN = re.compile(r'attr_id="([^"]*)"')
 
@@ -72,11 +73,15 @@ def _left(event: Event, part: str) -> list[JsonObject]:
     share = number(given.get("$prev_pageview_max_content_percentage"), 1)
     if share is not None:
         own["scroll_depth"] = round(share * 100, 2)
-    fields = record(event, "page_view", own, frozenset(event.properties), part)
+    # Beside another view, what the app says belongs to that one.
+    used = frozenset(given) if part else _used(event) | {"$pageview_id"}
+    fields = record(event, "page_view", own, used, part)
     seconds = number(given.get("$prev_pageview_duration"))
     if seconds is not None:
         # Not `engagement_ms`: PostHog counts the time in a hidden tab as well.
-        fields["properties"] = {"duration_ms": round(seconds * 1000)}
+        fields["properties"] = object_of(fields.get("properties")) | {
+            "duration_ms": round(seconds * 1000)
+        }
     before = text_of(given.get("$prev_pageview_pathname"))
     if before is not None and before != fields.get("path"):
         fields.pop("url", None)
@@ -132,13 +137,19 @@ def _element(event: Event) -> JsonObject:
         found["href"] = href[:LONGEST_TEXT]
     if outbound is not None:
         found["outbound"] = True
-    data = {name[len("attr__data-lw-"):][:LONGEST_NAME]: text[:LONGEST_TEXT]
-            for name, value in first.items()
-            if name.startswith("attr__data-lw-") and (text := text_of(value)) is not None}  # fmt: skip
-    if data:
+    if data := _marks(first):
         found["data"] = data
     found["selector"] = " > ".join(map(_step, reversed(elements)))[:LONGEST_TEXT]
     return found
+
+
+def _marks(element: JsonObject) -> dict[str, str]:
+    """The `data-lw-*` attributes."""
+    return {
+        name.removeprefix(MARK)[:LONGEST_NAME]: text[:LONGEST_TEXT]
+        for name, value in element.items()
+        if name.startswith(MARK) and (text := text_of(value)) is not None
+    }
 
 
 def _of_chain(given: JsonObject) -> JsonObject:
