@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import msgspec
@@ -19,15 +21,15 @@ HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server",
                  "transfer-encoding"})  # fmt: skip
 
 
-class Exchange(msgspec.Struct, frozen=True):
-    """One request and the status of its answer."""
+class Exchange(msgspec.Struct):
+    """One request and the status of its answer, 0 until there is one."""
 
     method: str
     path: str
     """With the query."""
     headers: dict[str, str]
     body: bytes
-    status: int
+    status: int = 0
 
     def fixture(self, key: str) -> dict[str, Any]:
         """The request as a recorded fixture, without the key."""
@@ -72,10 +74,11 @@ class Eavesdropper:
         self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes
     ) -> None:
         sent = {n: v for n, v in headers.items() if n not in {"connection", "accept-encoding"}}
+        exchange = Exchange(handler.command, handler.path, headers, body)
+        # Noted before it is handed on: what is in the lake has been heard.
+        self.exchanges.append(exchange)
         answer = self._client.request(handler.command, handler.path, headers=sent, content=body)
-        self.exchanges.append(
-            Exchange(handler.command, handler.path, headers, body, answer.status_code)
-        )
+        exchange.status = answer.status_code
         handler.send_response(answer.status_code)
         for name, value in answer.headers.multi_items():
             if name not in HOP:
@@ -85,7 +88,7 @@ class Eavesdropper:
         handler.wfile.write(answer.content)
 
     def sendings(self) -> list[Exchange]:
-        """What came but the preflights, in the order of the answers."""
+        """What came, but the preflights."""
         return [e for e in self.exchanges if e.method != "OPTIONS"]
 
     def close(self) -> None:
@@ -103,3 +106,15 @@ def between(upstream: str) -> Iterator[Eavesdropper]:
         yield listener
     finally:
         listener.close()
+
+
+def sent_events(exchange: Exchange) -> list[dict[str, Any]]:
+    """The events of a request of PostHog's SDKs, read without the product's own code."""
+    body = exchange.body
+    if body[:2] == b"\x1f\x8b":
+        body = gzip.decompress(body)
+    if body[:5] == b"data=":
+        body = base64.b64decode(parse_qs(body.decode())["data"][0])
+    content = msgspec.json.decode(body) if body[:1] in (b"{", b"[") else {}
+    batch: list[dict[str, Any]] = content.get("batch", []) if isinstance(content, dict) else content
+    return batch or ([content] if "event" in content else [])

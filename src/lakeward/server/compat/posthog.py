@@ -54,7 +54,7 @@ FLAGS: JsonObject = {
 CONFIG: JsonObject = {
     "hasFeatureFlags": False, "supportedCompression": ["gzip", "gzip-js"], "surveys": False,
     "sessionRecording": False, "heatmaps": False, "toolbarParams": {}, "isAuthenticated": False,
-    "siteApps": [], "defaultIdentifiedOnly": True,
+    "siteApps": [], "defaultIdentifiedOnly": True, "autocapture_opt_out": False,
 }  # fmt: skip
 SCRIPT = b"text/javascript; charset=utf-8"
 _TOKEN = re.compile("[A-Za-z0-9_-]{1,200}")
