@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,6 @@ from urllib.parse import parse_qs
 import httpx
 import msgspec
 
-KEPT = ("authorization", "content-encoding", "content-type", "posthog-request-timestamp",
-        "posthog-sdk-info", "user-agent")  # fmt: skip
-"""Headers that a dialect may look at."""
 HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server",
                  "transfer-encoding"})  # fmt: skip
 
@@ -30,17 +28,6 @@ class Exchange(msgspec.Struct):
     headers: dict[str, str]
     body: bytes
     status: int = 0
-
-    def fixture(self, key: str) -> dict[str, Any]:
-        """The request as a recorded fixture, without the key."""
-        body = self.body.replace(key.encode(), b"{key}")
-        headers = {n: v.replace(key, "{key}") for n, v in self.headers.items() if n in KEPT}
-        return {
-            "method": self.method,
-            "path": self.path.replace(key, "{key}"),
-            "headers": headers,
-            "body": base64.b64encode(body).decode(),
-        }
 
 
 class Eavesdropper:
@@ -84,8 +71,9 @@ class Eavesdropper:
             if name not in HOP:
                 handler.send_header(name, value)
         handler.send_header("content-length", str(len(answer.content)))
-        handler.end_headers()
-        handler.wfile.write(answer.content)
+        with contextlib.suppress(ConnectionError):  # a page that was left does not wait for it
+            handler.end_headers()
+            handler.wfile.write(answer.content)
 
     def sendings(self) -> list[Exchange]:
         """What came, but the preflights."""

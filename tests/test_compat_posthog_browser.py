@@ -31,8 +31,9 @@ if not SDK.exists():
 SECRETS = ("+49 170 1234567", "hunter2-typed", "0151-typed")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser."""
     with playwright.sync_playwright() as running:
         opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield opened
@@ -40,7 +41,13 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[str]:
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@contextmanager
+def page_server() -> Iterator[str]:
     """The address of a page of somebody else's."""
 
     class Page(BaseHTTPRequestHandler):
@@ -64,10 +71,18 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with page_server() as address:
+        yield address
+
+
 @contextmanager
 def visited(browser: Any, site: str, heard: Heard, **options: str) -> Iterator[Any]:
     """A page on which posthog-js has started."""
-    query = urlencode({"host": heard.proxy.url, "key": heard.key, "utm_source": "podcast"} | options)
+    query = urlencode(
+        {"host": heard.proxy.url, "key": heard.key, "utm_source": "podcast"} | options
+    )
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     page.goto(f"{site}/partners?{query}")
@@ -84,9 +99,10 @@ def answered(page: Any, waiting: set[Any]) -> None:
 def visit(page: Any, heard: Heard) -> None:
     """Do everything once, and leave."""
     waiting: set[Any] = set()
-    page.on("request", lambda request: waiting.add(request))
-    page.on("requestfinished", lambda request: waiting.discard(request))
-    page.on("requestfailed", lambda request: waiting.discard(request))
+    # Playwright marks its listeners, which methods of builtins do not let it.
+    page.on("request", lambda request: waiting.add(request))  # noqa: PLW0108
+    page.on("requestfinished", lambda request: waiting.discard(request))  # noqa: PLW0108
+    page.on("requestfailed", lambda request: waiting.discard(request))  # noqa: PLW0108
     wait_until(lambda: "page_view" in heard.rows(), what="the first page view")
     page.click("#book")
     page.click("#there")
@@ -99,9 +115,18 @@ def visit(page: Any, heard: Heard) -> None:
     wait_until(lambda: "told_of_a_person" in heard.rows(), what="the events of the visit")
     answered(page, waiting)
     page.goto("about:blank")
-    wait_until(lambda: "INP" in {r["properties"]["name"] for r in heard.rows().get("web_vital", [])},
-               what="the last web vitals")  # fmt: skip
+    wait_until(lambda: "INP" in str(heard.rows().get("web_vital")), what="the last web vitals")
     wait_until(lambda: len(heard.rows()["page_view"]) >= 2, what="the end of the view")
+
+
+def recorded(heard: Heard, options: dict[str, str]) -> None:
+    """One visit, for the one who records it."""
+    with (
+        chromium() as browser,
+        page_server() as site,
+        visited(browser, site, heard, **options) as page,
+    ):
+        visit(page, heard)
 
 
 @pytest.fixture(params=["compressed", "plain"])

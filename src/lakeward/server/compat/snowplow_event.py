@@ -207,12 +207,12 @@ def record(
     found: JsonObject = {"interaction_type": interaction_type}
     if (identifier := text_of(given.get("eid"))) is not None:
         found["interaction_id"] = f"{identifier}:{part}" if part else identifier
-    true, sent = _time(given.get("ttm")), _time(given.get("stm"))
-    moment = true or _time(given.get("dtm"))
-    if moment is not None:
+    true, created = _time(given.get("ttm")), _time(given.get("dtm"))
+    if (moment := true or created) is not None:
         found["timestamp"] = moment
-        if true is None and sent is not None:
-            found["sent_at"] = sent
+    if true is None and created is not None and (sent := _time(given.get("stm"))) is not None:
+        # Some trackers cut `stm` to the second, which then lies before the event's own time.
+        found["sent_at"] = max(sent, created)
     found |= _who(event)
     for field, name in (("url", "url"), ("referrer", "refr"), ("user_agent", "ua")):
         if (text := text_of(given.get(name))) is not None:
