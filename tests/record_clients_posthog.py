@@ -87,12 +87,12 @@ def record() -> None:
         with fresh() as heard:
             heard.run(script, *more)
             write(name, heard)
-    for name, options, wanted in (
-        ("posthog-js", {}, ""),
-        ("posthog-js-plain", {"plain": "1"}, "compression=base64"),
+    for name, plain, wanted in (
+        ("posthog-js", False, ""),
+        ("posthog-js-plain", True, "compression=base64"),
     ):
         with fresh() as heard:
-            browser.recorded(heard, options)
+            browser.recorded(heard, plain)
             write(name, heard, wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
@@ -78,14 +78,13 @@ def site() -> Iterator[str]:
 
 
 @contextmanager
-def visited(browser: Any, site: str, heard: Heard, **options: str) -> Iterator[Any]:
+def visited(browser: Any, site: str, heard: Heard, **options: Any) -> Iterator[Any]:
     """A page on which posthog-js has started."""
-    query = urlencode(
-        {"host": heard.proxy.url, "key": heard.key, "utm_source": "podcast"} | options
-    )
+    asked = {"host": heard.proxy.url, "key": heard.key, "plain": False} | options
     context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.add_init_script(f"window.asked = {json.dumps(asked)}")
     page = context.new_page()
-    page.goto(f"{site}/partners?{query}")
+    page.goto(f"{site}/partners?utm_source=podcast")
     page.wait_for_function("window.ready")
     yield page
     context.close()
@@ -119,12 +118,12 @@ def visit(page: Any, heard: Heard) -> None:
     wait_until(lambda: len(heard.rows()["page_view"]) >= 2, what="the end of the view")
 
 
-def recorded(heard: Heard, options: dict[str, str]) -> None:
+def recorded(heard: Heard, plain: bool) -> None:
     """One visit, for the one who records it."""
     with (
         chromium() as browser,
         page_server() as site,
-        visited(browser, site, heard, **options) as page,
+        visited(browser, site, heard, plain=plain) as page,
     ):
         visit(page, heard)
 
@@ -132,9 +131,8 @@ def recorded(heard: Heard, options: dict[str, str]) -> None:
 @pytest.fixture(params=["compressed", "plain"])
 def heard(request: pytest.FixtureRequest, lake: Lake, browser: Any, site: str) -> Iterator[Heard]:
     """A whole visit, with gzip and with base64."""
-    options = {"plain": "1"} if request.param == "plain" else {}
     with heard_server(lake) as made:
-        with visited(browser, site, made, **options) as page:
+        with visited(browser, site, made, plain=request.param == "plain") as page:
             visit(page, made)
         yield made
 

@@ -37,7 +37,7 @@ def identify(event: Event) -> list[JsonObject]:
     if before is not None and before != event.distinct_id:
         fields["anonymous_id"] = before
     elif fields.get("anonymous_id") == event.distinct_id:
-        del fields["anonymous_id"]
+        fields.pop("anonymous_id", None)
     return [fields]
 
 
