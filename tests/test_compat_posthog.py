@@ -116,6 +116,13 @@ def test_what_is_no_event_is_said_to_be_none(asked: Any) -> None:
         parsed(DIALECT, asked)
 
 
+def test_a_number_that_is_none_does_not_cost_the_batch() -> None:
+    body = b'{"batch": [{"event": "a", "properties": {"x": NaN, "y": 1}}, {"event": "b"}]}'
+    first, second = events(DIALECT, call("/batch/", body))
+    assert first["properties"] == {"y": 1}
+    assert second["interaction_type"] == "b"
+
+
 def test_an_event_without_a_name_is_refused_alone_and_without_its_key() -> None:
     content = {"batch": [EVENT, {"properties": {"token": "phc_secret", "a": 1}}, 7]}
     sending = parsed(DIALECT, call("/batch/", content))
@@ -192,8 +199,10 @@ def test_a_field_of_a_form_has_a_name_and_a_type_and_never_a_value() -> None:
 
 
 def test_a_click_leads_somewhere() -> None:
-    elements = [{"tag_name": "span", "$el_text": "Out", "nth_of_type": 2},
-                {"tag_name": "a", "attr__href": "https://example.org/x", "classes": ["b"]}]  # fmt: skip
+    elements = [
+        {"tag_name": "span", "$el_text": "Out", "nth_of_type": 2},
+        {"tag_name": "a", "attr__href": "https://example.org/x", "classes": ["b"]},
+    ]
     click = one("$autocapture", properties={
         "$event_type": "click", "$elements": elements,
         "$external_click_url": "https://example.org/x",

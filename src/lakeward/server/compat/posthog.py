@@ -37,6 +37,7 @@ from lakeward.server.compat.dialect import (
     text_of,
     type_of,
 )
+from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.posthog_event import (
     Event,
     event_of,
@@ -98,8 +99,8 @@ def _content(call: Call) -> Any:
     if body[:1] not in (b"{", b"["):
         body = _plain(body)
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return decoded(body)
+    except ValueError:
         raise Undecodable("The body is neither JSON nor base64 of JSON.") from None
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import (
     Answer,
@@ -26,6 +24,7 @@ from lakeward.server.compat.dialect import (
     Undecodable,
     object_of,
 )
+from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.snowplow_event import Unreadable, records
 from lakeward.store.token import is_token
 
@@ -38,8 +37,8 @@ PIXEL = bytes.fromhex(
 def _posted(call: Call) -> Sending:
     """The events of a body."""
     try:
-        content = msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        content = decoded(call.body)
+    except ValueError:
         raise Undecodable("The body is not JSON.") from None
     data = object_of(content).get("data")
     if not isinstance(data, list):

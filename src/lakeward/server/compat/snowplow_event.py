@@ -11,7 +11,6 @@ one sentence, for an event that names no kind or whose JSON cannot be read.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any
 
@@ -20,6 +19,7 @@ import msgspec
 from lakeward.catalog import TYPES
 from lakeward.interaction import LATEST_MS, JsonObject, iso
 from lakeward.server.compat.dialect import object_of, placed, text_of, type_of
+from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.snowplow_schemas import MEANINGS, Meaning
 from lakeward.store.token import is_token
 
@@ -100,8 +100,8 @@ def _described(given: JsonObject, encoded: str, plain: str) -> Any:
         raw = text.encode()
         if given.get(encoded):
             raw = base64.urlsafe_b64decode(raw.rstrip(b"=") + b"=" * (-len(raw.rstrip(b"=")) % 4))
-        return msgspec.json.decode(raw)
-    except (binascii.Error, ValueError, RecursionError):
+        return decoded(raw)
+    except ValueError:  # binascii.Error is one
         raise Unreadable(f"`{encoded}` or `{plain}` holds no JSON that can be read.") from None
 
 
