@@ -172,7 +172,8 @@ def _message(value: Any, role: str) -> JsonObject:
 def _calls(message: JsonObject) -> list[JsonObject]:
     """The calls of a message, wherever its provider puts them."""
     parts = [object_of(part) for part in list_of(message.get("content"))]
-    return [*list_of(message.get("tool_calls")), *(p for p in parts if p.get("type") in CALLS)]
+    calls = [part for part in parts if text_of(part.get("type")) in CALLS]
+    return [*list_of(message.get("tool_calls")), *calls]
 
 
 def _called(call: JsonObject) -> str | None:

@@ -66,7 +66,7 @@ class Event(msgspec.Struct, frozen=True):
     def of_a_server(self) -> bool:
         """Whether a program of the app's own sent it, not a visitor's device."""
         given = self.properties
-        return given.get("$is_server") is True or given.get("$lib") in SERVERS
+        return given.get("$is_server") is True or text_of(given.get("$lib")) in SERVERS
 
 
 def event_of(raw: JsonObject, library: str | None = None) -> Event | None:

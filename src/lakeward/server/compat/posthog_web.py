@@ -99,9 +99,9 @@ def screen_view(event: Event) -> list[JsonObject]:
 
 def autocapture(event: Event) -> list[JsonObject]:
     """`$autocapture`: a click, a form that was sent, a field that was changed."""
-    kind = event.properties.get("$event_type")
+    kind = text_of(event.properties.get("$event_type"))
     if kind in {"submit", "change"}:
-        return [_form(event, str(kind))]
+        return [_form(event, kind)]
     if kind in {"click", "touch", None}:
         return [record(event, "click", _element(event), _ELEMENT)]
     return touched(event)
@@ -176,7 +176,7 @@ def _step(element: JsonObject) -> str:
     return f"{tag}{classes}" + (f":nth-of-type({place})" if place and place > 1 else "")
 
 
-def _form(event: Event, kind: str) -> JsonObject:
+def _form(event: Event, kind: str | None) -> JsonObject:
     """A form, by its name; of a field its name and type, never what was typed."""
     elements = [object_of(element) for element in list_of(event.properties.get("$elements"))]
     form = next((e for e in elements if e.get("tag_name") == "form"), {})
@@ -209,8 +209,9 @@ def web_vitals(event: Event) -> list[JsonObject]:
             continue
         own: JsonObject = {"name": metric, "value": value}
         own |= names(told, {"metric_id": "id", "navigation": "navigationType"})
-        if told.get("rating") in {"good", "needs-improvement", "poor"}:
-            own["rating"] = told["rating"]
+        rating = text_of(told.get("rating"))
+        if rating in {"good", "needs-improvement", "poor"}:
+            own["rating"] = rating
         if (delta := number(told.get("delta"))) is not None:
             own["delta"] = delta
         cause = object_of(told.get("attribution"))
