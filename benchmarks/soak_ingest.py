@@ -5,10 +5,10 @@
 Runs the harness of the tests (`tests/ingest_killing.py`) three times on fresh lakes: without a
 pace, for what two workers can take with their clients and the compactor on the same machine; at
 70 % of it while workers and the server, which is the keeper, are killed; at 70 % of it without
-kills, for how the memory of each process grows from minute 3 on. In all of them clients give up requests in
-the middle, files roll every 32 MiB, and the compactor runs. Exits 1 when something acknowledged is
-missing or stands twice, when the ledger's sum does not hold, when a compaction failed, or when a
-process grows by more than 1 MB a minute.
+kills, for how the memory of each process grows from minute 3 on. In all of them clients give up
+requests in the middle, files roll every 32 MiB, and the compactor runs. Exits 1 when something
+acknowledged is missing or stands twice, when the ledger's sum does not hold, when a compaction
+failed, or when a process grows by more than 1 MB a minute.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class Eavesdropper:
 
     def __init__(self, upstream: str) -> None:
         self.exchanges: list[Exchange] = []
+        self._refusals: list[tuple[int, dict[str, str]]] = []
         self._client = httpx.Client(base_url=upstream, timeout=20)
         outer = self
 
@@ -60,6 +61,9 @@ class Eavesdropper:
     def _hand_on(
         self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes
     ) -> None:
+        if self._refusals and handler.command == "POST":
+            self._refuse(handler, headers, body)
+            return
         sent = {n: v for n, v in headers.items() if n not in {"connection", "accept-encoding"}}
         exchange = Exchange(handler.command, handler.path, headers, body)
         # Noted before it is handed on: what is in the lake has been heard.
@@ -74,6 +78,20 @@ class Eavesdropper:
         with contextlib.suppress(ConnectionError):  # a page that was left does not wait for it
             handler.end_headers()
             handler.wfile.write(answer.content)
+
+    def refuse(self, times: int, status: int, headers: dict[str, str]) -> None:
+        """Answer the next POSTs so, and hand none of them on."""
+        self._refusals += [(status, headers)] * times
+
+    def _refuse(self, handler: BaseHTTPRequestHandler, said: dict[str, str], body: bytes) -> None:
+        status, headers = self._refusals.pop(0)
+        self.exchanges.append(Exchange(handler.command, handler.path, said, body, status))
+        handler.send_response(status)
+        cors = {"access-control-allow-origin": said.get("origin", "*"),
+                "access-control-expose-headers": "retry-after"}  # fmt: skip
+        for name, value in {**cors, **headers, "content-length": "0"}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
 
     def sendings(self) -> list[Exchange]:
         """What came, but the preflights."""

@@ -370,7 +370,7 @@ def count(folder: Path, rings: Path) -> dict[str, Any]:
     lake = open_lake(folder / "data-lake", create=False)
     files = ", ".join(f"'{path}'" for path in folder.glob("acknowledged-*"))
     told = f"SELECT DISTINCT id FROM read_csv([{files}], header=false, columns={{'id': 'VARCHAR'}})"
-    with open_reading(lake, load(environ, folder)) as reading:
+    with open_reading(lake, load(environ, folder), memory=8 << 30) as reading:
         found = reading.con.execute(
             f"WITH told AS ({told}) SELECT (SELECT count(*) FROM interactions), "
             "(SELECT count(DISTINCT interaction_id) FROM interactions), "

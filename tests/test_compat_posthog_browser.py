@@ -182,7 +182,7 @@ def _people(heard: Heard) -> None:
     assert joined["anonymous_id"] == view["anonymous_id"]
     assert joined["properties"]["set_once"] == {"first_seen": "2025"}
     assert rows["group"][0]["properties"]["traits"] == {"industry": "roofing"}
-    assert rows["alias"][0]["properties"]["previous_id"] == "lead-812"
+    assert rows["alias"][0]["anonymous_id"] == "lead-812"
     assert {row["session_id"] for kind in rows.values() for row in kind} == {view["session_id"]}
     stored = b"".join(p.read_bytes() for p in heard.lake.root.rglob("*.jsonl"))
     assert [secret for secret in SECRETS if secret.encode() in stored] == []

@@ -43,9 +43,10 @@ def test_every_kind_of_event_arrives_once(
     [order] = heard.rows()["order_completed"]
     assert order["client_timestamp"] == "2025-08-14T16:11:28.677Z"
     assert order["properties"]["total"] == 12.5
+    assert order["properties"]["event"] == "Order Completed"
     assert order["properties"]["groups"] == {"company": "g4"}
     [alias] = heard.rows()["alias"]
-    assert {alias["user_id"], alias["properties"]["previous_id"]} == {"u1", "lead-812"}
+    assert (alias["user_id"], alias["anonymous_id"]) == ("u1", "lead-812")
     [error] = heard.rows()["exception"]
     assert error["properties"]["message"] == "no such partner"
     assert heard.key not in str(heard.lake.rows())

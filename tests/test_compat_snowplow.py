@@ -59,7 +59,7 @@ def test_a_recorded_tracker_is_taken_whole_and_its_retry_is_the_same(lake: Lake,
     assert lake.quarantined() == []
     assert "0151-typed" not in json.dumps(rows)
     assert "203.0.113.9" not in json.dumps(rows)
-    assert {row["metadata"]["library"]["version"] for row in rows} == {"py-1.1.0"}
+    assert {row["metadata"]["library"] for row in rows} == {"snowplow py-1.1.0"}
     assert {row["user_id"] for row in rows} == {"u1"}
     assert {row["anonymous_id"] for row in rows} == {"d-7f31"}
     [deal] = [row for row in rows if row["interaction_type"] == "deal_closed"]

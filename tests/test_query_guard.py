@@ -53,10 +53,12 @@ def test_a_question_passes(sql: str) -> None:
     taken(sql, VIEWS)
 
 
-def test_the_views_are_interactions_and_every_known_type() -> None:
-    assert set(VIEWS) == {"interactions", *TYPES}
+def test_the_views_are_interactions_every_known_type_and_who_is_who() -> None:
+    assert set(VIEWS) == {
+        "interactions", *TYPES, "identities", "stitched", "people", "groups",
+    }  # fmt: skip
     for view in VIEWS:
-        taken(f"SELECT count(*) FROM {view}", VIEWS)
+        taken(f'SELECT count(*) FROM "{view}"', VIEWS)
 
 
 def test_only_the_views_that_are_given_can_be_asked() -> None:

@@ -88,8 +88,10 @@ def _specialise(spec: TypeSpec, properties: JsonObject, struct: JsonObject) -> l
     properties["interaction_type"] = {"const": spec.name} | properties["interaction_type"]
     properties |= {name: fields[name] for name in spec.lifted}
     required = [*ALWAYS, *(spec.lifted & spec.required)]
-    if spec.slot is None:
+    if spec.name == "api_call":
         return [*required, *SEED_FIELDS]
+    if spec.slot is None:
+        return required
     needed = sorted(spec.own & spec.required)
     properties[spec.slot] |= {"properties": {n: fields[n] for n in fields if n in spec.own}}
     if needed:

@@ -24,9 +24,13 @@ class Identify(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True):
-    """A user has another id from now on: `previous_id` and `user_id` are the same person."""
+    """A person has another id from now on; the one until now stands in `anonymous_id`.
 
-    previous_id: Annotated[Id, doc("The id until now.", personal="pseudonymous")]
+    That may have been a visitor's or a user's.
+    """
+
+    user_id: Annotated[Id, doc("The id from now on.", personal="pseudonymous")]
+    anonymous_id: Annotated[Id, doc("The id until now.", personal="pseudonymous")]
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +59,9 @@ SPECS: tuple[TypeSpec, ...] = (
     spec(
         "alias",
         Alias,
-        "properties",
+        None,
         "identity",
-        example={"user_id": "u1", "previous_id": "lead-812"},
+        example={"user_id": "u1", "anonymous_id": "lead-812"},
     ),
     spec(
         "group",

@@ -49,7 +49,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         return _shown([book.load(lake, arguments.show)], arguments.format, code=0)
     if arguments.resume:
         return _shown(resume(lake, settings), arguments.format)
-    who = people(arguments)
+    who = _under_any_name(people(arguments))
     if arguments.verify:
         return _verify(lake, settings, book.load(lake, arguments.verify), who, arguments.format)
     if arguments.linked:
@@ -70,6 +70,12 @@ def resume(lake: LakeDir, settings: Settings) -> list[Receipt]:
 def setting(lake: LakeDir, settings: Settings, stores: erase.Stores) -> erase.Setting:
     """Where an erasure runs."""
     return erase.Setting(lake, stores, drain=lambda: drain(lake, settings))
+
+
+def _under_any_name(who: list[Person]) -> list[Person]:
+    """A user's id stands in `anonymous_id`, too, where an `alias` gave the user another one."""
+    older = [Person("anonymous_id", each.value) for each in who if each.kind == "user_id"]
+    return list(dict.fromkeys([*who, *older]))
 
 
 def _with_linked(lake: LakeDir, settings: Settings, who: list[Person]) -> list[Person]:

@@ -16,7 +16,7 @@ from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
 from lakeward.server import body, pages
-from lakeward.server.answer import Headers, Refusal, reply, reply_json, reply_refusal
+from lakeward.server.answer import SAFE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
 from lakeward.server.gauges import Gauges
@@ -194,7 +194,7 @@ class Server:
 
     async def _sdk(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         await reply(request.send, 200, sdk_file(), b"text/javascript; charset=utf-8",
-                    [*SDK_HEADERS, *headers])  # fmt: skip
+                    {**dict(SDK_HEADERS), **dict(headers)}.items())  # fmt: skip
 
     async def _openapi(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         said = document(self._intake.most_bytes, self._roots, request.prefix)
@@ -213,7 +213,7 @@ class Server:
 
 
 class _Answer:
-    """Notes the status of what was sent."""
+    """Notes the status of what is sent, and sees to it that no answer lacks what keeps it safe."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -224,6 +224,9 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            said = {name for name, _ in message["headers"]}
+            more = [pair for pair in SAFE if pair[0] not in said]
+            message = {**message, "headers": [*message["headers"], *more]}
         await self._send(message)
 
 

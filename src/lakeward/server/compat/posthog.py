@@ -165,7 +165,7 @@ def _custom(event: Event) -> list[JsonObject]:
     """A type of the event's own name; with the element, where it was about one."""
     if "$elements" in event.properties or "$elements_chain" in event.properties:
         return web.touched(event)
-    return [record(event, type_of(event.name.lstrip("$")), {})]
+    return [web.custom(event)]
 
 
 MAPPERS: dict[str, Mapper] = {

@@ -184,9 +184,7 @@ def record(
             fields[field] = value
     if (library := text_of(given.get("$lib"))) is not None:
         version = text_of(given.get("$lib_version"))
-        fields["metadata"] = {
-            "library": {"name": library} | ({"version": version} if version else {})
-        }
+        fields["metadata"] = {"library": f"{library} {version}" if version else library}
     return fields | placed(interaction_type, rest(event, used)) | own
 
 

@@ -42,13 +42,13 @@ def identify(event: Event) -> list[JsonObject]:
 
 
 def alias(event: Event) -> list[JsonObject]:
-    """`$create_alias`: `alias` is another id of the one who is."""
-    own = names(event.properties, {"previous_id": "alias"}, LONGEST_ID)
-    fields = record(event, "alias", own)
-    if event.distinct_id is not None:
-        fields["user_id"] = event.distinct_id
-    fields.pop("anonymous_id", None)
-    return [fields]
+    """`$create_alias`: `alias` is an id that the person had until now."""
+    now, before = event.distinct_id, text_of(event.properties.get("alias"))
+    if event.properties.get("$lib") == "posthog-python":
+        now, before = before, now  # it alone sends the new id as `alias`
+    fields = record(event, "alias", {})
+    ids = {"user_id": now, "anonymous_id": before}
+    return [fields | {name: text[:LONGEST_ID] for name, text in ids.items() if text is not None}]
 
 
 def group(event: Event) -> list[JsonObject]:

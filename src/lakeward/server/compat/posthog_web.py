@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import object_of, text_of, type_of
 from lakeward.server.compat.posthog_event import (
@@ -109,9 +111,17 @@ def autocapture(event: Event) -> list[JsonObject]:
 
 def touched(event: Event) -> list[JsonObject]:
     """A custom type of the event's own name, with the element that it was about."""
-    fields = record(event, type_of(event.name.lstrip("$")), {}, _ELEMENT)
+    fields = custom(event, _ELEMENT)
     fields["properties"] = _element(event) | fields.get("properties", {})
     return [fields]
+
+
+def custom(event: Event, used: frozenset[str] = frozenset()) -> JsonObject:
+    """A type of the event's own name, which is kept as it was where that is another."""
+    kind = type_of(event.name.lstrip("$"))
+    if kind != event.name and "event" not in event.properties:
+        event = msgspec.structs.replace(event, properties=event.properties | {"event": event.name})
+    return record(event, kind, {}, used)
 
 
 _ELEMENT = frozenset({"$el_text", "$external_click_url"})

@@ -259,7 +259,7 @@ def _beside(event: Event, schema: str | None, used: frozenset[str]) -> JsonObjec
         if value is not None:
             found[field] = value
     if (version := text_of(given.get("tv"))) is not None:
-        found["library"] = {"name": "snowplow", "version": version}
+        found["library"] = f"snowplow {version}"
     if event.contexts:
         found["contexts"] = event.contexts
     rest = {n: v for n, v in given.items() if n not in TAKEN and n not in used}

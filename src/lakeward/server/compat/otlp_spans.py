@@ -1,0 +1,134 @@
+"""Spans as they come over OTLP, and how they are read from protobuf (`otlp_json.py`: from JSON).
+
+In: the body of an `ExportTraceServiceRequest`. Out: its spans, each with its resource and scope,
+attributes as JSON values. Fails with `Undecodable` for a body that is none, and where the package
+for protobuf is missing.
+
+    AnyValue   string, bool, int, array, kvlist   as in JSON
+               double                             a number; "NaN", "Infinity", "-Infinity"
+               bytes                              Base64
+    ids        bytes                              hex; empty when of a wrong length or all zero
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lakeward.interaction import JsonObject
+from lakeward.server.compat.dialect import Undecodable
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+    from opentelemetry.proto.trace.v1 import trace_pb2
+
+NO_PROTOBUF = (
+    "OTLP in protobuf needs the package opentelemetry-proto on the server (pip install "
+    "'lakeward[server]'), or send JSON: OTEL_EXPORTER_OTLP_PROTOCOL=http/json."
+)
+TRACE_BYTES, SPAN_BYTES = 16, 8
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened during a span."""
+
+    name: str
+    time_ns: int
+    attributes: JsonObject
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One span; the enums are OTLP's numbers."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    attributes: JsonObject
+    events: list[Event]
+    links: list[tuple[str, str]]
+    """Trace and span of each."""
+    status: int
+    status_message: str
+    resource: JsonObject
+    scope: str
+
+
+def from_protobuf(body: bytes) -> list[Span]:
+    """The spans of a protobuf body."""
+    try:
+        from google.protobuf.message import DecodeError
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+    except ImportError:
+        raise Undecodable(NO_PROTOBUF) from None
+    request = trace_service_pb2.ExportTraceServiceRequest()
+    try:
+        request.ParseFromString(body)
+        return list(_of_messages(request.resource_spans))
+    except (DecodeError, RecursionError):
+        raise Undecodable("The body is no OTLP trace in protobuf.") from None
+
+
+def _of_messages(groups: Iterable[trace_pb2.ResourceSpans]) -> Iterator[Span]:
+    for group in groups:
+        resource = _attributes(group.resource.attributes)
+        for scoped in group.scope_spans:
+            for span in scoped.spans:
+                yield Span(
+                    id_of(span.trace_id, TRACE_BYTES),
+                    id_of(span.span_id, SPAN_BYTES),
+                    id_of(span.parent_span_id, SPAN_BYTES),
+                    span.name,
+                    span.kind,
+                    span.start_time_unix_nano,
+                    span.end_time_unix_nano,
+                    _attributes(span.attributes),
+                    [
+                        Event(event.name, event.time_unix_nano, _attributes(event.attributes))
+                        for event in span.events
+                    ],
+                    [
+                        (id_of(link.trace_id, TRACE_BYTES), id_of(link.span_id, SPAN_BYTES))
+                        for link in span.links
+                    ],
+                    span.status.code,
+                    span.status.message,
+                    resource,
+                    scoped.scope.name,
+                )
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> JsonObject:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "double_value":
+        return finite(value.double_value)
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return _attributes(value.kvlist_value.values)
+    if kind == "bytes_value":
+        return b64encode(value.bytes_value).decode()
+    return None if kind is None else getattr(value, kind)
+
+
+def finite(number: float) -> float | str:
+    """A double as JSON can hold it; what is no number has its name in protobuf's JSON."""
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def id_of(raw: bytes, length: int) -> str:
+    """An id as hex; empty for one that is none."""
+    return raw.hex() if len(raw) == length and any(raw) else ""

@@ -1,0 +1,219 @@
+"""Segment's dialect without any SDK: recorded requests, the table of docs/compatible.md, and
+anybody's JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import Lake
+from intakes import ingest_of, send_batch
+from lakeward.server.compat import DIALECTS
+from lakeward.server.compat.dialect import (
+    Call,
+    Endpoint,
+    Outcome,
+    Refused,
+    Sending,
+    Undecodable,
+    type_of,
+)
+from lakeward.server.compat.segment import DIALECT, parse
+from lakeward.server.compat.segment_event import interaction
+from lakeward.server.ingest import Batch
+
+RECORDED = Path(__file__).parent / "data" / "clients"
+NAMES = ("segment-python", "segment-python-gzip", "segment-node", "rudder-python", "rudder-node",
+         "jitsu-node")  # fmt: skip
+DONE = Outcome(0, [])
+
+
+def call(path: str, body: bytes = b"", query: dict[str, list[str]] | None = None,
+         **headers: str) -> Call:  # fmt: skip
+    said = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    return Call("POST", path, {}, query or {}, said, body, "https://data.example.com/s")
+
+
+def recorded(name: str) -> list[Sending]:
+    requests = json.loads((RECORDED / f"{name}.json").read_text())
+    return [
+        parse(call(request["path"], request["body"].encode(), None,
+                   **{n.replace("-", "_"): v for n, v in request["headers"].items()}))
+        for request in requests
+    ]  # fmt: skip
+
+
+def endpoint(path: str) -> Endpoint:
+    return next(each for each in DIALECT.endpoints if path in each.paths)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_recorded_of_an_sdk_is_one_interaction_for_each_event(
+    lake: Lake, name: str
+) -> None:
+    ingest = ingest_of(lake.collector())
+    for sending in recorded(name):
+        batch = Batch(list(sending.events), sending.sent_at, "segment")
+        assert send_batch(ingest, batch).rejected == []
+        assert send_batch(ingest, batch).rejected == [], "a retry"
+    kinds = Counter(row["interaction_type"] for row in lake.rows())
+    assert set(kinds.values()) == {2}
+    assert {"order_completed", "page_view", "identify", "group"} <= set(kinds)
+    assert len(set(lake.ids())) == len(kinds), "a retry has the ids of the first"
+    assert all("sent_at" in row for row in lake.rows())
+
+
+def test_the_paths_of_a_recorded_request_lead_to_its_dialect() -> None:
+    paths = {path for each in DIALECT.endpoints for path in each.paths}
+    for name in NAMES:
+        for request in json.loads((RECORDED / f"{name}.json").read_text()):
+            assert request["path"].partition("?")[0] in paths
+
+
+def test_no_path_is_known_to_two_dialects() -> None:
+    paths = Counter(path for d in DIALECTS for each in d.endpoints for path in each.paths)
+    assert [path for path, count in paths.items() if count > 1] == []
+
+
+def mapped(**event: Any) -> dict[str, Any]:
+    made = interaction(event, {})
+    assert not isinstance(made, Refused)
+    return made
+
+
+def test_a_track_is_a_type_of_its_name_and_keeps_the_name() -> None:
+    made = mapped(type="track", event="Order Completed", userId="u1", messageId="m-1",
+                  properties={"total": 1, "path": "/not/the/page", "partner_id": "p9"},
+                  context={"page": {"path": "/checkout", "url": "https://a.test/x"}})  # fmt: skip
+    assert made["interaction_type"] == "order_completed"
+    assert made["interaction_id"] == "m-1"
+    assert made["properties"] == {"total": 1, "path": "/not/the/page", "partner_id": "p9",
+                                  "event": "Order Completed"}  # fmt: skip
+    assert (made["path"], made["partner_id"]) == ("/checkout", "p9")
+
+
+def test_a_track_of_a_known_type_has_that_types_fields() -> None:
+    made = mapped(type="track", event="deal_closed", properties={"value": 5, "note": "x"})
+    assert (made["value"], made["properties"]) == (5, {"note": "x"})
+
+
+def test_a_page_is_a_view_with_its_campaign() -> None:
+    made = mapped(type="page", name="Install", category="docs", properties={"url": "https://a/b"},
+                  context={"locale": "en", "campaign": {"name": "spring", "medium": "cpc"},
+                           "page": {"title": "T"}, "ip": "203.0.113.7"})  # fmt: skip
+    assert made["interaction_type"] == "page_view"
+    assert (made["url"], made["title"], made["language"]) == ("https://a/b", "T", "en")
+    assert (made["utm_campaign"], made["utm_medium"]) == ("spring", "cpc")
+    assert made["properties"] == {"name": "Install", "category": "docs"}
+    assert "203.0.113.7" not in json.dumps(made)
+
+
+def test_the_older_id_of_an_alias_stands_where_an_erase_looks_for_it() -> None:
+    made = mapped(type="alias", previousId="lead-1", userId="u1", anonymousId="a-1")
+    assert (made["user_id"], made["anonymous_id"]) == ("u1", "lead-1")
+
+
+def test_what_no_place_is_for_is_kept_as_metadata() -> None:
+    context = {"app": {"version": "7"}, "library": {"name": "l", "version": "1"}}
+    made = mapped(type="track", event="x", context=context)
+    assert made["metadata"] == {"library": "l 1", "context": {"app": {"version": "7"}}}
+
+
+def test_rudders_browser_says_who_and_when_in_its_headers() -> None:
+    body = b'{"type":"page","messageId":"m","originalTimestamp":"2025-08-14T16:11:28.677Z"}'
+    sending = parse(call("/v1/page", body, anonymousid="a-1", sentat="2025-08-14T16:11:30.000Z"))
+    (event,) = sending.events
+    assert isinstance(event, dict)
+    assert (event["anonymous_id"], event["timestamp"]) == ("a-1", "2025-08-14T16:11:28.677Z")
+    assert sending.sent_at == "2025-08-14T16:11:30.000Z"
+
+
+@pytest.mark.parametrize(
+    ("sent", "secret"),
+    [
+        (call("/v1/batch", b'{"batch":[],"writeKey":"k1"}'), "k1"),
+        (call("/v1/batch", b'{"batch":[{"type":"x","writeKey":"k2"}]}'), "k2"),
+        (call("/beacon/v1/batch", b'{"batch":[]}', {"writeKey": ["k3"]}), "k3"),
+        (call("/api/s/track", b'{"writeKey":"k4:***"}', x_write_key="k4:x"), "k4"),
+        (call("/v1/batch", b'{"batch":[]}'), None),
+    ],
+)
+def test_the_key_is_found_wherever_an_sdk_puts_it(sent: Call, secret: str | None) -> None:
+    assert parse(sent).secret == secret
+
+
+@pytest.mark.parametrize("short", ["t", "p", "s", "i", "g", "a"])
+def test_the_short_paths_say_what_kind_it_is(short: str) -> None:
+    (event,) = parse(call(f"/v1/{short}", b'{"event":"x","previousId":"p","userId":"u"}')).events
+    assert isinstance(event, dict)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"7", b'"x"', b"null", b"\xff", b'{"batch":7}',
+                                  b"[" * 100_000])  # fmt: skip
+def test_what_is_no_event_and_no_batch_is_said(body: bytes) -> None:
+    with pytest.raises(Undecodable):
+        parse(call("/v1/batch", body))
+
+
+def test_a_browser_is_told_to_send_here_and_its_own_figures_nowhere() -> None:
+    asked = msgspec.structs.replace(
+        call("/v1/projects/{key}/settings"), parts={"key": "lwk_w_x"}, method="GET"
+    )
+    answer = json.loads(endpoint("/v1/projects/{key}/settings").answer(asked, DONE).body)
+    sending = answer["integrations"]["Segment.io"]
+    assert (sending["apiHost"], sending["protocol"]) == ("data.example.com/s/v1", "https")
+    assert sending["apiKey"] == "lwk_w_x"
+    assert answer["metrics"]["sampleRate"] == 0
+    source = json.loads(endpoint("/sourceConfig").answer(
+        call("/sourceConfig", query={"writeKey": ["k"]}), DONE).body)  # fmt: skip
+    assert (source["source"]["enabled"], source["source"]["destinations"]) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("Order Completed", "order_completed"), ("signed_up", "signed_up"), ("$pageview", "pageview"),
+     ("9 lives", "event_9_lives"), ("", "event"), ("日本", "event"), ("a" * 90, "a" * 64),
+     ("Order: Completed!", "order:_completed"), ("../../etc", "etc"), ("é", "event")],
+)  # fmt: skip
+def test_a_name_becomes_a_type(name: str, slug: str) -> None:
+    assert type_of(name) == slug
+
+
+FIELDS = ["type", "event", "name", "properties", "traits", "context", "userId", "timestamp",
+          "messageId", "page", "batch", "anonymousId", "sentAt", "campaign", "library", "screen",
+          "groupId", "previousId", "writeKey", "width"]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=6), inner, max_size=8)
+    ),
+    max_leaves=25,
+)
+KINDS = st.sampled_from(["track", "page", "screen", "identify", "group", "alias", "other"])
+TYPED = st.builds(
+    lambda kind, event: {**event, "type": kind},
+    KINDS,
+    st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)),
+)
+BATCHES = st.builds(lambda events: {"batch": events}, st.lists(TYPED, max_size=3))
+PATHS = sorted({path for each in DIALECT.endpoints if each.parse for path in each.paths})
+
+
+@given(st.sampled_from(PATHS), JSON | TYPED | BATCHES)
+def test_anybodys_json_is_events_refused_ones_or_undecodable(path: str, content: Any) -> None:
+    try:
+        sending = parse(call(path, msgspec.json.encode(content)))
+    except Undecodable:
+        return
+    assert all(isinstance(event, dict | Refused) for event in sending.events)
+    msgspec.json.encode([e for e in sending.events if isinstance(e, dict)])
+    assert sending.secret is None or isinstance(sending.secret, str)
+    assert sending.sent_at is None or isinstance(sending.sent_at, str)
