@@ -2,21 +2,21 @@
 
 import sys
 import warnings
+from typing import Any, Literal
 
-from snowplow_tracker import (
-    Emitter,
-    PagePing,
-    PageView,
-    ScreenView,
-    SelfDescribing,
-    SelfDescribingJson,
-    StructuredEvent,
-    Subject,
-    Tracker,
-)
+from snowplow_tracker.emitters import Emitter
+from snowplow_tracker.events.page_ping import PagePing
+from snowplow_tracker.events.page_view import PageView
+from snowplow_tracker.events.screen_view import ScreenView
+from snowplow_tracker.events.self_describing import SelfDescribing
+from snowplow_tracker.events.structured_event import StructuredEvent
+from snowplow_tracker.self_describing_json import SelfDescribingJson
+from snowplow_tracker.subject import Subject
+from snowplow_tracker.tracker import Tracker
 
 warnings.simplefilter("ignore", DeprecationWarning)
-host, key, method = sys.argv[1], sys.argv[2], (sys.argv[3:] or ["post"])[0]
+host, key = sys.argv[1:3]
+method: Literal["get", "post"] = "get" if sys.argv[3:] == ["get"] else "post"
 name, _, port = host.removeprefix("http://").partition(":")
 emitter = Emitter(name, protocol="http", port=int(port), method=method, batch_size=5)
 subject = Subject()
@@ -33,7 +33,7 @@ product = SelfDescribingJson("iglu:com.acme/product/jsonschema/1-0-0", {"sku": "
 vendor = "iglu:com.snowplowanalytics.snowplow"
 
 
-def told(schema: str, data: dict) -> SelfDescribing:
+def told(schema: str, data: dict[str, Any]) -> SelfDescribing:
     return SelfDescribing(event_json=SelfDescribingJson(schema, data), context=[product])
 
 

@@ -35,13 +35,11 @@ from lakeward.server.compat.dialect import (
     Undecodable,
     object_of,
     text_of,
-    type_of,
 )
 from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.posthog_event import (
     Event,
     event_of,
-    record,
     time_text,
 )
 
