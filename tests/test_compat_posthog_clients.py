@@ -80,3 +80,26 @@ def test_a_wrong_key_is_refused_and_not_asked_again(
     sent = [event["uuid"] for e in heard.proxy.sendings() for event in sent_events(e)]
     assert len(sent) == len(set(sent)), "something was sent again"
     assert heard.lake.rows() == []
+
+
+@pytest.mark.parametrize("arguments", [
+    ("posthog_python.py",), ("posthog_python.py", "v1"),
+    pytest.param(("posthog_node.mjs",), marks=needs_node),
+])  # fmt: skip
+def test_what_a_busy_server_turned_away_comes_again_and_is_there_once(
+    heard: Heard, arguments: tuple[str, ...]
+) -> None:
+    heard.proxy.refuse(2, 503, {"retry-after": "0"})
+    heard.run(*arguments)
+    assert "503" in {line.split()[2] for line in heard.heard()}
+    assert heard.counted() == (NODE if "node" in arguments[0] else PYTHON)
+
+
+def test_its_paths_stand_below_a_root_of_its_own(lake: Lake) -> None:
+    pytest.importorskip("posthog")
+    lake.env["LAKEWARD_PATHS"] = "posthog=/mine"
+    with heard_server(lake) as made:
+        made.run("posthog_python.py", host=f"{made.proxy.url}/mine")
+        assert {line.split()[1] for line in made.heard()} == {
+            "/mine/flags/", "/mine/batch/", "/mine/i/v0/ai/batch/"}  # fmt: skip
+        assert made.counted() == PYTHON

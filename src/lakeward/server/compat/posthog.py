@@ -93,7 +93,7 @@ def _content(call: Call) -> Any:
         compression = _last(form.get("compression", [])) or compression
         body = _last(form.get("data", [])).encode("latin-1", "replace")
     if compression.startswith("lz"):
-        raise Undecodable("lz-string is not read: send gzip or base64, as SDKs do since 2021.")
+        raise Undecodable("lz-string is not read: send gzip or base64.")
     if body[:1] not in (b"{", b"["):
         body = _plain(body)
     try:
