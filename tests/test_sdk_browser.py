@@ -472,7 +472,7 @@ def test_a_click_joins_what_the_page_asks_of_its_own_server(lake: Lake, browser:
     with visit(lake, browser) as visitor:
         page = visitor.open()
         seen: list[dict[str, str]] = []
-        page.on("request", lambda r: seen.extend([r.all_headers()] if "/api/" in r.url else []))
+        page.on("request", lambda r: seen.extend([r.headers] if "/api/" in r.url else []))
         page.click("#book")
         page.evaluate("Promise.allSettled([fetch('/api/partners'),"
                       " fetch('https://elsewhere.example/api/x', {mode: 'no-cors'})])")  # fmt: skip
