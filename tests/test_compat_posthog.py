@@ -91,6 +91,9 @@ B64 = base64.b64encode(json.dumps(EVENT | {"token": "k"}).encode())
     call("/e/", b"data=" + quote(json.dumps(EVENT | {"token": "k"})).encode()),
     call("/e/?compression=gzip-js&ver=1.0", EVENT | {"api_key": "k"}),
     call(f"/e/?data={quote(B64)}&ip=1", method="GET"),
+    call("/e/", {"properties": {"$current_url": "https://example.com/?a=1&data=2"}, "token": "k"}
+         | EVENT),
+    call("/e/", b"ip=1&data=" + quote(B64).encode()),
     call("/e/?token=k", EVENT),
 ])  # fmt: skip
 def test_one_event_comes_in_many_forms(asked: Any) -> None:
@@ -109,11 +112,18 @@ def test_one_event_comes_in_many_forms(asked: Any) -> None:
     call("/e/?compression=lz64", b"data=N4IgpgZg"),
     call("/e/", b"data=compression&compression=lz64"),
     call("/batch/", b""), call("/batch/", b"nonsense"), call("/batch/", b'"text"'),
-    call("/batch/", b"[" * 100_000), call("/e/", b"\xff\xfe{"), call("/e/", method="GET"),
+    call("/batch/", b"[" * 100_000), call("/e/", b"data=" + b"a=1&" * 50),
+    call("/e/", b"\xff\xfe{"), call("/e/", method="GET"),
 ])  # fmt: skip
 def test_what_is_no_event_is_said_to_be_none(asked: Any) -> None:
     with pytest.raises(Undecodable):
         parsed(DIALECT, asked)
+
+
+def test_a_form_may_hold_any_letter() -> None:
+    told = json.dumps({"event": "Größe — 大"}, ensure_ascii=False)
+    [event] = events(DIALECT, call("/e/", b"data=" + quote(told).encode()))
+    assert event["properties"]["event"] == "Größe — 大"
 
 
 def test_a_number_that_is_none_does_not_cost_the_batch() -> None:
@@ -317,7 +327,10 @@ EVENTS = st.fixed_dictionaries(
 )
 def test_any_json_becomes_events_or_is_refused(batch: list[Any], path: str) -> None:
     asked = call(path, {"batch": batch, "sent_at": "2025-08-14T16:11:28.677Z"})
-    for event in parsed(DIALECT, asked).events:
+    found = parsed(DIALECT, asked).events
+    refused = [(index, "no") for index in range(0, len(found), 2)]
+    assert json.loads(endpoint(DIALECT, asked).answer(asked, Outcome(0, refused)).body)
+    for event in found:
         if isinstance(event, Refused):
             continue
         fields = event.copy()
@@ -327,6 +340,16 @@ def test_any_json_becomes_events_or_is_refused(batch: list[Any], path: str) -> N
         # fields, is kept as a custom type; nothing else may come of it.
         with contextlib.suppress(Rejected):
             arrange(kind, fields)
+
+
+@pytest.mark.parametrize("content", [
+    {"event": "a", "uuid": "e1"}, [{"event": "a", "uuid": "e1"}],
+    {"event": "a", "uuid": "e1", "batch": None}, {"batch": [{"uuid": "e1"}]},
+])  # fmt: skip
+def test_the_newest_protocol_answers_whatever_form_the_events_came_in(content: Any) -> None:
+    asked = call("/i/v1/analytics/events", content)
+    answer = json.loads(endpoint(DIALECT, asked).answer(asked, Outcome(0, [(0, "no")])).body)
+    assert answer["results"]["e1"]["result"] == "drop"
 
 
 @settings(max_examples=200, deadline=None)
