@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from conftest import Lake
 from lakeward.catalog.placement import TYPE_NAME, arrange
 from lakeward.errors import Rejected
+from lakeward.lake import sql
 from lakeward.server.compat.dialect import Outcome, Refused, Undecodable
 from lakeward.server.compat.posthog import CONFIG, DIALECT, MAPPERS
 from recorded_clients import call, endpoint, events, kinds, parsed, recorded, taken
@@ -71,6 +72,21 @@ def test_a_recorded_sdk_is_taken_whole_and_its_retry_is_the_same(
 @pytest.mark.parametrize("name", ["posthog-python", "posthog-node", "posthog-js"])
 def test_the_key_is_in_the_body(name: str) -> None:
     assert {parsed(DIALECT, asked).secret for asked in recorded(name)} == {"{key}"}
+
+
+def test_a_visit_before_and_after_identify_is_of_one_person(lake: Lake) -> None:
+    assert taken(DIALECT, lake.collector(), recorded("posthog-js")) == []
+
+    def asked(query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = sql(query, lake_dir=lake.root).to_pylist()
+        return found
+
+    everything = "SELECT DISTINCT person FROM stitched"
+    assert asked(everything) == [{"person": "u1"}]
+    [known] = asked("SELECT traits FROM people")
+    assert json.loads(known["traits"]) == {"plan": "pro", "size": "small", "city": "Ghent"}
+    [group] = asked("SELECT group_type, group_id, traits FROM groups")
+    assert group == {"group_type": "company", "group_id": "g4", "traits": '{"industry":"roofing"}'}
 
 
 EVENT = {"event": "signed up", "distinct_id": "u1", "uuid": "e1",
