@@ -32,7 +32,7 @@ async function built({ input, format }) {
     ecma: 2020,
     module: format === "es",
     toplevel: true,
-    mangle: { properties: { regex: /^(place|shown|order|refused)$/ } }, // ours alone
+    mangle: { properties: { regex: /^(place|shown|order|refused|since)$/ } }, // ours alone
     compress: { inline: 1, passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
     format: { ascii_only: true },
   });

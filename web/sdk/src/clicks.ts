@@ -23,17 +23,16 @@ const placeOf = (at: number): number | undefined => (at > 0 ? round(at) : undefi
 export const clicks = (): void => {
   on("click", (event: MouseEvent) => {
     const path = around(event);
-    const at = path.findIndex((element) => element.matches(TARGET) || marks(element));
-    const element = path[at];
+    const element = path.find((element) => element.matches(TARGET) || marks(element));
     if (!element || path.some(ignored)) return;
     const link = clean(element.getAttribute("href"));
     begin("click", {
       element: element.localName,
       element_id: cut(element.id),
-      element_text: textOf(element, path.slice(at)),
+      element_text: textOf(element, path),
       selector: pathTo(element),
       href: link,
-      outbound: /^http/.test(link!) ? !link!.startsWith(location.origin) : undefined,
+      outbound: /^http/.test(link!) ? !link!.startsWith(location.origin + "/") : undefined,
       data: marks(element),
       x: placeOf(event.pageX),
       y: placeOf(event.pageY),

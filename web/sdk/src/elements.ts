@@ -34,5 +34,5 @@ export const pathTo = (element: Element | null | undefined): string | undefined 
     steps.unshift(localName + (id ? "#" + id : classList[0] ? "." + classList[0] : ""));
     element = id ? null : parentElement;
   }
-  return cut(steps.join(">"), 500);
+  return cut(steps.join(">"));
 };

@@ -12,7 +12,7 @@ import { clock, cut } from "./words.ts";
 type Field = HTMLInputElement;
 
 interface Begun {
-  at: number;
+  since: number;
   order: Set<string>;
   refused: number;
 }
@@ -45,13 +45,13 @@ export const forms = (): void => {
   const start = (form: HTMLFormElement): Begun => {
     let state = begun.get(form);
     if (!state) {
-      begun.set(form, (state = { at: clock(), order: new Set(), refused: 0 }));
+      begun.set(form, (state = { since: clock(), order: new Set(), refused: 0 }));
       tell(form, "start");
     }
     return state;
   };
   const finish = (form: HTMLFormElement, action: string, field?: string): void => {
-    const { at, order } = start(form);
+    const { since, order } = start(form);
     const fields = [...fieldsOf(form).values()];
     begun.delete(form);
     tell(form, action, {
@@ -59,7 +59,7 @@ export const forms = (): void => {
       field_order: [...order].slice(0, 100),
       fields_completed: fields.filter(Boolean).length,
       fields_total: fields.length,
-      duration_ms: clock() - at,
+      duration_ms: clock() - since,
     });
   };
   /** Listen to the fields of forms. */

@@ -83,7 +83,7 @@ export const vitals = (): void => {
 
   if (responseStart) tell("TTFB", responseStart);
   observe("paint", ({ name, startTime }) => {
-    if (!/^first-c/.test(name) || startTime > hidden) return;
+    if (name == "first-paint" || startTime > hidden) return;
     found.CLS ||= [0];
     tell("FCP", startTime);
   });
