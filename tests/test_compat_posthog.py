@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from conftest import Lake
 from lakeward.catalog.placement import TYPE_NAME, arrange
 from lakeward.errors import Rejected
+from lakeward.lake import sql
 from lakeward.server.compat.dialect import Outcome, Refused, Undecodable
 from lakeward.server.compat.posthog import CONFIG, DIALECT, MAPPERS
 from recorded_clients import call, endpoint, events, kinds, parsed, recorded, taken
@@ -73,6 +74,21 @@ def test_the_key_is_in_the_body(name: str) -> None:
     assert {parsed(DIALECT, asked).secret for asked in recorded(name)} == {"{key}"}
 
 
+def test_a_visit_before_and_after_identify_is_of_one_person(lake: Lake) -> None:
+    assert taken(DIALECT, lake.collector(), recorded("posthog-js")) == []
+
+    def asked(query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = sql(query, lake_dir=lake.root).to_pylist()
+        return found
+
+    everything = "SELECT DISTINCT person FROM stitched"
+    assert asked(everything) == [{"person": "u1"}]
+    [known] = asked("SELECT traits FROM people")
+    assert json.loads(known["traits"]) == {"plan": "pro", "size": "small", "city": "Ghent"}
+    [group] = asked("SELECT group_type, group_id, traits FROM groups")
+    assert group == {"group_type": "company", "group_id": "g4", "traits": '{"industry":"roofing"}'}
+
+
 EVENT = {"event": "signed up", "distinct_id": "u1", "uuid": "e1",
          "timestamp": "2025-08-14T16:11:28.677Z"}  # fmt: skip
 B64 = base64.b64encode(json.dumps(EVENT | {"token": "k"}).encode())
@@ -91,6 +107,9 @@ B64 = base64.b64encode(json.dumps(EVENT | {"token": "k"}).encode())
     call("/e/", b"data=" + quote(json.dumps(EVENT | {"token": "k"})).encode()),
     call("/e/?compression=gzip-js&ver=1.0", EVENT | {"api_key": "k"}),
     call(f"/e/?data={quote(B64)}&ip=1", method="GET"),
+    call("/e/", {"properties": {"$current_url": "https://example.com/?a=1&data=2"}, "token": "k"}
+         | EVENT),
+    call("/e/", b"ip=1&data=" + quote(B64).encode()),
     call("/e/?token=k", EVENT),
 ])  # fmt: skip
 def test_one_event_comes_in_many_forms(asked: Any) -> None:
@@ -109,11 +128,18 @@ def test_one_event_comes_in_many_forms(asked: Any) -> None:
     call("/e/?compression=lz64", b"data=N4IgpgZg"),
     call("/e/", b"data=compression&compression=lz64"),
     call("/batch/", b""), call("/batch/", b"nonsense"), call("/batch/", b'"text"'),
-    call("/batch/", b"[" * 100_000), call("/e/", b"\xff\xfe{"), call("/e/", method="GET"),
+    call("/batch/", b"[" * 100_000), call("/e/", b"data=" + b"a=1&" * 50),
+    call("/e/", b"\xff\xfe{"), call("/e/", method="GET"),
 ])  # fmt: skip
 def test_what_is_no_event_is_said_to_be_none(asked: Any) -> None:
     with pytest.raises(Undecodable):
         parsed(DIALECT, asked)
+
+
+def test_a_form_may_hold_any_letter() -> None:
+    told = json.dumps({"event": "Größe — 大"}, ensure_ascii=False)
+    [event] = events(DIALECT, call("/e/", b"data=" + quote(told).encode()))
+    assert event["properties"]["event"] == "Größe — 大"
 
 
 def test_a_number_that_is_none_does_not_cost_the_batch() -> None:
@@ -317,7 +343,10 @@ EVENTS = st.fixed_dictionaries(
 )
 def test_any_json_becomes_events_or_is_refused(batch: list[Any], path: str) -> None:
     asked = call(path, {"batch": batch, "sent_at": "2025-08-14T16:11:28.677Z"})
-    for event in parsed(DIALECT, asked).events:
+    found = parsed(DIALECT, asked).events
+    refused = [(index, "no") for index in range(0, len(found), 2)]
+    assert json.loads(endpoint(DIALECT, asked).answer(asked, Outcome(0, refused)).body)
+    for event in found:
         if isinstance(event, Refused):
             continue
         fields = event.copy()
@@ -327,6 +356,16 @@ def test_any_json_becomes_events_or_is_refused(batch: list[Any], path: str) -> N
         # fields, is kept as a custom type; nothing else may come of it.
         with contextlib.suppress(Rejected):
             arrange(kind, fields)
+
+
+@pytest.mark.parametrize("content", [
+    {"event": "a", "uuid": "e1"}, [{"event": "a", "uuid": "e1"}],
+    {"event": "a", "uuid": "e1", "batch": None}, {"batch": [{"uuid": "e1"}]},
+])  # fmt: skip
+def test_the_newest_protocol_answers_whatever_form_the_events_came_in(content: Any) -> None:
+    asked = call("/i/v1/analytics/events", content)
+    answer = json.loads(endpoint(DIALECT, asked).answer(asked, Outcome(0, [(0, "no")])).body)
+    assert answer["results"]["e1"]["result"] == "drop"
 
 
 @settings(max_examples=200, deadline=None)

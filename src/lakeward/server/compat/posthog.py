@@ -66,32 +66,31 @@ EMPTY: JsonObject = {
 def _parse(call: Call) -> Sending:
     """The events of a request."""
     content = _content(call)
-    whole = object_of(content)
-    raws: list[Any]
-    if isinstance(content, list):
-        raws = content
-    elif isinstance(whole.get("batch"), list):
-        raws = whole["batch"]
-    elif isinstance(content, dict):
-        raws = [content]
-    else:
-        raise Undecodable("The body holds no event: send one, a list, or `batch`.")
+    whole, raws = object_of(content), _listed(content)
     library = call.headers.get(b"posthog-sdk-info")
     sdk = None if library is None else library.decode("latin-1")[:200]
     events = [made for raw in raws for made in _records(raw, sdk)]
     return Sending(events, _secret(call, whole, raws), _sent_at(call, whole))
 
 
+def _listed(content: Any) -> list[Any]:
+    """The events as they came: of a batch, of a list, or one."""
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict):
+        raise Undecodable("The body holds no event: send one, a list, or `batch`.")
+    batch = content.get("batch")
+    return batch if isinstance(batch, list) else [content]
+
+
 def _content(call: Call) -> Any:
     """The body, or the query of an image that a page asks for, decoded."""
-    body, query = call.body.strip(), call.query
+    body = call.body.strip()
     if call.method == "GET":
-        body = _last(query.get("data", [])).encode()
-    compression = _last(query.get("compression", []))
-    if body[:5] == b"data=" or b"&data=" in body[:200]:
-        form = parse_qs(body.decode("latin-1"), max_num_fields=20)
-        compression = _last(form.get("compression", [])) or compression
-        body = _last(form.get("data", [])).encode("latin-1", "replace")
+        body = _last(call.query.get("data", [])).encode()
+    compression = _last(call.query.get("compression", []))
+    if body[:1] not in (b"{", b"[") and (body[:5] == b"data=" or b"&data=" in body[:200]):
+        compression, body = _form(body, compression)
     if compression.startswith("lz"):
         raise Undecodable("lz-string is not read: send gzip or base64.")
     if body[:1] not in (b"{", b"["):
@@ -100,6 +99,17 @@ def _content(call: Call) -> Any:
         return decoded(body)
     except ValueError:
         raise Undecodable("The body is neither JSON nor base64 of JSON.") from None
+
+
+def _form(body: bytes, compression: str) -> tuple[str, bytes]:
+    """What a form says of the compression, and its `data`."""
+    try:
+        # A letter for each byte, there and back.
+        form = parse_qs(body.decode("latin-1"), max_num_fields=20, encoding="latin-1")
+    except ValueError:
+        raise Undecodable("The form has too many fields: `data` alone is read.") from None
+    said = _last(form.get("compression", [])) or compression
+    return said, _last(form.get("data", [])).encode("latin-1")
 
 
 def _plain(body: bytes) -> bytes:
@@ -187,7 +197,7 @@ def _judged(call: Call, outcome: Outcome) -> Answer:
     refused = dict(outcome.rejected)
     results: JsonObject = {}
     at = 0
-    for raw in object_of(_content(call)).get("batch", []) if refused else []:
+    for raw in _listed(_content(call)) if refused else []:
         count = len(_records(raw, None))
         reason = next((refused[i] for i in range(at, at + count) if i in refused), None)
         if reason is not None and (identifier := text_of(object_of(raw).get("uuid"))):
