@@ -27,7 +27,7 @@ from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
 from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
-from lakeward.server.sdk import SDK_HEADERS, sdk_file
+from lakeward.server.sdk import KIND, sdk_answer
 from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.server")
@@ -199,8 +199,8 @@ class Server:
         await reply_json(request.send, outcome, headers=headers)
 
     async def _sdk(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        await reply(request.send, 200, sdk_file(), b"text/javascript; charset=utf-8",
-                    {**dict(SDK_HEADERS), **dict(headers)}.items())  # fmt: skip
+        status, script, said = sdk_answer(request.headers)
+        await reply(request.send, status, script, KIND, said)
 
     async def _openapi(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         said = document(self._intake.most_bytes, self._roots, request.prefix)

@@ -1,0 +1,38 @@
+/** The whole SDK: `init`, and the page is watched. */
+
+import { attention } from "./attention.ts";
+import { attempt } from "./attempt.ts";
+import { clicks } from "./clicks.ts";
+import { device } from "./device.ts";
+import { errors } from "./errors.ts";
+import { emit } from "./events.ts";
+import { forms } from "./forms.ts";
+import type { Automatic, CtaDetails, Options, Rating } from "./options.ts";
+import { safe, start } from "./sdk.ts";
+import { off } from "./settings.ts";
+import { trace } from "./trace.ts";
+import { vitals } from "./vitals.ts";
+
+export type { Automatic, Consent, CtaDetails, Fields, Options, Rating } from "./options.ts";
+export { consent, identify, page, reset, track } from "./sdk.ts";
+
+const WATCHERS = { trace, clicks, forms, attention, errors, vitals };
+
+/** Begin; the first call counts. */
+export const init = (options: Options = {}): void =>
+  start(options, () => {
+    for (const name in WATCHERS) {
+      if (!off(name as Automatic)) attempt(WATCHERS[name as keyof typeof WATCHERS]);
+    }
+  });
+device();
+
+/** The visitor followed a call to action. */
+export const cta = safe((name: string, details?: CtaDetails) =>
+  emit("cta_click", { ...details, cta: name }),
+);
+
+export const ai = {
+  /** The visitor rated an AI answer. */
+  rate: safe((rating: Rating) => emit("ai_rating", rating)),
+};
