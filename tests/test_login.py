@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -389,8 +391,7 @@ def test_every_answer_says_what_keeps_it_safe(peopled: tuple[Lake, Serving]) -> 
             client.options("/v1/interactions", headers={"origin": "https://a.example"}),
             client.head("/"), client.get("/lakeward.js"),
         ]  # fmt: skip
-    for answer in answers:
-        headers = answer.headers
+    for headers in (*(answer.headers for answer in answers), no_http(server)):
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
@@ -402,3 +403,52 @@ def test_every_answer_says_what_keeps_it_safe(peopled: tuple[Lake, Serving]) -> 
         assert "unsafe" not in policy
         assert "*" not in policy
         assert "server" not in headers
+
+
+def no_http(server: Serving) -> httpx.Headers:
+    """The headers of the answer to what is no HTTP."""
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(b"what is this\r\n\r\n")
+        head = connection.makefile("rb").read().partition(b"\r\n\r\n")[0]
+    status, *lines = head.decode().split("\r\n")
+    assert " 400 " in status
+    return httpx.Headers([tuple(line.split(": ", 1)) for line in lines])  # type: ignore[misc]  # pairs
+
+
+# Many at once
+
+
+def test_many_logins_at_once_are_turned_away_and_slow_nothing_that_is_sent(lake: Lake) -> None:
+    keys = [
+        sys.executable,
+        "-m",
+        "lakeward.cli",
+        "keys",
+        "create",
+        "--kind",
+        "write",
+        "--name",
+        "w",
+    ]
+    made = subprocess.run(keys, env=lake.process_env(), cwd=lake.root.parent, check=True,
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    with serving(lake) as server, server.client() as client:
+        codes: list[int] = []
+
+        def tries(n: int) -> None:
+            said = {"email": f"x{n}@example.com", "password": "not the password"}
+            answer = httpx.post(f"{server.url}/v1/login", json=said, timeout=60)
+            codes.append(answer.status_code)
+            if answer.status_code == 503:
+                assert answer.headers["retry-after"] == "1"
+
+        threads = [threading.Thread(target=tries, args=(n,)) for n in range(50)]
+        for thread in threads:
+            thread.start()
+        bearer = {"authorization": f"Bearer {made.stdout.strip()}"}
+        event = [{"interaction_type": "page_view", "url": "https://app.example.com/"}]
+        assert client.post("/v1/interactions", json=event, headers=bearer).json()["accepted"] == 1
+        for thread in threads:
+            thread.join()
+    assert len(codes) == 50
+    assert set(codes) == {401, 503}

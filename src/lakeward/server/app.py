@@ -69,7 +69,7 @@ class Room(Protocol):
         """Be told where every part of the server is."""
 
     def handlers(self) -> Mapping[str, Handler]:
-        """What answers, by part."""
+        """What answers, by part, or by part and path below its root."""
 
 
 class Server:
@@ -111,7 +111,8 @@ class Server:
             if root is None or part.name not in handlers:
                 continue
             for path in part.paths:
-                self._routes.add(part.name, root, path, handlers[part.name])
+                handler = handlers.get(part.name + path, handlers[part.name])
+                self._routes.add(part.name, root, path, handler)
 
     def _place_dialects(self) -> None:
         for dialect in DIALECTS:

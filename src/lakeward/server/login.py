@@ -135,9 +135,11 @@ class LoginRoom:
             self._elsewhere.moved(paths)
 
     def handlers(self) -> dict[str, Handler]:
-        """By part."""
+        """By part, and path below it."""
         return {
-            "login": Handler((*GET, *POST), None, self._login),
+            "login": Handler(POST, None, self._login),
+            "login/oidc": Handler(GET, None, self._provided),
+            "login/oidc/callback": Handler(GET, None, self._provided),
             "logout": Handler(POST, None, self._logout),
             "me": Handler(GET, None, self._me),
             "welcome": Handler(POST, None, self._welcome),
@@ -145,11 +147,6 @@ class LoginRoom:
         }
 
     async def _login(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        if found.below:
-            await self._provided(request, found.below)
-            return
-        if request.method != "POST":
-            raise Refusal(405, "wrong_method", "This path takes POST.", allow=POST)
         said = await self._said(request, Credentials)
         address = self._address(request)
         await self._answer(
@@ -195,13 +192,11 @@ class LoginRoom:
         )  # fmt: skip
         await reply(request.send, 200, content)
 
-    async def _provided(self, request: Request, below: str) -> None:
+    async def _provided(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         if self._elsewhere is None:
             raise Refusal(404, "no_provider", "There is no identity provider: see "
                           "LAKEWARD_OIDC_ISSUER.")  # fmt: skip
-        if request.method not in GET:
-            raise Refusal(405, "wrong_method", "This path takes GET.", allow=GET)
-        await self._elsewhere.answer(request, below)
+        await self._elsewhere.answer(request, found.below)
 
     async def _said(self, request: Request, kind: type[B]) -> B:
         """The body, when a page of this server may have sent it."""
