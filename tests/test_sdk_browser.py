@@ -271,7 +271,8 @@ def test_what_happens_offline_arrives_once_when_the_network_is_back(
             page.evaluate(f"lakeward.track('offline step', {{n: {n}}})")
         page.wait_for_timeout(2500)
         assert "offline_step" not in visitor.heard.rows()
-        page.close(run_before_unload=True)
+        with page.expect_event("close"):
+            page.close(run_before_unload=True)
         visitor.context.set_offline(False)
         visitor.open("/other")
         rows = visitor.rows("offline_step", 5)
