@@ -412,7 +412,7 @@ def no_http(server: Serving) -> httpx.Headers:
         head = connection.makefile("rb").read().partition(b"\r\n\r\n")[0]
     status, *lines = head.decode().split("\r\n")
     assert " 400 " in status
-    return httpx.Headers([tuple(line.split(": ", 1)) for line in lines])  # type: ignore[misc]  # pairs
+    return httpx.Headers({name: value for name, _, value in (x.partition(": ") for x in lines)})
 
 
 # Many at once
