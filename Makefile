@@ -96,7 +96,8 @@ $(CLIENTS_STAMP): $(STAMP) tests/clients/package.json tests/clients/package-lock
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix tests/clients ci --loglevel=error
 	@touch $@
 
-$(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/package.json web/sdk/package.json web/.npmrc
+$(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/package.json \
+		web/sdk/package.json web/.npmrc
 	$(NPM) ci --loglevel=error
 	@touch $@
 

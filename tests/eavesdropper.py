@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import msgspec
 
-KEPT = ("authorization", "content-encoding", "content-type", "posthog-request-timestamp",
-        "posthog-sdk-info", "user-agent")  # fmt: skip
-"""Headers that a dialect may look at."""
 HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server",
                  "transfer-encoding"})  # fmt: skip
 
 
-class Exchange(msgspec.Struct, frozen=True):
-    """One request and the status of its answer."""
+class Exchange(msgspec.Struct):
+    """One request and the status of its answer, 0 until there is one."""
 
     method: str
     path: str
     """With the query."""
     headers: dict[str, str]
     body: bytes
-    status: int
-
-    def fixture(self, key: str) -> dict[str, Any]:
-        """The request as a recorded fixture, without the key."""
-        body = self.body.replace(key.encode(), b"{key}")
-        headers = {n: v.replace(key, "{key}") for n, v in self.headers.items() if n in KEPT}
-        return {
-            "method": self.method,
-            "path": self.path.replace(key, "{key}"),
-            "headers": headers,
-            "body": base64.b64encode(body).decode(),
-        }
+    status: int = 0
 
 
 class Eavesdropper:
@@ -76,17 +65,19 @@ class Eavesdropper:
             self._refuse(handler, headers, body)
             return
         sent = {n: v for n, v in headers.items() if n not in {"connection", "accept-encoding"}}
+        exchange = Exchange(handler.command, handler.path, headers, body)
+        # Noted before it is handed on: what is in the lake has been heard.
+        self.exchanges.append(exchange)
         answer = self._client.request(handler.command, handler.path, headers=sent, content=body)
-        self.exchanges.append(
-            Exchange(handler.command, handler.path, headers, body, answer.status_code)
-        )
+        exchange.status = answer.status_code
         handler.send_response(answer.status_code)
         for name, value in answer.headers.multi_items():
             if name not in HOP:
                 handler.send_header(name, value)
         handler.send_header("content-length", str(len(answer.content)))
-        handler.end_headers()
-        handler.wfile.write(answer.content)
+        with contextlib.suppress(ConnectionError):  # a page that was left does not wait for it
+            handler.end_headers()
+            handler.wfile.write(answer.content)
 
     def refuse(self, times: int, status: int, headers: dict[str, str]) -> None:
         """Answer the next POSTs so, and hand none of them on."""
@@ -103,7 +94,7 @@ class Eavesdropper:
         handler.end_headers()
 
     def sendings(self) -> list[Exchange]:
-        """What came but the preflights, in the order of the answers."""
+        """What came, but the preflights."""
         return [e for e in self.exchanges if e.method != "OPTIONS"]
 
     def close(self) -> None:
@@ -121,3 +112,15 @@ def between(upstream: str) -> Iterator[Eavesdropper]:
         yield listener
     finally:
         listener.close()
+
+
+def sent_events(exchange: Exchange) -> list[dict[str, Any]]:
+    """The events of a request of PostHog's SDKs, read without the product's own code."""
+    body = exchange.body
+    if body[:2] == b"\x1f\x8b":
+        body = gzip.decompress(body)
+    if body[:5] == b"data=":
+        body = base64.b64decode(parse_qs(body.decode())["data"][0])
+    content = msgspec.json.decode(body) if body[:1] in (b"{", b"[") else {}
+    batch: list[dict[str, Any]] = content.get("batch", []) if isinstance(content, dict) else content
+    return batch or ([content] if "event" in content else [])

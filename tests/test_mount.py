@@ -40,9 +40,9 @@ install(app, collector=collector)
 
 
 @contextmanager
-def host(lake: Lake, folder: Path, **env: str) -> Iterator[httpx.Client]:
+def host(lake: Lake, folder: Path, source: str = APP, **env: str) -> Iterator[httpx.Client]:
     """A real app under uvicorn, with two workers."""
-    (folder / "host_app.py").write_text(APP)
+    (folder / "host_app.py").write_text(source)
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "host_app:app", "--port", str(port),
                "--workers", "2", "--log-level", "warning"]  # fmt: skip

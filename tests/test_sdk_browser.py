@@ -62,6 +62,13 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
+def leave(page: Any) -> None:
+    """Close a tab as a person does: it hears of it, and then it is gone."""
+    page.close(run_before_unload=True)
+    while not page.is_closed():
+        page.context.pages[0].wait_for_timeout(20)
+
+
 class Visit:
     """One visitor, with a device of its own."""
 
@@ -195,7 +202,7 @@ def test_a_form_that_is_abandoned_tells_which_fields_and_never_a_value(
         page.fill("[name=full_name]", TYPED)
         page.fill("[name=email]", f"{TYPED}@x.example")
         page.fill("[name=pass]", TYPED)
-        page.close(run_before_unload=True)
+        leave(page)
 
         def actions() -> list[str]:
             rows = visitor.heard.rows().get("form_interaction", [])
@@ -223,7 +230,7 @@ def test_a_form_that_is_sent_is_no_abandoned_one(lake: Lake, browser: Any) -> No
         page.fill("[name=full_name]", TYPED)
         page.click("#send")
         wait_until(lambda: "submit" in visitor.said("form_interaction", "action"))
-        page.close(run_before_unload=True)
+        leave(page)
         page = visitor.open("/other")
         visitor.views(2)
         actions = [r["properties"]["action"] for r in visitor.heard.rows()["form_interaction"]]
@@ -251,7 +258,7 @@ def test_errors_vitals_and_attention_are_told(lake: Lake, browser: Any) -> None:
         assert "nothing" in error["properties"]["message"]
         page.mouse.wheel(0, 2500)
         page.wait_for_timeout(300)
-        page.close(run_before_unload=True)
+        leave(page)
         wait_until(lambda: {"TTFB", "LCP"} <= set(visitor.said("web_vital", "name")))
         wait_until(lambda: bool(visitor.ends()), what="the end of the view")
         end = visitor.ends()[-1]["properties"]
@@ -271,8 +278,7 @@ def test_what_happens_offline_arrives_once_when_the_network_is_back(
             page.evaluate(f"lakeward.track('offline step', {{n: {n}}})")
         page.wait_for_timeout(2500)
         assert "offline_step" not in visitor.heard.rows()
-        with page.expect_event("close"):
-            page.close(run_before_unload=True)
+        leave(page)
         visitor.context.set_offline(False)
         visitor.open("/other")
         rows = visitor.rows("offline_step", 5)
@@ -287,7 +293,7 @@ def test_what_two_tabs_do_is_there_once_and_of_one_person(lake: Lake, browser: A
         for n, page in enumerate([first, second] * 3):
             page.evaluate(f"lakeward.track('tab', {{n: {n}}})")
         first.wait_for_timeout(2500)
-        first.close(run_before_unload=True)
+        leave(first)
         visitor.context.set_offline(False)
         rows = visitor.rows("tab", 6)
         assert sorted(row["properties"]["n"] for row in rows) == list(range(6))
@@ -302,7 +308,7 @@ def test_a_closed_tab_loses_nothing(lake: Lake, browser: Any) -> None:
         page.evaluate(
             "for (let n = 0; n < 40; n++) lakeward.track('last words', {n, t: 'x'.repeat(2e3)})"
         )
-        page.close(run_before_unload=True)
+        leave(page)
         visitor.open("/other")
         rows = visitor.rows("last_words", 40)
         assert sorted(row["properties"]["n"] for row in rows) == list(range(40))
@@ -358,7 +364,7 @@ def test_without_consent_nothing_is_sent_or_kept_until_there_is_some(
         assert "click" not in visitor.heard.rows()
         kept = page.evaluate("JSON.stringify(localStorage)")
         assert view["anonymous_id"] not in kept
-        page.close(run_before_unload=True)
+        leave(page)
         page = visitor.open("/other")
         page.wait_for_timeout(1500)
         assert len(visitor.heard.rows()["page_view"]) <= 2, "the choice is remembered"
@@ -466,7 +472,7 @@ def test_a_click_joins_what_the_page_asks_of_its_own_server(lake: Lake, browser:
     with visit(lake, browser) as visitor:
         page = visitor.open()
         seen: list[dict[str, str]] = []
-        page.on("request", lambda r: seen.extend([r.all_headers()] if "/api/" in r.url else []))
+        page.on("request", lambda r: seen.extend([r.headers] if "/api/" in r.url else []))
         page.click("#book")
         page.evaluate("Promise.allSettled([fetch('/api/partners'),"
                       " fetch('https://elsewhere.example/api/x', {mode: 'no-cors'})])")  # fmt: skip

@@ -1,0 +1,24 @@
+"""JSON as SDKs write it, which is not always JSON.
+
+In: a body. Out: what it holds. Fails with `ValueError`. Python's `json` writes `NaN` and
+`Infinity`, which are no JSON: one of them must not cost a whole batch, and becomes null.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+
+def decoded(body: bytes) -> Any:
+    """What `body` holds."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    try:
+        return json.loads(body, parse_constant=lambda _: None)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
