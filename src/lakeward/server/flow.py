@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import base64
 import hmac
+from urllib.parse import urlsplit
 
 import msgspec
+
+from lakeward.server.guard import is_loopback
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -26,9 +29,32 @@ class Flow(msgspec.Struct, frozen=True):
     """Where the provider sends the browser."""
 
 
+class Vouched(msgspec.Struct, frozen=True):
+    """Somebody, as the provider knows them."""
+
+    issuer: str
+    subject: str
+    """The provider's own name for them, which it gives to nobody else."""
+    email: str | None
+    verified: bool
+    """Whether the provider has seen that the address is theirs."""
+
+
 def flow_of(ticket: str, back: str) -> Flow:
     """The flow of a ticket: the same one, there and back."""
     return Flow(_word(ticket, b"state"), _word(ticket, b"nonce"), _word(ticket, b"verifier"), back)
+
+
+def is_safe(address: str) -> bool:
+    """Whether nobody on the way can read or change what goes there."""
+    try:
+        parts = urlsplit(address)
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(name) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(name))
+    )
 
 
 def _word(ticket: str, name: bytes) -> str:

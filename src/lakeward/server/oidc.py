@@ -21,12 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-
 from lakeward.errors import LakewardError, MissingExtra, SettingError
 from lakeward.server.answer import Refusal, reply
-from lakeward.server.flow import Flow, flow_of
-from lakeward.server.guard import Guard, cookie_of, is_loopback
+from lakeward.server.flow import Flow, Vouched, flow_of, is_safe
+from lakeward.server.guard import Guard, cookie_of
 from lakeward.server.intake import Intake, Request
 from lakeward.server.login import login_cookie
 from lakeward.server.logins import CachedLogins
@@ -47,17 +45,6 @@ COMPLAIN_SECONDS = 60.0
 MOST_FIELDS = 32
 
 T = TypeVar("T")
-
-
-class Vouched(msgspec.Struct, frozen=True):
-    """Somebody, as the provider knows them."""
-
-    issuer: str
-    subject: str
-    """The provider's own name for them, which it gives to nobody else."""
-    email: str | None
-    verified: bool
-    """Whether the provider has seen that the address is theirs."""
 
 
 class Voucher(Protocol):
@@ -214,16 +201,6 @@ def provider_of(settings: Settings) -> Voucher | None:
     return Provider(
         settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret
     )  # fmt: skip
-
-
-def is_safe(address: str) -> bool:
-    """Whether nobody on the way can read or change what goes there."""
-    try:
-        parts = urlsplit(address)
-        name = parts.hostname or ""
-    except ValueError:
-        return False
-    return parts.scheme == "https" and bool(name) or parts.scheme == "http" and is_loopback(name)
 
 
 def _fields(query: bytes) -> dict[str, str]:

@@ -27,8 +27,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from lakeward.errors import Rejected, Transient
-from lakeward.server.flow import Flow
-from lakeward.server.oidc import Vouched, is_safe
+from lakeward.server.flow import Flow, Vouched, is_safe
 
 SIGNED_BY = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
@@ -103,8 +102,8 @@ class Provider:
             self._known = None
             claims = self._claims(granted, flow, self._provider().keys)
         subject = claims["sub"]
-        if not 0 < len(subject) <= LONGEST_SUBJECT:
-            raise Rejected("the provider's name for this person is empty or too long")
+        if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+            raise Rejected("the provider's name for this person is none that can be kept")
         told = claims if "email" in claims else self._userinfo(granted, subject)
         email = told.get("email")
         return Vouched(
@@ -159,8 +158,7 @@ class Provider:
                 token.claims, token.header,
                 {"iss": {"essential": True, "value": issuer},
                  "aud": {"essential": True, "value": self._client_id}},
-                {"nonce": flow.nonce, "client_id": self._client_id,
-                 "access_token": granted.access_token},
+                {"nonce": flow.nonce, "client_id": self._client_id},
             )  # fmt: skip
             claims.validate(now=int(self._now()), leeway=LEEWAY_SECONDS)
         except InvalidKeyIdError:
