@@ -26,6 +26,9 @@ from identity_provider import (
     signed_by_public_key,
     unsigned,
 )
+from lakeward.settings import load
+from lakeward.store.database import open_database
+from lakeward.store.people import People
 from server_process import Serving, serving
 from servers import free_port
 from test_login import audited, people
@@ -56,9 +59,9 @@ def running(
     lake = Lake(folder / "data-lake", folder / "rings")
     (folder / "rings").mkdir(mode=0o700)
     port = free_port()
-    for number in range(12):
-        people(lake, "add", f"p{number}@example.com")
-    people(lake, "add", EMAIL)
+    with open_database(load(lake.env)) as database:
+        for email in (EMAIL, *(f"p{number}@example.com" for number in range(12))):
+            People(database).add(email, "admin", actor="tests")
     with serving(lake, "--port", str(port), "--workers", "2", **settings(desk, port)) as server:
         yield lake, server
     lake.close()
@@ -497,7 +500,9 @@ def test_over_https_the_cookies_are_of_this_host_alone(
         back = httpx.get(answer.headers["location"]).headers["location"]
         assert back.startswith("https://lake.example/v1/login/oidc/callback?")
         here = back.removeprefix("https://lake.example")
-        plain = client.get(here, headers={"cookie": cookie.partition(";")[0].removeprefix("__Host-")})
+        plain = client.get(
+            here, headers={"cookie": cookie.partition(";")[0].removeprefix("__Host-")}
+        )
         assert plain.headers["location"] == "https://lake.example/?refused=failed"
         done = client.get(here, headers={"cookie": cookie.partition(";")[0]})
         assert done.headers["location"] == "https://lake.example/"

@@ -52,7 +52,7 @@ class Metadata(msgspec.Struct, frozen=True):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str = ""
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic"]
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -96,11 +96,7 @@ class Provider:
     def vouched(self, code: str, flow: Flow) -> Vouched:
         """Whom the provider vouches for with this code."""
         granted = self._exchanged(code, flow)
-        try:
-            claims = self._claims(granted, flow, self._provider().keys)
-        except InvalidKeyIdError:  # it may have changed its keys within the hour
-            self._known = None
-            claims = self._claims(granted, flow, self._provider().keys)
+        claims = self._claims(granted, flow)
         subject = claims["sub"]
         if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
             raise Rejected("the provider's name for this person is none that can be kept")
@@ -149,11 +145,10 @@ class Provider:
             form |= {"client_id": self._client_id, "client_secret": self._client_secret}
         return self._asked(Granted, "POST", metadata.token_endpoint, data=form)
 
-    def _claims(self, granted: Granted, flow: Flow, keys: KeySet) -> dict[str, Any]:
-        issuer = self._provider().metadata.issuer
-        registry = JWSRegistry(algorithms=SIGNED_BY, strict_check_header=False)
+    def _claims(self, granted: Granted, flow: Flow) -> dict[str, Any]:
         try:
-            token = jwt.decode(granted.id_token, keys, registry=registry)
+            token = self._decoded(granted.id_token)
+            issuer = self._provider().metadata.issuer
             claims = CodeIDToken(
                 token.claims, token.header,
                 {"iss": {"essential": True, "value": issuer},
@@ -161,14 +156,21 @@ class Provider:
                 {"nonce": flow.nonce, "client_id": self._client_id},
             )  # fmt: skip
             claims.validate(now=int(self._now()), leeway=LEEWAY_SECONDS)
-        except InvalidKeyIdError:
-            raise
         except ClaimError as error:
             name = type(error).__name__
             raise Rejected(f"the provider's token does not hold ({name}: {error.claim})") from None
         except (JoseError, LookupError, TypeError, ValueError) as error:
             raise Rejected(f"the provider's token does not hold ({type(error).__name__})") from None
         return dict(claims)
+
+    def _decoded(self, token: str) -> jwt.Token:
+        """A token that one of the provider's keys has signed."""
+        registry = JWSRegistry(algorithms=SIGNED_BY, strict_check_header=False)
+        try:
+            return jwt.decode(token, self._provider().keys, registry=registry)
+        except InvalidKeyIdError:  # its keys may be others than an hour ago
+            self._known = None
+            return jwt.decode(token, self._provider().keys, registry=registry)
 
     def _userinfo(self, granted: Granted, subject: str) -> dict[str, Any]:
         """What a provider tells of a person that does not put it into its token."""
