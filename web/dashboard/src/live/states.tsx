@@ -67,7 +67,7 @@ export function Empty() {
       <h2>Send your first event</h2>
       <p class="muted">Nothing has arrived in the last hour. Run this beside the lake and watch it appear here.</p>
       <div class="snippet">
-        <pre><code>{SNIPPET}</code></pre>
+        <pre tabindex={0} aria-label="Example"><code>{SNIPPET}</code></pre>
         <Copy text={SNIPPET} />
       </div>
       <p class="muted">Or in a shell: <code>lakeward record signed_up plan=pro</code></p>
