@@ -162,6 +162,13 @@ def test_what_is_no_event_and_no_batch_is_said(body: bytes) -> None:
         parse(call("/v1/batch", body))
 
 
+def test_a_number_that_is_no_json_does_not_cost_a_batch() -> None:
+    (event,) = parse(call("/v1/batch", b'{"batch":[{"type":"track","event":"x",'
+                                       b'"properties":{"a":NaN,"b":2}}]}')).events  # fmt: skip
+    assert isinstance(event, dict)
+    assert event["properties"] == {"a": None, "b": 2}
+
+
 def test_a_browser_is_told_to_send_here_and_its_own_figures_nowhere() -> None:
     asked = msgspec.structs.replace(
         call("/v1/projects/{key}/settings"), parts={"key": "lwk_w_x"}, method="GET"

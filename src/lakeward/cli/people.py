@@ -51,7 +51,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     for verb in (add, role, link, reset, disable, enable):
         verb.add_argument("email", metavar="EMAIL", help="e-mail address (or id) of the person")
     add.add_argument("--role", choices=("admin", "partner"), default="admin")
-    role.add_argument("role", choices=("admin", "partner"))
+    role.add_argument("role", metavar="admin|partner", choices=("admin", "partner"))
     for verb in (add, role):
         verb.add_argument("--partner", metavar="ID", help="the partner_id that a partner sees")
     for verb in (add, reset):

@@ -77,7 +77,7 @@ const fitting = (event: Fields): string => {
       typeof value == "string" ? value.slice(0, most) : value,
     );
     most /= 4;
-  } while (new Blob([text]).size > LARGEST && most > 9);
+  } while (new TextEncoder().encode(text).length > LARGEST && most > 9);
   return text;
 };
 

@@ -30,6 +30,7 @@ from lakeward.server.compat.dialect import (
     object_of,
     text_of,
 )
+from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.segment_event import NO_OBJECT, SHORT, interaction
 
 BATCHES: Final = ("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch")
@@ -75,8 +76,8 @@ def _batch(call: Call, content: JsonObject) -> Sending:
 
 def _content(body: bytes) -> JsonObject:
     try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        content = decoded(body)
+    except ValueError:
         raise Undecodable("The body is not JSON.") from None
     if isinstance(content, list):
         return {"batch": content}
