@@ -33,6 +33,7 @@ from lakeward.server.compat.dialect import (
     Refused,
     Sending,
     Undecodable,
+    each,
     object_of,
     text_of,
 )
@@ -45,6 +46,8 @@ from lakeward.server.compat.posthog_event import (
 
 Mapper = Callable[[Event], list[JsonObject]]
 
+MOST_FIELDS = 20
+"""In a form; SDKs send four."""
 NEWEST = "/i/v1/analytics/events"
 SENDING = ("/batch", "/e", "/i/v0/e", "/i/v0/ai/batch", "/capture", "/track", "/engage")
 FLAGS: JsonObject = {
@@ -66,20 +69,21 @@ EMPTY: JsonObject = {
 def _parse(call: Call) -> Sending:
     """The events of a request."""
     content = _content(call)
-    whole = object_of(content)
-    raws: list[Any]
-    if isinstance(content, list):
-        raws = content
-    elif isinstance(whole.get("batch"), list):
-        raws = whole["batch"]
-    elif isinstance(content, dict):
-        raws = [content]
-    else:
-        raise Undecodable("The body holds no event: send one, a list, or `batch`.")
+    whole, raws = object_of(content), _raws(content)
     library = call.headers.get(b"posthog-sdk-info")
     sdk = None if library is None else library.decode("latin-1")[:200]
-    events = [made for raw in raws for made in _records(raw, sdk)]
+    events = each(raws, lambda raw: _records(raw, sdk))
     return Sending(events, _secret(call, whole, raws), _sent_at(call, whole))
+
+
+def _raws(content: Any) -> list[Any]:
+    """The events as they came."""
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict):
+        raise Undecodable("The body holds no event: send one, a list, or `batch`.")
+    batch = content.get("batch")
+    return batch if isinstance(batch, list) else [content]
 
 
 def _content(call: Call) -> Any:
@@ -89,9 +93,9 @@ def _content(call: Call) -> Any:
         body = _last(query.get("data", [])).encode()
     compression = _last(query.get("compression", []))
     if body[:5] == b"data=" or b"&data=" in body[:200]:
-        form = parse_qs(body.decode("latin-1"), max_num_fields=20)
+        form = _form(body)
         compression = _last(form.get("compression", [])) or compression
-        body = _last(form.get("data", [])).encode("latin-1", "replace")
+        body = _last(form.get("data", [])).encode()
     if compression.startswith("lz"):
         raise Undecodable("lz-string is not read: send gzip or base64.")
     if body[:1] not in (b"{", b"["):
@@ -100,6 +104,13 @@ def _content(call: Call) -> Any:
         return decoded(body)
     except ValueError:
         raise Undecodable("The body is neither JSON nor base64 of JSON.") from None
+
+
+def _form(body: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(body.decode("latin-1"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Undecodable(f"The form has more than {MOST_FIELDS} fields.") from None
 
 
 def _plain(body: bytes) -> bytes:
@@ -187,10 +198,11 @@ def _judged(call: Call, outcome: Outcome) -> Answer:
     refused = dict(outcome.rejected)
     results: JsonObject = {}
     at = 0
-    for raw in object_of(_content(call)).get("batch", []) if refused else []:
-        count = len(_records(raw, None))
+    for raw in _raws(_content(call)) if refused else ():
+        count = sum(1 for _ in each([raw], lambda one: _records(one, None)))
         reason = next((refused[i] for i in range(at, at + count) if i in refused), None)
-        if reason is not None and (identifier := text_of(object_of(raw).get("uuid"))):
+        identifier = text_of(object_of(raw).get("uuid")) or ""
+        if reason is not None and _TOKEN.fullmatch(identifier):
             results[identifier] = {"result": "drop", "details": reason}
         at += count
     return Answer(msgspec.json.encode({"results": results}))
