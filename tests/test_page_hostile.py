@@ -34,7 +34,7 @@ HOSTILE = (
     f"' autofocus onfocus='{RUN}' x='",
     f"javascript:{RUN}",
     f"<a href='javascript:{RUN}'>click</a>",
-    f"<iframe srcdoc=\"<script>parent.{RUN}</script>\"></iframe>",
+    f'<iframe srcdoc="<script>parent.{RUN}</script>"></iframe>',
     f"</title></style></textarea></script><script>{RUN}</script>",
     f"<style>@import 'http://evil.example/x.css';</style><body onload='{RUN}'>",
     "<link rel=prefetch href=http://evil.example/><base href=http://evil.example/>",
@@ -124,7 +124,9 @@ def test_records_of_strangers_run_nothing_in_an_admins_page(browser: Any, server
         expect(page.locator(".json")).to_contain_text('"interaction_id"')
         page.keyboard.press("Escape")
     harmless(watched, page)
-    for button in page.get_by_role("region", name="Routes of the last hour").get_by_role("button").all():
+    for button in (
+        page.get_by_role("region", name="Routes of the last hour").get_by_role("button").all()
+    ):
         button.click()
         expect(page.get_by_role("button", name="Remove the filter route")).to_be_visible()
         page.get_by_role("button", name="Remove the filter route").click()

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -154,3 +155,12 @@ def text_of(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value) or None
+
+
+def path_of(url: str) -> str | None:
+    """The path of an address, None when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return (parts.path or "/") if parts.scheme else None

@@ -13,6 +13,7 @@ expect them: `{"success": true}`, and for browsers a configuration that names th
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 
 import msgspec
@@ -56,11 +57,11 @@ def parse(call: Call) -> Sending:
     if isinstance(content.get("batch"), dict):
         content = content["batch"]
     kind = SHORT.get(kind, kind)
-    if kind in KINDS:
-        content.setdefault("type", kind)
+    if kind in KINDS and not content.get("type"):
+        content["type"] = kind
     headers = call.headers
     if not content.get("anonymousId") and b"anonymousid" in headers:
-        content["anonymousId"] = headers[b"anonymousid"].decode("latin-1")
+        content["anonymousId"] = _visitor(headers[b"anonymousid"])
     sent = text_of(content.get("sentAt")) or headers.get(b"sentat", b"").decode("latin-1")
     return Sending(each([content], lambda event: [interaction(event, {})]),
                    _secret(call, content), sent or None)  # fmt: skip
@@ -100,6 +101,15 @@ def _secret(call: Call, content: JsonObject) -> str | None:
     asked = call.query.get("writeKey") or call.query.get("write_key") or [""]
     found = header or text_of(content.get("writeKey")) or asked[-1]
     return found.partition(":")[0] or None
+
+
+def _visitor(header: bytes) -> str:
+    """RudderStack's `AnonymousId`, which its SDKs encode in Base64."""
+    try:
+        plain = base64.b64decode(header, validate=True).decode()
+    except ValueError:
+        return header.decode("latin-1")
+    return plain if plain.isprintable() else header.decode("latin-1")
 
 
 def _success(call: Call, outcome: Outcome) -> Answer:
