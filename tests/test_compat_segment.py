@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 
 from conftest import Lake
 from intakes import ingest_of, send_batch
-from lakeward.server.compat import DIALECTS
+from lakeward.server.compat import DIALECTS, segment
 from lakeward.server.compat.dialect import (
     Call,
     Endpoint,
     Outcome,
     Refused,
-    Sending,
     Undecodable,
     type_of,
 )
-from lakeward.server.compat.segment import DIALECT, parse
+from lakeward.server.compat.segment import DIALECT
 from lakeward.server.compat.segment_event import interaction
 from lakeward.server.ingest import Batch
+from recorded_clients import Made, made
 
 RECORDED = Path(__file__).parent / "data" / "clients"
 NAMES = ("segment-python", "segment-python-gzip", "segment-node", "rudder-python", "rudder-node",
@@ -41,7 +41,11 @@ def call(path: str, body: bytes = b"", query: dict[str, list[str]] | None = None
     return Call("POST", path, {}, query or {}, said, body, "https://data.example.com/s")
 
 
-def recorded(name: str) -> list[Sending]:
+def parse(asked: Call) -> Made:
+    return made(segment.parse, asked)
+
+
+def recorded(name: str) -> list[Made]:
     requests = json.loads((RECORDED / f"{name}.json").read_text())
     return [
         parse(call(request["path"], request["body"].encode(), None,
