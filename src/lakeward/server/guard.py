@@ -195,9 +195,9 @@ class Guard:
         if self._own_pages and kind == "write" and origin and _same(origin, headers):
             return Pass(partial(permits, BROWSER_TYPES), origin)
         if not self.open:
-            login = " or a login" if kind == "read" else ""
+            login = ", or a login" if kind == "read" else ""
             raise Refusal(
-                401, "no_key", f"A {kind} key{login} is needed: Authorization: Bearer lwk_…."
+                401, "no_key", f"A {kind} key is needed: Authorization: Bearer lwk_…{login}."
             )
         if origin is not None and not _own(origin, headers, loopback=kind == "write"):
             raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
