@@ -179,6 +179,23 @@ def test_keys_that_the_provider_changes_meanwhile_are_looked_up(
         assert landed(client, back) == ""
 
 
+def test_a_reset_lets_another_account_of_the_provider_take_the_place(
+    provider: IdentityProvider, running: tuple[Lake, Serving]
+) -> None:
+    lake, server = running
+    provider.person |= {"sub": "p9", "email": "p9@example.com"}
+    with server.client() as client:
+        assert landed(client) == ""
+    people(lake, "reset", "p9@example.com")
+    provider.person |= {"sub": "p9-moved"}
+    with server.client() as client:
+        assert landed(client) == ""
+        assert who(client)["email"] == "p9@example.com"
+    provider.person |= {"sub": "p9"}
+    with server.client() as client:
+        assert landed(client) == "refused=unknown_person"
+
+
 # What a browser may be sent with
 
 
@@ -437,26 +454,27 @@ def test_a_provider_that_is_away_keeps_only_its_own_people_out(
         assert landed(client) == ""
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"issuer": "https://another.example"},
-        {"token_endpoint": "http://provider.example/token"},
-        {"authorization_endpoint": "javascript:alert(1)"},
-        {"jwks_uri": 7},
-    ],
-    ids=lambda said: str(*said),
+WRONGLY: tuple[dict[str, Any], ...] = (
+    {"issuer": "https://another.example"},
+    {"token_endpoint": "http://provider.example/token"},
+    {"authorization_endpoint": "javascript:alert(1)"},
+    {"jwks_uri": 7},
 )
+
+
 def test_a_provider_that_is_not_what_it_should_be_is_not_used(
-    provider: IdentityProvider, lake: Lake, said: dict[str, Any]
+    provider: IdentityProvider, lake: Lake
 ) -> None:
-    provider.metadata = said
     port = free_port()
     with (
         serving(lake, "--port", str(port), **settings(provider, port)) as server,
         server.client() as client,
     ):
-        assert sent(client) == f"{server.url}/?refused=failed"
+        for said in WRONGLY:
+            provider.metadata = said
+            assert sent(client) == f"{server.url}/?refused=failed", said
+        provider.metadata = {}
+        assert sent(client).startswith(provider.url)
 
 
 def test_secrets_are_said_as_the_provider_wants_them_and_paths_may_be_others(

@@ -66,16 +66,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         people.add("bo@example.com", "partner", actor="tests", partner_id=PARTNER,
                    password=encoded)  # fmt: skip
         _, secret = Keys(database).create("write", "app", actor="tests", types=["*"])
-    with serving(lake) as running:
+    with serving(lake) as running, running.client(headers={"x-api-key": secret}) as client:
         for event in events():
-            sent = running.client().post(
-                "/v1/interactions", json=event, headers={"x-api-key": secret}
-            )
+            sent = client.post("/v1/interactions", json=event)
             assert sent.json() == {"accepted": 1, "rejected": []}, event
         track = {"type": "track", "anonymousId": HOSTILE[0], "event": HOSTILE[2],
                  "properties": {text: text for text in HOSTILE},
                  "context": {"page": {"url": HOSTILE[4], "title": HOSTILE[7]}}}  # fmt: skip
-        taken = running.client().post("/v1/track", json=track, auth=(secret, ""))
+        taken = client.post("/v1/track", json=track)
         assert taken.status_code == 200, taken.text
         yield running
     lake.close()
@@ -155,38 +153,32 @@ def test_an_address_with_markup_in_it_runs_nothing(
     watched.close()
 
 
+WAYS = """text => {
+  const ways = {
+    innerHTML: () => { document.body.innerHTML = text; },
+    insertAdjacentHTML: () => document.body.insertAdjacentHTML("beforeend", text),
+    write: () => document.write(text),
+    eval: () => (0, eval)("window.ran = 1"),
+    Function: () => new Function("window.ran = 1")(),
+    setTimeout: () => setTimeout("window.ran = 1"),
+    script: () => { document.createElement("script").text = "window.ran = 1"; },
+    onclick: () => document.body.setAttribute("onclick", "window.ran = 1"),
+    srcdoc: () => { document.createElement("iframe").srcdoc = text; },
+  };
+  const tried = (way) => { try { way(); return "done"; } catch (error) { return error.name; } };
+  // A timer is the page's own: what the browser's driver itself calls is let off its policy.
+  return new Promise((resolve) => setTimeout(() => resolve(
+    Object.fromEntries(Object.entries(ways).map(([name, way]) => [name, tried(way)])))));
+}"""
+
+
 def test_even_markup_that_got_into_the_page_would_not_run(browser: Any, server: Serving) -> None:
     watched = Watched(browser, server.url)
     page = watched.open()
     expect(page.get_by_label("E-mail address")).to_be_visible()
-    for way in (
-        "document.body.innerHTML = text",
-        "document.body.insertAdjacentHTML('beforeend', text)",
-        "document.write(text)",
-        "eval(text)",
-        "new Function(text)()",
-        "setTimeout(text)",
-        "Object.assign(document.createElement('script'), {text})",
-        "Object.assign(document.createElement('iframe'), {srcdoc: text})",
-    ):
-        refused = page.evaluate(
-            """([way, text]) => {
-              const script = document.createElement("script");
-              try { (0, eval)(`const text = ${JSON.stringify(text)}; ${way}`); return ""; }
-              catch (error) { return error.name; }
-            }""",
-            [way, HOSTILE[1]],
-        )
-        assert refused in {"TypeError", "EvalError"}, way
-    page.evaluate(
-        """run => {
-          const link = document.createElement("a");
-          link.setAttribute("onclick", run);
-          document.body.append(link);
-          link.click();
-        }""",
-        RUN,
-    )
+    refused = page.evaluate(WAYS, HOSTILE[1])
+    assert set(refused.values()) <= {"TypeError", "EvalError"}, refused
+    assert len(refused) == 9
     assert page.evaluate("window.ran") is None
     assert not [c for c in watched.complaints if c.startswith("dialog")]
     watched.close()
