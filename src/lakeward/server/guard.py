@@ -148,8 +148,7 @@ class Guard:
         secret = secret or _secret(scope, headers)
         if secret is None or (self.open and not is_token(secret)):
             return self._admit_without_key(headers, kind, origin)
-        # What a body brings may be any text, half a character, too.
-        key = self._keyring.find(secret) if secret.isascii() else None
+        key = self._keyring.find(secret)
         if key is None:
             raise Refusal(401, "unknown_key", "The key is unknown or revoked.")
         if key.kind != kind:
