@@ -80,8 +80,9 @@ def _fields(names: str, value: bytes) -> bytes:
 
 
 SEGMENT = ("type event messageId userId anonymousId timestamp sentAt originalTimestamp properties "
-           "traits context groupId previousId name category writeKey")  # fmt: skip
-POSTHOG = "distinct_id uuid timestamp $set $set_once token api_key"
+           "traits context groupId previousId name category")  # fmt: skip
+POSTHOG = "distinct_id uuid timestamp $set $set_once"
+KEYS = "writeKey api_key token aid key"
 POSTHOG_PROPERTIES = (
     "distinct_id $current_url $pathname $session_id $lib $lib_version $device_id $set $set_once "
     "$elements $elements_chain $event_type $el_text $web_vitals_LCP_event $web_vitals_LCP_value "
@@ -165,7 +166,9 @@ PLACES: dict[str, Callable[[bytes], list[bytes]]] = {
 
 def placed(dialect: str, value: bytes) -> list[bytes]:
     """Bodies of a dialect that have a value wherever its events have fields."""
-    return PLACES.get(dialect, _any)(value)
+    keys = _fields(KEYS, value)
+    with_keys = b'{%s,"batch":[{%s}],"data":[{%s}]}' % (keys, keys, keys)
+    return [*PLACES.get(dialect, _any)(value), with_keys]
 
 
 def nested_protobuf(deep: int) -> bytes:

@@ -129,10 +129,11 @@ def test_a_hostile_value_in_any_field_is_a_record_or_a_refusal(
     besieged: Besieged, dialect: str, value: bytes
 ) -> None:
     for door in (door for door in KEYED if door.dialect == dialect and door.method == "POST"):
-        for body in placed(dialect, value):
+        *bodies, with_keys = placed(dialect, value)
+        for body in (*bodies, with_keys):
             status, _ = besieged.ask(door, body, besieged.write)
-            assert status in {200, 400, 413}
-            assert besieged.ask(door, body)[0] in {400, 401}, "without a key"
+            assert status in {200, 400, 413} | ({401} if body is with_keys else set())
+            assert besieged.ask(door, body)[0] in {400, 401, 413}, "without a key"
 
 
 BODIES = {
@@ -238,7 +239,7 @@ def test_a_key_that_does_not_fit_lets_nobody_in_wherever_it_stands(
             # An app id that looks like no key is none.
             other = (401, "no_key") if door.dialect == "snowplow" else refused
             assert besieged.ask(door, body, origin=evil) in {refused, other}
-    assert besieged.ask(door, b"{}", authorization="Basic \xff") == (401, "bad_authorization")
+    assert besieged.ask(door, b"{}", authorization="Basic !") == (401, "bad_authorization")
     assert besieged.ask(door, b"{}", cookie=f"key={besieged.write}") == (401, "no_key")
     assert len(besieged.lake.rows()) == before
 
@@ -264,8 +265,8 @@ def test_what_the_server_knows_itself_nobody_can_set(besieged: Besieged) -> None
             }]}]}]}),
     }  # fmt: skip
     for path, body in bodies.items():
-        door = next(door for door in KEYED if door.path == path)
-        assert besieged.ask(door, body.encode(), besieged.write)[0] == 200
+        door = next(door for door in KEYED if (door.method, door.path) == ("POST", path))
+        assert besieged.ask(door, body.encode(), besieged.write) == (200, ""), path
     rows = [row for row in besieged.lake.rows()
             if "forged_" in row["interaction_type"] or row.get("properties", {}).get("span_name")
             == "forged_otlp" or "forged_otlp" in json.dumps(row)]  # fmt: skip
