@@ -25,7 +25,7 @@ from measure import Report, spread, table
 from page import chromium
 
 SCRIPT = Path(__file__).parent.parent / "src/lakeward/server/static_sdk/lakeward.js"
-ROUNDS, STARTS, EVENTS = 3, 15, 200
+ROUNDS, STARTS, EVENTS = 3, 10, 200
 START_MS, EVENT_MS = 5.0, 1.0
 SETTLE_MS = 1500
 
@@ -66,9 +66,12 @@ ACTS = {
 DISPATCH = """async ([act, count]) => {
   const go = document.getElementById('go'), email = document.querySelector('[name=email]');
   const stopped = AbortSignal.abort(), one = new Function('n', 'go', 'email', 'stopped', act);
-  for (let n = 0; n < count; n++) {
-    one(n, go, email, stopped);
-    if (n % 25 == 0) await new Promise((done) => setTimeout(done, 20));
+  // In timers: what DevTools runs itself is no script to its account.
+  for (let n = 0; n < count; ) {
+    await new Promise((done) => setTimeout(() => {
+      for (const end = n + 25; n < end; n++) one(n, go, email, stopped);
+      done();
+    }, 20));
   }
 }"""
 
@@ -102,11 +105,19 @@ class Site(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Pages that are closed in the middle are nobody's failure."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing."""
+
+
 @contextlib.contextmanager
 def site() -> Iterator[str]:
     """The address of the site."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from intakes import ingest_of, send_batch
 from lakeward.collector import Collector
-from lakeward.server.compat.dialect import Call, Dialect, Endpoint, Refused, Sending
+from lakeward.interaction import JsonObject
+from lakeward.server.compat.dialect import BROKEN, Call, Dialect, Endpoint, Refused, Sending
 from lakeward.server.ingest import Batch
 
 DATA = Path(__file__).parent / "data/clients"
@@ -46,11 +48,25 @@ def endpoint(dialect: Dialect, asked: Call) -> Endpoint:
     return found
 
 
-def parsed(dialect: Dialect, asked: Call) -> Sending:
+class Made(Sending, frozen=True, kw_only=True):
+    """What a request holds, all of it made."""
+
+    events: list[JsonObject | Refused]
+
+
+def made(parse: Callable[[Call], Sending], asked: Call) -> Made:
+    """What a dialect makes of a request; no mapping breaks on any event."""
+    sending = parse(asked)
+    found = [*sending.events]
+    assert not any(isinstance(event, Refused) and event.reason == BROKEN for event in found)
+    return Made(events=found, secret=sending.secret, sent_at=sending.sent_at)
+
+
+def parsed(dialect: Dialect, asked: Call) -> Made:
     """What a request holds."""
     parse = endpoint(dialect, asked).parse
     assert parse is not None
-    return parse(asked)
+    return made(parse, asked)
 
 
 def events(dialect: Dialect, asked: Call) -> list[dict[str, Any]]:

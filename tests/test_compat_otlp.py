@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from lakeward.interaction import foreign_id, parse_iso
+from lakeward.server.compat import otlp
 from lakeward.server.compat.dialect import Call, Outcome, Refused, Undecodable
 from lakeward.server.compat.genai_messages import message_of
-from lakeward.server.compat.otlp import answer, parse, spans_of
+from lakeward.server.compat.otlp import answer
+from lakeward.server.compat.otlp_spans import Span
+from recorded_clients import Made, made
 
 RECORDED = Path(__file__).parent / "data" / "otlp" / "shop.bin"
 TRACE, SPAN, PARENT = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "eee19b7ec3c1b173"
@@ -26,6 +29,14 @@ SECOND = 1_000_000_000
 
 def call(body: bytes, content_type: bytes = b"") -> Call:
     return Call("POST", "/v1/traces", {}, {}, {b"content-type": content_type}, body, "http://h")
+
+
+def parse(asked: Call) -> Made:
+    return made(otlp.parse, asked)
+
+
+def spans_of(asked: Call) -> list[Span]:
+    return [*otlp.spans_of(asked)]
 
 
 def attribute(name: str, value: Any) -> dict[str, Any]:

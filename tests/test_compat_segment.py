@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 
 from conftest import Lake
 from intakes import ingest_of, send_batch
-from lakeward.server.compat import DIALECTS
+from lakeward.server.compat import DIALECTS, segment
 from lakeward.server.compat.dialect import (
     Call,
     Endpoint,
     Outcome,
     Refused,
-    Sending,
     Undecodable,
     type_of,
 )
-from lakeward.server.compat.segment import DIALECT, parse
+from lakeward.server.compat.segment import DIALECT
 from lakeward.server.compat.segment_event import interaction
 from lakeward.server.ingest import Batch
+from recorded_clients import Made, made
 
 RECORDED = Path(__file__).parent / "data" / "clients"
 NAMES = ("segment-python", "segment-python-gzip", "segment-node", "rudder-python", "rudder-node",
@@ -41,7 +41,11 @@ def call(path: str, body: bytes = b"", query: dict[str, list[str]] | None = None
     return Call("POST", path, {}, query or {}, said, body, "https://data.example.com/s")
 
 
-def recorded(name: str) -> list[Sending]:
+def parse(asked: Call) -> Made:
+    return made(segment.parse, asked)
+
+
+def recorded(name: str) -> list[Made]:
     requests = json.loads((RECORDED / f"{name}.json").read_text())
     return [
         parse(call(request["path"], request["body"].encode(), None,
@@ -126,9 +130,91 @@ def test_what_no_place_is_for_is_kept_as_metadata() -> None:
     assert made["metadata"] == {"library": "l 1", "context": {"app": {"version": "7"}}}
 
 
-def test_rudders_browser_says_who_and_when_in_its_headers() -> None:
+PAGE_OF_RUDDER = {
+    "url": "https://a.test/x?utm_id=7", "path": "/x", "search": "?utm_id=7", "title": "X",
+    "referrer": "$direct", "referring_domain": "", "tab_url": "https://a.test/x?utm_id=7",
+    "initial_referrer": "https://b.test/", "initial_referring_domain": "b.test",
+}  # fmt: skip
+CONTEXT_OF_RUDDER = {
+    "page": PAGE_OF_RUDDER, "locale": "en", "timezone": "GMT+0000", "sessionId": 17,
+    "campaign": {"name": "spring", "id": "7"}, "screen": {"width": 9, "density": 2},
+    "userAgentData": {"mobile": False}, "traits": {"email": "x@example.com"},
+    "ip": "203.0.113.7", "clientIds": {},
+}  # fmt: skip
+
+
+def test_what_only_a_page_has_a_place_for_stays_with_every_other_event() -> None:
+    track = mapped(type="track", event="x", groupId="g4", context=CONTEXT_OF_RUDDER)
+    assert track["metadata"]["context"] == {
+        "page": {"title": "X", "initial_referrer": "https://b.test/"}, "locale": "en",
+        "timezone": "GMT+0000", "campaign": {"name": "spring", "id": "7"},
+        "screen": {"width": 9, "density": 2}, "groupId": "g4",
+    }  # fmt: skip
+    assert (track["session_id"], track["url"]) == ("17", "https://a.test/x?utm_id=7")
+    page = mapped(type="page", context=CONTEXT_OF_RUDDER)
+    assert page["metadata"]["context"] == {
+        "page": {"initial_referrer": "https://b.test/"}, "campaign": {"id": "7"},
+        "screen": {"density": 2},
+    }  # fmt: skip
+    assert (page["title"], page["timezone"], page["screen_width"]) == ("X", "GMT+0000", 9)
+
+
+def test_a_visit_without_a_referrer_has_none() -> None:
+    page = mapped(type="page", properties={"referrer": "$direct"}, context=CONTEXT_OF_RUDDER)
+    assert "referrer" not in page
+    assert "referrer" not in page.get("properties", {})
+
+
+def test_a_servers_page_has_the_path_of_its_address() -> None:
+    assert mapped(type="page", properties={"url": "https://a.test/b?c=1"})["path"] == "/b"
+    assert "path" not in mapped(type="page", properties={"url": "https://[broken"})
+
+
+@pytest.mark.parametrize(("given", "kept"), [("p9", "p9"), (42, "42"), ("", None), ([], None),
+                                             (True, None), ("p" * 513, None)])  # fmt: skip
+def test_a_partner_is_an_id_that_fits(given: Any, kept: str | None) -> None:
+    made = mapped(type="track", event="x", properties={"partner_id": given})
+    assert made.get("partner_id") == kept
+    assert made["properties"]["partner_id"] == given
+
+
+def test_what_does_not_fit_its_place_does_not_cost_a_page_its_type(lake: Lake) -> None:
+    ingest = ingest_of(lake.collector())
+    page = mapped(type="page", userId="u",
+                  context={"campaign": {"content": "c" * 300}, "locale": "l" * 300,
+                           "screen": {"width": 10**30, "height": -1},
+                           "sessionId": "s" * 600})  # fmt: skip
+    assert send_batch(ingest, Batch([page], None, "segment")).rejected == []
+    (row,) = lake.rows()
+    assert row["interaction_type"] == "page_view"
+    assert row["metadata"]["context"]["campaign"] == {"content": "c" * 300}
+
+
+def test_a_value_that_is_no_text_stays_among_the_properties() -> None:
+    made = mapped(type="page", properties={"title": {"a": 1}, "name": ["x"]})
+    assert made["properties"] == {"title": {"a": 1}, "name": ["x"]}
+
+
+def test_a_screen_with_a_long_name_and_another_in_its_properties_keeps_both() -> None:
+    made = mapped(type="screen", name="n" * 300, properties={"name": "Partners"})
+    assert (made["screen"], made["properties"]) == ("Partners", {"name": "n" * 300})
+
+
+def test_an_event_that_is_set_aside_leaves_its_address_behind() -> None:
+    made = interaction({"type": "x", "context": {"ip": "203.0.113.7", "app": 1}}, {})
+    assert isinstance(made, Refused)
+    assert made.event == {"type": "x", "context": {"app": 1}}
+
+
+def test_a_path_says_what_kind_an_event_without_one_is() -> None:
+    (event,) = parse(call("/v1/page", b'{"type":null}')).events
+    assert isinstance(event, dict)
+
+
+@pytest.mark.parametrize("header", ["YS0x", "a-1"])
+def test_rudders_browser_says_who_and_when_in_its_headers(header: str) -> None:
     body = b'{"type":"page","messageId":"m","originalTimestamp":"2025-08-14T16:11:28.677Z"}'
-    sending = parse(call("/v1/page", body, anonymousid="a-1", sentat="2025-08-14T16:11:30.000Z"))
+    sending = parse(call("/v1/page", body, anonymousid=header, sentat="2025-08-14T16:11:30.000Z"))
     (event,) = sending.events
     assert isinstance(event, dict)
     assert (event["anonymous_id"], event["timestamp"]) == ("a-1", "2025-08-14T16:11:28.677Z")

@@ -68,12 +68,14 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         from lakeward.server.app import places
         from lakeward.server.guard import is_loopback
+        from lakeward.server.oidc import check_provider
         from lakeward.server.supervisor import Workers, listen
     except ImportError as error:
         missing = f"lakeward serve needs {error.name}: pip install 'lakeward[server]'"
         raise Terminal(missing) from None
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     places(settings)
+    check_provider(settings)
     lake = open_lake(settings.lake_dir)
     loopback = is_loopback(arguments.host)
     if not loopback and not _has_key_or_person(settings):

@@ -143,7 +143,8 @@ class Server:
             if not answer.status:
                 await reply_refusal(answer.send, refusal, answer.cors)
         except Exception as error:
-            logger.error("%s failed (%s)", scope["path"][:200], type(error).__name__)
+            # Not the path: it is a stranger's text, and of some SDKs it holds the key.
+            logger.error("%s failed (%s)", answer.part, type(error).__name__)
             if not answer.status:
                 broken = Refusal(500, "internal", "The server failed; its log says where.")
                 await reply_refusal(answer.send, broken)
@@ -160,7 +161,7 @@ class Server:
         found = self._routes.find(path)
         if found is None:
             raise Refusal(404, "not_found", self._nothing)
-        handler = found.handler
+        answer.part, handler = found.part, found.handler
         if handler.crosses:
             answer.cors = _cors(headers)
         if scope["method"] == "OPTIONS" and b"origin" in headers:
@@ -194,7 +195,7 @@ class Server:
     ) -> None:
         intake = self._intake
         sender = intake.admitted(request, None)
-        with intake.shelf.lent() as lent:
+        with intake.shelf.lent(intake.client(request)) as lent:
             raw = await body.read(request.receive, request.headers, intake.most_bytes, lent)
             outcome = await intake.take(intake.ingest.decoded(raw), sender)
         await reply_json(request.send, outcome, headers=headers)
@@ -226,6 +227,8 @@ class _Answer:
         self._send = send
         self.status = 0
         self.secure = False
+        self.part = "a request"
+        """Whose it is, once that is known."""
         self.cors: Headers = ()
         """What a page of another origin has to be told, once it is known that it may ask."""
 

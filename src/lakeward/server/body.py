@@ -19,46 +19,63 @@ GZIP = b"\x1f\x8b"
 GZIP_OR_ZLIB = 47
 """For zlib: the largest window, and the format told by the header."""
 RAW = -15
+PIECE = 4096
 SECONDS = 30.0
 MOST_MEMBERS = 1000
 """Parts of one gzip body, each a file of its own: more only cost time."""
 
 
 class Shelf:
-    """Memory for the bodies that one worker is reading or working on."""
+    """Memory for the bodies that one worker is reading or working on. No client may hold more than
+    half of it: bodies are read before their key is known, and slow ones would keep all others
+    out."""
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._clients: dict[str, int] = {}
+        """What each client holds that holds anything."""
         self.taken = 0
 
     @contextmanager
-    def lent(self) -> Iterator[Lent]:
-        """Room for one request, given back at its end."""
-        lent = Lent(self)
+    def lent(self, client: str | None = None) -> Iterator[Lent]:
+        """Room for one request of a client, given back at its end; None: of this machine."""
+        lent = Lent(self, client)
         try:
             yield lent
         finally:
-            self.taken -= lent.size
+            self._take(client, -lent.size)
 
-    def has(self, size: int) -> bool:
-        """Whether so much more fits."""
-        return self.taken + size <= self._most
+    def grow(self, client: str | None, size: int) -> bool:
+        """Take more for a client; whether there was so much."""
+        if self.taken + size > self._most:
+            return False
+        if client is not None and self._clients.get(client, 0) + size > self._most // 2:
+            return False
+        self._take(client, size)
+        return True
+
+    def _take(self, client: str | None, size: int) -> None:
+        self.taken += size
+        if client is not None:
+            held = self._clients.pop(client, 0) + size
+            if held:
+                self._clients[client] = held
 
 
 class Lent:
     """What one request holds of the shelf."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, client: str | None) -> None:
         self._shelf = shelf
+        self._client = client
         self.size = 0
 
     def grow(self, size: int) -> None:
         """Take more; Refusal when there is none."""
-        if not self._shelf.has(size):
+        if not self._shelf.grow(self._client, size):
             raise Refusal(503, "busy", "Too many large requests at once: try again.",
                           retry_after=1)  # fmt: skip
         self.size += size
-        self._shelf.taken += size
 
 
 async def read(receive: Receive, headers: dict[bytes, bytes], most: int, lent: Lent) -> bytes:
@@ -108,21 +125,24 @@ def _is_zlib(raw: bytes) -> bool:
 def inflated(raw: bytes, most: int, window: int = GZIP_OR_ZLIB) -> bytes:
     """`raw` without its compression; never more than `most` bytes come to life."""
     parts: list[bytes] = []
-    left = most
+    left, at, view = most, 0, memoryview(raw)
     for _ in range(MOST_MEMBERS):
         inflater = zlib.decompressobj(window)
-        try:
-            part = inflater.decompress(raw, left + 1)
-        except zlib.error:
-            raise Refusal(400, "bad_gzip", "The body looks compressed and is not.") from None
-        left -= len(part)
-        if left < 0 or inflater.unconsumed_tail:
-            raise too_large(most)
-        if not inflater.eof:
-            raise Refusal(400, "bad_gzip", "The body is compressed and was cut short.")
-        parts.append(part)
-        raw = inflater.unused_data
-        if not raw:
+        while not inflater.eof:
+            # In pieces: each member of a file copies what is left of what it was given.
+            piece = view[at : at + PIECE]
+            if not piece:
+                raise Refusal(400, "bad_gzip", "The body is compressed and was cut short.")
+            try:
+                part = inflater.decompress(piece, left + 1)
+            except zlib.error:
+                raise Refusal(400, "bad_gzip", "The body looks compressed and is not.") from None
+            left -= len(part)
+            if left < 0 or inflater.unconsumed_tail:
+                raise too_large(most)
+            at += len(piece) - len(inflater.unused_data)
+            parts.append(part)
+        if at == len(view):
             return b"".join(parts)
     raise Refusal(400, "bad_gzip", f"The body has more than {MOST_MEMBERS} compressed parts.")
 

@@ -49,6 +49,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Interactions a second of one key; 0: no limit."""
     frame_bytes: int = 1 << 30
     """What goes into the ring at once; a larger batch goes in parts."""
+    batch_bytes: int = 1 << 30
+    """All interactions of a batch, as they are stored."""
     waiting: int = 512
     """Requests that wait for the disk."""
     commit_seconds: float = 10.0
@@ -101,6 +103,11 @@ class Ingest:
         self._shapes = Lines(collector)
         self._moments = Moments()
         self.waiting = 0
+
+    @property
+    def most_events(self) -> int:
+        """Interactions in a batch, at most."""
+        return self._limits.events
 
     def decoded(self, body: bytes) -> Batch:
         """The interactions of a body of our own."""
@@ -177,17 +184,25 @@ class Ingest:
         received = collector.received(sender.address, sender.user_agent)
         now_ms = collector.clock.now() // 1_000_000
         clocks = Clocks(batch.source, now_ms, self._moments, collector.clock)
+        size = 0
         for index, event in enumerate(batch.events):
+            # What its events share stands in each of them: a small body may make a large batch.
+            if size > self._limits.batch_bytes:
+                raise Refusal(413, "too_large", "The interactions of the batch come to more than "
+                              f"{self._limits.batch_bytes} bytes: send smaller ones.")  # fmt: skip
             try:
                 line = self._line(event, batch, sender, received, clocks)
                 if line is not None:
                     lines.append(line)
+                    size += len(line)
             except TooLarge as error:
                 if batch.single:
                     raise Refusal(413, "event_too_large", str(error)) from None
                 rejected.append(Refused(index, str(error), _placed(event, clocks)))
+                size += _size(event)
             except Rejected as error:
                 rejected.append(Refused(index, str(error), _placed(event, clocks)))
+                size += _size(event)
             except Exception as error:
                 # Not set aside: what the scrubber could not finish may hold anything.
                 collector.blame(Reason.unencodable, error)
@@ -259,6 +274,14 @@ def frames(lines: list[bytes], most: int) -> Iterator[list[bytes]]:
         part.append(line)
     if part:
         yield part
+
+
+def _size(event: Any) -> int:
+    """Bytes of what is set aside, 0 for what cannot be encoded: of that only a note is kept."""
+    try:
+        return len(msgspec.json.encode(event))
+    except Exception:
+        return 0
 
 
 def _listed(content: Any) -> list[Any]:

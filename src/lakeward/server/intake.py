@@ -84,9 +84,13 @@ class Intake:
         )  # fmt: skip
         return f"{scheme}://{headers.get(b'host', b'').decode('latin-1')}{prefix}"
 
+    def client(self, request: Request) -> str | None:
+        """Who it counts as, where clients share something; None: this machine."""
+        return group(self.address(request))
+
     def slow_down(self, request: Request) -> None:
         """Refuse an address that comes too often."""
-        who = group(self.address(request)) if self._address_rate else None
+        who = self.client(request) if self._address_rate else None
         if who is None:
             return
         wait = self._rates.take(f"address {who}", 1, self._address_rate)
@@ -121,6 +125,7 @@ def intake_of(collector: Collector, guard: Guard, rates: Rates, gauges: Gauges) 
         min(settings.ai_event_bytes, frame),
         settings.rate_key,
         frame_bytes=settings.frame_bytes,
+        batch_bytes=4 * settings.batch_bytes,
     )
     return Intake(
         guard, Proxies(settings.trusted_proxies), rates, Ingest(collector, rates, limits), gauges,

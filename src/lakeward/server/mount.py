@@ -73,14 +73,20 @@ class Mounted:
     def _open(self) -> Server:
         collector, settings = self._collector, self._collector.settings
         lake = open_lake(settings.lake_dir)
+        rates = Rates(ring_folder(lake, settings.ring_dir) / "rates", collector.lasting_salt())
+        gauges = Gauges(None, 0, 1)
         keyring = CachedKeyring(settings)
-        keyring.start()
         guard = Guard(
             keyring, loopback=False, hosts=settings.allowed_hosts, own_pages=self._own_pages
         )
-        rates = Rates(ring_folder(lake, settings.ring_dir) / "rates", collector.lasting_salt())
-        gauges = Gauges(None, 0, 1)
-        return Server(collector, guard, intake_of(collector, guard, rates, gauges), gauges)
+        try:
+            server = Server(collector, guard, intake_of(collector, guard, rates, gauges), gauges)
+        except BaseException:
+            keyring.close()
+            raise
+        # Last of all: its thread lives as long as the process, and every request tries again.
+        keyring.start()
+        return server
 
 
 def mounted(collector: Collector, *, own_pages: bool = True) -> Mounted:

@@ -25,6 +25,8 @@ from lakeward.server.skew import Moment
 
 MOST_SHAPES = 256
 MOST_TEXTS = 20_000
+LONGEST_SHAPE = 2_000
+"""Characters of all names: what is longer is nobody's habit, and would stay in memory."""
 LARGE = 10**12  # the smallest number that can be a card's has 13 digits
 HEAD = frozenset(FIELDS[:5])
 RECEIVED = ("ip_address", "user_agent", "received_at")
@@ -186,6 +188,8 @@ class Lines:
 
     def _planned(self, shape: tuple[str, tuple[str, ...]]) -> Plan | None:
         plan = self._plan(*shape)
+        if sum(map(len, shape[1]), len(shape[0])) > LONGEST_SHAPE:
+            return plan
         if len(self._plans) >= MOST_SHAPES:
             self._plans.clear()
         self._plans[shape] = plan

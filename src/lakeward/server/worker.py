@@ -37,6 +37,7 @@ from lakeward.server.keyring import CachedKeyring
 from lakeward.server.live import Live
 from lakeward.server.login import LoginRoom
 from lakeward.server.logins import CachedLogins
+from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.pages import Pages
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
@@ -126,7 +127,12 @@ def serve(settings: Settings, order: Order) -> None:
     rates = Rates(ring_dir / "rates", collector.lasting_salt())
     intake = intake_of(collector, guard, rates, gauges)
     entrance = Entrance(database, Passwords(), login_seconds=settings.login_seconds)
-    rooms: list[Room] = [Pages(status, live, guard), LoginRoom(entrance, logins, guard, intake)]
+    provider = provider_of(settings)
+    oidc = None if provider is None else Oidc(
+        provider, settings.public_url, entrance=entrance, logins=logins, guard=guard, intake=intake
+    )  # fmt: skip
+    way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
+    rooms: list[Room] = [Pages(status, live, guard), way_in]
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,

@@ -32,6 +32,8 @@ Role: TypeAlias = Literal["admin", "partner"]
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\\[\]]{1,189}")
 PARTNER_LENGTH = 128
+SECRET = ("password", "issuer", "subject")
+"""What the audit does not tell of a change."""
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +99,10 @@ class People:
         return self._change(which, "person.enable", {"disabled_at": None}, actor)
 
     def set_password(self, which: str, encoded: str | None, *, actor: str) -> Person:
-        """Give somebody a password, or none, and end every login and link."""
-        return self._change(which, "person.password", {"password": encoded}, actor, ends=True)
+        """Give somebody a password, or none, and end every login and link, and the tie to an
+        identity provider's account: the next login through it ties anew, by address."""
+        values = {"password": encoded, "issuer": None, "subject": None}
+        return self._change(which, "person.password", values, actor, ends=True)
 
     def _change(
         self, which: str, action: str, values: dict[str, Any], actor: str, *, ends: bool = False
@@ -111,7 +115,7 @@ class People:
             if ends:
                 end_all(connection, person.person_id)
                 connection.execute(delete(LINKS).where(LINKS.c.person_id == person.person_id))
-            told = {name: value for name, value in values.items() if name != "password"}
+            told = {name: value for name, value in values.items() if name not in SECRET}
             note(connection, now_ns, actor, action, person.person_id, told)
             return _find(connection, person.person_id)
 

@@ -28,7 +28,6 @@ export let view: View | undefined;
 export let cause: string;
 export let session: string | undefined;
 
-
 /** Another view begins. */
 export const enter = (next: View): void => {
   view = next;

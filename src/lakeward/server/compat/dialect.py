@@ -17,8 +17,9 @@ or a `Refused` for one that it cannot take.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,6 +29,9 @@ from lakeward.interaction import JsonObject
 JSON = b"application/json"
 _OUTSIDE = re.compile(r"[^a-z0-9_.:-]+")
 LONGEST_TYPE = 64
+SHARED_BYTES = 32 * 1024
+"""What all events of a request may share: it comes to stand in each of their records."""
+BROKEN = "The event cannot be read."
 
 
 class Undecodable(Exception):
@@ -60,7 +64,9 @@ class Refused(msgspec.Struct, frozen=True):
 class Sending(msgspec.Struct, frozen=True):
     """What a request holds."""
 
-    events: list[JsonObject | Refused]
+    events: Iterable[JsonObject | Refused]
+    """Made one by one as they are asked for (`each`): the door asks once it knows the key, and for
+    no more than a batch may hold. `Undecodable` may come as late as that."""
     secret: str | None = None
     """The key, where the SDK puts it into the body or the path; headers and `key=` are looked at
     without the dialect."""
@@ -105,6 +111,20 @@ class Dialect(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
 
 
+def each(
+    raws: Iterable[Any], make: Callable[[Any], Iterable[JsonObject | Refused]]
+) -> Iterator[JsonObject | Refused]:
+    """What each event as it came makes. One on which its mapping breaks (nested too deep, a number
+    beyond a double) costs itself alone; nothing of it is kept, for it may hold a key."""
+    for raw in raws:
+        try:
+            made = [*make(raw)]
+        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
+            yield Refused(BROKEN, {})
+        else:
+            yield from made
+
+
 def type_of(name: str) -> str:
     """An event's name as an interaction type: `Order Completed` becomes `order_completed`."""
     slug = _OUTSIDE.sub("_", name.strip().lower())[:LONGEST_TYPE].strip("_.:-")
@@ -135,3 +155,12 @@ def text_of(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value) or None
+
+
+def path_of(url: str) -> str | None:
+    """The path of an address, None when it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return (parts.path or "/") if parts.scheme else None

@@ -8,6 +8,7 @@ these SDKs, 429 and 503 are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -33,7 +34,7 @@ class Speaker:
     async def answer(self, request: Request, found: Found[Any], headers: Headers) -> None:
         """One request."""
         endpoint, intake = self._endpoint, self._intake
-        with intake.shelf.lent() as lent:
+        with intake.shelf.lent(intake.client(request)) as lent:
             raw = await body.read(request.receive, request.headers, intake.most_bytes, lent)
             call = Call(
                 request.method, found.below, found.steps, _query(request.query),
@@ -48,15 +49,21 @@ class Speaker:
 
     async def _taken(self, request: Request, call: Call) -> Outcome:
         assert self._endpoint.parse is not None
+        intake = self._intake
         try:
             sending = self._endpoint.parse(call)
         except Undecodable as error:
             # A stranger's bytes leave no trace: who has a key is asked before they are noted.
-            self._intake.admitted(request, None)
-            raise self._intake.ingest.undecodable(call.body, str(error), "bad_body") from None
-        sender = self._intake.admitted(request, sending.secret)
-        batch = Batch(sending.events, self._sent_at(sending.sent_at), self._dialect.name)
-        found = await self._intake.take(batch, sender)
+            intake.admitted(request, None)
+            raise intake.ingest.undecodable(call.body, str(error), "bad_body") from None
+        sender = intake.admitted(request, sending.secret)
+        try:
+            # One more than a batch holds is enough to be told that it is too many.
+            events = list(islice(sending.events, intake.ingest.most_events + 1))
+        except Undecodable as error:
+            raise intake.ingest.undecodable(call.body, str(error), "bad_body") from None
+        batch = Batch(events, self._sent_at(sending.sent_at), self._dialect.name)
+        found = await intake.take(batch, sender)
         return Outcome(found.accepted, [(r["index"], r["reason"]) for r in found.rejected])
 
     def _sent_at(self, text: str | None) -> str | None:

@@ -8,6 +8,8 @@ again. Logs and metrics have no endpoint: a 404 says that they are not kept, a 2
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from lakeward.interaction import JsonObject
@@ -20,6 +22,7 @@ from lakeward.server.compat.dialect import (
     Outcome,
     Refused,
     Sending,
+    each,
 )
 from lakeward.server.compat.genai import ai_conversation, is_turn
 from lakeward.server.compat.otlp_json import from_json
@@ -39,22 +42,25 @@ def is_json(call: Call) -> bool:
     return b"json" in said.lower() and body.lstrip()[:1] in (b"{", b"")
 
 
-def spans_of(call: Call) -> list[Span]:
-    """The spans of a request; `Undecodable`."""
+def spans_of(call: Call) -> Iterator[Span]:
+    """The spans of a request; `Undecodable`, now or at a span."""
     if not call.body:
-        return []
+        return iter(())
     return from_json(call.body) if is_json(call) else from_protobuf(call.body)
 
 
 def parse(call: Call) -> Sending:
     """The records of a request: one a span in the order of the spans, behind them the ratings."""
-    records: list[JsonObject | Refused] = []
-    ratings: list[JsonObject] = []
-    for span in spans_of(call):
-        first, *more = recorded(span)
-        records.append(first)
+    return Sending(_records(spans_of(call)))
+
+
+def _records(spans: Iterator[Span]) -> Iterator[JsonObject | Refused]:
+    ratings: list[JsonObject | Refused] = []
+    for span in spans:
+        first, *more = each([span], recorded)
         ratings += more
-    return Sending([*records, *ratings])
+        yield first
+    yield from ratings
 
 
 def recorded(span: Span) -> tuple[JsonObject | Refused, *tuple[JsonObject, ...]]:
@@ -73,7 +79,7 @@ def answer(call: Call, outcome: Outcome) -> Answer:
     """A full success, which is an empty message, or how many spans were refused and why."""
     if not outcome.rejected:
         return Answer(b"{}", JSON) if is_json(call) else Answer(b"", PROTOBUF)
-    spans = len(spans_of(call))
+    spans = sum(1 for _ in spans_of(call))
     refused = sum(index < spans for index, _ in outcome.rejected)
     reasons = dict.fromkeys(reason for _, reason in outcome.rejected)
     message = " ".join(list(reasons)[:5])

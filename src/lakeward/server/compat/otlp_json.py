@@ -14,9 +14,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import Undecodable
+from lakeward.server.compat.dialect import SHARED_BYTES, Undecodable
 from lakeward.server.compat.otlp_spans import (
+    LARGE_RESOURCE,
+    LONGEST_SCOPE,
+    MOST_GROUPS,
     SPAN_BYTES,
+    TOO_MANY_GROUPS,
     TRACE_BYTES,
     Event,
     Span,
@@ -25,6 +29,7 @@ from lakeward.server.compat.otlp_spans import (
 )
 
 UINT64 = 2**64
+NO_TRACE = "The body is no OTLP trace in JSON."
 
 T = TypeVar("T")
 
@@ -116,12 +121,26 @@ KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 CODES = ("UNSET", "OK", "ERROR")
 
 
-def from_json(body: bytes) -> list[Span]:
-    """The spans of a JSON body."""
+def from_json(body: bytes) -> Iterator[Span]:
+    """The spans of a JSON body, each read when it is asked for."""
     try:
-        return list(_spans(_DECODER.decode(body)))
+        request = _DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError):
-        raise Undecodable("The body is no OTLP trace in JSON.") from None
+        raise Undecodable(NO_TRACE) from None
+    groups = request.resource_spans or []
+    scopes = sum(len(group.scope_spans or ()) for group in groups)
+    if len(groups) > MOST_GROUPS or scopes > MOST_GROUPS:
+        raise Undecodable(TOO_MANY_GROUPS)
+    if any(len(msgspec.json.encode(g.resource)) > SHARED_BYTES for g in groups if g.resource):
+        raise Undecodable(LARGE_RESOURCE)
+    return _read(request)
+
+
+def _read(request: _Request) -> Iterator[Span]:
+    try:
+        yield from _spans(request)
+    except (RecursionError, ValueError, OverflowError):
+        raise Undecodable(NO_TRACE) from None
 
 
 def _spans(request: _Request) -> Iterator[Span]:
@@ -129,7 +148,7 @@ def _spans(request: _Request) -> Iterator[Span]:
     for group in request.resource_spans or ():
         resource = _attributes((group.resource or nothing).attributes)
         for scoped in group.scope_spans or ():
-            scope = (scoped.scope or nothing).name or ""
+            scope = ((scoped.scope or nothing).name or "")[:LONGEST_SCOPE]
             for span in scoped.spans or ():
                 yield _span(span, resource, scope)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import Undecodable
+from lakeward.server.compat.dialect import SHARED_BYTES, Undecodable
 
 if TYPE_CHECKING:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -31,6 +31,11 @@ NO_PROTOBUF = (
     "'lakeward[server]'), or send JSON: OTEL_EXPORTER_OTLP_PROTOCOL=http/json."
 )
 TRACE_BYTES, SPAN_BYTES = 16, 8
+LONGEST_SCOPE = 200
+MOST_GROUPS = 10_000
+"""Resources and scopes of one request: empty ones are two bytes each and take time."""
+TOO_MANY_GROUPS = f"The request has more than {MOST_GROUPS} resources and scopes."
+LARGE_RESOURCE = f"A resource is larger than {SHARED_BYTES} bytes."
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -61,8 +66,8 @@ class Span(msgspec.Struct, frozen=True):
     scope: str
 
 
-def from_protobuf(body: bytes) -> list[Span]:
-    """The spans of a protobuf body."""
+def from_protobuf(body: bytes) -> Iterator[Span]:
+    """The spans of a protobuf body, each read when it is asked for."""
     try:
         from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
@@ -71,9 +76,14 @@ def from_protobuf(body: bytes) -> list[Span]:
     request = trace_service_pb2.ExportTraceServiceRequest()
     try:
         request.ParseFromString(body)
-        return list(_of_messages(request.resource_spans))
     except (DecodeError, RecursionError):
         raise Undecodable("The body is no OTLP trace in protobuf.") from None
+    groups = request.resource_spans
+    if len(groups) > MOST_GROUPS or sum(len(g.scope_spans) for g in groups) > MOST_GROUPS:
+        raise Undecodable(TOO_MANY_GROUPS)
+    if any(group.resource.ByteSize() > SHARED_BYTES for group in groups):
+        raise Undecodable(LARGE_RESOURCE)
+    return _of_messages(groups)
 
 
 def _of_messages(groups: Iterable[trace_pb2.ResourceSpans]) -> Iterator[Span]:
@@ -101,7 +111,7 @@ def _of_messages(groups: Iterable[trace_pb2.ResourceSpans]) -> Iterator[Span]:
                     span.status.code,
                     span.status.message,
                     resource,
-                    scoped.scope.name,
+                    scoped.scope.name[:LONGEST_SCOPE],
                 )
 
 

@@ -33,6 +33,7 @@ from lakeward.server.compat.dialect import (
     Refused,
     Sending,
     Undecodable,
+    each,
     object_of,
     text_of,
 )
@@ -45,6 +46,8 @@ from lakeward.server.compat.posthog_event import (
 
 Mapper = Callable[[Event], list[JsonObject]]
 
+MOST_FIELDS = 20
+"""In a form; SDKs send four."""
 NEWEST = "/i/v1/analytics/events"
 SENDING = ("/batch", "/e", "/i/v0/e", "/i/v0/ai/batch", "/capture", "/track", "/engage")
 FLAGS: JsonObject = {
@@ -69,7 +72,7 @@ def _parse(call: Call) -> Sending:
     whole, raws = object_of(content), _listed(content)
     library = call.headers.get(b"posthog-sdk-info")
     sdk = None if library is None else library.decode("latin-1")[:200]
-    events = [made for raw in raws for made in _records(raw, sdk)]
+    events = each(raws, lambda raw: _records(raw, sdk))
     return Sending(events, _secret(call, whole, raws), _sent_at(call, whole))
 
 
@@ -198,9 +201,10 @@ def _judged(call: Call, outcome: Outcome) -> Answer:
     results: JsonObject = {}
     at = 0
     for raw in _listed(_content(call)) if refused else []:
-        count = len(_records(raw, None))
+        count = sum(1 for _ in each([raw], lambda one: _records(one, None)))
         reason = next((refused[i] for i in range(at, at + count) if i in refused), None)
-        if reason is not None and (identifier := text_of(object_of(raw).get("uuid"))):
+        identifier = text_of(object_of(raw).get("uuid")) or ""
+        if reason is not None and _TOKEN.fullmatch(identifier):
             results[identifier] = {"result": "drop", "details": reason}
         at += count
     return Answer(msgspec.json.encode({"results": results}))

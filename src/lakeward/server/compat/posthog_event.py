@@ -13,12 +13,11 @@ doing are left out; the rest keep their names without the `$`, but where the app
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from lakeward.interaction import LATEST_MS, JsonObject, iso
-from lakeward.server.compat.dialect import object_of, placed, text_of
+from lakeward.server.compat.dialect import object_of, path_of, placed, text_of
 
 DIRECT = "$direct"
 COOKIELESS = "$posthog_cookieless"
@@ -153,15 +152,6 @@ def place(event: Event) -> JsonObject:
     if referrer is not None and referrer != DIRECT:
         found["referrer"] = referrer
     return found
-
-
-def path_of(url: str) -> str | None:
-    """The path of an address, None when it is none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return (parts.path or "/") if parts.scheme else None
 
 
 def record(

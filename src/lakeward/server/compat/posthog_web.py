@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, text_of, type_of
+from lakeward.server.compat.dialect import object_of, path_of, text_of, type_of
 from lakeward.server.compat.posthog_event import (
     LONGEST_ID,
     LONGEST_NAME,
@@ -21,7 +21,6 @@ from lakeward.server.compat.posthog_event import (
     list_of,
     names,
     number,
-    path_of,
     record,
     time_text,
     whole,

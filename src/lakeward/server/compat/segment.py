@@ -13,12 +13,14 @@ expect them: `{"success": true}`, and for browsers a configuration that names th
 
 from __future__ import annotations
 
-from typing import Final
+import base64
+from typing import Any, Final
 
 import msgspec
 
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import (
+    SHARED_BYTES,
     Answer,
     Call,
     Dialect,
@@ -27,6 +29,7 @@ from lakeward.server.compat.dialect import (
     Refused,
     Sending,
     Undecodable,
+    each,
     object_of,
     text_of,
 )
@@ -54,21 +57,26 @@ def parse(call: Call) -> Sending:
     if isinstance(content.get("batch"), dict):
         content = content["batch"]
     kind = SHORT.get(kind, kind)
-    if kind in KINDS:
-        content.setdefault("type", kind)
+    if kind in KINDS and not content.get("type"):
+        content["type"] = kind
     headers = call.headers
     if not content.get("anonymousId") and b"anonymousid" in headers:
-        content["anonymousId"] = headers[b"anonymousid"].decode("latin-1")
+        content["anonymousId"] = _visitor(headers[b"anonymousid"])
     sent = text_of(content.get("sentAt")) or headers.get(b"sentat", b"").decode("latin-1")
-    return Sending([interaction(content, {})], _secret(call, content), sent or None)
+    return Sending(each([content], lambda event: [interaction(event, {})]),
+                   _secret(call, content), sent or None)  # fmt: skip
 
 
 def _batch(call: Call, content: JsonObject) -> Sending:
     shared = object_of(content.get("context"))
-    events = [
-        interaction(event, shared) if isinstance(event, dict) else Refused(NO_OBJECT, event)
-        for event in content["batch"]
-    ]
+    if shared and len(msgspec.json.encode(shared)) > SHARED_BYTES:
+        raise Undecodable(f"The batch's `context` is larger than {SHARED_BYTES} bytes.")
+
+    def made(event: Any) -> list[JsonObject | Refused]:
+        is_event = isinstance(event, dict)
+        return [interaction(event, shared) if is_event else Refused(NO_OBJECT, event)]
+
+    events = each(content["batch"], made)
     first = next((event for event in content["batch"] if isinstance(event, dict)), {})
     sent = text_of(content.get("sentAt")) or text_of(first.get("sentAt"))
     return Sending(events, _secret(call, content) or _secret(call, first), sent)
@@ -93,6 +101,15 @@ def _secret(call: Call, content: JsonObject) -> str | None:
     asked = call.query.get("writeKey") or call.query.get("write_key") or [""]
     found = header or text_of(content.get("writeKey")) or asked[-1]
     return found.partition(":")[0] or None
+
+
+def _visitor(header: bytes) -> str:
+    """RudderStack's `AnonymousId`, which its SDKs encode in Base64."""
+    try:
+        plain = base64.b64decode(header, validate=True).decode()
+    except ValueError:
+        return header.decode("latin-1")
+    return plain if plain.isprintable() else header.decode("latin-1")
 
 
 def _success(call: Call, outcome: Outcome) -> Answer:

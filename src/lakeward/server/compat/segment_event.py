@@ -12,8 +12,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import Refused, object_of, placed, text_of, type_of
+from lakeward.server.compat.dialect import (
+    Refused,
+    object_of,
+    path_of,
+    placed,
+    text_of,
+    type_of,
+)
 
+DIRECT: Final = "$direct"
+"""What RudderStack calls the referrer of somebody who typed the address."""
 NO_OBJECT: Final = "An event must be an object."
 NO_TYPE: Final = "`type` must be track, page, screen, identify, group or alias."
 NO_NAME: Final = "A track event needs a name in `event`."
@@ -34,21 +43,53 @@ CAMPAIGN: Final = {
     "term": "utm_term",
     "content": "utm_content",
 }
-DROPPED: Final = frozenset({"ip", "library", "page", "userAgent", "userAgentData", "campaign",
-                            "locale", "timezone", "traits", "screen", "sessionId"})  # fmt: skip
-"""Parts of the context that have a place of their own, and the address, which the server knows."""
+SIZES: Final = {
+    "width": "screen_width",
+    "height": "screen_height",
+    "innerWidth": "viewport_width",
+    "innerHeight": "viewport_height",
+}
+LEFT_OUT: Final = frozenset({"ip", "traits", "userAgentData"})
+"""Parts of a context that are not kept: an address, which the server knows better; who the user
+is, which `identify` says once; what the user agent says already."""
+OF_URL: Final = frozenset({"search", "host", "tab_url", "encoding", "referring_domain",
+                           "initial_referring_domain"})  # fmt: skip
+"""Of a context's page: what its addresses say."""
+ID, NAME, TEXT = 512, 200, 32_768
+"""Characters that a record's fields hold: what is longer costs a record its type, or its place."""
+LARGEST = 2**53
 
 
 def interaction(event: JsonObject, shared: JsonObject) -> JsonObject | Refused:
     """An event as our fields."""
-    context = {**shared, **object_of(event.get("context"))}
     make = _MAKERS.get(str(event.get("type") or event.get("action") or ""))
     if make is None:
-        return Refused(NO_TYPE, event)
+        return _refused(NO_TYPE, event)
+    context = _context(event, shared)
+    fields = _named(event, context)
     made = make(event, context)
     if isinstance(made, Refused):
         return made
-    return _named(event, context) | made
+    fields |= made
+    if "path" not in fields and (path := path_of(fields.get("url", ""))):
+        fields["path"] = path
+    if metadata := _metadata(context):
+        fields["metadata"] = metadata
+    return fields
+
+
+def _context(event: JsonObject, shared: JsonObject) -> JsonObject:
+    """An event's context, to take from: what finds a place leaves it, the rest is kept as it is."""
+    context = {**shared, **object_of(event.get("context"))}
+    if event.get("type") != "group" and event.get("groupId"):
+        context.setdefault("groupId", event["groupId"])
+    return {k: dict(v) if isinstance(v, dict) else v for k, v in context.items()}
+
+
+def _refused(reason: str, event: JsonObject) -> Refused:
+    """Set aside without the address that the event claims."""
+    context = {k: v for k, v in object_of(event.get("context")).items() if k != "ip"}
+    return Refused(reason, {**event, "context": context} if context else event)
 
 
 def _named(event: JsonObject, context: JsonObject) -> JsonObject:
@@ -59,11 +100,15 @@ def _named(event: JsonObject, context: JsonObject) -> JsonObject:
     _put(fields, "timestamp", _when(event))
     _put(fields, "user_id", text_of(event.get("userId")))
     _put(fields, "anonymous_id", text_of(event.get("anonymousId")))
-    _put(fields, "session_id", text_of(context.get("sessionId")))
-    _put(fields, "user_agent", text_of(context.get("userAgent")))
-    for name in ("url", "path", "referrer"):
-        _put(fields, name, text_of(page.get(name)))
-    _put(fields, "metadata", _metadata(context))
+    _take(fields, {"sessionId": "session_id"}, context, ID)
+    _take(fields, {"userAgent": "user_agent"}, context, TEXT)
+    if page.get("referrer") == DIRECT:
+        del page["referrer"]
+    _take(fields, {"url": "url", "path": "path", "referrer": "referrer"}, page, TEXT)
+    properties = object_of(event.get("properties"))
+    partner = text_of(properties.get("partner_id"))
+    if partner is not None and len(partner) <= ID:
+        fields["partner_id"] = partner
     return fields
 
 
@@ -73,85 +118,70 @@ def _when(event: JsonObject) -> str | None:
     return text_of(when) if isinstance(when, str) else None
 
 
-def _metadata(context: JsonObject) -> JsonObject | None:
+def _metadata(context: JsonObject) -> JsonObject:
     """Which SDK, and what of the context has no place of its own."""
-    library = object_of(context.get("library"))
+    library = object_of(context.pop("library", None))
     name, version = text_of(library.get("name")), text_of(library.get("version"))
-    rest = {key: value for key, value in context.items() if key not in DROPPED}
+    page = object_of(context.get("page"))
+    for said in OF_URL & page.keys():
+        del page[said]
+    rest = {k: v for k, v in context.items() if k not in LEFT_OUT and v not in (None, "", {})}
     found: JsonObject = {}
     if name:
         found["library"] = f"{name} {version}" if version else name
     if rest:
         found["context"] = rest
-    return found or None
+    return found
 
 
 def _track(event: JsonObject, context: JsonObject) -> JsonObject | Refused:
     name = text_of(event.get("event"))
     if name is None:
-        return Refused(NO_NAME, event)
+        return _refused(NO_NAME, event)
     kind = type_of(name)
     properties = dict(object_of(event.get("properties")))
     if kind != name:
         properties.setdefault("event", name)
-    fields = placed(kind, properties) | {"interaction_type": kind}
-    if isinstance(partner := properties.get("partner_id"), str):
-        fields["partner_id"] = partner
-    return fields
+    return placed(kind, properties) | {"interaction_type": kind}
 
 
 def _page(event: JsonObject, context: JsonObject) -> JsonObject:
     properties = dict(object_of(event.get("properties")))
     page = object_of(context.get("page"))
+    for name in properties.keys() & page.keys():
+        if page[name] == properties[name]:
+            del page[name]
+    if properties.get("referrer") == DIRECT:
+        del properties["referrer"]
     fields: JsonObject = {"interaction_type": "page_view"}
-    for theirs, ours in PAGE.items():
-        said = text_of(properties.pop(theirs, None))
-        _put(fields, ours, said or text_of(page.get(theirs)))
-    fields |= _seen(context)
-    campaign = object_of(context.get("campaign"))
-    for theirs, ours in CAMPAIGN.items():
-        _put(fields, ours, text_of(campaign.get(theirs)))
-    return _with_name(fields, event, properties, "name")
+    _take(fields, PAGE, properties, TEXT)
+    _take(fields, {"title": "title"}, page, TEXT)
+    _take(fields, {"locale": "language", "timezone": "timezone"}, context, NAME)
+    _take(fields, CAMPAIGN, object_of(context.get("campaign")), NAME)
+    screen = object_of(context.get("screen"))
+    for theirs, ours in SIZES.items():
+        size = screen.get(theirs)
+        if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST:
+            fields[ours] = screen.pop(theirs)
+    _take(properties, {"name": "name", "category": "category"}, dict(event), TEXT)
+    return _with(fields, properties)
 
 
 def _screen(event: JsonObject, context: JsonObject) -> JsonObject:
     fields: JsonObject = {"interaction_type": "screen_view"}
     properties = dict(object_of(event.get("properties")))
-    fields |= {n: v for n, v in _seen(context).items() if n in {"language", "timezone"}}
-    return _with_name(fields, event, properties, "screen")
+    said: JsonObject = {name: event[name] for name in ("name", "category") if name in event}
+    if properties.get("name") == said.get("name"):
+        properties.pop("name", None)
+    _take(fields, {"name": "screen"}, said, NAME)
+    _take(fields, {"name": "screen"}, properties, NAME)
+    _take(fields, {"locale": "language", "timezone": "timezone"}, context, NAME)
+    _take(properties, {"name": "name", "category": "category"}, said, TEXT)
+    return _with(fields, properties)
 
 
-def _with_name(
-    fields: JsonObject, event: JsonObject, properties: JsonObject, place: str
-) -> JsonObject:
-    """A page's or a screen's name and category, and what else is said of it."""
-    name = text_of(event.get("name")) or text_of(properties.pop("name", None))
-    category = text_of(event.get("category")) or text_of(properties.pop("category", None))
-    if place == "screen":
-        _put(fields, "screen", name)
-    elif name:
-        properties.setdefault("name", name)
-    if category:
-        properties.setdefault("category", category)
-    if properties:
-        fields["properties"] = properties
-    return fields
-
-
-def _seen(context: JsonObject) -> JsonObject:
-    """Language, time zone and screen."""
-    fields: JsonObject = {}
-    screen = object_of(context.get("screen"))
-    _put(fields, "language", text_of(context.get("locale")))
-    _put(fields, "timezone", text_of(context.get("timezone")))
-    for theirs, ours in (
-        ("width", "screen_width"), ("height", "screen_height"),
-        ("innerWidth", "viewport_width"), ("innerHeight", "viewport_height"),
-    ):  # fmt: skip
-        size = screen.get(theirs)
-        if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
-            fields[ours] = size
-    return fields
+def _with(fields: JsonObject, properties: JsonObject) -> JsonObject:
+    return {**fields, "properties": properties} if properties else fields
 
 
 def _traits(event: JsonObject, context: JsonObject) -> JsonObject:
@@ -179,6 +209,15 @@ def _alias(event: JsonObject, context: JsonObject) -> JsonObject:
     _put(fields, "anonymous_id", text_of(event.get("previousId")) or text_of(event.get("from")))
     _put(fields, "user_id", text_of(event.get("userId")) or text_of(event.get("to")))
     return fields
+
+
+def _take(fields: JsonObject, names: Mapping[str, str], part: JsonObject, most: int) -> None:
+    """Move what fits from a part of the event into fields that are not filled yet."""
+    for theirs, ours in names.items():
+        said = text_of(part.get(theirs))
+        if said is not None and len(said) <= most and ours not in fields:
+            fields[ours] = said
+            del part[theirs]
 
 
 def _put(fields: JsonObject, name: str, value: Any) -> None:

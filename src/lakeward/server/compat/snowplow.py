@@ -22,6 +22,7 @@ from lakeward.server.compat.dialect import (
     Refused,
     Sending,
     Undecodable,
+    each,
     object_of,
 )
 from lakeward.server.compat.lenient_json import decoded
@@ -54,7 +55,7 @@ def _asked(call: Call) -> Sending:
 def _sending(data: list[Any]) -> Sending:
     keys = [object_of(raw).get("aid") for raw in data]
     secret = next((key for key in keys if isinstance(key, str) and is_token(key)), None)
-    return Sending([made for raw in data for made in _records(raw)], secret)
+    return Sending(each(data, _records), secret)
 
 
 def _records(raw: Any) -> list[JsonObject | Refused]:

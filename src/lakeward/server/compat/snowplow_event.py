@@ -147,7 +147,7 @@ def _number(value: Any) -> Any:
     """Trackers write numbers as text; what is none stays as it came."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return value
     return found if abs(found) < 1e15 else value  # neither NaN nor infinite is less
 
