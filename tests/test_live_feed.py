@@ -659,7 +659,7 @@ def test_the_page_and_its_files_need_nothing_from_outside(lake: Lake) -> None:
     with served(lake) as server, httpx.Client(base_url=server.url) as client:
         page = client.get("/")
         policy = page.headers["content-security-policy"]
-        assert "default-src 'self'" in policy
+        assert "script-src 'self'" in policy
         assert "unsafe" not in policy
         assert page.headers["cache-control"] == "no-cache"
         names = {path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*")}
