@@ -79,6 +79,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/sdk.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
@@ -100,10 +101,10 @@ $(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/pack
 	$(NPM) ci --loglevel=error
 	@touch $@
 
-web: $(WEB_STAMP) ## build the page into the package (src/lakeward/server/static)
+web: $(WEB_STAMP) ## build page and browser SDK into the package (src/lakeward/server/static, static_sdk)
 	$(NPM) run build
 
-web-check: $(WEB_STAMP) ## the page's types, and that a rebuild gives the same bytes
+web-check: $(WEB_STAMP) ## page and browser SDK: types, tests, sizes, and that a rebuild gives the same bytes
 	$(NPM) run check
 	$(NPM) run build --workspace dashboard -- --outDir ../../build/static --emptyOutDir --logLevel error
 	@diff -r build/static $(STATIC) || { echo "the built page is not that of its source: run make web"; exit 1; }

@@ -53,7 +53,11 @@ class Served:
         """What a real server has in front of the page: a summary, and a key when there is one."""
         wanted = f"Bearer {self._key}".encode()
         public = scope["path"] == "/" or scope["path"].startswith("/static/")
-        if self._key and not public and dict(scope["headers"]).get(b"authorization") != wanted:
+        if scope["path"] == "/v1/me":
+            keyed = dict(scope["headers"]).get(b"authorization") == wanted
+            who = ("key" if keyed else "nobody") if self._key else "anyone"
+            await _json(send, 200, {"who": who})
+        elif self._key and not public and dict(scope["headers"]).get(b"authorization") != wanted:
             await _json(send, 401, {"code": "key", "message": "this lake needs a read key"})
         elif scope["path"] == "/v1/summary":
             await _json(send, 200, summarize_named(self._lake, "today"))

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -31,7 +32,8 @@ from lakeward.server.ingest import Batch
 
 RECORDED = Path(__file__).parent / "data" / "clients"
 NAMES = ("segment-python", "segment-python-gzip", "segment-node", "rudder-python", "rudder-node",
-         "jitsu-node")  # fmt: skip
+         "jitsu-node", "segment-browser", "segment-browser-batch", "rudder-browser",
+         "rudder-browser-beacon", "jitsu-browser")  # fmt: skip
 DONE = Outcome(0, [])
 
 
@@ -44,9 +46,10 @@ def call(path: str, body: bytes = b"", query: dict[str, list[str]] | None = None
 def recorded(name: str) -> list[Sending]:
     requests = json.loads((RECORDED / f"{name}.json").read_text())
     return [
-        parse(call(request["path"], request["body"].encode(), None,
+        parse(call(parts.path, request["body"].encode(), parse_qs(parts.query),
                    **{n.replace("-", "_"): v for n, v in request["headers"].items()}))
         for request in requests
+        for parts in [urlsplit(request["path"])]
     ]  # fmt: skip
 
 
@@ -68,6 +71,13 @@ def test_what_was_recorded_of_an_sdk_is_one_interaction_for_each_event(
     assert {"order_completed", "page_view", "identify", "group"} <= set(kinds)
     assert len(set(lake.ids())) == len(kinds), "a retry has the ids of the first"
     assert all("sent_at" in row for row in lake.rows())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_key_of_a_recorded_request_is_found(name: str) -> None:
+    requests = json.loads((RECORDED / f"{name}.json").read_text())
+    for request, sending in zip(requests, recorded(name), strict=True):
+        assert sending.secret == "{key}" or request["headers"]["authorization"] == "Basic {basic}"
 
 
 def test_the_paths_of_a_recorded_request_lead_to_its_dialect() -> None:

@@ -37,7 +37,7 @@ def answer(store: Store, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def made(store: Store, name: str, kind: Kind = "write", **more: list[str]) -> str:
+def made(store: Store, name: str, kind: Kind = "write", **more: Any) -> str:
     """The secret of a key that is there when the command comes."""
     return Keys(store.open()).create(kind, name, actor=ME, **more)[1]
 

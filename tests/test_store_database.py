@@ -181,7 +181,7 @@ def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(store: Store
 def test_the_tables_of_a_host_app_in_the_same_database_stay_its_own(store: Store) -> None:
     store.open()
     with store.open().write() as connection:
-        for table in (*METADATA.tables, REVISION_TABLE):
+        for table in (*reversed(METADATA.sorted_tables), REVISION_TABLE):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("CREATE TABLE alembic_version (version_num varchar(32))"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('theirs')"))

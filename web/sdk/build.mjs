@@ -33,7 +33,13 @@ async function built({ input, format }) {
     module: format === "es",
     toplevel: true,
     mangle: { properties: { regex: /^(place|shown|order|refused|since)$/ } }, // ours alone
-    compress: { inline: 1, passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
+    compress: {
+      inline: 1,
+      passes: 3,
+      pure_getters: true,
+      unsafe_arrows: true,
+      unsafe_methods: true,
+    },
     format: { ascii_only: true },
   });
   return code + "\n";

@@ -40,6 +40,7 @@ COMMANDS = {
     "backup": "pack the lake into one file while it goes on",
     "restore": "unpack a backup into an empty folder",
     "keys": "make, list and revoke the keys of the HTTP server",
+    "people": "add people, give them roles and one-time links, shut them out",
     "demo": "run a small real app with real traffic and show what landed",
 }
 

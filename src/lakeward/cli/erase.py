@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lakeward.cli.people import add_people, people
 from lakeward.cli.stores import opened
 from lakeward.cli.tail import printable
+from lakeward.cli.whom import add_people, people
 from lakeward.errors import Terminal
 from lakeward.lake import erase
 from lakeward.lake import receipt as book

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lakeward.cli.output import fresh
-from lakeward.cli.people import add_people, people
+from lakeward.cli.whom import add_people, people
 from lakeward.errors import Terminal
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings

@@ -39,6 +39,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--origin", metavar="ORIGIN", nargs="+", action="extend", default=[],
         help="pages that may use it, such as https://app.example.com or '*.example.com'",
     )  # fmt: skip
+    create.add_argument(
+        "--partner", metavar="ID", help="of a read key: show the records of this partner only"
+    )
     keys = verbs.add_parser("list", help="show the keys in force")
     keys.add_argument("--all", action="store_true", help="the revoked ones too")
     revoke = verbs.add_parser("revoke", help="end a key")
@@ -66,14 +69,14 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
                 key = Keys(database).revoke(arguments.key, actor=actor())
                 _print(_row(key) if json else f"revoked {key.name} ({key.key_id})")
             case "audit":
-                _audit(entries(database, max(arguments.n, 0)), json)
+                _audit(entries(database, max(arguments.n, 0), ("key.",)), json)
     return 0
 
 
 def _create(keys: Keys, arguments: argparse.Namespace, json: bool) -> None:
     key, secret = keys.create(
         arguments.kind, arguments.name, actor=actor(), origins=arguments.origin,
-        types=arguments.allow,
+        types=arguments.allow, partner_id=arguments.partner,
     )  # fmt: skip
     if json:
         _print({"key": secret, **_row(key)})
@@ -115,7 +118,9 @@ def _row(key: Key) -> dict[str, Any]:
 
 
 def _scope(key: Key) -> str:
-    types = "reading" if key.kind == "read" else _some(key.types)
+    types = _some(key.types)
+    if key.kind == "read":
+        types = "reading" if key.partner_id is None else f"reading of partner {key.partner_id}"
     return f"{types} from {_some(key.origins) or 'any origin'}"
 
 

@@ -9,6 +9,8 @@ import signal
 import sys
 from types import FrameType
 
+from lakeward.cli.keys import actor
+from lakeward.cli.people import welcome_address
 from lakeward.cli.run import HANDOVER_SECONDS, ask_for_handover, tasks
 from lakeward.errors import Terminal
 from lakeward.keeper import Keeper
@@ -25,12 +27,26 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=_workers, default=1, help="web processes (1 to 64)")
 
 
-def _has_key(settings: Settings) -> bool:
+def _has_key_or_person(settings: Settings) -> bool:
     from lakeward.store.database import open_database
     from lakeward.store.keys import load_keyring
+    from lakeward.store.people import has_people
 
+    with open_database(settings) as database, database.read() as connection:
+        return bool(load_keyring(database)) or has_people(connection)
+
+
+def _first_link(settings: Settings, reached: str) -> str | None:
+    """A link that makes its user the admin; None when there is one, or no page to use it on."""
+    from lakeward.server.app import places
+    from lakeward.store.database import open_database
+    from lakeward.store.link import Links
+
+    if not {"page", "welcome"} <= set(places(settings)):
+        return None
     with open_database(settings) as database:
-        return bool(load_keyring(database))
+        ticket = Links(database).first(actor=actor())
+    return None if ticket is None else welcome_address(settings, ticket, reached)
 
 
 def _port(text: str) -> int:
@@ -52,18 +68,21 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         from lakeward.server.app import places
         from lakeward.server.guard import is_loopback
+        from lakeward.server.oidc import check_provider
         from lakeward.server.supervisor import Workers, listen
     except ImportError as error:
         missing = f"lakeward serve needs {error.name}: pip install 'lakeward[server]'"
         raise Terminal(missing) from None
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     places(settings)
+    check_provider(settings)
     lake = open_lake(settings.lake_dir)
     loopback = is_loopback(arguments.host)
-    if not loopback and not _has_key(settings):
+    if not loopback and not _has_key_or_person(settings):
         raise Terminal(
             f"{arguments.host} can be reached by others and there is no key yet: make one with "
-            "`lakeward keys create --kind write --name app`, or listen on 127.0.0.1"
+            "`lakeward keys create --kind write --name app`, or an admin with `lakeward people "
+            "add`, or listen on 127.0.0.1"
         )
     ring_dir = ring_folder(lake, settings.ring_dir)
     listener = listen(arguments.host, arguments.port)
@@ -93,5 +112,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         f"serving http://{shown}:{port}/ from {lake.root} with {crowd}; Ctrl-C stops",
         file=sys.stderr, flush=True,
     )  # fmt: skip
+    if link := _first_link(settings, f"http://{shown}:{port}"):
+        print(f"make yourself the admin (once, within 24 h): {link}", file=sys.stderr, flush=True)
     keeper.run(wait=HANDOVER_SECONDS)
     return 1 if workers.failed else 0

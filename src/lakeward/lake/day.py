@@ -46,6 +46,7 @@ class Row(msgspec.Struct, gc=False):
     session_id: str | None = None
     service: str | None = None
     route: str | None = None
+    partner_id: str | None = None
     ai_metadata: Raw = EMPTY
     outcomes: Raw = EMPTY
     feedback: Raw = EMPTY

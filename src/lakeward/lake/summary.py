@@ -31,12 +31,13 @@ DAY_MS = 86_400_000
 def summarize_named(
     lake: LakeDir,
     name: str,
+    partner: str | None = None,
     *,
     ring_dir: Path | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Summary:
     """The summary of `today`, `yesterday` or YYYY-MM-DD, UTC; ValueError for any other name."""
-    return summarize(lake, day_named(name, now_ns), ring_dir=ring_dir)
+    return summarize(lake, day_named(name, now_ns), partner, ring_dir=ring_dir)
 
 
 def day_named(name: str, now_ns: Callable[[], int] = time.time_ns) -> str:
@@ -45,9 +46,12 @@ def day_named(name: str, now_ns: Callable[[], int] = time.time_ns) -> str:
     return checked_date(name) if ago is None else iso(now_ns() // 1_000_000 - ago * DAY_MS)[:10]
 
 
-def summarize(lake: LakeDir, date: str, *, ring_dir: Path | None = None) -> Summary:
+def summarize(
+    lake: LakeDir, date: str, partner: str | None = None, *, ring_dir: Path | None = None
+) -> Summary:  # fmt: skip
     """The summary of a day, YYYY-MM-DD (UTC); ValueError when it is none.
 
+    Of a `partner` it counts the records that are its own, and nothing that cannot be told to be.
     `ring_dir` is `LAKEWARD_RING_DIR` where that is set: the counts of running processes stand
     there. A day without data has a summary too, of zeros.
     """
@@ -55,19 +59,24 @@ def summarize(lake: LakeDir, date: str, *, ring_dir: Path | None = None) -> Summ
     files = list(day_files(lake, date))
     day = _Day(date)
     for batch in read_rows(files):
+        if partner is not None:
+            day.add(row for row in batch.rows if row.partner_id == partner)
+            continue
         day.erased += batch.erased
         day.unreadable += batch.unreadable
         day.add(batch.rows)
     refused, reasons = 0, Names()
-    for batch in read_entries(day_files(lake, date, "quarantine")):
+    set_aside = day_files(lake, date, "quarantine") if partner is None else ()
+    for batch in read_entries(set_aside):
         refused += len(batch.rows) + batch.unreadable
         for entry in batch.rows:
             reasons.add(entry.reason)
     quarantine = Quarantined(refused, reasons.ordered())
     folded = day.folded() | {"quarantine": reasons.folded}
     return day.figures(
-        lake.identity.lake_id, len(files), quarantine, folded, lake_counts(lake, ring_dir)
-    )
+        lake.identity.lake_id, len(files), quarantine, folded,
+        lake_counts(lake, ring_dir) if partner is None else None,
+    )  # fmt: skip
 
 
 def lake_counts(lake: LakeDir, ring_dir: Path | None = None) -> LakeCounts | None:

@@ -17,6 +17,12 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 JSON = b"application/json"
 SAFE: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (
+        b"permissions-policy",
+        b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -24,6 +30,8 @@ SAFE: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
 )
 """On every answer, unless a handler says otherwise."""
+SECURE = (b"strict-transport-security", b"max-age=31536000")
+"""On every answer over https."""
 
 
 class Refusal(Exception):

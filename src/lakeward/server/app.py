@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Protocol
 
+import msgspec
+
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
-from lakeward.server import body, pages
-from lakeward.server.answer import SAFE, Headers, Refusal, reply, reply_json, reply_refusal
+from lakeward.server import body, login, pages
+from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
 from lakeward.server.gauges import Gauges
@@ -37,7 +39,7 @@ OWN: tuple[Part, ...] = (
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
-ROOMS: tuple[Part, ...] = (*pages.PARTS,)
+ROOMS: tuple[Part, ...] = (*pages.PARTS, *login.PARTS)
 """Parts that a server may have or not: their names are known in any case."""
 SPOKEN: tuple[Part, ...] = tuple(
     Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))
@@ -67,7 +69,7 @@ class Room(Protocol):
         """Be told where every part of the server is."""
 
     def handlers(self) -> Mapping[str, Handler]:
-        """What answers, by part."""
+        """What answers, by part, or by part and path below its root."""
 
 
 class Server:
@@ -109,7 +111,8 @@ class Server:
             if root is None or part.name not in handlers:
                 continue
             for path in part.paths:
-                self._routes.add(part.name, root, path, handlers[part.name])
+                handler = handlers.get(part.name + path, handlers[part.name])
+                self._routes.add(part.name, root, path, handler)
 
     def _place_dialects(self) -> None:
         for dialect in DIALECTS:
@@ -150,8 +153,10 @@ class Server:
     async def _route(
         self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]
     ) -> None:
-        self._guard.check_host(headers)
         path, prefix = self._below(scope)
+        base = self._intake.base(scope, headers, prefix)
+        answer.secure = self._guard.is_secure(base)
+        self._guard.check_host(headers)
         found = self._routes.find(path)
         if found is None:
             raise Refusal(404, "not_found", self._nothing)
@@ -164,9 +169,11 @@ class Server:
         if scope["method"] not in handler.methods:
             raise Refusal(405, "wrong_method", f"This path takes {' and '.join(handler.methods)}.",
                           allow=handler.methods)  # fmt: skip
-        base = self._intake.base(scope, headers, prefix)
         request = Request(scope, receive, answer.send, headers, base, prefix)
-        if handler.kind is not None:
+        if handler.kind == "read":
+            passed = await self._guard.admit_reader(scope, headers, base)
+            request = msgspec.structs.replace(request, passed=passed)
+        elif handler.kind is not None:
             self._guard.admit(scope, headers, handler.kind)
         elif handler.crosses:
             self._intake.slow_down(request)
@@ -218,6 +225,7 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.secure = False
         self.cors: Headers = ()
         """What a page of another origin has to be told, once it is known that it may ask."""
 
@@ -225,7 +233,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             said = {name for name, _ in message["headers"]}
-            more = [pair for pair in SAFE if pair[0] not in said]
+            safe = (*SAFE, SECURE) if self.secure else SAFE
+            more = [pair for pair in safe if pair[0] not in said]
             message = {**message, "headers": [*message["headers"], *more]}
         await self._send(message)
 

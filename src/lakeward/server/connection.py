@@ -13,6 +13,8 @@ import asyncio
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lakeward.server.answer import SAFE
+
 HEAD_BYTES = 64 * 1024
 """Longest head; what came with it in one read of the socket is not counted."""
 
@@ -75,7 +77,8 @@ class Connection(HttpToolsProtocol):
         content = msgspec.json.encode({"code": code, "message": message})
         head = (
             f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(content)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(content)}\r\nconnection: close\r\n"
         )
-        self.transport.write(head.encode() + content)
+        safe = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in SAFE)
+        self.transport.write(f"{head}{safe}\r\n".encode() + content)
         self.transport.close()

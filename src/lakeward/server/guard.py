@@ -4,11 +4,13 @@ In: a request's scope and headers. Out: a `Pass` that names what is permitted. S
 key or an unknown one where keys are in force), 403 (the key's kind, origin or type does not fit; a
 foreign page asks without a key), 421 (a host name that this server does not go by).
 
-Without any key, a server on the loopback is open to this machine, and to nobody's web page but its
-own: a `Host` that is not the loopback's is a rebound name, and a foreign `Origin` is a page of
-somebody else in the developer's browser. As soon as one key exists, or the server listens beyond
-the loopback, everything needs a key, health excepted. Mounted in an app (`own_pages`), the app's
-own pages need none for what any page may send.
+Reading takes a read key or a login; sending takes a write key, and no cookie is ever looked at.
+
+Without any key and person, a server on the loopback is open to this machine, and to nobody's web
+page but its own: a `Host` that is not the loopback's is a rebound name, and a foreign `Origin` is a
+page of somebody else in the developer's browser. As soon as one key or person exists, or the server
+listens beyond the loopback, everything needs a key or a login, health excepted. Mounted in an app
+(`own_pages`), the app's own pages need none for what any page may send.
 """
 
 from __future__ import annotations
@@ -27,10 +29,13 @@ import msgspec
 from lakeward.capture.asgi import Scope
 from lakeward.server.answer import Refusal
 from lakeward.store.allowance import BROWSER_TYPES, permits
+from lakeward.store.login import Login
 from lakeward.store.token import is_token
 
 Kind = Literal["write", "read"]
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/\\]+))(?::[0-9]{0,5})?", re.ASCII)
+COOKIE, SECURE_COOKIE = "lakeward", "__Host-lakeward"
+"""Of a login; the second one is for https, where no other host can set it."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -44,6 +49,10 @@ class Key(Protocol):
     @property
     def kind(self) -> str:
         """`write` or `read`."""
+
+    @property
+    def partner_id(self) -> str | None:
+        """Whose records may be read with it; None: everybody's."""
 
     def permits(self, interaction_type: str) -> bool:
         """Whether interactions of this type may be sent with it."""
@@ -62,6 +71,30 @@ class Keyring(Protocol):
         """How many keys are in force."""
 
 
+class Logins(Protocol):
+    """What the guard asks of the store for people."""
+
+    async def find(self, ticket: str) -> Login | None:
+        """The login of this ticket, while it lasts."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether there are people at all."""
+
+
+class Nobody:
+    """The logins of a server without people."""
+
+    needed = False
+
+    async def find(self, ticket: str) -> Login | None:
+        """None."""
+        return None
+
+
+NOBODY = Nobody()
+
+
 class Pass(msgspec.Struct, frozen=True):
     """A request that may go on."""
 
@@ -71,6 +104,10 @@ class Pass(msgspec.Struct, frozen=True):
     """The page that asks, for the CORS headers of the answer."""
     key_id: str | None = None
     """The key that was shown, None where none is asked for."""
+    partner: str | None = None
+    """Whose records may be read; None: everybody's."""
+    login: Login | None = None
+    """The login of a person, None where there is none."""
 
 
 class Guard:
@@ -78,9 +115,11 @@ class Guard:
 
     def __init__(
         self, keyring: Keyring, *, loopback: bool, hosts: Sequence[str] = (),
-        own_pages: bool = False,
+        own_pages: bool = False, logins: Logins = NOBODY, public_url: str = "",
     ) -> None:  # fmt: skip
         self._keyring = keyring
+        self._logins = logins
+        self._public = public_url
         self._loopback = loopback
         self._hosts = frozenset(host.lower() for host in hosts)
         self._own_pages = own_pages
@@ -88,7 +127,7 @@ class Guard:
     @property
     def open(self) -> bool:
         """Whether no key is asked for."""
-        return self._loopback and not self._keyring
+        return self._loopback and not self._keyring and not self._logins.needed
 
     def check_host(self, headers: dict[bytes, bytes]) -> None:
         """Refuse names that somebody else's DNS may have pointed here."""
@@ -116,7 +155,38 @@ class Guard:
             raise Refusal(403, "wrong_kind", f"This needs a {kind} key.")
         if not key.admits(origin):
             raise Refusal(403, "wrong_origin", "The key may not be used from this origin.")
-        return Pass(key.permits, origin, key.key_id)
+        return Pass(key.permits, origin, key.key_id, key.partner_id)
+
+    async def admit_reader(self, scope: Scope, headers: dict[bytes, bytes], base: str) -> Pass:
+        """Let a reader through, by key or else by login; `base` is how the request came."""
+        if _secret(scope, headers) is None:
+            passed = await self.admit_login(headers, base)
+            if passed.login is not None:
+                return passed
+        return self.admit(scope, headers, "read")
+
+    async def admit_login(self, headers: dict[bytes, bytes], base: str) -> Pass:
+        """What the login that a browser sends permits; without one, nothing."""
+        login = None
+        if self.is_own_page(headers):
+            ticket = cookie_of(headers, SECURE_COOKIE if self.is_secure(base) else COOKIE)
+            login = await self._logins.find(ticket) if ticket else None
+        return Pass(_nothing, None, None, login.person.partner_id if login else None, login)
+
+    def is_secure(self, base: str) -> bool:
+        """Whether people reach this server over https; `base` is how a request came."""
+        return base.startswith("https:") or self._public.lower().startswith("https:")
+
+    def is_own_page(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether no page of another origin asks, as far as its browser says."""
+        if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
+            return False
+        origin = _text(headers.get(b"origin"))
+        return (
+            origin is None
+            or _own(origin, headers, loopback=False)
+            or (origin == _origin_of(self._public))
+        )
 
     def _admit_without_key(
         self, headers: dict[bytes, bytes], kind: Kind, origin: str | None
@@ -124,7 +194,10 @@ class Guard:
         if self._own_pages and kind == "write" and origin and _same(origin, headers):
             return Pass(partial(permits, BROWSER_TYPES), origin)
         if not self.open:
-            raise Refusal(401, "no_key", f"A {kind} key is needed: Authorization: Bearer lwk_….")
+            login = " or a login" if kind == "read" else ""
+            raise Refusal(
+                401, "no_key", f"A {kind} key{login} is needed: Authorization: Bearer lwk_…."
+            )
         if origin is not None and not _own(origin, headers, loopback=kind == "write"):
             raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
         if headers.get(b"sec-fetch-site") == b"cross-site" and (kind == "read" or origin is None):
@@ -134,6 +207,10 @@ class Guard:
 
 def _anything(interaction_type: str) -> bool:
     return True
+
+
+def _nothing(interaction_type: str) -> bool:
+    return False
 
 
 def _secret(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
@@ -171,6 +248,24 @@ def _same(origin: str, headers: dict[bytes, bytes]) -> bool:
     """Whether a page asks its own server: as browsers say, which pages cannot make them lie of."""
     site = headers.get(b"sec-fetch-site", b"same-origin")
     return site == b"same-origin" and _own(origin, headers, loopback=False)
+
+
+def _origin_of(address: str) -> str:
+    """Scheme, host and port of an address; empty for none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+
+
+def cookie_of(headers: dict[bytes, bytes], name: str) -> str:
+    """The value of a cookie; of several the first, which is that of the longest path."""
+    start = f"{name}="
+    for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+        if pair.strip().startswith(start):
+            return pair.strip()[len(start) :]
+    return ""
 
 
 def _host_name(host: str) -> str:

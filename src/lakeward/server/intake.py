@@ -18,7 +18,7 @@ from lakeward.interaction import FIELDS
 from lakeward.server.answer import Refusal
 from lakeward.server.body import Shelf
 from lakeward.server.gauges import Gauges
-from lakeward.server.guard import Guard
+from lakeward.server.guard import Guard, Pass
 from lakeward.server.ingest import Batch, Ingest, Limits, Outcome, Sender
 from lakeward.server.rates import Rates, group
 from lakeward.settings import MIB
@@ -39,6 +39,8 @@ class Request(msgspec.Struct, frozen=True):
     base: str
     """Scheme, host and prefix by which it came: `https://data.example.com/data`."""
     prefix: str
+    passed: Pass | None = None
+    """What the guard said, where it was asked before the handler."""
 
     @property
     def method(self) -> str:

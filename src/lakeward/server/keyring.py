@@ -1,5 +1,6 @@
-"""The keyring of a worker: keys from the app database, kept in memory and looked at again by the
-second, so that no request waits for a database and a revoked key stops within moments.
+"""The keyring of a worker: keys from the app database, and whether it knows people, kept in memory
+and looked at again by the second, so that no request waits for a database and a revoked key stops
+within moments.
 
 In: settings. Out: `find` from memory. A database that is away leaves the last known keys in force
 and is named once a minute; one that was never read lets nobody in.
@@ -16,8 +17,9 @@ from contextlib import contextmanager
 from lakeward.errors import LakewardError
 from lakeward.server.guard import Key
 from lakeward.settings import Settings
-from lakeward.store.database import open_database
+from lakeward.store.database import Database, open_database
 from lakeward.store.keys import Keyring, load_keyring
+from lakeward.store.people import has_people
 
 logger = logging.getLogger("lakeward.server")
 
@@ -27,9 +29,10 @@ REFRESH_SECONDS = 1.0
 class CachedKeyring:
     """Keys of one database; True when any is in force."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._database = open_database(settings)
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+        self._database = database or open_database(settings)
         self._ring: Keyring = load_keyring(self._database)
+        self.peopled = _has_people(self._database)
         self._ending = threading.Event()
         self._complained = 0.0
 
@@ -64,8 +67,14 @@ class CachedKeyring:
         while not self._ending.wait(REFRESH_SECONDS):
             try:
                 self._ring = load_keyring(self._database)
+                self.peopled = _has_people(self._database)
             except LakewardError as error:
                 now = time.monotonic()
                 if now >= self._complained:
                     self._complained = now + 60.0
                     logger.error("keys cannot be looked at: %s", error)
+
+
+def _has_people(database: Database) -> bool:
+    with database.read() as connection:
+        return has_people(connection)

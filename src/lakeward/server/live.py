@@ -28,11 +28,12 @@ from lakeward.errors import LakewardError, Rejected
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.server.answer import Refusal, reply_refusal
-from lakeward.server.feed import Feed, blocks
-from lakeward.server.glance import Glance, glance
+from lakeward.server.feed import Feed
+from lakeward.server.feeds import Feeds
 from lakeward.server.sieve import Sieve, parse_sieve
 from lakeward.server.stream import KEEP_ALIVE_SECONDS, Stream
-from lakeward.server.tail import Entry, Tail, decode, parse_position
+from lakeward.server.tail import parse_position
+from lakeward.server.whole import look_up
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -45,12 +46,14 @@ STATIC = Path(__file__).with_name("static")
 MOST_STREAMS = 64
 WHOLE_HOUR_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
-TRACE_BYTES, TRACE_ROWS = 1 << 20, 50
 
 CSP = (
-    b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    b"frame-ancestors 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for "
+    b"'script'; trusted-types 'none'"
 )
+HOLD_SECONDS = 1.0
+"""How often a stream looks whether its reader may still read."""
 KINDS = {
     ".html": b"text/html; charset=utf-8",
     ".js": b"text/javascript; charset=utf-8",
@@ -75,6 +78,18 @@ STREAM_HEADERS: Headers = [
 ]
 
 
+class Reader(msgspec.Struct, frozen=True):
+    """Who reads, let in by what stands in front of this."""
+
+    partner: str | None = None
+    """Whose records are shown; None: everybody's."""
+    holds: Callable[[], Awaitable[bool]] | None = None
+    """Whether he may read on; None: he may."""
+
+
+EVERYBODY = Reader()
+
+
 class Live:
     """Answers for one lake; `stop` ends all streams at once."""
 
@@ -83,6 +98,7 @@ class Live:
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:  # fmt: skip
         self.feed = feed or Feed(lake)
+        self._feeds = Feeds(lake, self.feed)
         self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
         self._stopping = asyncio.Event()
@@ -92,30 +108,33 @@ class Live:
     def stop(self) -> None:
         """End every stream; call it on the event loop (`loop.call_soon_threadsafe(live.stop)`)."""
         self._stopping.set()
-        self.feed.stop()
+        self._feeds.stop()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, reader: Reader = EVERYBODY
+    ) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the live page speaks HTTP, not {scope['type']}")
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, send, reader)
         except Refusal as refusal:
             await reply_refusal(send, refusal)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, reader: Reader) -> None:
         path = scope["path"]
         known = path in {"/", "/v1/live", "/v1/live/hour", "/v1/live/record"}
         if not known and not path.startswith("/static/"):
             raise Refusal(404, "not_found", "There is nothing here.")
         if scope["method"] not in {"GET", "HEAD"}:
             raise Refusal(405, "wrong_method", "Only GET and HEAD.", allow=("GET", "HEAD"))
+        feed = self._feeds.of(reader.partner)
         if path == "/v1/live":
-            await self._stream(scope, receive, send)
+            await self._stream(scope, receive, send, reader)
         elif path == "/v1/live/hour":
-            await _respond(scope, send, 200, JSON_HEADERS, await self._hour(_query(scope)))
+            await _respond(scope, send, 200, JSON_HEADERS, await self._hour(feed, _query(scope)))
         elif path == "/v1/live/record":
-            await _respond(scope, send, 200, JSON_HEADERS, await self._record(_query(scope)))
+            await _respond(scope, send, 200, JSON_HEADERS, await self._record(feed, _query(scope)))
         else:
             await self._file(scope, send, path)
 
@@ -134,27 +153,26 @@ class Live:
         headers = [(b"content-type", kind), (b"cache-control", age), *PAGE_HEADERS]
         await _respond(scope, send, 200, headers, content)
 
-    async def _hour(self, query: Query) -> bytes:
+    async def _hour(self, feed: Feed, query: Query) -> bytes:
         sieve = _sieve(query)
-        feed = self.feed
         await feed.ready()
         await feed.whole(WHOLE_HOUR_SECONDS)
         hour = feed.hour.snapshot(feed.now_ms, sieve.types, sieve.route)
         found = {"hour": hour, "loading": feed.loading, "cut": feed.cut, "trouble": feed.trouble}
         return msgspec.json.encode(found)
 
-    async def _record(self, query: Query) -> bytes:
+    async def _record(self, feed: Feed, query: Query) -> bytes:
         at = parse_position(query.get("at", [""])[-1])
         if at is None:
             raise Refusal(400, "at", "`at` is a position such as 1-3-52110.")
-        await self.feed.ready()
+        await feed.ready()
         try:
-            found = await asyncio.to_thread(_look_up, self.feed.tail, at, self.feed.head)
+            found = await asyncio.to_thread(look_up, feed.tail, at, feed.head)
         except (OSError, LakewardError):
             raise Refusal(503, "log", "The log cannot be read: try again in a moment.") from None
         return msgspec.json.encode(found)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, reader: Reader) -> None:
         sieve, after = _sieve(_query(scope)), _header(scope, b"last-event-id")
         if self._streams >= MOST_STREAMS or self._stopping.is_set():
             message = "Too many watch already: try again in a moment."
@@ -169,22 +187,24 @@ class Live:
 
         # A position that makes no sense is one that cannot be gone on from.
         position = (parse_position(after) or Position(-1)) if after else None
-        stream = Stream(self.feed, sieve, position, write, self._keep_alive)
+        stream = Stream(self._feeds.of(reader.partner), sieve, position, write, self._keep_alive)
         self._streams += 1
         try:
-            if await self._until_gone(stream, receive):
+            if await self._until_gone(stream, receive, reader):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FAREWELL_SECONDS):
                         await send({"type": "http.response.body"})
         finally:
             self._streams -= 1
 
-    async def _until_gone(self, stream: Stream, receive: Receive) -> bool:
-        """Run the stream until the client leaves (False) or this server stops (True)."""
+    async def _until_gone(self, stream: Stream, receive: Receive, reader: Reader) -> bool:
+        """Run the stream until the client leaves (False), or this server stops or the reader may
+        read no more (True)."""
         running = asyncio.create_task(stream.run())
         gone = asyncio.create_task(_disconnect(receive))
         stopping = asyncio.create_task(self._stopping.wait())
-        tasks = {running, gone, stopping}
+        shut = asyncio.create_task(_shut_out(reader))
+        tasks = {running, gone, stopping, shut}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -213,6 +233,15 @@ def _placed(page: bytes, prefix: str, paths: Mapping[str, str]) -> bytes:
     moved = {name: prefix + path for name, path in paths.items() if name != "page"}
     said = html.escape(msgspec.json.encode(moved).decode())
     return page.replace(b'content="{}"', f'content="{said}"'.encode())
+
+
+async def _shut_out(reader: Reader) -> None:
+    """Return once the reader may read no more."""
+    if reader.holds is None:
+        await asyncio.Event().wait()
+        return
+    while await reader.holds():
+        await asyncio.sleep(HOLD_SECONDS)
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -245,30 +274,3 @@ def _header(scope: Scope, name: bytes) -> str:
         if key == name:
             return str(value.decode("latin-1"))
     return ""
-
-
-def _look_up(tail: Tail, at: Position, head: Position) -> dict[str, Any]:
-    """The record at a position, and its trace."""
-    line = tail.line(at, head)
-    if line is None:
-        raise Refusal(404, "gone", "This record is not in the log any more.")
-    if not line:
-        raise Refusal(410, "erased", "This record was erased.")
-    try:
-        text = msgspec.json.format(line, indent=2).decode("utf-8", "replace")
-    except msgspec.DecodeError:
-        text = line.decode("utf-8", "replace")
-    trace = decode(line).trace_id
-    return {"text": text, "trace": _near(tail, at, head, trace) if trace else []}
-
-
-def _near(tail: Tail, at: Position, head: Position, trace: str) -> list[Glance]:
-    """Records of one trace within a megabyte before and behind a position, in log order."""
-    start, _ = tail.before(at, TRACE_BYTES)
-    found: list[Entry] = []
-    for block in blocks(tail, start, head):
-        found += [entry for entry in block.rows if entry.row.trace_id == trace]
-        far = (at.segment, at.offset + TRACE_BYTES)
-        if (block.end.segment, block.end.offset) > far:
-            break
-    return [glance(entry) for entry in found[:TRACE_ROWS]]

@@ -16,6 +16,10 @@ Object = dict[str, Any]
 
 OBJECT: Object = {"type": "object"}
 TEXT: Object = {"type": "string"}
+EMAIL: Object = {
+    "type": "string", "maxLength": 120, "pattern": "^[a-z0-9.+_-]{1,50}@[a-z0-9.-]{1,60}$",
+}  # fmt: skip
+PASSWORD: Object = {"type": "string", "minLength": 12, "maxLength": 128}
 DATE: Object = {"type": "string", "format": "date"}
 
 
@@ -41,6 +45,7 @@ def document(most_bytes: int, roots: Mapping[str, str], prefix: str) -> Object:
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "basic": {"type": "http", "scheme": "basic"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "login": {"type": "apiKey", "in": "cookie", "name": "lakeward"},
             },
             "schemas": _schemas(),
         },
@@ -59,12 +64,41 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
+        ("login", ""): {"post": _way_in("Log in", {"email": EMAIL, "password": TEXT}, "401")},
+        ("login", "/oidc"): {"get": _redirect("Log in through a provider")},
+        ("login", "/oidc/callback"): {"get": _redirect("The way back from a provider")},
+        ("welcome", ""): {
+            "post": _way_in(
+                "Choose a password by a one-time link, and be logged in",
+                {"token": TEXT, "email": EMAIL, "password": PASSWORD},
+                "403",
+            )
+        },
+        ("password", ""): {
+            "post": _way_in("Change the password", {"old": TEXT, "new": PASSWORD}, "401", "409")
+            | {"security": [{"login": []}]}
+        },
+        ("logout", ""): {
+            "post": _way_in("Log out", {"everywhere": {"type": "boolean"}}, needed=False)
+        },
+        ("me", ""): {"get": _open("Who asks", "application/json", _reference("Me"))},
         ("sdk", ""): {"get": _open("The browser SDK", "text/javascript", TEXT)},
     }
 
 
 def _schemas() -> Object:
     return {
+        "Me": {
+            "type": "object",
+            "required": ["who"],
+            "properties": {
+                "who": {"enum": ["person", "key", "anyone", "nobody"]},
+                "role": {"enum": ["admin", "partner"]},
+                **dict.fromkeys(("person_id", "email", "partner_id", "key_id"), TEXT),
+                "expires_at": {"type": "string", "format": "date-time"},
+                "oidc": {"type": "boolean"},
+            },
+        },
         "Interaction": {
             "type": "object",
             "required": ["interaction_type"],
@@ -142,6 +176,43 @@ def _get(summary: str, kind: str, schema: Object) -> Object:
                 s403="The key does not fit, or a page of another origin asks.",
                 s421="The host name is not this server's.",
             ),
+        },
+    }
+
+
+def _way_in(summary: str, fields: Object, *noes: str, needed: bool = True) -> Object:
+    schema = {"type": "object", "properties": fields, "required": list(fields) if needed else []}
+    sentences = {
+        "400": "The body is none of these, or the password or address will not do.",
+        "401": "Address and password do not fit, or nobody is logged in.",
+        "403": "The link is over, or a page of another origin asks.",
+        "409": "There is no password to change.",
+        "413": "Larger than the limit it names.",
+        "415": "Not application/json.",
+        "421": "The host name is not this server's.",
+        "429": "Too many attempts: try again later.",
+        "503": "Nobody can log in now: try again.",
+    }
+    common = ("400", "403", "413", "415", "421", "429", "503")
+    return {
+        "summary": summary,
+        "security": [],
+        "requestBody": {"required": True, **_content("application/json", schema)},
+        "responses": {
+            "200": {"description": "Who one is now.",
+                    **_content("application/json", _reference("Me"))},
+            **_refusals(**{f"s{no}": sentences[no] for no in sorted({*common, *noes})}),
+        },
+    }  # fmt: skip
+
+
+def _redirect(summary: str) -> Object:
+    return {
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "303": {"description": "On to the provider, or back to the page."},
+            **_refusals(s404="There is no provider.", s421="The host name is not this server's."),
         },
     }
 

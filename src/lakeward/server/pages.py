@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from lakeward.capture.asgi import Receive, Scope, Send
-from lakeward.server.answer import Headers, reply, reply_json
+from lakeward.server.answer import Headers, Refusal, reply, reply_json
+from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, Handler
 from lakeward.server.intake import Request
+from lakeward.server.live import EVERYBODY, Reader
 from lakeward.server.routes import Found, Part
 from lakeward.server.status import Status
 
@@ -31,7 +33,9 @@ class Live(Protocol):
     paths: Mapping[str, str]
     """Where the server's parts are."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, reader: Reader = EVERYBODY
+    ) -> None:
         """Serve one request for page, asset, stream or figures."""
 
     def stop(self) -> None:
@@ -43,9 +47,10 @@ class Pages:
 
     parts = PARTS
 
-    def __init__(self, status: Status, live: Live) -> None:
+    def __init__(self, status: Status, live: Live, guard: Guard) -> None:
         self._status = status
         self._live = live
+        self._guard = guard
 
     def moved(self, paths: Mapping[str, str]) -> None:
         """Let the page know where everything is."""
@@ -66,12 +71,30 @@ class Pages:
         root = next(part.root for part in PARTS if part.name == found.part)
         path = root.rstrip("/") + found.below.format_map(found.steps)
         scope = {**request.scope, "path": path or "/", "root_path": request.prefix}
-        await self._live(scope, request.receive, request.send)
+        await self._live(scope, request.receive, request.send, self._reader(request))
+
+    def _reader(self, request: Request) -> Reader:
+        passed = request.passed
+        if passed is None:
+            return EVERYBODY  # the page itself, which shows nothing of the lake
+
+        async def holds() -> bool:
+            """Whether the key or login of then would get in now, and see the same."""
+            try:
+                now = await self._guard.admit_reader(request.scope, request.headers, request.base)
+            except Refusal as refusal:
+                return refusal.status == 503  # a database that is away for a moment ends nothing
+            return now.partner == passed.partner
+
+        return Reader(passed.partner, holds)
 
     async def _summary(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        await reply_json(request.send, await self._status.summary(request.query))
+        partner = None if request.passed is None else request.passed.partner
+        await reply_json(request.send, await self._status.summary(request.query, partner))
 
     async def _metrics(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        if request.passed is not None and request.passed.partner is not None:
+            raise Refusal(403, "not_for_partners", "These figures are of everybody together.")
         text = await self._status.metrics()
         await reply(request.send, 200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 

@@ -32,8 +32,8 @@ FRESH_SECONDS = 1.0
 STALE_MS = 5_000
 CLASS_NAMES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 
-Summarize = Callable[[LakeDir, str], Any]
-"""A day's summary; ValueError with a sentence for a date that is none."""
+Summarize = Callable[[LakeDir, str, str | None], Any]
+"""A day's summary, of one partner if named; ValueError with a sentence for a date that is none."""
 
 
 class Status:
@@ -75,11 +75,11 @@ class Status:
                 self._looked = time.monotonic()
             return self._report
 
-    async def summary(self, query: bytes) -> Any:
+    async def summary(self, query: bytes, partner: str | None = None) -> Any:
         """The summary of `date` in a query string, today's without one."""
         date = parse_qs(query.decode("latin-1")).get("date", ["today"])[-1]
         try:
-            return await asyncio.to_thread(self._summarize, self._lake, date)
+            return await asyncio.to_thread(self._summarize, self._lake, date, partner)
         except ValueError as error:
             raise Refusal(400, "bad_date", f"{error}.") from None
 

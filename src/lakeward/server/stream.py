@@ -101,7 +101,8 @@ class Stream:
                 return False
             block = await asyncio.to_thread(feed.tail.read, position, feed.head, RESUME_BLOCK)
             read, position = read + RESUME_BLOCK, block.end
-            await self._batch(_all_of(block, self._sieve))
+            if block.rows:
+                await self._batch(_all_of(block, self._sieve))
         feed.attach(self._watcher)
         return True
 

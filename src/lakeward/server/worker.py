@@ -28,17 +28,23 @@ from lakeward.errors import LakewardError
 from lakeward.lake.summary import summarize_named
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
-from lakeward.server.app import Server
+from lakeward.server.app import Room, Server
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
 from lakeward.server.intake import intake_of
 from lakeward.server.keyring import CachedKeyring
 from lakeward.server.live import Live
+from lakeward.server.login import LoginRoom
+from lakeward.server.logins import CachedLogins
+from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.pages import Pages
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
+from lakeward.store.database import open_database
+from lakeward.store.entrance import Entrance
+from lakeward.store.password import Passwords
 
 GRACE_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
@@ -107,15 +113,27 @@ def serve(settings: Settings, order: Order) -> None:
     ring_dir = ring_folder(lake, settings.ring_dir)
     collector = Collector(worker_settings(settings))
     gauges = Gauges(ring_dir / "workers.gauges", order.number, order.workers)
-    keyring = CachedKeyring(settings)
+    database = open_database(settings)
+    keyring = CachedKeyring(settings, database)
+    logins = CachedLogins(database, keyring)
     live = Live(lake)
     folders = known_folders(lake, settings.ring_dir)
     summarize = partial(summarize_named, ring_dir=settings.ring_dir)
     status = Status(lake, folders, collector, gauges, summarize)
-    guard = Guard(keyring, loopback=order.loopback, hosts=order.hosts)
+    guard = Guard(
+        keyring, loopback=order.loopback, hosts=order.hosts, logins=logins,
+        public_url=settings.public_url,
+    )  # fmt: skip
     rates = Rates(ring_dir / "rates", collector.lasting_salt())
     intake = intake_of(collector, guard, rates, gauges)
-    application = Server(collector, guard, intake, gauges, [Pages(status, live)])
+    entrance = Entrance(database, Passwords(), login_seconds=settings.login_seconds)
+    provider = provider_of(settings)
+    oidc = None if provider is None else Oidc(
+        provider, settings.public_url, entrance=entrance, logins=logins, guard=guard, intake=intake
+    )  # fmt: skip
+    way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
+    rooms: list[Room] = [Pages(status, live, guard), way_in]
+    application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,

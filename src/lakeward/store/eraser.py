@@ -16,18 +16,23 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, RowMapping, Table, select, text, update
+from sqlalchemy import Column, Connection, RowMapping, Table, delete, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from lakeward.errors import Transient
 from lakeward.person import Gone, Person
 from lakeward.store.database import Database
-from lakeward.store.schema import AUDIT, KEYS
+from lakeward.store.people import plain_email
+from lakeward.store.schema import ATTEMPTS, AUDIT, KEYS, LINKS, LOGINS, PEOPLE
 
 ERASED: Final = "erased"
 PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     KEYS: (KEYS.c.created_by, KEYS.c.name),
     AUDIT: (AUDIT.c.actor, AUDIT.c.subject, AUDIT.c.details),
+    PEOPLE: (PEOPLE.c.email, PEOPLE.c.created_by),
+    LINKS: (),  # these three hold digests, and ids that mean nothing without the row of the person
+    LOGINS: (),
+    ATTEMPTS: (),
 }
 """Where a person's id can stand, for every table of the schema."""
 WAIT_SECONDS: Final = 5.0
@@ -45,7 +50,7 @@ class DatabaseEraser:
     def find(self, person: Person) -> int:
         """Rows that name the person."""
         with self._database.read() as connection:
-            return sum(len(_rows(connection, table, person.value)) for table in PERSONAL)
+            return sum(len(_rows(connection, table, _spelled(table, person))) for table in PERSONAL)
 
     def erase(self, person: Person) -> Gone:
         """Replace the id in every row, and let nothing of it stay in pages that are free now."""
@@ -54,14 +59,20 @@ class DatabaseEraser:
             if self._database.path:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             for table in PERSONAL:
-                for row in _rows(connection, table, person.value):
-                    _replace(connection, table, row, person.value)
+                value = _spelled(table, person)
+                for row in _rows(connection, table, value):
+                    _replace(connection, table, row, value)
                     changed += 1
         if self._database.path:
             _rewrite_sqlite(self._database)
             return Gone(changed)
         _rewrite_postgresql(self._database)
         return Gone(changed, WAL if changed else "")
+
+
+def _spelled(table: Table, person: Person) -> str:
+    """The id as the table has it."""
+    return plain_email(person.value) if table is PEOPLE else person.value
 
 
 def _rows(connection: Connection, table: Table, value: str) -> list[RowMapping]:
@@ -74,14 +85,30 @@ def _rows(connection: Connection, table: Table, value: str) -> list[RowMapping]:
 
 def _replace(connection: Connection, table: Table, row: RowMapping, value: str) -> None:
     (key,) = table.primary_key.columns
-    # A key in force has a name of its own: the erased one is told apart by its id.
-    instead = f"{ERASED} {row[key.name]}" if table is KEYS else ERASED
+    # A key in force has a name of its own, a person an address: the erased one's is of its id.
+    instead = f"{ERASED} {row[key.name]}" if table in (KEYS, PEOPLE) else ERASED
     changes = {
         column.name: _without(row[column.name], value, instead)
         for column in PERSONAL[table]
         if _holds(row[column.name], value)
     }
     connection.execute(update(table).where(key == row[key.name]).values(changes))
+    if table is PEOPLE and PEOPLE.c.email.name in changes:
+        _shut_out(connection, row[key.name])
+
+
+def _shut_out(connection: Connection, person_id: str) -> None:
+    """Who is forgotten cannot log in, nor be known to a provider."""
+    mine = PEOPLE.c.person_id == person_id
+    gone = {
+        "password": None,
+        "issuer": None,
+        "subject": None,
+        "disabled_at": time.time_ns() // 10**6,
+    }
+    connection.execute(update(PEOPLE).where(mine).values(gone))
+    for table in (LINKS, LOGINS):
+        connection.execute(delete(table).where(table.c.person_id == person_id))
 
 
 def _holds(found: object, value: str) -> bool:

@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -22,10 +23,11 @@ from lakeward.errors import Terminal
 from lakeward.interaction import Clock
 from lakeward.store import allowance
 from lakeward.store.database import Database
+from lakeward.store.people import checked_partner
 from lakeward.store.row import record
 from lakeward.store.schema import KEYS
 from lakeward.store.token import HINT_LENGTH, RANDOM_BYTES, Kind, digest, is_token, make_token
-from lakeward.store.trail import Entry, write_entry
+from lakeward.store.trail import note
 
 NAME_LENGTH = 64
 
@@ -42,6 +44,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     created_by: str
     revoked_at: int | None = None
+    partner_id: str | None = None
+    """Whose records a read key shows; None: everybody's."""
 
     def permits(self, interaction_type: str) -> bool:
         """Whether it may write this type; a read key may write none."""
@@ -74,11 +78,17 @@ class Keys:
         actor: str,
         origins: Sequence[str] = (),
         types: Sequence[str] = (),
+        partner_id: str | None = None,
     ) -> tuple[Key, str]:
         """A new key and its secret, which nothing can show again.
 
-        A write key without `types` takes what browsers may claim (`BROWSER_TYPES`).
+        A write key without `types` takes what browsers may claim (`BROWSER_TYPES`). A read key with
+        a `partner_id` shows the records of that partner.
         """
+        if partner_id is not None:
+            if kind == "write":
+                raise Terminal("a write key is of no partner: leave the partner id out")
+            checked_partner("partner", partner_id)
         if kind == "read" and types:
             raise Terminal("a read key writes nothing: leave the types out")
         token = make_token(kind, self._random(RANDOM_BYTES))
@@ -94,6 +104,7 @@ class Keys:
             ),
             created_at=now_ns // 1_000_000,
             created_by=actor,
+            partner_id=partner_id,
         )
         row = {**msgspec.structs.asdict(key), "digest": digest(token)}
         with self._database.write() as connection:
@@ -132,22 +143,16 @@ class Keys:
         raise Terminal(f"the key {key.name!r} ({key.key_id}) is revoked already")
 
     def _note(self, connection: Connection, now_ns: int, actor: str, action: str, key: Key) -> None:
-        details = {
+        details: dict[str, Any] = {
             "kind": key.kind,
             "name": key.name,
             "hint": key.hint,
             "origins": key.origins,
             "types": key.types,
         }
-        entry = Entry(
-            audit_id=str(uuid7(nanoseconds=now_ns)),
-            at=now_ns // 1_000_000,
-            actor=actor,
-            action=action,
-            subject=key.key_id,
-            details=details,
-        )
-        write_entry(connection, entry)
+        if key.partner_id is not None:
+            details["partner_id"] = key.partner_id
+        note(connection, now_ns, actor, action, key.key_id, details)
 
 
 class Keyring:

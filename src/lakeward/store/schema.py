@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKey,
     Index,
     MetaData,
     String,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -47,6 +48,7 @@ KEYS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", String(128), nullable=False),
     Column("revoked_at", BigInteger),
+    Column("partner_id", String(128)),
     UniqueConstraint("digest"),
     CheckConstraint("kind IN ('write', 'read')", name="kind"),
 )
@@ -69,3 +71,55 @@ AUDIT = Table(
     Column("details", JSON, nullable=False),
     Index(None, "at"),
 )
+
+PEOPLE = Table(
+    "lakeward_people",
+    METADATA,
+    Column("person_id", String(36), primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("partner_id", String(128)),
+    Column("password", String(255)),
+    Column("issuer", String(255)),
+    Column("subject", String(255)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("disabled_at", BigInteger),
+    UniqueConstraint("email"),
+    UniqueConstraint("issuer", "subject"),
+    CheckConstraint(
+        "role = 'admin' AND partner_id IS NULL OR role = 'partner' AND partner_id IS NOT NULL",
+        name="role",
+    ),
+)
+
+LINKS = Table(
+    "lakeward_links",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("person_id", String(36), ForeignKey(PEOPLE.c.person_id)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "person_id"),
+)
+"""One-time links that are not used yet; the one without a person makes the first admin."""
+
+LOGINS = Table(
+    "lakeward_logins",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("person_id", String(36), ForeignKey(PEOPLE.c.person_id), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "person_id"),
+)
+
+ATTEMPTS = Table(
+    "lakeward_attempts",
+    METADATA,
+    Column("attempt_id", String(36), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "digest", "at"),
+)
+"""Logins that failed or are being tried, by digests of e-mail and address, for a quarter hour."""

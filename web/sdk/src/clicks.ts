@@ -5,8 +5,7 @@ import { begin, on } from "./events.ts";
 import type { Fields } from "./options.ts";
 import { clean, cut, round } from "./words.ts";
 
-const TARGET =
-  "a[href],area,button,summary,[role=button],[role=link],[type=submit],[type=button]";
+const TARGET = "a[href],area,button,summary,[role=button],[role=link],[type=submit],[type=button]";
 
 /** The `data-lw-…` attributes that are not for us. */
 const marks = (element: Element): Fields | undefined => {

@@ -3,7 +3,8 @@
 import { cut } from "./words.ts";
 
 /** What people type or may type, and what the app does not want to be read. */
-const SECRET = "input,textarea,select,[contenteditable],[data-lw-mask],[data-lw-ignore],script,style";
+const SECRET =
+  "input,textarea,select,[contenteditable],[data-lw-mask],[data-lw-ignore],script,style";
 
 /** The elements around an event's target, from the inside out, through shadow roots. */
 export const around = (event: Event): Element[] =>
@@ -19,7 +20,8 @@ export const textOf = (element: Element, path: readonly Element[]): string | und
   const read = (node: Node): void => {
     if (text.length > 200) return;
     if (node.nodeType == 3) text += (node as Text).data;
-    else if (!(node as Element).matches(SECRET)) node.childNodes.forEach(read);
+    else if (node.nodeType == 1 && !(node as Element).matches(SECRET))
+      node.childNodes.forEach(read);
   };
   element.childNodes.forEach(read);
   text ||= element.getAttribute("aria-label") || "";

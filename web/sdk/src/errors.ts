@@ -47,7 +47,11 @@ export const errors = (): void => {
   });
   on("unhandledrejection", ({ reason }: PromiseRejectionEvent) => {
     const error = reason instanceof Error ? reason : undefined; // another object may hold anything
-    tell("rejection", error?.message || (typeof reason == "string" ? reason : typeof reason), error);
+    tell(
+      "rejection",
+      error?.message || (typeof reason == "string" ? reason : typeof reason),
+      error,
+    );
   });
   ends((over) => {
     seen.forEach((again) => {

@@ -28,7 +28,6 @@ export let view: View | undefined;
 export let cause: string;
 export let session: string | undefined;
 
-
 /** Another view begins. */
 export const enter = (next: View): void => {
   view = next;
@@ -77,7 +76,7 @@ const fitting = (event: Fields): string => {
       typeof value == "string" ? value.slice(0, most) : value,
     );
     most /= 4;
-  } while (new Blob([text]).size > LARGEST && most > 9);
+  } while (new TextEncoder().encode(text).length > LARGEST && most > 9);
   return text;
 };
 

@@ -26,7 +26,8 @@ const fieldsOf = (form: HTMLFormElement): Map<string, boolean> => {
   for (const field of form.elements as Iterable<unknown> as Iterable<Field>) {
     if (NO_FIELD.test(field.type) || ignored(field)) continue;
     const name = nameOf(field);
-    const filled = /^(check|rad)/.test(field.type) ? field.checked : field.value; // looked at, not kept
+    // The value is looked at, and not kept.
+    const filled = /^(check|rad)/.test(field.type) ? field.checked : field.value;
     found.set(name, !!filled || !!found.get(name));
   }
   return found;
@@ -98,7 +99,10 @@ export const forms = (): void => {
     if (clock() - state.refused > 99) tell(form, "error", { field: nameOf(field) });
     state.refused = clock();
   });
-  on("submit", ({ target }) => ignored(target as Element) || finish(target as HTMLFormElement, "submit"));
+  on(
+    "submit",
+    ({ target }) => ignored(target as Element) || finish(target as HTMLFormElement, "submit"),
+  );
   ends((over) => {
     if (over) begun.forEach(({ order }, form) => finish(form, "abandon", [...order].pop()));
   });

@@ -16,13 +16,17 @@ import { vitals } from "./vitals.ts";
 export type { Automatic, Consent, CtaDetails, Fields, Options, Rating } from "./options.ts";
 export { consent, identify, page, reset, track } from "./sdk.ts";
 
-const WATCHERS = { trace, clicks, forms, attention, errors, vitals };
+const WATCHERS = { trace, errors, clicks, forms, attention, vitals };
 
-/** Begin; the first call counts. */
+/** Begin; the first call counts. What can wait begins in a task of its own: each one is short. */
 export const init = (options: Options = {}): void =>
   start(options, () => {
     for (const name in WATCHERS) {
-      if (!off(name as Automatic)) attempt(WATCHERS[name as keyof typeof WATCHERS]);
+      const watch = (): unknown => attempt(WATCHERS[name as keyof typeof WATCHERS]);
+      if (off(name as Automatic)) continue;
+      if (/^[te]/.test(name))
+        watch(); // trace, errors: before anything else of the page runs
+      else setTimeout(watch);
     }
   });
 device();

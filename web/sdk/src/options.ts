@@ -15,7 +15,7 @@ export interface Options {
   path?: string;
   /** What the visitor has agreed to; `full` by default. */
   consent?: Consent;
-  /** The most that is done for a browser with Global Privacy Control or Do Not Track; `anonymous` by default. */
+  /** The most for a browser with Global Privacy Control or Do Not Track; `anonymous` by default. */
   signal?: Consent;
   /** Parameters of addresses that are kept, besides `utm_…`. */
   query?: readonly string[];

@@ -77,8 +77,8 @@ const sendBundles = async (): Promise<void> => {
   }
 };
 
-/** Where there are no locks, one tab promises to be done within a time; two that promise in the same
- * instant send twice what the server keeps once. */
+/** Where there are no locks, one tab promises to be done within a time; two that promise in the
+ * same instant send twice what the server keeps once. */
 const sendLeased = async (): Promise<void> => {
   const now = Date.now();
   if (+read(LEASE)! > now) return;

@@ -23,7 +23,8 @@ const levelOf = (mode: string | undefined, unsaid: number): number =>
 
 export const permit = (): void => {
   const browser = navigator as { globalPrivacyControl?: boolean } & Navigator;
-  if (browser.globalPrivacyControl || browser.doNotTrack == "1") most = levelOf(options.signal, ANONYMOUS);
+  if (browser.globalPrivacyControl || browser.doNotTrack == "1")
+    most = levelOf(options.signal, ANONYMOUS);
   level = Math.min(most, levelOf(options.consent, FULL), levelOf(read(CHOICE), FULL));
 };
 

@@ -28,7 +28,7 @@ let kept: Person = {};
 /** The person at `now`, who is `user` from now on. */
 export const person = (now: number, user?: Person): Person => {
   if (level == FULL) {
-    kept = attempt(() => JSON.parse(read(PERSON)!)) || kept;
+    kept = attempt(() => JSON.parse(read(PERSON) || "0")) || kept;
     kept.anonymous_id ||= idOf(now);
   }
   const idle = Math.abs(now - kept.seen!);

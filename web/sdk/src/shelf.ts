@@ -1,12 +1,12 @@
-/** What is kept on the visitor's device: texts in localStorage, or nothing where that is refused. */
+/** What is kept on the visitor's device: texts in localStorage, nothing where that is refused. */
 
 import { attempt } from "./attempt.ts";
 
 /** Every name begins so. */
 export const OURS = "lakeward.";
 
-export const read = (name: string): string | undefined =>
-  attempt(() => localStorage[name]); // throws in a sandboxed frame, or when switched off
+/** The text that was kept; asking throws in a sandboxed frame, or when it is switched off. */
+export const read = (name: string): string | undefined => attempt(() => localStorage[name]);
 
 /** Keep `text`, or forget what was kept; whether that was possible. */
 export const write = (name: string, text?: string): true | undefined =>

@@ -72,13 +72,12 @@ export const vitals = (): void => {
   };
   const observe = (type: string, heard: (entry: Entry) => void): unknown =>
     attempt(() => {
-      const hear = (entries: PerformanceEntryList): unknown =>
-        (entries as Entry[]).forEach(heard);
+      const hear = (entries: PerformanceEntryList): unknown => (entries as Entry[]).forEach(heard);
       const observer = new PerformanceObserver((list) => attempt(() => hear(list.getEntries())));
       observer.observe({ type, buffered: true, durationThreshold: 40 } as PerformanceObserverInit);
       drains.push(() => hear(observer.takeRecords()));
     });
-  const interacted = (entry: Entry): unknown => 
+  const interacted = (entry: Entry): unknown =>
     entry.interactionId && (found.INP = interactions(entry));
 
   if (responseStart) tell("TTFB", responseStart);
@@ -126,7 +125,9 @@ export const vitals = (): void => {
 };
 
 /** Layout shifts, one by one, become the size of the window that they are in. */
-export const windowOfShifts = (): (shift: Pick<Entry, "hadRecentInput" | "startTime" | "value">) => number => {
+export const windowOfShifts = (): ((
+  shift: Pick<Entry, "hadRecentInput" | "startTime" | "value">,
+) => number) => {
   let size = 0;
   let first = 0;
   let last = 0;
@@ -142,9 +143,9 @@ export const windowOfShifts = (): (shift: Pick<Entry, "hadRecentInput" | "startT
 };
 
 /** Entries of interactions, one by one, become INP so far. */
-export const slowest = (): (
+export const slowest = (): ((
   entry: Pick<Entry, "interactionId" | "duration" | "target">,
-) => Found | undefined => {
+) => Found | undefined) => {
   const counted = (): number => (performance as { interactionCount?: number }).interactionCount!;
   const before = counted();
   const ids = new Set<number>();

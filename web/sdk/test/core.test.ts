@@ -1,6 +1,17 @@
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { answers, compresses, events, fire, hide, kept, property, sent, settled, wait } from "./page.ts";
+import {
+  answers,
+  compresses,
+  events,
+  fire,
+  hide,
+  kept,
+  property,
+  sent,
+  settled,
+  wait,
+} from "./page.ts";
 
 type Sdk = typeof import("../src/core.ts");
 let sdk: Sdk;
@@ -134,13 +145,16 @@ test("nothing is sent before the moment that the server asked for", async () => 
   expect(events("later")).toHaveLength(1);
 });
 
-test.each([400, 401, 403, 404, 422])("what is refused with %i is not sent again", async (status) => {
-  answers.push({ status });
-  await begin();
-  await wait(300_000);
-  expect(sent).toHaveLength(1);
-  expect(Object.keys(kept())).toEqual(["lakeward.person"]);
-});
+test.each([400, 401, 403, 404, 422])(
+  "what is refused with %i is not sent again",
+  async (status) => {
+    answers.push({ status });
+    await begin();
+    await wait(300_000);
+    expect(sent).toHaveLength(1);
+    expect(Object.keys(kept())).toEqual(["lakeward.person"]);
+  },
+);
 
 test("a batch that is too large is halved until it is taken, one event that is too large goes", async () => {
   await begin();
@@ -170,7 +184,8 @@ test("offline, events are kept on the device, and sent once when the network is 
 });
 
 test("what another page left is sent by the next one, before its own", async () => {
-  localStorage["lakeward.unsent.1"] = '{"interaction_type":"left","n":1}\n{"interaction_type":"left","n":2}';
+  localStorage["lakeward.unsent.1"] =
+    '{"interaction_type":"left","n":1}\n{"interaction_type":"left","n":2}';
   await begin();
   expect(sent.map((one) => one.batch.length)).toEqual([2, 1]);
   expect(events("left").map((event) => event.n)).toEqual([1, 2]);
@@ -268,7 +283,14 @@ test("a route of a single-page app is a view, with the page before it as its ref
   document.title = "Match";
   history.replaceState({}, "", "/match?step=2#top"); // the same page
   await wait(2000);
-  expect(events("page_view").map(({ path, navigation, title, referrer }) => [path, navigation, title, referrer])).toEqual([
+  expect(
+    events("page_view").map(({ path, navigation, title, referrer }) => [
+      path,
+      navigation,
+      title,
+      referrer,
+    ]),
+  ).toEqual([
     ["/partners", "load", "Partners", undefined],
     ["/match", "spa", "Match", "https://example.com/partners?utm_source=podcast"],
   ]);

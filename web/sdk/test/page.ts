@@ -41,7 +41,15 @@ const requests = { ...XMLHttpRequest.prototype };
 const note = async (url: string, body: unknown, more: Partial<Sent>): Promise<void> => {
   const raw = typeof body == "string" ? body : Buffer.from(await (body as Blob).arrayBuffer());
   const text = typeof raw == "string" ? raw : gunzipSync(raw).toString();
-  const one = { url, headers: {}, keepalive: false, beacon: false, compressed: typeof raw != "string", ...more, ...JSON.parse(text) };
+  const one = {
+    url,
+    headers: {},
+    keepalive: false,
+    beacon: false,
+    compressed: typeof raw != "string",
+    ...more,
+    ...JSON.parse(text),
+  };
   sent.push(one);
 };
 

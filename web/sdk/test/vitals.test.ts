@@ -10,7 +10,13 @@ let navigation: Record<string, unknown>;
 let counted: number;
 
 class Observer {
-  static supportedEntryTypes = ["event", "first-input", "layout-shift", "largest-contentful-paint", "paint"];
+  static supportedEntryTypes = [
+    "event",
+    "first-input",
+    "layout-shift",
+    "largest-contentful-paint",
+    "paint",
+  ];
   constructor(private heard: Heard) {}
   observe({ type }: { type: string }): void {
     observers.push({ type, heard: this.heard });
@@ -34,18 +40,26 @@ beforeEach(() => {
   vi.stubGlobal("PerformanceObserver", Observer);
   vi.stubGlobal("PerformanceEventTiming", { prototype: { interactionId: 0 } });
   vi.stubGlobal("requestIdleCallback", (call: () => void) => call());
-  property(performance, "getEntriesByType", (type: string) => (type == "navigation" ? [navigation] : []));
-  Object.defineProperty(performance, "interactionCount", { get: () => counted, configurable: true });
+  property(performance, "getEntriesByType", (type: string) =>
+    type == "navigation" ? [navigation] : [],
+  );
+  Object.defineProperty(performance, "interactionCount", {
+    get: () => counted,
+    configurable: true,
+  });
   property(document, "visibilityState", "visible");
   property(document, "readyState", "complete");
 });
 afterEach(() => property(document, "visibilityState", "visible"));
 
 /** Both of them, from the beginning to the page's end. */
-async function compared(run: () => unknown): Promise<[Record<string, number>, Record<string, number>]> {
+async function compared(
+  run: () => unknown,
+): Promise<[Record<string, number>, Record<string, number>]> {
   const theirs: Record<string, number> = {};
   const library = await import("web-vitals");
-  const note = ({ name, value }: { name: string; value: number }): unknown => (theirs[name] = value);
+  const note = ({ name, value }: { name: string; value: number }): unknown =>
+    (theirs[name] = value);
   await wait(1000);
   for (const on of [library.onCLS, library.onINP, library.onLCP, library.onTTFB, library.onFCP]) {
     on(note, { reportAllChanges: true }); // it finishes on trusted events only
@@ -65,7 +79,11 @@ async function compared(run: () => unknown): Promise<[Record<string, number>, Re
 test("TTFB, FCP and LCP are those of the library, from the moment a prepared page is seen", async () => {
   navigation.activationStart = 200;
   const [ours, theirs] = await compared(() => {
-    happen("paint", { name: "first-paint", startTime: 500 }, { name: "first-contentful-paint", startTime: 612 });
+    happen(
+      "paint",
+      { name: "first-paint", startTime: 500 },
+      { name: "first-contentful-paint", startTime: 612 },
+    );
     happen("largest-contentful-paint", { startTime: 700, element: null });
     happen("largest-contentful-paint", { startTime: 950, element: null });
   });
@@ -93,11 +111,19 @@ test("INP is the interaction that one in fifty is slower than", async () => {
     interactionId, duration, startTime: interactionId, target: null,
   }); // prettier-ignore
   let seed = 7;
-  const durations = Array.from({ length: 260 }, () => 40 + ((seed = (seed * 48271) % 2147483647) % 60) * 8);
+  const durations = Array.from(
+    { length: 260 },
+    () => 40 + ((seed = (seed * 48271) % 2147483647) % 60) * 8,
+  );
   const [ours, theirs] = await compared(() => {
     durations.forEach((duration, n) => {
       counted++;
-      happen("event", press(7 * (n + 1), duration), press(7 * (n + 1), duration - 8), press(0, 900));
+      happen(
+        "event",
+        press(7 * (n + 1), duration),
+        press(7 * (n + 1), duration - 8),
+        press(0, 900),
+      );
     });
   });
   expect(ours.INP).toBe(theirs.INP);
@@ -144,6 +170,11 @@ test("a vital names its verdict, its element and the page that was loaded, whate
     history.pushState({}, "", "/elsewhere");
   });
   const lcp = events("web_vital").find((vital) => vital.name == "LCP");
-  expect(lcp).toMatchObject({ value: 4100, rating: "poor", path: "/partners", navigation: "navigate" });
+  expect(lcp).toMatchObject({
+    value: 4100,
+    rating: "poor",
+    path: "/partners",
+    navigation: "navigate",
+  });
   expect(lcp!.target).toMatch(/main>img\.hero$/);
 });

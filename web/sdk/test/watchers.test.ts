@@ -69,7 +69,7 @@ test("texts that people type or that are masked never leave, ignored elements ar
     <div data-lw-mask><button id=masked>Ada Lovelace</button></div>
     <div data-lw-ignore><button id=ignored>Ada</button></div>
     <div contenteditable><a id=typed href="/x">Ada</a></div>
-    <div data-lw-card id=card>Card <span data-lw-mask>Ada</span><input value="Ada">
+    <div data-lw-card id=card><!-- Ada -->Card <span data-lw-mask>Ada</span><input value="Ada">
       <textarea>Ada</textarea><select><option>Ada</option></select><style>.ada{}</style></div>
     <button id=icon aria-label="Close"></button>`);
   for (const id of ["masked", "ignored", "typed", "card", "icon"]) click("#" + id);
@@ -125,7 +125,11 @@ test("a form is begun, its fields are left, it is submitted: never with a value"
   fire("submit", {}, $("form"));
   fire("pagehide");
   const told_ = await told("form_interaction");
-  expect(actions()).toEqual([["start", undefined], ["field", "email"], ["submit", undefined]]);
+  expect(actions()).toEqual([
+    ["start", undefined],
+    ["field", "email"],
+    ["submit", undefined],
+  ]);
   expect(told_[1]).toMatchObject({
     form: "verify",
     field_type: "email",
@@ -169,7 +173,11 @@ test("a submit that the browser refuses is one error, with the first field of th
   vi.advanceTimersByTime(1000);
   fire("invalid", {}, $("[name=phone]"));
   await told("form_interaction");
-  expect(actions()).toEqual([["start", undefined], ["error", "email"], ["error", "phone"]]);
+  expect(actions()).toEqual([
+    ["start", undefined],
+    ["error", "email"],
+    ["error", "phone"],
+  ]);
 });
 
 test("a form whose field is called name has its own name all the same", async () => {
@@ -322,7 +330,9 @@ test("without consent no request says anything", async () => {
 
 test("what is switched off is not there", async () => {
   const before = fetch;
-  await begin("<button>x</button>" + FORM, { off: ["clicks", "forms", "errors", "attention", "trace"] });
+  await begin("<button>x</button>" + FORM, {
+    off: ["clicks", "forms", "errors", "attention", "trace"],
+  });
   click("button");
   type("[name=phone]", "1");
   fire("error", { message: "x" });

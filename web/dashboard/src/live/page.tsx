@@ -2,6 +2,9 @@
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { keepKey } from "../key";
+import { type Me, NOBODY, whoami } from "../login/account";
+import { LoginForm } from "../login/forms";
+import { Who } from "../login/who";
 import { Breakdown } from "./breakdown";
 import { Charts } from "./charts";
 import { Drawer } from "./drawer";
@@ -13,18 +16,22 @@ import type { Row } from "./protocol";
 import { Empty, KeyForm, Problem, Status } from "./states";
 import { Summary } from "./summary";
 
-export function LivePage() {
+export function LivePage(props: { refused: string }) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const [filter, setFilter] = useState<Filter>(() => readFilter(location.search));
   const [opened, setOpened] = useState<Row | null>(null);
-  const [keyTries, setKeyTries] = useState(0);
+  const [entries, setEntries] = useState(0);
+  const [triedKey, setTriedKey] = useState(false);
+  const [me, setMe] = useState<Me>(NOBODY);
   const held = useRef<Model | null>(null);
   const model = (held.current ??= new Model(() => redraw(0)));
 
   useEffect(() => {
     history.replaceState(null, "", location.pathname + query(filter));
     model.open(filter);
-  }, [filter, keyTries]);
+  }, [filter, entries]);
+  const needsKey = model.link === "key";
+  useEffect(() => void whoami().then(setMe), [entries, needsKey]);
   useEffect(() => () => model.close(), []);
   useShortcuts(() => model.pause(!model.paused));
 
@@ -32,14 +39,14 @@ export function LivePage() {
   const toggle = (name: "type" | "route", value: string) =>
     change({ [name]: filter[name] === value ? "" : value });
 
-  const needsKey = model.link === "key";
+  const again = () => setEntries((n) => n + 1);
   const failed = model.link === "error";
   const nothing = model.answered && model.items.length === 0;
   const empty = nothing && isOpen(filter) && !model.hour?.totals.count;
 
   return (
     <>
-      <a class="skip" href="#list">Skip to the list</a>
+      {!needsKey && !failed && <a class="skip" href="#list">Skip to the list</a>}
       <header class="bar">
         <h1 class="brand"><Mark />Lakeward <span class="muted">live</span></h1>
         <Status link={model.link} paused={model.paused} rate={model.rate} />
@@ -47,17 +54,22 @@ export function LivePage() {
           onClick={() => model.pause(!model.paused)} title="Pause or go on (p)">
           {model.paused ? "Resume" : "Pause"}
         </button>
+        <Who me={me} onOut={again} />
       </header>
       <main class="page">
         {needsKey && (
-          <KeyForm message={model.message} tried={keyTries > 0}
-            onKey={(key) => { keepKey(key); setKeyTries((n) => n + 1); }} />
+          <div class="ways">
+            <LoginForm oidc={me.oidc === true} refused={props.refused}
+              onIn={() => { keepKey(""); again(); }} />
+            <KeyForm message={model.message} tried={triedKey}
+              onKey={(key) => { keepKey(key); setTriedKey(true); again(); }} />
+          </div>
         )}
         {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
         {!needsKey && !failed && (
           <>
             <Notes trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
-            <Summary again={keyTries} />
+            <Summary again={entries} />
             <div class="columns">
               <div class="column wide">
                 <Charts hour={model.hour} frozen={model.paused} filter={filter} />

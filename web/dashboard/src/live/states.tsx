@@ -9,7 +9,7 @@ const WORDS: Record<Link, string> = {
   connecting: "Connecting",
   live: "Live",
   reconnecting: "Reconnecting",
-  key: "Needs a key",
+  key: "Needs a login",
   error: "Stopped",
 };
 
@@ -34,7 +34,7 @@ export function KeyForm(props: { message: string; tried: boolean; onKey: (key: s
   return (
     <form class="card centre" onSubmit={submit}>
       <h2>This lake needs a key</h2>
-      <p class="muted">A read key opens the page. It stays in this tab and goes nowhere but to this server.</p>
+      <p class="muted">A read key opens the page too. It stays in this tab and goes nowhere but to this server.</p>
       {props.tried && <p class="bad" role="alert">{visible(props.message || "That key was refused.")}</p>}
       <label for="key">Read key</label>
       <div class="inline">
@@ -67,7 +67,7 @@ export function Empty() {
       <h2>Send your first event</h2>
       <p class="muted">Nothing has arrived in the last hour. Run this beside the lake and watch it appear here.</p>
       <div class="snippet">
-        <pre><code>{SNIPPET}</code></pre>
+        <pre tabindex={0} aria-label="Example"><code>{SNIPPET}</code></pre>
         <Copy text={SNIPPET} />
       </div>
       <p class="muted">Or in a shell: <code>lakeward record signed_up plan=pro</code></p>

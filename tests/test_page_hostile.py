@@ -1,0 +1,216 @@
+"""What strangers send is text in the page, whoever looks at it: a real server, sent to over HTTP,
+seen in Chromium by people who are logged in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from conftest import Lake
+from lakeward.settings import load
+from lakeward.store.database import open_database
+from lakeward.store.keys import Keys
+from lakeward.store.password import Passwords
+from lakeward.store.people import People
+from server_process import Serving, serving
+from test_live_page import CHROMIUM, FLAGS, Watched
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+expect = playwright.expect
+
+PASSWORD = "the quick brown lake"
+RUN = "window.ran=(window.ran||0)+1;alert(document.domain)"
+HOSTILE = (
+    f"<script>{RUN}</script>",
+    f"<img src=x onerror='{RUN}'>",
+    f'"><svg/onload="{RUN}">',
+    f"' autofocus onfocus='{RUN}' x='",
+    f"javascript:{RUN}",
+    f"<a href='javascript:{RUN}'>click</a>",
+    f'<iframe srcdoc="<script>parent.{RUN}</script>"></iframe>',
+    f"</title></style></textarea></script><script>{RUN}</script>",
+    f"<style>@import 'http://evil.example/x.css';</style><body onload='{RUN}'>",
+    "<link rel=prefetch href=http://evil.example/><base href=http://evil.example/>",
+    f"<math><mtext><table><mglyph><style><img src=x onerror='{RUN}'>",
+    f"{{{{constructor.constructor('{RUN}')()}}}}${{{RUN}}}",
+    "<meta http-equiv=refresh content='0;url=http://evil.example/'>",
+    '{"__proto__": {"dangerouslySetInnerHTML": {"__html": "<b>x</b>"}}}',
+)
+PARTNER = HOSTILE[1]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server with hostile records, a person who sees all and one who sees a partner's."""
+    folder = tmp_path_factory.mktemp("hostile")
+    lake = Lake(folder / "data-lake", folder / "rings")
+    (folder / "rings").mkdir(mode=0o700)
+    with open_database(load(lake.env)) as database:
+        people, encoded = People(database), Passwords().encoded(PASSWORD)
+        people.add("ada@example.com", "admin", actor="tests", password=encoded)
+        people.add("bo@example.com", "partner", actor="tests", partner_id=PARTNER,
+                   password=encoded)  # fmt: skip
+        _, secret = Keys(database).create("write", "app", actor="tests", types=["*"])
+    with serving(lake) as running:
+        for event in events():
+            sent = running.client().post(
+                "/v1/interactions", json=event, headers={"x-api-key": secret}
+            )
+            assert sent.json() == {"accepted": 1, "rejected": []}, event
+        track = {"type": "track", "anonymousId": HOSTILE[0], "event": HOSTILE[2],
+                 "properties": {text: text for text in HOSTILE},
+                 "context": {"page": {"url": HOSTILE[4], "title": HOSTILE[7]}}}  # fmt: skip
+        taken = running.client().post("/v1/track", json=track, auth=(secret, ""))
+        assert taken.status_code == 200, taken.text
+        yield running
+    lake.close()
+
+
+def events() -> Iterator[dict[str, Any]]:
+    for text in HOSTILE:
+        yield {"interaction_type": "api_call", "method": text[:16], "path": "/" + text,
+               "route": "/" + text, "response_status": 500, "response_time_ms": 3.0,
+               "user_id": text, "session_id": text, "trace_id": text[:100], "user_agent": text,
+               "referrer": text, "error_type": text, "query_params": {text: text}}  # fmt: skip
+        yield {"interaction_type": "page_view", "url": text, "referrer": text}
+        yield {"interaction_type": "hostile", text: text, "nested": {text: [text]},
+               "partner_id": PARTNER}  # fmt: skip
+        yield {"interaction_type": "ai_conversation", "conversation_id": text,
+               "messages": [{"role": "user", "content": text}]}  # fmt: skip
+
+
+def logged_in(watched: Watched, email: str) -> Any:
+    page = watched.open()
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
+    return page
+
+
+def harmless(watched: Watched, page: Any) -> None:
+    """Nothing ran, nothing was asked elsewhere, nothing but the page's own is in the page."""
+    assert page.evaluate("window.ran") is None
+    assert [c for c in watched.complaints if not re.search(r"status of 40[13]", c)] == []
+    assert [url for url in watched.requests if not url.startswith(watched.url + "/")] == []
+    foreign = "script:not([src^='./static/']):not([src^='/static/']), iframe, base, object, embed, "
+    foreign += "img:not(.mark), [onerror], [onload], [onfocus], [href^='javascript' i], style"
+    assert page.evaluate(f"document.querySelectorAll(`{foreign}`).length") == 0
+
+
+def test_records_of_strangers_run_nothing_in_an_admins_page(browser: Any, server: Serving) -> None:
+    watched = Watched(browser, server.url)
+    page = logged_in(watched, "ada@example.com")
+    rows = page.locator(".row .open")
+    expect(rows).to_have_count(4 * len(HOSTILE) + 1)
+    assert HOSTILE[1] in page.locator(".rows").inner_text()
+    for n in range(rows.count()):
+        rows.nth(n).click()
+        expect(page.locator(".json")).to_contain_text('"interaction_id"')
+        page.keyboard.press("Escape")
+    harmless(watched, page)
+    for button in (
+        page.get_by_role("region", name="Routes of the last hour").get_by_role("button").all()
+    ):
+        button.click()
+        expect(page.get_by_role("button", name="Remove the filter route")).to_be_visible()
+        page.get_by_role("button", name="Remove the filter route").click()
+    harmless(watched, page)
+    watched.close()
+
+
+def test_a_partners_own_id_is_text_to_the_partner(browser: Any, server: Serving) -> None:
+    watched = Watched(browser, server.url)
+    page = logged_in(watched, "bo@example.com")
+    expect(page.locator(".row .open")).to_have_count(len(HOSTILE))
+    expect(page.locator(".who")).to_contain_text("bo@example.com")
+    harmless(watched, page)
+    watched.close()
+
+
+@pytest.mark.parametrize("name", ["refused", "welcome", "type", "route", "id", "status", "x"])
+def test_an_address_with_markup_in_it_runs_nothing(
+    browser: Any, server: Serving, name: str
+) -> None:
+    watched = Watched(browser, server.url)
+    for text in HOSTILE:
+        page = watched.open(f"/?{name}={quote(text)}#{quote(text)}")
+        expect(page.get_by_label("E-mail address")).to_be_visible()
+    harmless(watched, page)
+    watched.close()
+
+
+def test_even_markup_that_got_into_the_page_would_not_run(browser: Any, server: Serving) -> None:
+    watched = Watched(browser, server.url)
+    page = watched.open()
+    expect(page.get_by_label("E-mail address")).to_be_visible()
+    for way in (
+        "document.body.innerHTML = text",
+        "document.body.insertAdjacentHTML('beforeend', text)",
+        "document.write(text)",
+        "eval(text)",
+        "new Function(text)()",
+        "setTimeout(text)",
+        "Object.assign(document.createElement('script'), {text})",
+        "Object.assign(document.createElement('iframe'), {srcdoc: text})",
+    ):
+        refused = page.evaluate(
+            """([way, text]) => {
+              const script = document.createElement("script");
+              try { (0, eval)(`const text = ${JSON.stringify(text)}; ${way}`); return ""; }
+              catch (error) { return error.name; }
+            }""",
+            [way, HOSTILE[1]],
+        )
+        assert refused in {"TypeError", "EvalError"}, way
+    page.evaluate(
+        """run => {
+          const link = document.createElement("a");
+          link.setAttribute("onclick", run);
+          document.body.append(link);
+          link.click();
+        }""",
+        RUN,
+    )
+    assert page.evaluate("window.ran") is None
+    assert not [c for c in watched.complaints if c.startswith("dialog")]
+    watched.close()
+
+
+def test_every_answer_has_a_policy_without_anything_unsafe(server: Serving) -> None:
+    with server.client() as client:
+        page = client.get("/")
+        asset = re.search(r'src="([^"]+\.js)"', page.text)
+        assert asset is not None
+        answers = [page, client.get("/" + asset[1].lstrip("./")), client.get("/nothing<script>"),
+                   client.get("/v1/live/hour"), client.get("/v1/me"), client.get("/health"),
+                   client.get("/openapi.json"), client.post("/"), client.get("/lakeward.js"),
+                   client.post("/v1/login", content=b"<script>"),
+                   client.get("/v1/login/oidc"),
+                   httpx.get(server.url, headers={"host": "evil.example"})]  # fmt: skip
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'"), answer.url
+        assert "frame-ancestors 'none'" in policy, answer.url
+        for word in ("unsafe-", "http:", "https:", "data:", "blob:", "*", "nonce-"):
+            assert word not in policy, answer.url
+        assert answer.headers["x-content-type-options"] == "nosniff", answer.url
+        assert "<script>" not in answer.text or answer is page, answer.url
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "require-trusted-types-for 'script'" in policy
