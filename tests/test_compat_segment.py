@@ -196,9 +196,18 @@ def test_what_does_not_fit_its_place_does_not_cost_a_page_its_type(lake: Lake) -
     assert row["metadata"]["context"]["campaign"] == {"content": "c" * 300}
 
 
-def test_a_value_that_is_no_text_stays_among_the_properties() -> None:
-    made = mapped(type="page", properties={"title": {"a": 1}, "name": ["x"]})
-    assert made["properties"] == {"title": {"a": 1}, "name": ["x"]}
+def test_a_property_called_like_a_field_that_it_does_not_fit_stays_with_the_context(
+    lake: Lake,
+) -> None:
+    ingest = ingest_of(lake.collector())
+    given = {"title": {"a": 1}, "navigation": "header", "name": ["x"], "scroll_depth": 40}
+    pages = [mapped(type=kind, userId="u", properties=given) for kind in ("page", "screen")]
+    assert send_batch(ingest, Batch(pages, None, "segment")).rejected == []
+    page, screen = lake.rows()
+    assert (page["interaction_type"], screen["interaction_type"]) == ("page_view", "screen_view")
+    assert page["properties"] == {"name": ["x"], "scroll_depth": 40}
+    assert page["metadata"]["context"]["properties"] == {"title": {"a": 1}, "navigation": "header"}
+    assert screen["properties"] == given
 
 
 def test_a_screen_with_a_long_name_and_another_in_its_properties_keeps_both() -> None:
@@ -206,10 +215,11 @@ def test_a_screen_with_a_long_name_and_another_in_its_properties_keeps_both() ->
     assert (made["screen"], made["properties"]) == ("Partners", {"name": "n" * 300})
 
 
-def test_an_event_that_is_set_aside_leaves_its_address_behind() -> None:
-    made = interaction({"type": "x", "context": {"ip": "203.0.113.7", "app": 1}}, {})
+@pytest.mark.parametrize("rest", [{}, {"app": 1}])
+def test_an_event_that_is_set_aside_leaves_its_address_behind(rest: dict[str, Any]) -> None:
+    made = interaction({"type": "x", "context": {"ip": "203.0.113.7", **rest}}, {})
     assert isinstance(made, Refused)
-    assert made.event == {"type": "x", "context": {"app": 1}}
+    assert made.event == {"type": "x", "context": rest}
 
 
 def test_a_path_says_what_kind_an_event_without_one_is() -> None:
