@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -31,7 +32,8 @@ from recorded_clients import Made, made
 
 RECORDED = Path(__file__).parent / "data" / "clients"
 NAMES = ("segment-python", "segment-python-gzip", "segment-node", "rudder-python", "rudder-node",
-         "jitsu-node")  # fmt: skip
+         "jitsu-node", "segment-browser", "segment-browser-batch", "rudder-browser",
+         "rudder-browser-beacon", "jitsu-browser")  # fmt: skip
 DONE = Outcome(0, [])
 
 
@@ -48,9 +50,10 @@ def parse(asked: Call) -> Made:
 def recorded(name: str) -> list[Made]:
     requests = json.loads((RECORDED / f"{name}.json").read_text())
     return [
-        parse(call(request["path"], request["body"].encode(), None,
+        parse(call(parts.path, request["body"].encode(), parse_qs(parts.query),
                    **{n.replace("-", "_"): v for n, v in request["headers"].items()}))
         for request in requests
+        for parts in [urlsplit(request["path"])]
     ]  # fmt: skip
 
 
@@ -72,6 +75,13 @@ def test_what_was_recorded_of_an_sdk_is_one_interaction_for_each_event(
     assert {"order_completed", "page_view", "identify", "group"} <= set(kinds)
     assert len(set(lake.ids())) == len(kinds), "a retry has the ids of the first"
     assert all("sent_at" in row for row in lake.rows())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_key_of_a_recorded_request_is_found(name: str) -> None:
+    requests = json.loads((RECORDED / f"{name}.json").read_text())
+    for request, sending in zip(requests, recorded(name), strict=True):
+        assert sending.secret == "{key}" or request["headers"]["authorization"] == "Basic {basic}"
 
 
 def test_the_paths_of_a_recorded_request_lead_to_its_dialect() -> None:
@@ -190,9 +200,18 @@ def test_what_does_not_fit_its_place_does_not_cost_a_page_its_type(lake: Lake) -
     assert row["metadata"]["context"]["campaign"] == {"content": "c" * 300}
 
 
-def test_a_value_that_is_no_text_stays_among_the_properties() -> None:
-    made = mapped(type="page", properties={"title": {"a": 1}, "name": ["x"]})
-    assert made["properties"] == {"title": {"a": 1}, "name": ["x"]}
+def test_a_property_called_like_a_field_that_it_does_not_fit_stays_with_the_context(
+    lake: Lake,
+) -> None:
+    ingest = ingest_of(lake.collector())
+    given = {"title": {"a": 1}, "navigation": "header", "name": ["x"], "scroll_depth": 40}
+    pages = [mapped(type=kind, userId="u", properties=given) for kind in ("page", "screen")]
+    assert send_batch(ingest, Batch(pages, None, "segment")).rejected == []
+    page, screen = lake.rows()
+    assert (page["interaction_type"], screen["interaction_type"]) == ("page_view", "screen_view")
+    assert page["properties"] == {"name": ["x"], "scroll_depth": 40}
+    assert page["metadata"]["context"]["properties"] == {"title": {"a": 1}, "navigation": "header"}
+    assert screen["properties"] == given
 
 
 def test_a_screen_with_a_long_name_and_another_in_its_properties_keeps_both() -> None:
@@ -200,10 +219,11 @@ def test_a_screen_with_a_long_name_and_another_in_its_properties_keeps_both() ->
     assert (made["screen"], made["properties"]) == ("Partners", {"name": "n" * 300})
 
 
-def test_an_event_that_is_set_aside_leaves_its_address_behind() -> None:
-    made = interaction({"type": "x", "context": {"ip": "203.0.113.7", "app": 1}}, {})
+@pytest.mark.parametrize("rest", [{}, {"app": 1}])
+def test_an_event_that_is_set_aside_leaves_its_address_behind(rest: dict[str, Any]) -> None:
+    made = interaction({"type": "x", "context": {"ip": "203.0.113.7", **rest}}, {})
     assert isinstance(made, Refused)
-    assert made.event == {"type": "x", "context": {"app": 1}}
+    assert made.event == {"type": "x", "context": rest}
 
 
 def test_a_path_says_what_kind_an_event_without_one_is() -> None:

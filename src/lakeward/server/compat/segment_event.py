@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
+from lakeward.catalog import TYPES
+from lakeward.catalog.spec import TypeSpec
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import (
     Refused,
@@ -88,8 +92,9 @@ def _context(event: JsonObject, shared: JsonObject) -> JsonObject:
 
 def _refused(reason: str, event: JsonObject) -> Refused:
     """Set aside without the address that the event claims."""
-    context = {k: v for k, v in object_of(event.get("context")).items() if k != "ip"}
-    return Refused(reason, {**event, "context": context} if context else event)
+    if "ip" in (context := object_of(event.get("context"))):
+        event = {**event, "context": {k: v for k, v in context.items() if k != "ip"}}
+    return Refused(reason, event)
 
 
 def _named(event: JsonObject, context: JsonObject) -> JsonObject:
@@ -164,7 +169,7 @@ def _page(event: JsonObject, context: JsonObject) -> JsonObject:
         if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST:
             fields[ours] = screen.pop(theirs)
     _take(properties, {"name": "name", "category": "category"}, dict(event), TEXT)
-    return _with(fields, properties)
+    return _with(fields, properties, context)
 
 
 def _screen(event: JsonObject, context: JsonObject) -> JsonObject:
@@ -177,11 +182,26 @@ def _screen(event: JsonObject, context: JsonObject) -> JsonObject:
     _take(fields, {"name": "screen"}, properties, NAME)
     _take(fields, {"locale": "language", "timezone": "timezone"}, context, NAME)
     _take(properties, {"name": "name", "category": "category"}, said, TEXT)
-    return _with(fields, properties)
+    return _with(fields, properties, context)
 
 
-def _with(fields: JsonObject, properties: JsonObject) -> JsonObject:
-    return {**fields, "properties": properties} if properties else fields
+def _with(fields: JsonObject, properties: JsonObject, context: JsonObject) -> JsonObject:
+    """With the app's properties, but those that are called like a field of the type and do not fit
+    it: they would cost the record its type, and stay with the context."""
+    spec = TYPES[fields["interaction_type"]]
+    odd = {n: v for n, v in properties.items() if n in spec.own and not _fits(spec, {n: v})}
+    if odd:
+        context["properties"] = odd
+    rest = {n: v for n, v in properties.items() if n not in odd}
+    return {**fields, "properties": rest} if rest else fields
+
+
+def _fits(spec: TypeSpec, fields: JsonObject) -> bool:
+    try:
+        msgspec.convert(fields, spec.struct)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _traits(event: JsonObject, context: JsonObject) -> JsonObject:
