@@ -21,6 +21,7 @@ from lakeward.server import body
 from lakeward.server.answer import Refusal
 from lakeward.server.body import MOST_MEMBERS, Shelf, inflated
 from lakeward.server.compat.dialect import Refused as Untaken
+from lakeward.server.compat.dialect import each
 from lakeward.server.guard import Pass
 from lakeward.server.ingest import Batch, Ingest, frames
 from lakeward.server.skew import DAY_MS, Clocks
@@ -268,6 +269,43 @@ def test_what_looks_compressed_and_is_not_is_refused(name: str) -> None:
     with pytest.raises(Refusal) as refused:
         read(*MANGLED[name])
     assert (refused.value.status, refused.value.code) == (400, "bad_gzip")
+
+
+def test_one_client_leaves_the_others_half_of_the_memory_for_bodies() -> None:
+    shelf = Shelf(100)
+    with shelf.lent("203.0.113.9") as greedy, shelf.lent("203.0.113.9") as again:
+        greedy.grow(30)
+        again.grow(20)
+        with pytest.raises(Refusal, match="try again"):
+            again.grow(1)
+        with shelf.lent("203.0.113.10") as other, shelf.lent(None) as ours:
+            other.grow(25)
+            ours.grow(25)
+    with shelf.lent("203.0.113.9") as later:
+        later.grow(50)
+    assert (shelf.taken, shelf._clients) == (0, {})
+
+
+def test_no_event_is_made_of_a_body_whose_key_is_unknown() -> None:
+    made: list[Any] = []
+
+    def make(raw: Any) -> list[Any]:
+        made.append(raw)
+        return [{"interaction_type": "x"}]
+
+    events = each([1, 2, 3], make)
+    assert made == [], "a stranger's body costs one decode"
+    assert len(list(events)) == len(made) == 3
+
+
+def test_shapes_with_long_names_are_not_kept(lake: Lake) -> None:
+    ingest = ingest_of(lake.collector())
+    for n in range(20):
+        strange = {"interaction_type": "page_view", f"{n}{'n' * 3000}": 1}
+        assert take(ingest, strange).accepted == 1
+    assert len(ingest._shapes._plans) == 0
+    assert take(ingest, VIEW).accepted == 1
+    assert len(ingest._shapes._plans) == 1
 
 
 def test_bodies_together_take_no_more_memory_than_there_is_for_them() -> None:

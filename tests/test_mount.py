@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from conftest import Lake, wait_until
+from lakeward.server.mount import mounted
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
@@ -126,6 +130,27 @@ def test_a_batch_larger_than_the_rings_frame_goes_in_in_parts(lake: Lake, tmp_pa
         assert answer.json()["accepted"] == 40
         assert [refused["index"] for refused in answer.json()["rejected"]] == [40]
         assert len([r for r in lake.rows() if r["interaction_type"] == "page_view"]) == 40
+
+
+def test_opening_that_fails_again_and_again_leaves_no_thread_behind(
+    lake: Lake, tmp_path: Path
+) -> None:
+    collector = lake.collector(LAKEWARD_PATHS="nothing=/x")
+    refused = mounted(collector)
+
+    async def ask() -> list[int]:
+        statuses: list[int] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            statuses.append(message.get("status", 0))
+
+        scope = {"type": "http", "method": "GET", "path": "/lakeward.js", "headers": []}
+        for _ in range(5):
+            await refused(scope, None, send)  # type: ignore[arg-type]  # nothing is received
+        return [status for status in statuses if status]
+
+    assert asyncio.run(ask()) == [503] * 5
+    assert "lakeward-keyring" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_lake_that_cannot_be_opened_harms_nobody_but_the_sender(
