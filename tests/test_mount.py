@@ -132,8 +132,8 @@ def test_a_batch_larger_than_the_rings_frame_goes_in_in_parts(lake: Lake, tmp_pa
         assert len([r for r in lake.rows() if r["interaction_type"] == "page_view"]) == 40
 
 
-def test_opening_that_fails_again_and_again_leaves_no_thread_behind(
-    lake: Lake, tmp_path: Path
+def test_opening_that_fails_again_and_again_is_said_once_and_leaves_no_thread_behind(
+    lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
     collector = lake.collector(LAKEWARD_PATHS="nothing=/x")
     refused = mounted(collector)
@@ -149,7 +149,10 @@ def test_opening_that_fails_again_and_again_leaves_no_thread_behind(
             await refused(scope, None, send)  # type: ignore[arg-type]  # nothing is received
         return [status for status in statuses if status]
 
-    assert asyncio.run(ask()) == [503] * 5
+    with caplog.at_level("ERROR"):
+        assert asyncio.run(ask()) == [503] * 5
+    (said,) = caplog.messages
+    assert "LAKEWARD_PATHS: 'nothing=/x' must be like" in said
     assert "lakeward-keyring" not in {thread.name for thread in threading.enumerate()}
 
 

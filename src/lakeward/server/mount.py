@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from lakeward.capture.asgi import Receive, Scope, Send
 from lakeward.collector import Collector
@@ -41,6 +42,7 @@ class Mounted:
         self._own_pages = own_pages
         self._server: Server | None = None
         self._opening: asyncio.Task[Server] | None = None
+        self._complained = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; the host's lifespan is the host's."""
@@ -50,13 +52,20 @@ class Mounted:
         try:
             server = self._server or await self._opened()
         except (LakewardError, OSError) as error:
-            logger.error("lakeward cannot take what browsers send: %s", error)
+            self._complain(error)
             refusal = Refusal(503, "not_open", "The lake cannot be opened: try again later.",
                               retry_after=5)  # fmt: skip
             if scope["type"] == "http":
                 await reply_refusal(send, refusal)
             return
         await server(scope, receive, send)
+
+    def _complain(self, error: Exception) -> None:
+        """Once a minute: every request tries again."""
+        now = time.monotonic()
+        if now >= self._complained:
+            self._complained = now + 60.0
+            logger.error("lakeward cannot take what browsers send: %s", error)
 
     async def _opened(self) -> Server:
         """The server; of many first requests one opens it and the others wait."""
