@@ -170,7 +170,7 @@ def _event(dice: Dice, name: str) -> Template:
     example = {} if name == "page_view" else TYPES[name].example
     fields = arrange(name, example | own)
     given = _open() | {"interaction_type": name}
-    if name in BROWSER:
+    if name in BROWSER or "anonymous_id" in fields:  # not the example's visitor
         given |= {"anonymous_id": "@anonymous@", "service": "web"}
     else:
         given |= {"service": "jobs" if name in UNSEEN else "api"}

@@ -95,6 +95,10 @@ def served(lake: Lake, key: str = "", **feed: Any) -> Iterator[Served]:
         server.stop()
 
 
+class Silence(AssertionError):
+    """Nothing came."""
+
+
 class Events:
     """A client of the stream that reads when it is told to."""
 
@@ -109,12 +113,13 @@ class Events:
         self.comments = 0
         self.headers = self._answer.headers
 
-    def next(self) -> tuple[str, Any]:
+    def next(self, seconds: float = 30) -> tuple[str, Any]:
         """The next event's name and data; StopIteration when the server ended the stream."""
         name, data = "", ""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + seconds
         for line in self._lines:
-            assert time.monotonic() < deadline, "nothing but comments for 30 s"
+            if time.monotonic() > deadline:
+                raise Silence(f"nothing but comments for {seconds:g} s")
             field, _, value = line.partition(": ")
             if not line and name:
                 return name, json.loads(data)

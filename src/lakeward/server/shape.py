@@ -30,6 +30,8 @@ LONGEST_SHAPE = 2_000
 LARGE = 10**12  # the smallest number that can be a card's has 13 digits
 HEAD = frozenset(FIELDS[:5])
 RECEIVED = ("ip_address", "user_agent", "received_at")
+IDS = frozenset(name for name in FIELD_SET if name.endswith("_id"))
+"""Numbers in these become text, wherever they stand."""
 TIMES = ("client_timestamp", "sent_at")
 SLOT = "slot"
 DEFAULTS = {"user_id": ',"user_id":"anonymous"', "user_type": ',"user_type":"unknown"'}
@@ -220,7 +222,7 @@ class Lines:
                 steps.append(DEFAULTS[name])
             elif name == "service" and self._service:
                 steps.append(self._service)
-        return Plan(steps, spec.slot, own, spec.own | spec.lifted | {"value"})
+        return Plan(steps, spec.slot, own, spec.own | spec.lifted | IDS | {"value"})
 
     def _field(self, spec: TypeSpec, name: str, prefix: str) -> Field:
         field = self._fields.get((spec.name, name))
