@@ -31,6 +31,8 @@ BATCHES = {1: 600, 10: 300, 100: 120, 1000: 24}
 """Batch size → requests in a block."""
 ROUNDS, CONNECTIONS = 9, 4
 EVENT_US, OF_FASTAPI, OF_FASTIFY = 6.0, 0.55, 1.05
+ALONE = {"LAKEWARD_COMPACT": "false", "LAKEWARD_INDIVIDUAL_FILES": "off"}
+"""What follows the log comes later, at its own pace, and has benchmarks of its own."""
 FASTIFY = HERE / "fastify"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/139.0.0.0 Safari/537.36"
 
@@ -117,7 +119,7 @@ def lakeward(environ: dict[str, str]) -> Iterator[Running]:
     """`lakeward serve` with one worker."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0"],
-        env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **environ, **ALONE}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         yield Running(process, _port(process.stderr))
