@@ -36,6 +36,7 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from server_process import Serving, serving
+from test_attacks import said
 from test_mount import host
 
 DOORS = [*doors()]
@@ -314,20 +315,6 @@ def test_a_query_of_thousands_of_parameters_is_refused(besieged: Besieged, door:
 
 
 # Bytes on the wire
-
-
-def said(port: int, *parts: bytes) -> bytes:
-    """What a server says to raw bytes until it closes."""
-    heard = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        try:
-            for part in parts:
-                client.sendall(part)
-            while got := client.recv(65536):
-                heard += got
-        except ConnectionError:
-            pass  # it closed while we were still talking
-    return heard
 
 
 def head(method: str, target: bytes, *headers: bytes, host: bytes = b"localhost") -> bytes:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 
+import sites_served
 from conftest import Lake, wait_until
 from eavesdropper import sent_events
 from heard_server import CLIENTS, Heard, heard_server
+from sites_served import CHROMIUM, chromium
 
-CHROMIUM = Path(os.environ.get("LAKEWARD_CHROMIUM", "/usr/bin/chromium"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 SDK = CLIENTS / "node_modules/posthog-js/dist/array.full.js"
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 if not SDK.exists():
@@ -31,44 +26,16 @@ if not SDK.exists():
 SECRETS = ("+49 170 1234567", "hunter2-typed", "0151-typed")
 
 
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser."""
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as opened:
         yield opened
 
 
-@contextmanager
-def page_server() -> Iterator[str]:
+def page_server() -> AbstractContextManager[str]:
     """The address of a page of somebody else's."""
-
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            script = self.path.startswith("/array.full.js")
-            body = (SDK if script else CLIENTS / "posthog_page.html").read_bytes()
-            self.send_response(200)
-            self.send_header("content-type", "text/javascript" if script else "text/html")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    page = CLIENTS / "posthog_page.html"
+    return sites_served.site({"/partners": page, "/": page, "/array.full.js": SDK})
 
 
 @pytest.fixture(scope="module")
