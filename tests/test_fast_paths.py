@@ -260,3 +260,15 @@ def test_usual_page_views_are_made_by_their_shape() -> None:
     assert row["properties"] == {"title": "T", "scroll_depth": 40}
     refused = {**event, "scroll_depth": 140}
     assert lines.make("page_view", refused, received, moment, None) is None
+
+
+def test_a_records_field_in_a_slot_given_whole_is_left_to_the_collector() -> None:
+    collector = MemoryCollector()
+    lines, received = Lines(collector), collector.received("203.0.113.9", None)
+    moment = Moment("0198a9b0-1111-7222-8333-444455556666", "2026-11-25T20:00:00.123Z", None)
+    for name, short in (("mood", True), ("ai_metadata", False)):  # null, the second goes
+        for value in (False, None):
+            given = {"feedback": {name: value}}
+            collector.prepare("feedback_submission", _timed(given, moment, None), received)
+            made = lines.make("feedback_submission", given, received, moment, None)
+            assert (made is not None) is short

@@ -228,7 +228,32 @@ SETTINGS: tuple[Setting, ...] = (
       most=36_500),
     S("LAKEWARD_RETENTION_TYPES", "retention_types", "list", "",
       "Days for single types, such as `page_view=30,click=30`; they win over the general number."),
-    S("AI_MODEL", "ai_model", "text", "", "Model that the AI coach asks for. No effect yet."),
+    S("LAKEWARD_FLOWS", "flows", "folder", "",
+      "File (TOML) that declares the app's flows, their steps and the outcomes to expect; empty "
+      "means `flows.toml` beside the `.env` files, where there is one."),
+    S("LAKEWARD_FLOW_QUIET_SECONDS", "flow_quiet_seconds", "seconds", "1800",
+      "How long nothing happens in a flow until it counts as abandoned, where the flow's "
+      "declaration says nothing else.", least=1, most=31_536_000),
+    S("LAKEWARD_MESSAGES", "messages", "choice", "auto",
+      "How messages travel: `console` shows them in the log of the process that sends, `live` "
+      "hands them to Twilio and SendGrid, `auto` means console in development and live "
+      "elsewhere.", choices=("auto", "console", "live")),
+    S("LAKEWARD_TEMPLATES", "templates", "folder", "",
+      "Folder of message templates; empty means `templates/messages` beside the `.env` files."),
+    S("LAKEWARD_OUTBOX_DAYS", "outbox_days", "count", "30",
+      "Days that the outbox remembers a message that was sent or given up, without address and "
+      "text; 0 keeps them.", most=36_500),
+    S("LAKEWARD_TWILIO_ENDPOINT", "twilio_endpoint", "text", "",
+      "Address of a service that speaks Twilio's protocol; empty means Twilio itself."),
+    S("LAKEWARD_SENDGRID_ENDPOINT", "sendgrid_endpoint", "text", "",
+      "Address of a service that speaks SendGrid's protocol, such as its EU region; empty means "
+      "SendGrid itself."),
+    S("LAKEWARD_COACH_URL", "coach_url", "text", "",
+      "Base address of an OpenAI-compatible service that the demo's AI coach asks, such as "
+      "`https://api.openai.com/v1`; empty means a bundled local one that says it is a demo."),
+    S("LAKEWARD_COACH_KEY", "coach_key", "text", "",
+      "Key for that service.", secret=True),
+    S("AI_MODEL", "ai_model", "text", "", "Model that the demo's AI coach asks for."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
     S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
@@ -333,6 +358,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_memory: int
     retention_days: int
     retention_types: tuple[str, ...]
+    flows: Path | None
+    flow_quiet_seconds: float
+    messages: Literal["auto", "console", "live"]
+    templates: Path | None
+    outbox_days: int
+    twilio_endpoint: str
+    sendgrid_endpoint: str
+    coach_url: str
+    coach_key: str
     ai_model: str
     twilio_account_sid: str
     twilio_auth_token: str

@@ -30,8 +30,6 @@ LONGEST_SHAPE = 2_000
 LARGE = 10**12  # the smallest number that can be a card's has 13 digits
 HEAD = frozenset(FIELDS[:5])
 RECEIVED = ("ip_address", "user_agent", "received_at")
-IDS = frozenset(name for name in FIELD_SET if name.endswith("_id"))
-"""Numbers in these become text, wherever they stand."""
 TIMES = ("client_timestamp", "sent_at")
 SLOT = "slot"
 DEFAULTS = {"user_id": ',"user_id":"anonymous"', "user_type": ',"user_type":"unknown"'}
@@ -62,7 +60,8 @@ class Plan(msgspec.Struct, eq=False, gc=False):
     own: list[Field]
     """Fields that stand inside the slot."""
     taken: frozenset[str]
-    """Names that an object given for the slot may not hold: they would have to be checked."""
+    """Names that an object given for the slot may not hold: they would have to be checked, or move,
+    or go when they are null."""
 
 
 class Lines:
@@ -222,7 +221,7 @@ class Lines:
                 steps.append(DEFAULTS[name])
             elif name == "service" and self._service:
                 steps.append(self._service)
-        return Plan(steps, spec.slot, own, spec.own | spec.lifted | IDS | {"value"})
+        return Plan(steps, spec.slot, own, spec.own | FIELD_SET | {"value"})
 
     def _field(self, spec: TypeSpec, name: str, prefix: str) -> Field:
         field = self._fields.get((spec.name, name))
