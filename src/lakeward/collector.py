@@ -296,7 +296,8 @@ class Collector:
         if not self._collects:
             self._disabled += 1
             return None
-        if self.settings.environment == "development":
+        told = not (self._outcomes_off and interaction_type in OUTCOMES)
+        if told and self.settings.environment == "development":
             try:
                 arrange(interaction_type, fields)
             except Rejected:
