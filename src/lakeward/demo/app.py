@@ -1,4 +1,4 @@
-"""The demo: a contractor–partner platform on Lakeward's public interface only.
+"""The demo: a contractor-partner platform on Lakeward's public interface only.
 
 In: the environment (settings of Lakeward, `LAKEWARD_DEMO_DATABASE`, `LAKEWARD_DEMO_STAFF`). Out: a
 FastAPI application that captures its calls, tells outcomes, sends messages, serves the browser SDK

@@ -56,7 +56,7 @@ def chunks(body: JsonObject) -> list[bytes]:
     messages = body["messages"]
     text = answer(str(messages[-1]["content"]))
     head = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "model": MODEL}
-    parts = [
+    parts: list[JsonObject] = [
         head | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
         for word in re.findall(r"\S+\s*", text)
     ]

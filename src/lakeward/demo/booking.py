@@ -41,9 +41,10 @@ def routes(platform: Platform) -> APIRouter:
                 request, "book", 409 if slot else 422, "Choose one of the times that are free.",
                 partner=partner, slots=free(platform, partner_id),
             )  # fmt: skip
-        platform.outcomes.demo_booked(
-            **fields(_row(platform, booking_id)), source="match", demo_type="product"
-        )
+        booked: Booking = {
+            **fields(_row(platform, booking_id)), "source": "match", "demo_type": "product",
+        }  # fmt: skip
+        platform.outcomes.demo_booked(**booked)
         _introduce(platform, visitor, partner, booking_id, slot, 0)
         return onward(request, f"/bookings/{booking_id}")
 
@@ -70,7 +71,8 @@ def routes(platform: Platform) -> APIRouter:
     def cancel(request: Request, booking_id: str, reason: Field = "") -> Response:
         _own(platform, platform.verified(request), booking_id)
         booking = settle(platform, booking_id, "cancelled")
-        platform.outcomes.demo_cancelled(**fields(booking), reason=reason.strip() or None)
+        told: Booking = {**fields(booking), "reason": reason.strip() or None}
+        platform.outcomes.demo_cancelled(**told)
         return onward(request, f"/bookings/{booking_id}")
 
     return router
@@ -127,8 +129,7 @@ def settle(platform: Platform, booking_id: str, status: str) -> sqlite3.Row:
     """Move a booking that is still to come into its last state."""
     with platform.database.write() as connection:
         row: sqlite3.Row | None = connection.execute(
-            "UPDATE bookings SET status = ? WHERE booking_id = ? AND status = 'booked' "
-            "RETURNING *",
+            "UPDATE bookings SET status = ? WHERE booking_id = ? AND status = 'booked' RETURNING *",
             (status, booking_id),
         ).fetchone()
     if row is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Final, Literal
 
@@ -96,7 +96,7 @@ class Service:
             trust_env=False,
         )  # fmt: skip
 
-    async def stream(self, messages: list[dict[str, str]]) -> AsyncIterator[JsonObject]:
+    async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[JsonObject, None]:
         """The chunks of an answer; httpx's errors, or ValueError for what is no such stream."""
         body = {
             "model": self.model, "messages": messages, "stream": True,

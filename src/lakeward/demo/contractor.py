@@ -35,7 +35,7 @@ CODE_SECONDS: Final = 600.0
 CODE_TRIES: Final = 5
 EMAIL: Final = re.compile(r"[^@\s<>\"',;]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 PHONE: Final = re.compile(r"\+[1-9][0-9]{7,14}")
-FLOW: Final = "contractor"
+NOTHING: Final = {"name": "", "email": "", "phone": ""}
 Field = Annotated[str, Form(max_length=300)]
 
 
@@ -59,7 +59,7 @@ def _verification(router: APIRouter, platform: Platform) -> None:
                 cta="find_partner", placement=cta, path="/", user_id=owner, user_type="contractor"
             )
         journey.entered(platform, "contractor", "verification", owner)
-        return with_cookie(request, platform.page(request, "start", given={}), token)
+        return with_cookie(request, platform.page(request, "start", given=NOTHING), token)
 
     @router.post("/start")
     def begin(
@@ -82,6 +82,8 @@ def _verification(router: APIRouter, platform: Platform) -> None:
     @router.post("/verify")
     def check(request: Request, code: Field = "") -> Response:
         visitor = _begun(platform, request)
+        if visitor["verified_at"] is not None and visitor["code"] is None:
+            return onward(request, "/focus")  # the form was sent twice
         error = _tried(platform, visitor["token"], code.strip())
         if error:
             return platform.page(request, "verify", 422, error)

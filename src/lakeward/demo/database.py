@@ -1,4 +1,4 @@
-"""The demo's own SQLite: visitors, contractors, matches, bookings, deals, partners that join, inbox.
+"""The demo's own SQLite: visitors, matches, bookings, deals, partners that join, inbox.
 
 In: a path. Out: connections for one piece of work each; what is written is there when the block
 ends without an error, and not at all when it ends with one.

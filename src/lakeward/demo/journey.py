@@ -1,4 +1,4 @@
-"""Steps of flows: when somebody entered and finished each, told once however often a page is seen."""
+"""Steps of flows: when somebody entered and finished each, told once for each person."""
 
 from __future__ import annotations
 
