@@ -139,6 +139,9 @@ def _wishes(router: APIRouter, platform: Platform) -> None:
             platform, visitor["token"], revenue=revenue or None, team=team, readiness=readiness
         )  # fmt: skip
         journey.completed(platform, "contractor", "business_profile", visitor["contractor_id"])
+        _tell_matches(
+            platform, platform.verified(request)
+        )  # in the trace of the form that led here
         return onward(request, "/matches")
 
 
@@ -150,9 +153,7 @@ def _matching(router: APIRouter, platform: Platform) -> None:
             raise Problem(409, "Tell us about your business first, at “Business profile”.")
         owner = visitor["contractor_id"]
         journey.entered(platform, "contractor", "matching", owner)
-        found = matched(visitor)
-        _tell_matches(platform, visitor, found)
-        return platform.page(request, "matches", matches=found)
+        return platform.page(request, "matches", matches=matched(visitor))
 
     @router.post("/matches")
     def choose(request: Request, partner: Field = "") -> Response:
@@ -188,8 +189,9 @@ def matched(visitor: sqlite3.Row) -> list[Match]:
     return matches(wishes, PARTNERS.values())
 
 
-def _tell_matches(platform: Platform, visitor: sqlite3.Row, found: list[Match]) -> None:
-    """Keep what is shown, and tell it once."""
+def _tell_matches(platform: Platform, visitor: sqlite3.Row) -> None:
+    """Keep who suits, and tell it once."""
+    found = matched(visitor)
     owner, now = visitor["contractor_id"], platform.now()
     focus = decoded(visitor["focus"])
     podcast, event = (content_for(kind, tuple(focus)) for kind in ("podcast", "event"))
