@@ -23,7 +23,9 @@ class Console:
         body = [*([f"Subject: {message.subject}"] if message.subject else []), message.text]
         lines = [f"┌─ {head}"]
         for line in "\n".join(body).splitlines():
-            shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+            shown = "".join(
+                sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line
+            )
             lines.append(f"│ {shown}")
         framed = "\n".join([*lines, "└─", ""])
         out = self._out or sys.stderr

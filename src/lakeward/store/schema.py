@@ -161,9 +161,7 @@ OUTBOX = Table(
     Column("currency", String(3)),
     Column("reason", String(255)),
     UniqueConstraint("key"),
-    CheckConstraint(
-        "state IN ('queued', 'sending', 'unsure', 'sent', 'failed')", name="state"
-    ),
+    CheckConstraint("state IN ('queued', 'sending', 'unsure', 'sent', 'failed')", name="state"),
     Index(None, "state", "due_at"),
     Index(None, "message_id"),
     Index(None, "twin"),
