@@ -1,7 +1,7 @@
 """A message, what a provider answers to it, and what carries it there.
 
-A carrier says by what it raises whether a message went: `Throttled` or `Transient` — not, try later;
-`Rejected` — not, and never will; `Unsure`, or anything else — it may have gone.
+A carrier says by what it raises whether a message went: `Throttled` or `Transient` — it did not, try
+later; `Rejected` — it did not and never will; `Unsure`, or anything else — it may have gone.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ development, elsewhere they are quarantined and None comes back.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import os
 import random
@@ -242,7 +243,5 @@ def _in_child(me: weakref.ref[Messages]) -> None:
 def _at_exit(me: weakref.ref[Messages]) -> None:
     messages = me()
     if messages is not None and not messages._closed:
-        try:
+        with contextlib.suppress(LakewardError):
             messages.close()
-        except LakewardError:
-            pass

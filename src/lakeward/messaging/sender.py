@@ -46,7 +46,7 @@ class Sender:
     def wake(self) -> None:
         """There is something to do; starts the thread where there is none."""
         self._wake.set()
-        if self._thread is not None and self._thread.is_alive() or self._deadline is not None:
+        if (self._thread is not None and self._thread.is_alive()) or self._deadline is not None:
             return
         with self._starting:
             if self._thread is None or not self._thread.is_alive():

@@ -1,7 +1,7 @@
 """The outbox: every message that the app has decided to send, and what became of it.
 
-In: rows to keep, and what a sender found out. Out: one row at a time, leased to one sender. Fails as
-the database does. The way of a message:
+In: rows to keep, and what a sender found out. Out: one row at a time, leased to one sender. Fails
+as the database does. The way of a message:
 
     queued ──take──> sending ──sent───────────────> sent
       ^                 │ ├────failed─────────────> failed
