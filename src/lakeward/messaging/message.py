@@ -1,6 +1,6 @@
 """A message, what a provider answers to it, and what carries it there.
 
-A carrier says by what it raises whether a message went: `Throttled` or `Transient` — it did not, try
+A carrier says by what it raises whether a message went: `Throttled` or `Transient` — not yet, try
 later; `Rejected` — it did not and never will; `Unsure`, or anything else — it may have gone.
 """
 
