@@ -43,7 +43,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Carrier(Protocol):
-    """Takes messages to a provider. Used by one thread at a time."""
+    """Takes messages to a provider; of each channel one thread calls it."""
 
     name: str
 
