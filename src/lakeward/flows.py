@@ -115,7 +115,7 @@ def _flow(name: str, value: object, where: str, quiet_seconds: float) -> Flow:
 
 
 def _is_quiet(seconds: float) -> bool:
-    return math.isfinite(seconds) and 0 < seconds <= LONGEST_QUIET
+    return math.isfinite(seconds) and 1 <= seconds <= LONGEST_QUIET
 
 
 def _check_type(name: str, where: str) -> None:

@@ -30,6 +30,7 @@ COMMANDS = {
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
     "get": "show one interaction by its id",
+    "coverage": "list the declared flows and outcomes, and when each was last seen",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
     "quarantine": "show what was set aside, and why",
