@@ -39,7 +39,7 @@ class Provider:
                 pass
 
             def do_GET(self) -> None:
-                outer.list(self)
+                outer.tell(self)
 
             def do_POST(self) -> None:
                 outer.post(self)
@@ -100,7 +100,7 @@ class Provider:
             self.taken.append(made)
             return made
 
-    def list(self, request: BaseHTTPRequestHandler) -> None:
+    def tell(self, request: BaseHTTPRequestHandler) -> None:
         with self.lock:
             self.asked += 1
             step = self.plan.popleft() if self.plan and self.plan[0] == "list 500" else 0
