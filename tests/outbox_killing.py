@@ -80,7 +80,7 @@ class MortalCarrier:
 
 def main() -> None:
     """Send until nothing is left to do."""
-    lakeward.messaging.messages.Outbox = Mortal  # type: ignore[misc] # the point of this program
+    setattr(lakeward.messaging.messages, "Outbox", Mortal)  # noqa: B010 - a name it only imports
     url, kind, _, late = sys.argv[1:5]
     made: dict[Channel, Carrier] = (
         {"sms": MortalCarrier(TwilioCarrier("AC" + "0" * 32, "t" * 32, url))}
