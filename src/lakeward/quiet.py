@@ -10,7 +10,7 @@ and with `NotDurable` when the keeper does not make the records durable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,7 @@ MOST: Final = 10_000
 """Runs told in one look; the rest is told in the next, at once."""
 MOST_STEPS: Final = 100
 MEMORY: Final = 256 << 20
+COMMIT_SECONDS: Final = 30.0
 
 
 class OpenRun(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ class Look(msgspec.Struct, frozen=True):
 
 def look(
     lake: LakeDir, settings: Settings, flows: Flows, collector: Collector, *, now_ms: int,
-    spill: Path | None = None, commit_seconds: float = 30.0,
+    spill: Path | None = None, pause: Callable[[str], None] = lambda _: None,
 ) -> Look:  # fmt: skip
     """Tell of every run that is quiet at `now_ms`; they are durable when it returns.
 
@@ -86,9 +87,11 @@ def look(
     with delivering(lake):
         with Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading:
             quiet, next_ms = open_runs(reading.con, settings, flows, now_ms)
+        pause("before record")
         ids = [collector.record("flow_completion", **fields_of(run, flows)) for run in quiet]
+        pause("before commit")
         if ids:
-            collector.commit(commit_seconds)
+            collector.commit(COMMIT_SECONDS)
     told = sum(1 for made in ids if made is not None)
     return Look(told, len(ids) - told, now_ms if len(ids) == MOST else next_ms)
 
@@ -99,8 +102,8 @@ def open_runs(
     """The runs that are quiet, the longest first, and when the first of the others may be."""
     con.execute("CREATE OR REPLACE TEMP TABLE quiet_times (flow VARCHAR, seconds DOUBLE)")
     if flows.flows:
-        rows = [[flow.name, flow.quiet_seconds] for flow in flows.flows]
-        con.executemany("INSERT INTO quiet_times VALUES (?, ?)", rows)
+        times = [[flow.name, flow.quiet_seconds] for flow in flows.flows]
+        con.executemany("INSERT INTO quiet_times VALUES (?, ?)", times)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE open_runs AS {OPEN_RUNS}",
         {"quiet": settings.flow_quiet_seconds},

@@ -73,7 +73,10 @@ def read(lake: LakeDir) -> Word:
         word = _decode((lake.private / "quiet.json").read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Word()
-    if word.epoch != lake.identity.epoch:  # another copy of the lake: its log is another, too
+    if word.epoch not in {
+        0,
+        lake.identity.epoch,
+    }:  # another copy of the lake: its log is another, too
         return Word()
     return word
 
@@ -94,11 +97,13 @@ class Abandonment:
     def __init__(
         self,
         lake: LakeDir,
+        ring_dir: Path,
         settings: Settings,
         now: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._lake = lake
+        self._ring_dir = ring_dir
         self._env_folder = settings.source.env_file.parent
         self._now, self._now_ms = now, now_ms
         self._child = 0
@@ -173,7 +178,8 @@ class Abandonment:
 
     def _start(self, now: float) -> None:
         self._not_before = now + self._interval
-        self._child = start(CHILD, str(self._lake.root), str(self._env_folder))
+        words = (str(self._lake.root), str(self._env_folder), str(self._ring_dir))
+        self._child = start(CHILD, *words)
 
     def _reaped(self, now: float) -> bool:
         code = ended(self._child)
@@ -197,12 +203,13 @@ class Abandonment:
             end(child, FAREWELL_SECONDS)
 
 
-def child(lake_dir: str, env_folder: str) -> int:
+def child(lake_dir: str, env_folder: str, ring_dir: str) -> int:
     """What the child does: one look, and word of the next."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         os.nice(NICE)
         settings = load(folder=Path(env_folder))
+        settings = msgspec.structs.replace(settings, ring_dir=Path(ring_dir))
         derive(open_lake(Path(lake_dir), create=False), settings)
     except (LakewardError, OSError) as error:
         logger.error("%s", error)
@@ -240,7 +247,7 @@ def derive(
     try:
         with scratch(lake) as spill:
             found = look(
-                lake, settings, flows.read(settings), collector, spill=spill,
+                lake, settings, flows.read(settings), collector, spill=spill, pause=pause,
                 now_ms=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
             )  # fmt: skip
     finally:

@@ -33,7 +33,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     return [
         ForgetSalts(ring_dir / "salts"),
         Compaction(lake, settings),
-        Abandonment(lake, settings),
+        Abandonment(lake, ring_dir, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
         Tidying(lake, settings),
