@@ -38,7 +38,8 @@ def memory() -> duckdb.DuckDBPyConnection:
         con.execute(
             f"CREATE VIEW \"{name}\" AS FROM interactions WHERE interaction_type = '{name}'"
         )
-    identity.create(con)
+    for view, select in identity.VIEWS.items():
+        con.execute(f'CREATE VIEW "{view}" AS {select}')
     return con
 
 

@@ -14,12 +14,9 @@ now, which an alias has in `anonymous_id`, may be of either kind, so it counts a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lakeward.interaction import EARLIEST_MS, LATEST_MS
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 NOBODY: Final = "'anonymous'"
 """The record's word for a user that is not known."""
@@ -125,15 +122,3 @@ VIEWS: Final[dict[str, str]] = {
     "groups": GROUPS,
 }
 """The select of each view by its name; each stands on those before it."""
-
-
-def asked(sql: str) -> bool:
-    """Whether a query may ask one of the views: they take longer to set up than a lake to open."""
-    folded = sql.lower()
-    return any(name in folded for name in VIEWS)
-
-
-def create(con: DuckDBPyConnection) -> None:
-    """The views, where those of the types are."""
-    for name, select in VIEWS.items():
-        con.execute(f'CREATE VIEW "{name}" AS {select}')

@@ -26,7 +26,7 @@ import msgspec
 
 from lakeward.catalog import TYPES
 from lakeward.errors import LakewardError, Rejected
-from lakeward.lake import identity
+from lakeward.lake import derived
 from lakeward.lake.guard import check, one_line
 from lakeward.lake.jail import Order, Verdict
 from lakeward.lake.reading import Reading, open_reading
@@ -37,7 +37,7 @@ from lakeward.settings import load
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS: Final = ("interactions", *TYPES, *identity.VIEWS)
+VIEWS: Final = ("interactions", *TYPES, *derived.VIEWS)
 BATCH_ROWS: Final = 10_000
 DESCRIPTORS: Final = 512
 OWN_MEMORY: Final = 384 << 20
@@ -82,8 +82,8 @@ def _asked(order: Order, out: int) -> Verdict:
     threads = min(4, os.cpu_count() or 1)
     try:
         with open_reading(lake, settings, memory=order.memory * 3 // 4, threads=threads) as reading:
-            if identity.asked(order.sql):
-                identity.create(reading.con)
+            if derived.asked(order.sql):
+                derived.create(reading.con)
             lock(reading)
             return stream(reading.con, order, out)
     except duckdb.Error as error:

@@ -1,0 +1,115 @@
+"""What became of what: matches, bookings and deals joined, worked out when it is asked.
+
+Out: the views `bookings`, `deals` and `matches`, over those of the types and `stitched`. A booking
+is all that was told under one `booking_id`, a deal all under one `deal_id`; what was told without
+one stands for itself. The newest word on a field counts, the first on who and when.
+
+    partner_match ──► demo_booking ──► deal_closed      joined by person and partner, in this order
+
+A booking or deal comes from the newest match of the same person and partner that is not later; a
+deal that names its match comes from that one, where it is in the lake. A person is who `stitched`
+says, so a match before an `identify` and a deal weeks after it meet. Of what happened in one
+millisecond, the greater id is the newer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PLACE: Final = "(timestamp, interaction_id)"
+
+
+def _text(name: str) -> str:
+    return f"outcomes->>'$.{name}'"
+
+
+def _newest(name: str, kind: str = "") -> str:
+    value = f"TRY_CAST({_text(name)} AS {kind})" if kind else _text(name)
+    return f"arg_max({value}, {PLACE}) AS {name}"
+
+
+MATCHED: Final = f"""
+SELECT person, partner_id, timestamp AS matched_at, max(interaction_id) AS interaction_id,
+    arg_max(TRY_CAST({_text("score")} AS DOUBLE), interaction_id) AS match_score,
+    arg_max(TRY_CAST({_text("rank")} AS BIGINT), interaction_id) AS match_rank
+FROM stitched WHERE interaction_type = 'partner_match' AND person IS NOT NULL
+GROUP BY person, partner_id, timestamp
+"""
+"""Matches to look back at: one for each person, partner and millisecond."""
+
+BOOKINGS: Final = f"""
+WITH told AS (
+    SELECT coalesce({_text("booking_id")}, interaction_id) AS booking, *
+    FROM stitched WHERE interaction_type = 'demo_booking'
+), booked AS (
+    SELECT booking AS booking_id, arg_min(person, {PLACE}) AS person,
+        arg_min(partner_id, {PLACE}) AS partner_id, {_newest("status")},
+        min(timestamp) AS first_at, max(timestamp) AS changed_at,
+        min(timestamp) FILTER ({_text("status")} = 'held') AS held_at,
+        count(*) FILTER ({_text("status")} = 'rescheduled') AS times_rescheduled,
+        {_newest("date")}, {_newest("time")}, {_newest("timezone")}, {_newest("demo_type")},
+        arg_min({_text("source")}, {PLACE}) AS source
+    FROM told GROUP BY booking
+)
+SELECT b.*, m.interaction_id AS match_interaction_id, m.matched_at
+FROM booked b ASOF LEFT JOIN ({MATCHED}) m
+    ON m.person = b.person AND m.partner_id = b.partner_id AND b.first_at >= m.matched_at
+"""
+
+DEALS: Final = f"""
+WITH told AS (
+    SELECT coalesce({_text("deal_id")}, interaction_id) AS deal, *
+    FROM stitched WHERE interaction_type = 'deal_closed'
+), closed AS (
+    SELECT deal AS deal_id, arg_max(interaction_id, {PLACE}) AS interaction_id,
+        arg_min(person, {PLACE}) AS person, arg_min(partner_id, {PLACE}) AS partner_id,
+        min(timestamp) AS closed_at, {_newest("value", "DOUBLE")}, {_newest("currency")},
+        {_newest("deal_type")}, {_newest("contract_months", "DOUBLE")},
+        {_newest("days_to_close", "DOUBLE")}, {_newest("satisfaction", "DOUBLE")},
+        {_newest("match_interaction_id")}
+    FROM told GROUP BY deal
+), named AS (
+    SELECT interaction_id, timestamp AS matched_at,
+        TRY_CAST({_text("score")} AS DOUBLE) AS match_score,
+        TRY_CAST({_text("rank")} AS BIGINT) AS match_rank
+    FROM partner_match
+), booked AS (
+    SELECT person, partner_id, first_at, max(booking_id) AS booking_id
+    FROM bookings WHERE person IS NOT NULL GROUP BY ALL
+), matched AS (
+    SELECT c.* EXCLUDE (match_interaction_id),
+        coalesce(n.interaction_id, m.interaction_id) AS match_interaction_id,
+        if(n.interaction_id IS NULL, m.matched_at, n.matched_at) AS matched_at,
+        if(n.interaction_id IS NULL, m.match_score, n.match_score) AS match_score,
+        if(n.interaction_id IS NULL, m.match_rank, n.match_rank) AS match_rank
+    FROM closed c
+    LEFT JOIN named n ON n.interaction_id = c.match_interaction_id
+    ASOF LEFT JOIN ({MATCHED}) m
+        ON m.person = c.person AND m.partner_id = c.partner_id AND c.closed_at >= m.matched_at
+)
+SELECT d.*, (epoch_ms(d.closed_at) - epoch_ms(d.matched_at)) / 86400000.0 AS days_from_match,
+    b.booking_id
+FROM matched d ASOF LEFT JOIN booked b
+    ON b.person = d.person AND b.partner_id = d.partner_id AND d.closed_at >= b.first_at
+"""
+
+MATCHES: Final = f"""
+SELECT m.interaction_id, m.timestamp AS matched_at, m.person, m.partner_id,
+    TRY_CAST(m.{_text("score")} AS DOUBLE) AS score,
+    TRY_CAST(m.{_text("rank")} AS BIGINT) AS rank,
+    TRY_CAST(m.{_text("primary")} AS BOOLEAN) AS "primary",
+    b.booked_at, b.held_at, d.deal_at, coalesce(d.deals, 0) AS deals
+FROM stitched m
+LEFT JOIN (
+    SELECT match_interaction_id, min(first_at) AS booked_at, min(held_at) AS held_at
+    FROM bookings WHERE match_interaction_id IS NOT NULL GROUP BY ALL
+) b ON b.match_interaction_id = m.interaction_id
+LEFT JOIN (
+    SELECT match_interaction_id, min(closed_at) AS deal_at, count(*) AS deals
+    FROM deals WHERE match_interaction_id IS NOT NULL GROUP BY ALL
+) d ON d.match_interaction_id = m.interaction_id
+WHERE m.interaction_type = 'partner_match'
+"""
+
+VIEWS: Final[dict[str, str]] = {"bookings": BOOKINGS, "deals": DEALS, "matches": MATCHES}
+"""The select of each view by its name; each stands on those before it, and on `stitched`."""
