@@ -8,12 +8,58 @@ from __future__ import annotations
 
 from typing import Final
 
-FIRST: Final = ("Ada", "Ben", "Carla", "Dev", "Elena", "Frank", "Grace", "Hugo", "Iris", "Jonas",
-                "Kim", "Lena", "Marco", "Nadia", "Omar", "Petra", "Quinn", "Rosa", "Sam", "Tessa")  # fmt: skip
-LAST: Final = ("Abbott", "Brandt", "Castillo", "Dunn", "Ferrari", "Gould", "Hartmann", "Ito",
-               "Keller", "Lindqvist", "Moreau", "Nowak", "Okafor", "Park", "Reyes", "Singh")  # fmt: skip
-TRADES: Final = ("Roofing", "Framing", "Plumbing", "Electric", "Concrete", "Painting", "Paving",
-                 "Drywall", "Flooring", "Landscape")  # fmt: skip
+FIRST: Final = (
+    "Ada",
+    "Ben",
+    "Carla",
+    "Dev",
+    "Elena",
+    "Frank",
+    "Grace",
+    "Hugo",
+    "Iris",
+    "Jonas",
+    "Kim",
+    "Lena",
+    "Marco",
+    "Nadia",
+    "Omar",
+    "Petra",
+    "Quinn",
+    "Rosa",
+    "Sam",
+    "Tessa",
+)
+LAST: Final = (
+    "Abbott",
+    "Brandt",
+    "Castillo",
+    "Dunn",
+    "Ferrari",
+    "Gould",
+    "Hartmann",
+    "Ito",
+    "Keller",
+    "Lindqvist",
+    "Moreau",
+    "Nowak",
+    "Okafor",
+    "Park",
+    "Reyes",
+    "Singh",
+)
+TRADES: Final = (
+    "Roofing",
+    "Framing",
+    "Plumbing",
+    "Electric",
+    "Concrete",
+    "Painting",
+    "Paving",
+    "Drywall",
+    "Flooring",
+    "Landscape",
+)
 AGENTS: Final = {
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
     "Gecko) Version/17.5 Mobile/15E148 Safari/604.1": 38,

@@ -1,6 +1,6 @@
 """The plan of a demo: who comes, when, and everything that each of them does.
 
-In: a seed, a number of visitors, a number of seconds. Out: visitors with their acts, in the order in
+In: a seed, a number of visitors and of seconds. Out: visitors with their acts, in the order in
 which they come; equal numbers give equal plans. Nothing here knows of HTTP or of the time of day;
 `visitors.py` does what is planned, and `truth.py` says what must come of it.
 
@@ -32,6 +32,8 @@ T = TypeVar("T")
 GO_ON: Final = {"start": 0.86, "code": 0.92, "focus": 0.93, "profile": 0.94, "matches": 0.95,
                 "choose": 0.9}  # fmt: skip
 """How many of those who came this far do the next thing, too."""
+STAYS: Final = 0.87
+"""The same for partners who join, at every step."""
 ENDINGS: Final = {"held": 55, "cancel": 15, "no_show": 12, "": 18}
 """What becomes of a hundred bookings; the last are still ahead."""
 VALUES: Final = (1_200, 4_800, 9_600, 24_000, 48_000)
@@ -97,18 +99,18 @@ def plan(seed: int, visitors: int, seconds: float) -> Plan:
 
 def _visitor(seed: int, number: int, of: int) -> Visitor:
     dice = random.Random(f"{seed}/{number}")  # noqa: S311 - visitors, not secrets
-    browser = 0 < number <= BROWSERS and number < of - 1
+    whole, joins = number <= BROWSERS, number == BROWSERS + 1  # a short run shows all of it, too
     role: Role = dice.choices(("contractor", "partner", "reader"), (86, 9, 5))[0]
-    if number == 0 or browser:
-        role = "contractor"
-    if number == 0 or browser:  # a short run shows each outcome, too
+    role = "contractor" if whole else "partner" if joins else role
+    if whole:
         acts = tuple(_whole(dice, number))
+    elif role == "partner":
+        acts = tuple(_partner(dice, number, stays=1.0 if joins else STAYS))
     else:
-        acts = tuple({"contractor": _contractor, "partner": _partner, "reader": _reader}[role](
-            dice, number))  # fmt: skip
+        acts = tuple(_reader(dice, number) if role == "reader" else _contractor(dice, number))
     return Visitor(
         number, role, number / max(of, 1), _one_of(dice, crowd.AGENTS),
-        _one_of(dice, crowd.REFERRERS), acts, browser,
+        _one_of(dice, crowd.REFERRERS), acts, browser=0 < number <= BROWSERS,
     )  # fmt: skip
 
 
@@ -197,22 +199,22 @@ def _booking(dice: random.Random) -> Iterator[Act]:
         yield Act("no_show")
 
 
-def _partner(dice: random.Random, number: int) -> Iterator[Act]:
+def _partner(dice: random.Random, number: int, stays: float) -> Iterator[Act]:
     company = f"{dice.choice(crowd.LAST)} {dice.choice(crowd.TRADES)} Software"
     focus = dice.sample(list(FOCUS_AREAS), dice.randint(1, 3))
     revenue = dice.sample(list(REVENUE_TIERS), dice.randint(1, 3))
     yield Act("page", "/join")
-    for act, stays in (
-        (Act("join", fields=(("company", company), ("name", _name(dice)),
-                             ("email", f"partner-{number}@company.example"))), 0.85),
-        (Act("join_focus", fields=tuple(("focus", area) for area in focus)), 0.9),
-        (Act("proposition", fields=(("proposition", dice.choice(crowd.PROPOSITIONS)),
-                                    *(("revenue", tier) for tier in revenue))), 0.85),
-        (Act("review", fields=(("agree", "yes"),)), 0.9),
+    for kind, fields in (
+        ("join", (("company", company), ("name", _name(dice)),
+                  ("email", f"partner-{number}@company.example"))),
+        ("join_focus", tuple(("focus", area) for area in focus)),
+        ("proposition", (("proposition", dice.choice(crowd.PROPOSITIONS)),
+                         *(("revenue", tier) for tier in revenue))),
+        ("review", (("agree", "yes"),)),
     ):  # fmt: skip
         if dice.random() >= stays:
             return
-        yield act
+        yield Act(kind, fields=fields)  # type: ignore[arg-type]  # a Kind
 
 
 def _reader(dice: random.Random, number: int) -> Iterator[Act]:
