@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from lakeward.demo.partners import FOCUS_AREAS
-from lakeward.demo.plan import BROWSERS, Plan, plan
+from lakeward.demo.plan import BROWSERS, MOST_BOOKINGS, Plan, plan, shown
 
-WAY = ("start", "code", "focus", "profile", "matches", "choose")
+WAY = ("start", "code", "focus", "profile", "choose")
 
 
 def kinds(of: Plan) -> Counter[str]:
@@ -88,3 +88,13 @@ def test_no_two_visitors_share_an_address() -> None:
     ]
     assert len(set(addresses)) == len(addresses)
     assert all(address.endswith(".example") for address in addresses)
+
+
+def test_no_partner_is_booked_more_often_than_it_has_time() -> None:
+    booked = Counter(
+        shown(visitor)[act.place].partner.partner_id
+        for visitor in plan(7, 5000, 60.0).visitors
+        for act in visitor.acts
+        if act.kind == "book"
+    )
+    assert max(booked.values()) == MOST_BOOKINGS

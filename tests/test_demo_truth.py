@@ -15,9 +15,8 @@ from lakeward.collector import Collector
 from lakeward.demo import truth as truth_of_demo
 from lakeward.demo.evidence import can_ask, counted
 from lakeward.demo.figures import Figures, differences
-from lakeward.demo.matching import Wishes, matches
-from lakeward.demo.partners import LIBRARY, PARTNERS
-from lakeward.demo.plan import Act, Plan, Visitor, plan
+from lakeward.demo.partners import LIBRARY
+from lakeward.demo.plan import Act, Plan, Visitor, plan, shown
 from lakeward.demo.truth import CONTRACTOR, FINISHES, MESSAGES, ONBOARDING, STATUS, Truth, expected
 from lakeward.errors import Terminal
 from lakeward.interaction import iso
@@ -45,7 +44,7 @@ class Enacted:
     def _visit(self, visitor: Visitor) -> None:
         flow, steps = ("partner_onboarding", ONBOARDING) if visitor.role == "partner" else (
             "contractor", CONTRACTOR)  # fmt: skip
-        who = {"user_id": f"c-{visitor.number}", "session_id": f"s{visitor.number}"}
+        who: dict[str, Any] = {"user_id": f"c-{visitor.number}", "session_id": f"s{visitor.number}"}
         step = self.outcomes.flow_step
         if any(act.kind in {"start", "join"} or act.path in {"/start", "/join"}
                for act in visitor.acts):  # fmt: skip
@@ -54,7 +53,7 @@ class Enacted:
             if act.kind in FINISHES:
                 done = steps.index(FINISHES[act.kind])
                 step(flow=flow, step=steps[done], status="completed", **who)
-                if done + 1 < len(steps):
+                if done + 1 < 4:
                     step(flow=flow, step=steps[done + 1], status="entered", **who)
             self._outcome(act, visitor, dict(act.fields), who)
 
@@ -65,11 +64,8 @@ class Enacted:
             self.collector.record("message_sent", channel="sms", template=template)
         if act.kind in STATUS:
             self.collector.record("demo_booking", status=STATUS[act.kind], partner_id="p1", **who)
-        elif act.kind == "matches":
-            asks = {one.kind: dict(one.fields) for one in visitor.acts}
-            focus, profile = asks["focus"], asks["profile"]
-            found = matches(Wishes(tuple(focus.values()), profile["revenue"],
-                                   profile["readiness"]), PARTNERS.values())  # fmt: skip
+        elif act.kind == "profile":
+            found = shown(visitor)
             for rank, match in enumerate(found, 1):
                 self.outcomes.partner_match(partner_id=match.partner.partner_id,
                                             score=match.score, rank=rank, **who)  # fmt: skip
@@ -87,19 +83,17 @@ class Enacted:
             )  # fmt: skip
         elif act.kind == "coach":
             self.collector.record("ai_conversation", conversation_id=f"k{visitor.number}", **who)
-        elif act.kind == "content":
+        elif act.path.startswith("/library/"):
             content = LIBRARY[act.path.rpartition("/")[2]]
-            self.outcomes.content_interaction(content_type=content.kind, **who)
-        elif act.kind in {"join", "join_focus", "proposition", "review"}:
-            self._onboarding(act, who)
-
-    def _onboarding(self, act: Act, who: dict[str, Any]) -> None:
-        if act.kind == "join":
+            for _ in range(3 if act.kind == "content" else 1):
+                self.outcomes.content_interaction(content_type=content.kind, **who)
+        elif act.path == "/join":
             self.outcomes.partner_onboarding(status="started", **who)
-        status = "completed" if act.kind == "review" else "step_completed"
-        self.outcomes.partner_onboarding(status=status, **who)
-        if act.kind == "review":
-            self.outcomes.flow_completed(flow="partner_onboarding", **who)
+        elif act.kind in {"join", "join_focus", "proposition", "review"}:
+            self.outcomes.partner_onboarding(status="step_completed", **who)
+            if act.kind == "review":
+                self.outcomes.partner_onboarding(status="completed", **who)
+                self.outcomes.flow_completed(flow="partner_onboarding", **who)
 
 
 @pytest.fixture

@@ -11,16 +11,18 @@ the end does not depend on it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from lakeward.demo import crowd
-from lakeward.demo.partners import FOCUS_AREAS, LIBRARY, READINESS, REVENUE_TIERS, TEAMS
+from lakeward.demo.matching import Match, Wishes, matches
+from lakeward.demo.partners import FOCUS_AREAS, LIBRARY, PARTNERS, READINESS, REVENUE_TIERS, TEAMS
 
 Kind = Literal[
-    "page", "mistake", "start", "wrong_code", "code", "focus", "profile", "matches", "choose",
+    "page", "mistake", "start", "wrong_code", "code", "focus", "profile", "choose",
     "book", "reschedule", "cancel", "held", "no_show", "deal", "feedback", "coach", "content",
     "join", "join_focus", "proposition", "review", "api", "away",
 ]  # fmt: skip
@@ -29,8 +31,7 @@ Fields = tuple[tuple[str, str], ...]
 
 T = TypeVar("T")
 
-GO_ON: Final = {"start": 0.86, "code": 0.92, "focus": 0.93, "profile": 0.94, "matches": 0.95,
-                "choose": 0.9}  # fmt: skip
+GO_ON: Final = {"start": 0.86, "code": 0.92, "focus": 0.93, "profile": 0.94, "choose": 0.87}
 """How many of those who came this far do the next thing, too."""
 STAYS: Final = 0.87
 """The same for partners who join, at every step."""
@@ -43,6 +44,9 @@ BROWSERS: Final = 2
 OUTAGE_BEGINS, OUTAGE_SHARE = 0.55, 0.08
 """When in the run, and for how much of it, the partners' API is switched off."""
 OUTAGE_READS: Final = 40
+MOST_BOOKINGS: Final = 70
+"""Of one partner; it has 80 half hours to give."""
+OF_BOOKINGS: Final = ("book", "reschedule", "cancel", "held", "no_show", "deal")
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -93,7 +97,7 @@ def plan(seed: int, visitors: int, seconds: float) -> Plan:
     """The demo of these numbers."""
     begins = OUTAGE_BEGINS * seconds
     outage = Outage(begins, begins + OUTAGE_SHARE * seconds, min(OUTAGE_READS, visitors))
-    people = tuple(_visitor(seed, number, visitors) for number in range(visitors))
+    people = tuple(_bounded([_visitor(seed, number, visitors) for number in range(visitors)]))
     return Plan(seed, seconds, people, outage)
 
 
@@ -114,6 +118,30 @@ def _visitor(seed: int, number: int, of: int) -> Visitor:
     )  # fmt: skip
 
 
+def _bounded(visitors: Iterable[Visitor]) -> Iterator[Visitor]:
+    """The visitors, of whom no more book with one partner than it has time for."""
+    booked: Counter[str] = Counter()
+    for visitor in visitors:
+        kinds = [act.kind for act in visitor.acts]
+        if "book" in kinds:
+            partner = shown(visitor)[visitor.acts[kinds.index("book")].place].partner.partner_id
+            booked[partner] += 1
+            if booked[partner] > MOST_BOOKINGS:
+                rest = tuple(act for act in visitor.acts if act.kind not in OF_BOOKINGS)
+                visitor = msgspec.structs.replace(visitor, acts=rest)
+        yield visitor
+
+
+def shown(visitor: Visitor) -> list[Match]:
+    """The partners that a visitor is shown, the best first."""
+    told = {act.kind: dict(act.fields) for act in visitor.acts}
+    if "profile" not in told:
+        return []
+    profile = told["profile"]
+    wishes = Wishes(tuple(told["focus"].values()), profile["revenue"], profile["readiness"])
+    return matches(wishes, PARTNERS.values())
+
+
 def _one_of(dice: random.Random, shares: Mapping[T, int]) -> T:
     return dice.choices(list(shares), list(shares.values()))[0]
 
@@ -125,7 +153,6 @@ def _whole(dice: random.Random, number: int) -> Iterator[Act]:
     yield Act("code")
     yield _focus(dice)
     yield _profile(dice)
-    yield Act("matches")
     yield Act("choose", place=0)
     yield Act("book", place=0)
     yield Act("held")
@@ -161,7 +188,6 @@ def _way(dice: random.Random, number: int) -> Iterator[Act]:
         yield Act("mistake", "/focus", (("first", "crm"), ("second", "crm"), ("third", "crm")))
     yield _focus(dice)
     yield _profile(dice)
-    yield Act("matches")
     yield Act("choose", place=dice.choices((0, 1, 2), (70, 20, 10))[0])
 
 
@@ -225,7 +251,7 @@ def _reader(dice: random.Random, number: int) -> Iterator[Act]:
 
 
 def _start(dice: random.Random, number: int) -> Act:
-    phone = f"+1512555{100 + number % 100:04d}"
+    phone = f"+1{201 + number // 100}55501{number % 100:02d}"  # kept free for fiction
     fields = (("name", _name(dice)), ("email", f"visitor-{number}@crew.example"), ("phone", phone))
     return Act("start", fields=fields)
 
@@ -267,7 +293,8 @@ def _feedback(dice: random.Random) -> Act:
 
 
 def _content(dice: random.Random) -> Act:
-    action = dice.choices(("start", "progress", "complete", "save"), (40, 30, 20, 10))[0]
-    progress = {"start": 0, "progress": dice.randint(10, 90), "complete": 100, "save": 0}[action]
-    return Act("content", f"/library/{dice.choice(list(LIBRARY))}",
-               (("action", action), ("progress", str(progress))))  # fmt: skip
+    action = dice.choices(("start", "complete", "register", "download", "save"), k=1)[0]
+    progress = {"start": dice.randint(1, 90), "complete": 100}.get(action)
+    told = () if progress is None else (("progress", str(progress)),)
+    path = f"/library/{dice.choice(list(LIBRARY))}"
+    return Act("content", path, (("action", action), *told))

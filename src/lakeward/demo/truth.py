@@ -34,9 +34,8 @@ from lakeward.demo.figures import (
     Step,
     differences,
 )
-from lakeward.demo.matching import Wishes, matches
-from lakeward.demo.partners import LIBRARY, PARTNERS
-from lakeward.demo.plan import Act, Plan, Visitor
+from lakeward.demo.partners import LIBRARY
+from lakeward.demo.plan import Act, Plan, Visitor, shown
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
@@ -49,7 +48,12 @@ FINISHES: Final = {"code": "verification", "focus": "focus_areas", "profile": "b
                    "choose": "matching", "join": "company", "join_focus": "focus_areas",
                    "proposition": "value_proposition", "review": "review"}  # fmt: skip
 """Which step an act finishes; each page leads to the next, so finishing one enters the next."""
-MESSAGES: Final = {"start": ("verification",), "book": ("introduction", "introduction_partner")}
+MESSAGES: Final = {
+    "start": ("verification",),
+    "book": ("introduction", "introduction"),
+    "reschedule": ("moved", "moved"),
+}
+"""One to the contractor, of bookings one to the partner, too."""
 STATUS: Final = {"book": "booked", "reschedule": "rescheduled", "cancel": "cancelled",
                  "held": "held", "no_show": "no_show"}  # fmt: skip
 RATED: Final = ("communication", "expertise", "value")
@@ -89,10 +93,9 @@ def expected(plan: Plan) -> Figures:
     acts = [act for visitor in plan.visitors for act in visitor.acts]
     done = Counter(act.kind for act in acts)
     coaching = [any(act.kind == "coach" for act in who.acts) for who in plan.visitors]
-    content = Counter(LIBRARY[_content_id(act)].kind for act in acts if act.kind == "content")
     messages: Counter[str] = Counter()
     for kind, templates in MESSAGES.items():
-        messages.update(dict.fromkeys(templates, done[kind]))  # type: ignore[index]  # a Kind
+        messages.update(Counter(templates * done[kind]))  # type: ignore[index]  # a Kind
     return Figures(
         flows={
             "contractor": _flow(plan.visitors, CONTRACTOR, "start", "/start", "choose"),
@@ -106,35 +109,30 @@ def expected(plan: Plan) -> Figures:
         onboardings={
             status: n
             for status, n in {
-                "started": done["join"],
-                "step_completed": done["join"] + done["join_focus"] + done["proposition"],
+                "started": sum(act.path == "/join" for act in acts),
+                "step_completed": sum(
+                    done[kind] for kind in ("join", "join_focus", "proposition", "review")
+                ),
                 "completed": done["review"],
             }.items()
             if n
         },
-        content=dict(content),
-        messages=dict(messages),
+        content=_content(acts),
+        messages={name: n for name, n in messages.items() if n},
         failed_requests=plan.outage.reads,
     )
 
 
 def shown_to(visitor: Visitor) -> list[Match]:
     """The matches that a visitor is shown, the best first."""
-    told = {act.kind: dict(act.fields) for act in visitor.acts}
-    if "matches" not in told:
-        return []
-    focus, profile = told["focus"], told["profile"]
-    wishes = Wishes(
-        (focus["first"], focus["second"], focus["third"]), profile["revenue"], profile["readiness"]
-    )
-    found = matches(wishes, PARTNERS.values())
+    found = shown(visitor)
     return [Match(one.partner.partner_id, one.score, rank) for rank, one in enumerate(found, 1)]
 
 
 def _flow(
     visitors: Sequence[Visitor], steps: Sequence[str], opens: str, path: str, last: str
 ) -> Flow:
-    """Steps of one flow. A person enters a step by seeing its page."""
+    """Steps of one flow. A person enters a step by seeing its page; completion has none."""
     entered: Counter[str] = Counter()
     completed: Counter[str] = Counter()
     for visitor in visitors:
@@ -146,7 +144,7 @@ def _flow(
         if last in kinds and "completion" in steps:
             done.append("completion")
         completed.update(done)
-        entered.update(steps[: (len(done) + 1)] if seen else ())
+        entered.update(steps[: min(len(done) + 1, 4)] if seen else ())
     finished = completed[steps[-1]]
     return Flow(
         {step: Step(entered[step], completed[step]) for step in steps},
@@ -176,8 +174,14 @@ def _feedback(acts: Sequence[Act]) -> Feedback:
     )  # fmt: skip
 
 
-def _content_id(act: Act) -> str:
-    return act.path.rpartition("/")[2]
+def _content(acts: Sequence[Act]) -> dict[str, int]:
+    """A title is seen, and seen once more after something was done with it."""
+    found: Counter[str] = Counter()
+    for act in acts:
+        content = LIBRARY.get(act.path.rpartition("/")[2])
+        if content is not None:
+            found[content.kind] += 3 if act.kind == "content" else 1
+    return dict(found)
 
 
 def position(lake: LakeDir) -> Position:
