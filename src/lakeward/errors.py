@@ -41,6 +41,10 @@ class Throttled(Transient):
         self.seconds = seconds
 
 
+class Unsure(LakewardError):
+    """It may have been done and may not: whoever tries again must ask first."""
+
+
 class SettingError(Terminal):
     """A setting has a value that it cannot take."""
 

@@ -1,115 +1,184 @@
-"""A contractor-partner platform in miniature: FastAPI, in memory, captured by Lakeward.
+"""The demo: a contractor-partner platform on Lakeward's public interface only.
 
-Serve it with `uvicorn lakeward.demo.app:create --factory`.
+In: the environment (settings of Lakeward, `LAKEWARD_DEMO_DATABASE`, `LAKEWARD_DEMO_STAFF`). Out: a
+FastAPI application that captures its calls, tells outcomes, sends messages, serves the browser SDK
+and takes what it sends. `uvicorn lakeward.demo.app:create --factory` serves it.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
+import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakeward import Collector
 from lakeward.capture.asgi import install
+from lakeward.demo import booking, coach, contractor, feedback, library, onboarding, staff
+from lakeward.demo.database import Database
+from lakeward.demo.inbox import open_post
+from lakeward.demo.partners import PARTNERS, Partner
+from lakeward.demo.platform import FORM_BYTES, HEADERS, HERE, Platform, Problem, who, with_cookie
+from lakeward.server.mount import mounted
 
-PARTNERS = {
-    "p1": {"name": "Northbuild Systems", "focus": ["scheduling", "crm"], "revenue": "1-5m"},
-    "p2": {"name": "Ledgerline", "focus": ["accounting", "payroll"], "revenue": "5-10m"},
-    "p3": {"name": "Crewboard", "focus": ["hiring", "scheduling"], "revenue": "1-5m"},
-}
-WORDS = ("Start", "with", "what", "your", "foreman", "complains", "about", "every", "week")
-
-
-class Verification(BaseModel):
-    """First step of the contractor flow."""
-
-    email: str = Field(min_length=3)
-    code: str = Field(min_length=4, max_length=8)
-
-
-class Wish(BaseModel):
-    """What a contractor looks for."""
-
-    contractor: str
-    focus: list[str]
-
-
-class Booking(BaseModel):
-    """A demo to book."""
-
-    contractor: str
-    partner: str
-    date: str
+SDK: Final = "/_lakeward"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+REFUSED: Final = "This form came from another site, or is too large: nothing was done."
 
 
 def create() -> FastAPI:
     """The application, with capture outermost."""
-    app = FastAPI(title="Lakeward demo")
     collector = Collector.from_env()
-    install(app, collector)
+    lake = collector.settings.lake_dir
+    database = Database(
+        Path(os.environ.get("LAKEWARD_DEMO_DATABASE") or lake.with_name(f"{lake.name}-demo.db"))
+    )
+    post = open_post(collector, database)
+    token = os.environ.get("LAKEWARD_DEMO_STAFF") or secrets.token_hex(8)
+    platform = Platform(collector, database, post, token)
+    service = coach.Service(collector.settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        post.close()
+        await service.close()
+
+    app = FastAPI(
+        title="Lakeward demo", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.add_middleware(Forms)
+    for part in (contractor, booking, staff, feedback, library, onboarding):
+        app.include_router(part.routes(platform))
+    app.include_router(coach.routes(platform, service))
+    _pages(app, platform)
+    _api(app, platform)
+    _problems(app, platform)
+    app.mount("/static", StaticFiles(directory=HERE / "static"))
+    app.mount(SDK, mounted(collector))
+    install(app, collector, user=who)
+    return app
+
+
+def _pages(app: FastAPI, platform: Platform) -> None:
+    @app.get("/")
+    def landing(request: Request) -> Response:
+        _, token = platform.welcome(request)
+        return with_cookie(request, platform.page(request, "landing"), token)
+
+    @app.get("/inbox")
+    def inbox(request: Request) -> Response:
+        visitor = platform.visitor(request)
+        addresses = [visitor["phone"], visitor["email"]] if visitor else []
+        with platform.database.read() as connection:
+            messages = connection.execute(
+                "SELECT * FROM inbox WHERE address IN (?, ?) ORDER BY message_id DESC LIMIT 50",
+                (addresses or ["", ""]),
+            ).fetchall()
+        return platform.page(request, "inbox", messages=messages)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+
+def _api(app: FastAPI, platform: Platform) -> None:
     @app.get("/api/partners")
-    async def partners(focus: str | None = None) -> list[dict[str, object]]:
-        return [
-            {"id": key, **partner}
-            for key, partner in PARTNERS.items()
-            if focus is None or focus in partner["focus"]
-        ]
+    def partners(request: Request, focus: str | None = None) -> Response:
+        _reader(platform, request)
+        return JSONResponse(
+            [_shown(p) for p in PARTNERS.values() if focus is None or focus in p.focus]
+        )
 
-    @app.get("/api/partners/{partner}")
-    async def one(partner: str) -> dict[str, object]:
-        if partner not in PARTNERS:
-            raise HTTPException(404, "no such partner")
-        return {"id": partner, **PARTNERS[partner]}
+    @app.get("/api/partners/{partner_id}")
+    def one(request: Request, partner_id: str) -> Response:
+        _reader(platform, request)
+        return JSONResponse(_shown(booking.known(partner_id)))
 
-    @app.post("/api/verification")
-    async def verify(verification: Verification) -> dict[str, bool]:
-        collector.record("flow_step", flow="contractor", step="verification")
-        return {"verified": verification.code != "0000"}
 
-    @app.get("/invite/{token}")
-    async def invite(token: str) -> PlainTextResponse:
-        return PlainTextResponse(f"welcome ({len(token)} characters)")
+def _reader(platform: Platform, request: Request) -> None:
+    if platform.switched_on(staff.OUTAGE):
+        raise Problem(503, "The list of partners is not available now.")
+    visitor = platform.visitor(request)
+    if visitor is None or visitor["verified_at"] is None:
+        raise Problem(401, "Verify your telephone number first.")
 
-    @app.post("/api/match")
-    async def match(wish: Wish) -> dict[str, object]:
-        scores = {
-            key: 100.0 * len(set(wish.focus) & set(partner["focus"])) / max(len(wish.focus), 1)
-            for key, partner in PARTNERS.items()
-        }
-        best = max(scores, key=lambda key: scores[key])
-        collector.record(
-            "partner_match", user_id=wish.contractor, user_type="contractor", partner_id=best,
-            score=scores[best], primary=True, focus_areas=wish.focus,
-        )  # fmt: skip
-        return {"partner": best, "score": scores[best]}
 
-    @app.post("/api/demos", status_code=201)
-    async def book(booking: Booking) -> dict[str, str]:
-        collector.record(
-            "demo_booking", user_id=booking.contractor, user_type="contractor",
-            partner_id=booking.partner, status="booked", date=booking.date,
-        )  # fmt: skip
-        return {"status": "booked"}
+def _shown(partner: Partner) -> dict[str, object]:
+    return {
+        "partner_id": partner.partner_id, "name": partner.name, "offer": partner.offer,
+        "focus": partner.focus, "revenue": partner.revenue,
+    }  # fmt: skip
 
-    @app.get("/api/coach")
-    async def coach() -> StreamingResponse:
-        async def words() -> AsyncIterator[str]:
-            for word in WORDS:
-                await asyncio.sleep(0)
-                yield f"data: {word}\n\n"
 
-        return StreamingResponse(words(), media_type="text/event-stream")
+def _problems(app: FastAPI, platform: Platform) -> None:
+    def answered(request: Request, status: int, sentence: str) -> Response:
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"code": status, "message": sentence}, status, headers=HEADERS)
+        return platform.page(request, "problem", status, sentence)
 
-    @app.get("/api/report")
-    async def report() -> dict[str, str]:
-        raise RuntimeError("the report generator is broken on purpose")
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> Response:
+        return answered(request, error.status, error.sentence)
 
-    return app
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return answered(request, 422, "A field is missing or too long.")
+
+    @app.exception_handler(404)
+    async def missing(request: Request, error: Exception) -> Response:
+        return answered(request, 404, "There is no such page.")
+
+
+class Forms:
+    """Refuses forms of other sites, and bodies that no form of ours has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is ours."""
+        if scope["type"] == "http" and scope["method"] not in SAFE:
+            request = Request(scope)
+            if not scope["path"].startswith(f"{SDK}/"):
+                if _foreign(request) or _large(request):
+                    page = Response(REFUSED, 403, HEADERS, "text/plain")
+                    await page(scope, receive, send)
+                    return
+                receive = _bounded(receive)
+        await self._app(scope, receive, send)
+
+
+def _foreign(request: Request) -> bool:
+    """Whether a browser says that the form is of another origin; programs say nothing."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site not in ("same-origin", "none"):
+        return True
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def _large(request: Request) -> bool:
+    length = request.headers.get("content-length", "0")
+    return not length.isdigit() or int(length) > FORM_BYTES
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body without a length ends where a form of ours would."""
+    left = FORM_BYTES
+
+    async def bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        return message if left >= 0 else {"type": "http.disconnect"}
+
+    return bounded

@@ -22,8 +22,9 @@ from sqlalchemy.exc import OperationalError
 from lakeward.errors import Transient
 from lakeward.person import Gone, Person
 from lakeward.store.database import Database
+from lakeward.store.outbox import withdraw
 from lakeward.store.people import plain_email
-from lakeward.store.schema import ATTEMPTS, AUDIT, KEYS, LINKS, LOGINS, PEOPLE
+from lakeward.store.schema import ATTEMPTS, AUDIT, KEYS, LINKS, LOGINS, OUTBOX, PEOPLE
 
 ERASED: Final = "erased"
 PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
@@ -33,6 +34,7 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     LINKS: (),  # these three hold digests, and ids that mean nothing without the row of the person
     LOGINS: (),
     ATTEMPTS: (),
+    OUTBOX: (OUTBOX.c.user_id, OUTBOX.c.session_id),
 }
 """Where a person's id can stand, for every table of the schema."""
 WAIT_SECONDS: Final = 5.0
@@ -95,6 +97,8 @@ def _replace(connection: Connection, table: Table, row: RowMapping, value: str) 
     connection.execute(update(table).where(key == row[key.name]).values(changes))
     if table is PEOPLE and PEOPLE.c.email.name in changes:
         _shut_out(connection, row[key.name])
+    if table is OUTBOX:
+        withdraw(connection, row[key.name], time.time_ns() // 10**6)
 
 
 def _shut_out(connection: Connection, person_id: str) -> None:

@@ -18,10 +18,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -123,3 +124,47 @@ ATTEMPTS = Table(
     Index(None, "digest", "at"),
 )
 """Logins that failed or are being tried, by digests of e-mail and address, for a quarter hour."""
+
+OUTBOX = Table(
+    "lakeward_outbox",
+    METADATA,
+    Column("outbox_id", String(36), primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("template", String(64), nullable=False),
+    Column("template_version", String(16), nullable=False),
+    Column("purpose", String(64)),
+    Column("language", String(16)),
+    Column("user_id", String(256)),
+    Column("session_id", String(256)),
+    Column("trace_id", String(32)),
+    Column("parent_interaction_id", String(36)),
+    Column("recipient_hash", String(64), nullable=False),
+    Column("twin", String(64), nullable=False),
+    Column("address", String(320)),
+    Column("subject", Text),
+    Column("body", Text),
+    Column("html", Text),
+    Column("attempts", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("lease", String(36)),
+    Column("leased_until", BigInteger),
+    Column("tried_at", BigInteger),
+    Column("final_at", BigInteger),
+    Column("recorded_at", BigInteger),
+    Column("provider", String(32)),
+    Column("message_id", String(128)),
+    Column("segments", BigInteger),
+    Column("price", String(32)),
+    Column("currency", String(3)),
+    Column("reason", String(255)),
+    UniqueConstraint("key"),
+    CheckConstraint("state IN ('queued', 'sending', 'unsure', 'sent', 'failed')", name="state"),
+    Index(None, "state", "due_at"),
+    Index(None, "message_id"),
+    Index(None, "twin"),
+)
+"""Messages, a row each; `store/outbox.py` draws the way of one through its states. `key` is a
+digest of the app's own, `twin` of address and text: both end to mean anything when it is final."""

@@ -1,0 +1,102 @@
+"""The bundled assistant: what an OpenAI-compatible service would answer, without one.
+
+In: the body of a `/chat/completions` request. Out: the same bytes that such a service streams. The
+answer is put together from the demo's partners, the same for the same question, and says that it is
+a demo. No model is asked and nothing leaves the process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+import msgspec
+
+from lakeward.demo.partners import FOCUS_AREAS, PARTNERS, content_for
+from lakeward.interaction import JsonObject
+
+MODEL: Final = "lakeward-demo-1"
+NOTE: Final = "(This is the demo's own assistant: it knows the bundled partners and nothing else.)"
+WORDS: Final = re.compile(r"[a-z0-9]+")
+HINTS: Final = {
+    "customer": "crm", "lead": "crm", "leads": "crm", "calendar": "scheduling",
+    "crew": "scheduling", "hire": "hiring", "recruit": "hiring", "books": "accounting",
+    "tax": "accounting", "ads": "marketing", "accident": "safety", "wage": "payroll",
+    "wages": "payroll", "quote": "estimating", "estimate": "estimating", "bid": "estimating",
+    "cover": "insurance", "lead a team": "leadership", "owner": "leadership",
+}  # fmt: skip
+
+
+class Bundled(httpx.AsyncBaseTransport):
+    """Takes the requests that would go to a service."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as `/chat/completions` does."""
+        body = msgspec.json.decode(await request.aread())
+        if not request.url.path.endswith("/chat/completions"):
+            return httpx.Response(404, json={"error": {"message": "no such path"}})
+        return httpx.Response(
+            200, headers={"content-type": "text/event-stream"}, stream=_Stream(chunks(body))
+        )
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, parts: list[bytes]) -> None:
+        self._parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self._parts:
+            yield part
+
+
+def chunks(body: JsonObject) -> list[bytes]:
+    """The server-sent events of an answer, with the usage at the end where it was asked for."""
+    messages = body["messages"]
+    text = answer(str(messages[-1]["content"]))
+    head = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "model": MODEL}
+    parts: list[JsonObject] = [
+        head | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+        for word in re.findall(r"\S+\s*", text)
+    ]
+    parts.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if body.get("stream_options", {}).get("include_usage"):
+        prompt = sum(tokens(str(message["content"])) for message in messages)
+        spoken = tokens(text)
+        usage = {
+            "prompt_tokens": prompt, "completion_tokens": spoken, "total_tokens": prompt + spoken,
+        }  # fmt: skip
+        parts.append(head | {"choices": [], "usage": usage})
+    events = [b"data: " + msgspec.json.encode(part) + b"\n\n" for part in parts]
+    return [*events, b"data: [DONE]\n\n"]
+
+
+def answer(question: str) -> str:
+    """What the assistant says to a question."""
+    areas = topics(question)
+    if not areas:
+        known = ", ".join(name.lower() for name in FOCUS_AREAS.values())
+        return f"Ask me about one of these: {known}. {NOTE}"
+    area = areas[0]
+    firms = [p for p in PARTNERS.values() if area in p.focus]
+    firms.sort(key=lambda firm: (firm.focus[0] != area, int(firm.partner_id[1:])))
+    named = " ".join(f"{firm.name}: {firm.offer}" for firm in firms[:2])
+    content = next(
+        (c for k in ("podcast", "event", "book") if (c := content_for(k, (area,)))), None
+    )
+    more = f" In the library, “{content.title}” goes further." if content else ""
+    return f"For {FOCUS_AREAS[area].lower()} look at these. {named}{more} {NOTE}"
+
+
+def topics(question: str) -> list[str]:
+    """Focus areas that a question names, in the order of its words."""
+    names = {name.split()[0].lower(): area for area, name in FOCUS_AREAS.items()}
+    words = WORDS.findall(question.lower())
+    found = [names.get(w) or HINTS.get(w) or (w if w in FOCUS_AREAS else None) for w in words]
+    return list(dict.fromkeys(area for area in found if area))
+
+
+def tokens(text: str) -> int:
+    """The assistant's own way to count: its words and marks."""
+    return len(re.findall(r"\w+|[^\w\s]", text))

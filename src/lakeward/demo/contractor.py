@@ -1,0 +1,296 @@
+"""The contractor's flow: verification, focus areas, business profile, matching, completion."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sqlite3
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from lakeward.demo import journey
+from lakeward.demo.matching import ALGORITHM, Match, Wishes, matches
+from lakeward.demo.partners import (
+    FOCUS_AREAS,
+    PARTNERS,
+    READINESS,
+    REVENUE_TIERS,
+    TEAMS,
+    content_for,
+)
+from lakeward.demo.platform import (
+    Platform,
+    Problem,
+    agent_of,
+    decoded,
+    encoded,
+    name_user,
+    onward,
+    with_cookie,
+)
+
+CODE_SECONDS: Final = 600.0
+CODE_TRIES: Final = 5
+EMAIL: Final = re.compile(r"[^@\s<>\"',;]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
+PHONE: Final = re.compile(r"\+[1-9][0-9]{7,14}")
+NOTHING: Final = {"name": "", "email": "", "phone": ""}
+Field = Annotated[str, Form(max_length=300)]
+
+
+def routes(platform: Platform) -> APIRouter:
+    """The flow's pages."""
+    router = APIRouter()
+    _verification(router, platform)
+    _wishes(router, platform)
+    _matching(router, platform)
+    return router
+
+
+def _verification(router: APIRouter, platform: Platform) -> None:
+    @router.get("/start")
+    def start(request: Request, cta: str = "") -> Response:
+        visitor, token = platform.welcome(request)
+        owner = _contractor(platform, visitor)
+        request.scope["demo.user"] = owner, "contractor"
+        if cta in ("hero", "footer"):
+            platform.outcomes.cta_clicked(
+                cta="find_partner", placement=cta, path="/", user_id=owner, user_type="contractor"
+            )
+        journey.entered(platform, "contractor", "verification", owner)
+        return with_cookie(request, platform.page(request, "start", given=NOTHING), token)
+
+    @router.post("/start")
+    def begin(
+        request: Request, name: Field = "", email: Field = "", phone: Field = ""
+    ) -> Response:  # fmt: skip
+        visitor, token = platform.welcome(request)
+        owner = _contractor(platform, visitor)
+        given = {"name": name.strip(), "email": email.strip(), "phone": _dialled(phone)}
+        error = _wrong(given)
+        if error:
+            return platform.page(request, "start", 422, error, given=given)
+        _send_code(platform, visitor["token"], owner, given)
+        return onward(request, "/verify", token)
+
+    @router.get("/verify")
+    def verify(request: Request) -> Response:
+        _begun(platform, request)
+        return platform.page(request, "verify")
+
+    @router.post("/verify")
+    def check(request: Request, code: Field = "") -> Response:
+        visitor = _begun(platform, request)
+        if visitor["verified_at"] is not None and visitor["code"] is None:
+            return onward(request, "/focus")  # the form was sent twice
+        error = _tried(platform, visitor["token"], code.strip())
+        if error:
+            return platform.page(request, "verify", 422, error)
+        owner = visitor["contractor_id"]
+        if journey.completed(platform, "contractor", "verification", owner):
+            platform.collector.record("identify", user_id=owner, user_type="contractor")
+        return onward(request, "/focus")
+
+    @router.post("/verify/again")
+    def again(request: Request) -> Response:
+        visitor = _begun(platform, request)
+        given = {name: visitor[name] for name in ("name", "email", "phone")}
+        _send_code(platform, visitor["token"], visitor["contractor_id"], given)
+        return onward(request, "/verify")
+
+
+def _wishes(router: APIRouter, platform: Platform) -> None:
+    @router.get("/focus")
+    def focus(request: Request) -> Response:
+        visitor = platform.verified(request)
+        journey.entered(platform, "contractor", "focus_areas", visitor["contractor_id"])
+        return platform.page(request, "focus")
+
+    @router.post("/focus")
+    def chosen(
+        request: Request, first: Field = "", second: Field = "", third: Field = ""
+    ) -> Response:  # fmt: skip
+        visitor = platform.verified(request)
+        areas = [area for area in (first, second, third) if area]
+        if not areas or len(set(areas)) < len(areas) or not set(areas) <= set(FOCUS_AREAS):
+            sentence = "Choose up to three different areas, the most important first."
+            return platform.page(request, "focus", 422, sentence)
+        _keep(platform, visitor["token"], focus=encoded(areas))
+        journey.completed(platform, "contractor", "focus_areas", visitor["contractor_id"])
+        return onward(request, "/profile")
+
+    @router.get("/profile")
+    def profile(request: Request) -> Response:
+        visitor = platform.verified(request)
+        journey.entered(platform, "contractor", "business_profile", visitor["contractor_id"])
+        return platform.page(request, "profile")
+
+    @router.post("/profile")
+    def told(
+        request: Request, revenue: Field = "", team: Field = "", readiness: Field = ""
+    ) -> Response:  # fmt: skip
+        visitor = platform.verified(request)
+        known = revenue in ("", *REVENUE_TIERS) and team in TEAMS and readiness in READINESS
+        if not known or not visitor["focus"]:
+            sentence = "Choose an answer to each question; your revenue may stay open."
+            return platform.page(request, "profile", 422, sentence)
+        _keep(
+            platform, visitor["token"], revenue=revenue or None, team=team, readiness=readiness
+        )  # fmt: skip
+        journey.completed(platform, "contractor", "business_profile", visitor["contractor_id"])
+        _tell_matches(
+            platform, platform.verified(request)
+        )  # in the trace of the form that led here
+        return onward(request, "/matches")
+
+
+def _matching(router: APIRouter, platform: Platform) -> None:
+    @router.get("/matches")
+    def shown(request: Request) -> Response:
+        visitor = platform.verified(request)
+        if not visitor["readiness"]:
+            raise Problem(409, "Tell us about your business first, at “Business profile”.")
+        owner = visitor["contractor_id"]
+        journey.entered(platform, "contractor", "matching", owner)
+        return platform.page(request, "matches", matches=matched(visitor))
+
+    @router.post("/matches")
+    def choose(request: Request, partner: Field = "") -> Response:
+        visitor = platform.verified(request)
+        owner = visitor["contractor_id"]
+        with platform.database.read() as connection:
+            seen = connection.execute(
+                "SELECT 1 FROM matches WHERE contractor_id = ? AND partner_id = ?",
+                (owner, partner),
+            ).fetchone()
+        if seen is None:
+            raise Problem(422, "Choose one of the partners that we show you.")
+        _keep(platform, visitor["token"], chosen=partner, completed_at=platform.now())
+        journey.completed(platform, "contractor", "matching", owner)
+        if journey.completed(platform, "contractor", "completion", owner):
+            device, browser = agent_of(request)
+            journey.finished(
+                platform, "contractor", owner, device, browser, visitor["referrer"]
+            )  # fmt: skip
+        return onward(request, "/done")
+
+    @router.get("/done")
+    def done(request: Request) -> Response:
+        visitor = platform.verified(request)
+        if not visitor["chosen"]:
+            raise Problem(409, "Choose a partner first, at “Your matches”.")
+        return platform.page(request, "done", partner=PARTNERS[visitor["chosen"]])
+
+
+def matched(visitor: sqlite3.Row) -> list[Match]:
+    """The partners that suit a contractor."""
+    wishes = Wishes(tuple(decoded(visitor["focus"])), visitor["revenue"], visitor["readiness"])
+    return matches(wishes, PARTNERS.values())
+
+
+def _tell_matches(platform: Platform, visitor: sqlite3.Row) -> None:
+    """Keep who suits, and tell it once."""
+    found = matched(visitor)
+    owner, now = visitor["contractor_id"], platform.now()
+    focus = decoded(visitor["focus"])
+    podcast, event = (content_for(kind, tuple(focus)) for kind in ("podcast", "event"))
+    with platform.database.write() as connection:
+        first = connection.execute(
+            "UPDATE visitors SET matched_at = ? WHERE token = ? AND matched_at IS NULL",
+            (now, visitor["token"]),
+        ).rowcount
+    if not first:
+        return
+    for place, match in enumerate(found, 1):
+        told = platform.outcomes.partner_match(
+            partner_id=match.partner.partner_id, user_id=owner, user_type="contractor",
+            score=match.score, rank=place, primary=place == 1, reasons=match.reasons,
+            score_parts=match.parts, candidates=len(PARTNERS), algorithm=ALGORITHM,
+            focus_areas=focus, revenue_tier=visitor["revenue"], stage=visitor["readiness"],
+            podcast_matched=podcast.content_id if podcast else False,
+            event_matched=event.content_id if event else False,
+        )  # fmt: skip
+        with platform.database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO matches VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (owner, place, match.partner.partner_id, match.score, encoded(match.reasons),
+                 told, now),
+            )  # fmt: skip
+
+
+def _contractor(platform: Platform, visitor: sqlite3.Row) -> str:
+    """The visitor's id as a contractor, made at the first look at the form."""
+    with platform.database.write() as connection:
+        row = connection.execute(
+            "UPDATE visitors SET contractor_id = coalesce(contractor_id, ?) WHERE token = ? "
+            "RETURNING contractor_id",
+            (f"c-{secrets.token_hex(6)}", visitor["token"]),
+        ).fetchone()
+    owner: str = row[0]
+    return owner
+
+
+def _begun(platform: Platform, request: Request) -> sqlite3.Row:
+    visitor = platform.visitor(request)
+    if visitor is None or visitor["phone"] is None:
+        raise Problem(403, "Tell us your name, e-mail and telephone number first.")
+    name_user(request.scope, visitor)
+    return visitor
+
+
+def _dialled(phone: str) -> str:
+    """The number without what people put between its digits."""
+    return re.sub(r"[\s().\-/]", "", phone)
+
+
+def _wrong(given: dict[str, str]) -> str:
+    if not given["name"]:
+        return "Please tell us your name."
+    if not EMAIL.fullmatch(given["email"]):
+        return "That does not look like an e-mail address."
+    if not PHONE.fullmatch(given["phone"]):
+        return "Write your number with its country code, such as +1 512 555 0100."
+    return ""
+
+
+def _send_code(platform: Platform, token: str, owner: str, given: dict[str, str]) -> None:
+    code = f"{secrets.randbelow(10**6):06d}"
+    with platform.database.write() as connection:
+        number = connection.execute(
+            "UPDATE visitors SET name = ?, email = ?, phone = ?, code = ?, code_until = ?, "
+            "code_tries = 0, codes = codes + 1 WHERE token = ? RETURNING codes",
+            (given["name"], given["email"], given["phone"], code,
+             platform.now() + CODE_SECONDS, token),
+        ).fetchone()[0]  # fmt: skip
+    platform.post.code(owner, given["phone"], code, number)
+
+
+def _tried(platform: Platform, token: str, code: str) -> str:
+    """What is wrong with a code; each try counts before it is looked at."""
+    with platform.database.write() as connection:
+        row = connection.execute(
+            "UPDATE visitors SET code_tries = code_tries + 1 WHERE token = ? "
+            "RETURNING code, code_until, code_tries",
+            (token,),
+        ).fetchone()
+        if row["code"] is None or row["code_tries"] > CODE_TRIES:
+            return "That was tried too often: ask for a new code."
+        if platform.now() > row["code_until"]:
+            return "That code is too old: ask for a new one."
+        if not secrets.compare_digest(row["code"].encode(), code.encode()):
+            return "That is not the code that we sent you."
+        connection.execute(
+            "UPDATE visitors SET verified_at = ?, code = NULL WHERE token = ?",
+            (platform.now(), token),
+        )
+    return ""
+
+
+def _keep(platform: Platform, token: str, **values: object) -> None:
+    columns = ", ".join(f"{name} = ?" for name in values)
+    with platform.database.write() as connection:
+        connection.execute(
+            f"UPDATE visitors SET {columns} WHERE token = ?",  # noqa: S608 - our own names
+            (*values.values(), token),
+        )

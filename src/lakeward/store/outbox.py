@@ -1,0 +1,264 @@
+"""The outbox: every message that the app has decided to send, and what became of it.
+
+In: rows to keep, and what a sender found out. Out: one row at a time, leased to one sender. Fails as
+the database does. The way of a message:
+
+    queued ──take──> sending ──sent───────────────> sent
+      ^                 │ ├────failed─────────────> failed
+      └──────again──────┘ └─cut off─> unsure ──found──> sent
+                                        └──not there──> sending
+
+`sending` is committed, attempt counted, before the provider hears of it; so a row that is found in
+`sending` after its lease is one whose sender died, and it may have gone. Leases are handed out one
+after the other, and never two for the same text to the same address: the provider is asked by
+address and text whether a message went, and nothing else may change the answer meanwhile.
+What is final has lost address and text in the same transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from lakeward.store.database import Database
+from lakeward.store.row import record
+from lakeward.store.schema import OUTBOX
+
+State = Literal["queued", "sending", "unsure", "sent", "failed"]
+STATES: Final[tuple[State, ...]] = ("queued", "sending", "unsure", "sent", "failed")
+ADVISORY_LOCK = int.from_bytes(b"lw-outbx", "big")
+GONE: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("address", "subject", "body", "html", "due_at", "lease", "leased_until")
+) | {"twin": ""}
+"""What a final row no longer has."""
+ERASED: Final = "erased"
+_C = OUTBOX.c
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One message as it is stored; times are in ms since 1970."""
+
+    outbox_id: str
+    key: str
+    state: State = "queued"
+    channel: Literal["sms", "email"]
+    template: str
+    template_version: str
+    purpose: str | None = None
+    language: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    trace_id: str | None = None
+    parent_interaction_id: str | None = None
+    recipient_hash: str
+    twin: str
+    address: str | None
+    subject: str | None = None
+    body: str | None
+    html: str | None = None
+    attempts: int = 0
+    created_at: int
+    due_at: int | None
+    lease: str | None = None
+    leased_until: int | None = None
+    tried_at: int | None = None
+    final_at: int | None = None
+    recorded_at: int | None = None
+    provider: str | None = None
+    message_id: str | None = None
+    segments: int | None = None
+    price: str | None = None
+    currency: str | None = None
+    reason: str | None = None
+
+
+class Outbox:
+    """The outbox of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: Row) -> str:
+        """Keep a message; the id of the one that has its key already, when there is one."""
+        try:
+            with self._database.write() as connection:
+                if known := _known(connection, row.key):
+                    return known
+                connection.execute(insert(OUTBOX).values(msgspec.structs.asdict(row)))
+        except IntegrityError:
+            pass
+        else:
+            return row.outbox_id
+        with self._database.read() as connection:
+            return _known(connection, row.key) or row.outbox_id
+
+    def find(self, outbox_id: str) -> Row | None:
+        """One message."""
+        with self._database.read() as connection:
+            found = connection.execute(select(OUTBOX).where(_C.outbox_id == outbox_id))
+            row = found.mappings().first()
+            return record(row, Row) if row else None
+
+    def take(self, channels: Collection[str], now_ms: int, lease_ms: int) -> Row | None:
+        """Lease the message that is due longest: `sending` is to be sent, `unsure` to be asked
+        for. None when nothing is due."""
+        with self._database.write() as connection:
+            _one_by_one(connection, self._database)
+            row = connection.execute(_due(channels, now_ms)).mappings().first()
+            if row is None:
+                return None
+            fresh = row["state"] == "queued"
+            changes = {
+                "state": "sending" if fresh else "unsure",
+                "attempts": row["attempts"] + fresh,
+                "tried_at": row["tried_at"] or now_ms,
+                "lease": str(uuid.uuid4()),
+                "leased_until": now_ms + lease_ms,
+            }
+            connection.execute(
+                update(OUTBOX).where(_C.outbox_id == row["outbox_id"]).values(changes)
+            )
+            return msgspec.structs.replace(record(row, Row), **changes)
+
+    def change(self, taken: Row, **changes: Any) -> bool:
+        """Change a leased message; False when the lease has gone to somebody else."""
+        mine = and_(_C.outbox_id == taken.outbox_id, _C.lease == taken.lease)
+        with self._database.write() as connection:
+            if changes.get("final_at"):
+                _wipe(connection, self._database)
+                changes = {**GONE, **changes}
+            done = connection.execute(update(OUTBOX).where(mine).values(changes))
+            return done.rowcount == 1
+
+    def adopt(self, taken: Row, found: Collection[str], now_ms: int, **changes: Any) -> bool:
+        """Take the first message id of `found` that no other row has, and be sent; False when
+        every one is somebody else's."""
+        with self._database.write() as connection:
+            _one_by_one(connection, self._database)
+            held = set(
+                connection.scalars(select(_C.message_id).where(_C.message_id.in_(list(found))))
+            )
+            free = next((one for one in found if one not in held), None)
+            if free is None:
+                return False
+            _wipe(connection, self._database)
+            ended = {**GONE, **changes, "state": "sent", "message_id": free, "final_at": now_ms}
+            mine = and_(_C.outbox_id == taken.outbox_id, _C.lease == taken.lease)
+            connection.execute(update(OUTBOX).where(mine).values(ended))
+            return True
+
+    def resend(self, outbox_id: str, now_ms: int) -> bool:
+        """Queue an unsure message again that nobody is asking for; whether there was one."""
+        free = or_(_C.leased_until.is_(None), _C.leased_until < now_ms)
+        which = and_(_C.outbox_id == outbox_id, _C.state.in_(("unsure", "sending")), free)
+        with self._database.write() as connection:
+            changed = update(OUTBOX).where(which)
+            values = {"state": "queued", "due_at": now_ms, "lease": None, "leased_until": None}
+            return connection.execute(changed.values(values)).rowcount == 1
+
+    def unrecorded(self, most: int = 100) -> list[Row]:
+        """Final messages that the lake may not know of."""
+        query = select(OUTBOX).where(_C.final_at.is_not(None), _C.recorded_at.is_(None)).limit(most)
+        with self._database.read() as connection:
+            return [record(row, Row) for row in connection.execute(query).mappings()]
+
+    def mark_recorded(self, outbox_id: str, now_ms: int) -> None:
+        """The lake has heard of it."""
+        with self._database.write() as connection:
+            which = update(OUTBOX).where(_C.outbox_id == outbox_id)
+            connection.execute(which.values(recorded_at=now_ms))
+
+    def next_due(self, channels: Collection[str]) -> int | None:
+        """When there is something to do for these channels; None when nothing waits."""
+        waiting = func.coalesce(_C.due_at, 0)
+        at = func.min(func.max(waiting, func.coalesce(_C.leased_until, 0)))
+        if self._database.path is None:
+            at = func.min(func.greatest(waiting, func.coalesce(_C.leased_until, 0)))
+        query = select(at).where(_C.channel.in_(list(channels)), _open())
+        with self._database.read() as connection:
+            return connection.scalar(query)
+
+    def counts(self) -> dict[State, int]:
+        """Messages by state, each state named."""
+        query = select(_C.state, func.count()).group_by(_C.state)
+        with self._database.read() as connection:
+            found = {state: n for state, n in connection.execute(query)}
+        return {state: found.get(state, 0) for state in STATES}
+
+    def waiting(self, most: int = 100) -> list[Row]:
+        """Messages that are not final, the oldest first."""
+        query = select(OUTBOX).where(_C.final_at.is_(None))
+        query = query.order_by(_C.created_at, _C.outbox_id).limit(most)
+        with self._database.read() as connection:
+            return [record(row, Row) for row in connection.execute(query).mappings()]
+
+    def prune(self, before_ms: int) -> int:
+        """Delete what was final, and recorded, earlier than that; how many there were."""
+        old = and_(_C.final_at < before_ms, _C.recorded_at.is_not(None))
+        with self._database.write() as connection:
+            return connection.execute(delete(OUTBOX).where(old)).rowcount
+
+
+def withdraw(connection: Connection, outbox_id: str, now_ms: int) -> None:
+    """Nothing goes any more to a person who is erased; whatever was sent keeps no trace of whom.
+
+    A message that is under way cannot be called back: its sender finds its lease gone.
+    """
+    which = update(OUTBOX).where(_C.outbox_id == outbox_id)
+    connection.execute(which.values(recipient_hash=ERASED, **GONE))
+    ended = {"state": "failed", "reason": ERASED, "final_at": now_ms}
+    connection.execute(which.where(_C.final_at.is_(None)).values(ended))
+
+
+def _known(connection: Connection, key: str) -> str | None:
+    return connection.scalar(select(_C.outbox_id).where(_C.key == key))
+
+
+def _open() -> Any:
+    """Rows that a sender may take once their time has come; what is unsure without a time waits
+    for a person."""
+    return or_(
+        and_(_C.state.in_(("queued", "unsure")), _C.due_at.is_not(None)), _C.state == "sending"
+    )
+
+
+def _due(channels: Collection[str], now_ms: int) -> Any:
+    """The first row that is due, and of whose text and address nobody holds another."""
+    other = OUTBOX.alias()
+    held = (
+        select(other.c.outbox_id)
+        .where(
+            other.c.twin == _C.twin, other.c.outbox_id != _C.outbox_id,
+            other.c.lease.is_not(None), other.c.leased_until >= now_ms,
+        )
+        .exists()
+    )  # fmt: skip
+    return (
+        select(OUTBOX)
+        .where(
+            _open(),
+            _C.channel.in_(list(channels)),
+            or_(_C.due_at.is_(None), _C.due_at <= now_ms),
+            or_(_C.leased_until.is_(None), _C.leased_until < now_ms),
+            ~held,
+        )
+        .order_by(_C.due_at, _C.outbox_id)
+        .limit(1)
+    )
+
+
+def _one_by_one(connection: Connection, database: Database) -> None:
+    """Of all senders one looks for its next message; SQLite's writers queue as they are."""
+    if database.path is None:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+
+
+def _wipe(connection: Connection, database: Database) -> None:
+    """Text that is taken out of a row is overwritten in SQLite's pages, not only unlinked."""
+    if database.path is not None:
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
