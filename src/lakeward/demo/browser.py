@@ -16,7 +16,7 @@ from lakeward.demo.client import OK, Gone, Page
 from lakeward.demo.plan import Fields
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Response
     from playwright.sync_api import Page as Tab
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -80,6 +80,7 @@ class BrowserHands:
         """Click the link that leads there; where there is none, type the address."""
         link = self._tab.locator(f'a[href="{path}"]').first
         try:
+            answer: Response | None
             if link.count():
                 with self._tab.expect_navigation() as went:
                     link.click()
@@ -102,10 +103,11 @@ class BrowserHands:
             else:
                 self._fill(form, name, value)
         if form.get_attribute("data-stream") is not None:
-            with self._tab.expect_response(lambda answer: answer.request.method == "POST") as got:
+            with self._tab.expect_response(lambda one: urlsplit(one.url).path == path) as got:
                 button.click()
-            got.value.finished()
-            return self._seen(got.value.status)
+            status = got.value.status
+            form.locator("button:not([disabled])").wait_for()  # the answer is there
+            return self._seen(status)
         with self._tab.expect_navigation():
             button.click()
         return self._seen(OK)
