@@ -30,6 +30,8 @@ COMMANDS = {
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
     "get": "show one interaction by its id",
+    "coverage": "list the declared flows and outcomes, and when each was last seen",
+    "schema": "show or write the JSON Schemas of all types and the data dictionary",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
     "quarantine": "show what was set aside, and why",
@@ -41,6 +43,7 @@ COMMANDS = {
     "restore": "unpack a backup into an empty folder",
     "keys": "make, list and revoke the keys of the HTTP server",
     "people": "add people, give them roles and one-time links, shut them out",
+    "outbox": "list, send and preview the messages of an app",
     "demo": "run a small real app with real traffic and show what landed",
 }
 

@@ -67,7 +67,7 @@ def _verification(router: APIRouter, platform: Platform) -> None:
     ) -> Response:  # fmt: skip
         visitor, token = platform.welcome(request)
         owner = _contractor(platform, visitor)
-        given = {"name": name.strip(), "email": email.strip(), "phone": _dialled(phone)}
+        given = {"name": _printable(name), "email": email.strip(), "phone": _dialled(phone)}
         error = _wrong(given)
         if error:
             return platform.page(request, "start", 422, error, given=given)
@@ -242,6 +242,11 @@ def _begun(platform: Platform, request: Request) -> sqlite3.Row:
 def _dialled(phone: str) -> str:
     """The number without what people put between its digits."""
     return re.sub(r"[\s().\-/]", "", phone)
+
+
+def _printable(text: str) -> str:
+    """The text on one line: it goes into the subject of an e-mail."""
+    return "".join(letter for letter in text if letter.isprintable()).strip()
 
 
 def _wrong(given: dict[str, str]) -> str:

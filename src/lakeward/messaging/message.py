@@ -1,7 +1,7 @@
 """A message, what a provider answers to it, and what carries it there.
 
-A carrier says by what it raises whether a message went: `Throttled` or `Transient` — not, try later;
-`Rejected` — not, and never will; `Unsure`, or anything else — it may have gone.
+A carrier says by what it raises whether a message went: `Throttled` or `Transient` — not yet, try
+later; `Rejected` — it did not and never will; `Unsure`, or anything else — it may have gone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Carrier(Protocol):
-    """Takes messages to a provider. Used by one thread at a time."""
+    """Takes messages to a provider; of each channel one thread calls it."""
 
     name: str
 

@@ -1,8 +1,8 @@
 """Templates of messages: files in one folder.
 
-In: a folder with `<name>.sms.txt`, `<name>.email.txt` (whose first line is `Subject: …`) and, beside
-that one, `<name>.email.html`; with a language as `<name>.<language>.sms.txt`. Out: the text for some
-values. `Rejected` names the template and the placeholder, never a value. A placeholder is
+In: a folder with `<name>.sms.txt`, `<name>.email.txt` (whose first line is `Subject: …`) and,
+beside that one, `<name>.email.html`; with a language as `<name>.<language>.sms.txt`. Out: the text
+for some values. `Rejected` names the template and the placeholder, never a value. A placeholder is
 `{{ name }}` and nothing else: there is no logic that could fail once the message is accepted.
 """
 

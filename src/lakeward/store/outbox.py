@@ -1,7 +1,7 @@
 """The outbox: every message that the app has decided to send, and what became of it.
 
-In: rows to keep, and what a sender found out. Out: one row at a time, leased to one sender. Fails as
-the database does. The way of a message:
+In: rows to keep, and what a sender found out. Out: one row at a time, leased to one sender. Fails
+as the database does. The way of a message:
 
     queued ──take──> sending ──sent───────────────> sent
       ^                 │ ├────failed─────────────> failed
@@ -22,8 +22,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, and_, delete, func, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from lakeward.store.database import Database
 from lakeward.store.row import record
@@ -85,17 +85,12 @@ class Outbox:
 
     def add(self, row: Row) -> str:
         """Keep a message; the id of the one that has its key already, when there is one."""
-        try:
-            with self._database.write() as connection:
-                if known := _known(connection, row.key):
-                    return known
-                connection.execute(insert(OUTBOX).values(msgspec.structs.asdict(row)))
-        except IntegrityError:
-            pass
-        else:
-            return row.outbox_id
-        with self._database.read() as connection:
-            return _known(connection, row.key) or row.outbox_id
+        made = sqlite.insert(OUTBOX) if self._database.path else postgresql.insert(OUTBOX)
+        values = msgspec.structs.asdict(row)
+        with self._database.write() as connection:
+            connection.execute(made.values(values).on_conflict_do_nothing(index_elements=["key"]))
+            known = select(_C.outbox_id).where(_C.key == row.key)
+            return str(connection.execute(known).scalar_one())
 
     def find(self, outbox_id: str) -> Row | None:
         """One message."""
@@ -161,9 +156,10 @@ class Outbox:
             values = {"state": "queued", "due_at": now_ms, "lease": None, "leased_until": None}
             return connection.execute(changed.values(values)).rowcount == 1
 
-    def unrecorded(self, most: int = 100) -> list[Row]:
-        """Final messages that the lake may not know of."""
-        query = select(OUTBOX).where(_C.final_at.is_not(None), _C.recorded_at.is_(None)).limit(most)
+    def unrecorded(self, before_ms: int, most: int = 1000) -> list[Row]:
+        """Messages that were final before then, and that the lake may not know of."""
+        query = select(OUTBOX).where(_C.final_at < before_ms, _C.recorded_at.is_(None))
+        query = query.limit(most)
         with self._database.read() as connection:
             return [record(row, Row) for row in connection.execute(query).mappings()]
 
@@ -176,18 +172,18 @@ class Outbox:
     def next_due(self, channels: Collection[str]) -> int | None:
         """When there is something to do for these channels; None when nothing waits."""
         waiting = func.coalesce(_C.due_at, 0)
-        at = func.min(func.max(waiting, func.coalesce(_C.leased_until, 0)))
-        if self._database.path is None:
-            at = func.min(func.greatest(waiting, func.coalesce(_C.leased_until, 0)))
-        query = select(at).where(_C.channel.in_(list(channels)), _open())
+        later = func.max if self._database.path else func.greatest
+        query = select(func.min(later(waiting, func.coalesce(_C.leased_until, 0))))
+        query = query.where(_C.channel.in_(list(channels)), _open())
         with self._database.read() as connection:
-            return connection.scalar(query)
+            found: int | None = connection.scalar(query)
+            return found
 
     def counts(self) -> dict[State, int]:
         """Messages by state, each state named."""
         query = select(_C.state, func.count()).group_by(_C.state)
         with self._database.read() as connection:
-            found = {state: n for state, n in connection.execute(query)}
+            found = {state: n for state, n in connection.execute(query).tuples()}  # noqa: C416
         return {state: found.get(state, 0) for state in STATES}
 
     def waiting(self, most: int = 100) -> list[Row]:
@@ -213,10 +209,6 @@ def withdraw(connection: Connection, outbox_id: str, now_ms: int) -> None:
     connection.execute(which.values(recipient_hash=ERASED, **GONE))
     ended = {"state": "failed", "reason": ERASED, "final_at": now_ms}
     connection.execute(which.where(_C.final_at.is_(None)).values(ended))
-
-
-def _known(connection: Connection, key: str) -> str | None:
-    return connection.scalar(select(_C.outbox_id).where(_C.key == key))
 
 
 def _open() -> Any:

@@ -1,0 +1,140 @@
+"""One message's way from the outbox to its provider.
+
+In: an outbox and a carrier. Out: a row that is sent, failed, queued for later, or unsure. Raises
+what the database raises; the row's lease then ends by itself, and whoever takes it next asks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from lakeward.errors import Rejected, Throttled, Transient, Unsure
+from lakeward.messaging.message import Carrier, Channel, Message, Receipt
+from lakeward.store.outbox import Outbox, Row
+
+LONGEST_PAUSE_MS: Final = 600_000
+LONGEST_THROTTLE_MS: Final = 3_600_000
+CLOCKS_MS: Final = 300_000
+"""How far a provider's clock may be behind ours when it is asked what it took since then."""
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things take, in ms."""
+
+    lease: int = 120_000
+    """A sender that says nothing for so long is dead; longer than any request may take."""
+    request: int = 60_000
+    """What must be left of a lease for a request to begin."""
+    ask: int = 15_000
+    """From a cut-off request until the provider is asked for it: it may still be at work."""
+    pause: int = 1_000
+    """Before the second attempt; doubled for each further one."""
+    give_up: int = 86_400_000
+    """After so long a message that nobody takes has failed."""
+
+
+class Delivery:
+    """Sees the messages of one channel through, one after the other."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        carrier: Carrier,
+        channel: Channel,
+        sender: str,
+        *,
+        now_ms: Callable[[], int],
+        random: Callable[[], float],
+        timing: Timing,
+    ) -> None:
+        self.outbox = outbox
+        self.channel = channel
+        self._carrier = carrier
+        self._sender = sender
+        self._now_ms = now_ms
+        self._random = random
+        self._timing = timing
+
+    def once(self) -> str | None:
+        """See one message a step further; its id, or None when nothing is due."""
+        row = self.outbox.take((self.channel,), self._now_ms(), self._timing.lease)
+        if row is None:
+            return None
+        message = Message(
+            outbox_id=row.outbox_id, channel=row.channel, to=row.address or "",
+            sender=self._sender, subject=row.subject or "", text=row.body or "", html=row.html,
+            template=row.template, purpose=row.purpose, user_id=row.user_id,
+        )  # fmt: skip
+        if row.state == "sending" or self._is_absent(row, message):
+            self._send(row, message)
+        return row.outbox_id
+
+    def _is_absent(self, row: Row, message: Message) -> bool:
+        """Ask the provider; whether the message surely did not go, and is ours to send again."""
+        since = (row.tried_at or row.created_at) - CLOCKS_MS
+        try:
+            found = {one.message_id: one for one in self._carrier.sent(message, since)}
+        except Unsure:
+            reason = f"{self._carrier.name} cannot be asked whether it went"
+            self._release(row, state="unsure", due_at=None, reason=reason)
+            return False
+        except Exception as error:
+            self._later(row, "unsure", error, 0)
+            return False
+        if self.outbox.adopt(row, list(found), self._now_ms(), **self._told(None)):
+            return False
+        return self.outbox.change(row, state="sending", attempts=row.attempts + 1)
+
+    def _send(self, row: Row, message: Message) -> None:
+        if self._now_ms() > self._timing.lease - self._timing.request + self._leased_at(row):
+            # this process stood still: in a moment the row is somebody else's
+            self._release(row, state="queued", due_at=self._now_ms())
+            return
+        try:
+            receipt = self._carrier.send(message)
+        except Rejected as error:
+            self._end(row, "failed", reason=_words(error, message))
+        except Throttled as error:
+            self._later(row, "queued", error, round(error.seconds * 1000))
+        except Transient as error:
+            self._later(row, "queued", error, 0)
+        except Exception:
+            reason = "cut off before the answer"
+            due = self._now_ms() + self._timing.ask
+            self._release(row, state="unsure", due_at=due, reason=reason)
+        else:
+            self._end(row, "sent", **self._told(receipt))
+
+    def _leased_at(self, row: Row) -> int:
+        return (row.leased_until or 0) - self._timing.lease
+
+    def _told(self, receipt: Receipt | None) -> dict[str, Any]:
+        told: dict[str, Any] = {"provider": self._carrier.name[:32], "reason": None}
+        return told | (msgspec.structs.asdict(receipt) if receipt else {})
+
+    def _end(self, row: Row, state: str, **changes: Any) -> None:
+        changes = {"provider": self._carrier.name[:32]} | changes
+        self.outbox.change(row, state=state, final_at=self._now_ms(), **changes)
+
+    def _release(self, row: Row, **changes: Any) -> None:
+        self.outbox.change(row, lease=None, leased_until=None, **changes)
+
+    def _later(self, row: Row, state: str, error: Exception, asked_ms: int) -> None:
+        """Try again after a pause; what was not taken for a day has failed."""
+        now = self._now_ms()
+        if state == "queued" and now - row.created_at > self._timing.give_up:
+            reason = f"given up after {row.attempts} attempts ({type(error).__name__})"
+            self._end(row, "failed", reason=reason)
+            return
+        pause = min(self._timing.pause << min(row.attempts - 1, 20), LONGEST_PAUSE_MS)
+        pause = max(round(pause * (0.5 + self._random())), min(asked_ms, LONGEST_THROTTLE_MS))
+        reason = f"{self._carrier.name} does not take messages now ({type(error).__name__})"
+        self._release(row, state=state, due_at=now + pause, reason=reason[:255])
+
+
+def _words(error: Exception, message: Message) -> str:
+    """A carrier's reason without the address, which a provider may repeat in it."""
+    return str(error).replace(message.to, "[address]")[:255]
