@@ -7,6 +7,8 @@ without it, or without a Chromium, `chromium()` says so and every visitor comes 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -33,6 +35,18 @@ def chromium() -> tuple[str, str]:
         return "", "the package playwright is not installed"
     path = next(filter(None, map(shutil.which, NAMES)), "")
     return (path, "") if path else ("", "there is no Chromium on the PATH")
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """What the browser complains of, in a sentence."""
+    from playwright.sync_api import Error
+
+    try:
+        yield
+    except Error as error:
+        said = error.message.strip().splitlines()[0]
+        raise Gone(f"a visitor's browser got no further at {path}: {said}") from None
 
 
 class Browser:
@@ -79,44 +93,43 @@ class BrowserHands:
     def open(self, path: str) -> Page:
         """Click the link that leads there; where there is none, type the address."""
         link = self._tab.locator(f'a[href="{path}"]').first
-        try:
-            answer: Response | None
+        with _told(path):
             if link.count():
                 with self._tab.expect_navigation() as went:
                     link.click()
-                answer = went.value
+                answer: Response | None = went.value
             else:
                 answer = self._tab.goto(self._origin + path, referer=self._referrer or None)
-        except OSError as error:
-            raise Gone(f"the browser cannot open {path}: {error}") from None
-        self._referrer = ""
-        return self._seen(answer.status if answer else OK)
+            self._referrer = ""
+            return self._seen(answer.status if answer else OK)
 
     def send(self, path: str, fields: Fields) -> Page:
         """Fill in the form and press its button."""
-        form = self._form(path, fields)
-        button = form.locator("button").first
-        for name, value in fields:
-            named = form.locator(f'button[name="{name}"][value="{value}"]')
-            if named.count():
-                button = named
-            else:
-                self._fill(form, name, value)
-        if form.get_attribute("data-stream") is not None:
+        with _told(path):
+            form = self._form(path, fields)
+            button = form.locator("button").first
+            for name, value in fields:
+                named = form.locator(f'button[name="{name}"][value="{value}"]')
+                if named.count():
+                    button = named
+                else:
+                    self._fill(form, name, value)
+            if form.get_attribute("data-stream") is None:
+                with self._tab.expect_navigation():
+                    button.click()
+                return self._seen(OK)
             with self._tab.expect_response(lambda one: urlsplit(one.url).path == path) as got:
                 button.click()
             status = got.value.status
             form.locator("button:not([disabled])").wait_for()  # the answer is there
             return self._seen(status)
-        with self._tab.expect_navigation():
-            button.click()
-        return self._seen(OK)
 
     def close(self) -> None:
         """Leave the page, and let the SDK tell of it."""
-        self._tab.goto("about:blank")
-        self._tab.wait_for_timeout(SENDS_MILLISECONDS)
-        self._tab.context.close()
+        with _told("about:blank"):
+            self._tab.goto("about:blank")
+            self._tab.wait_for_timeout(SENDS_MILLISECONDS)
+            self._tab.context.close()
 
     def _form(self, path: str, fields: Fields) -> Locator:
         """The form that is sent there; of several, the one with these hidden fields."""
