@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ class Enacted:
         if any(act.kind in {"start", "join"} or act.path in {"/start", "/join"}
                for act in visitor.acts):  # fmt: skip
             step(flow=flow, step=steps[0], status="entered", **who)
+        for before, act in pairwise(visitor.acts):
+            if before.path == "/" and (act.kind == "start" or act.path == "/start"):
+                self.outcomes.cta_clicked(cta="find_partner", **who)
         for act in visitor.acts:
             if act.kind in FINISHES:
                 done = steps.index(FINISHES[act.kind])
@@ -128,6 +132,10 @@ def outcome(**new: Any) -> Callable[[dict[str, Any]], None]:
     return lambda row: row["outcomes"].update(new)
 
 
+def told(**new: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda row: row["properties"].update(new)
+
+
 CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "a step of another flow": ("flow_step", outcome(step="other")),
     "a step with another status": ("flow_step", outcome(status="back")),
@@ -145,7 +153,7 @@ CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "a turn of another conversation": ("ai_conversation", field(conversation_id="x")),
     "content of another kind": ("content_interaction", outcome(content_type="video")),
     "an onboarding of another status": ("partner_onboarding", outcome(status="abandoned")),
-    "a message of another template": ("message_sent", lambda row: row["properties"].update(template="x")),
+    "a message of another template": ("message_sent", told(template="x")),
     "a failed request that went well": ("api_call", field(response_status=200)),
 }  # fmt: skip
 

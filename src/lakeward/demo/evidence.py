@@ -43,6 +43,7 @@ def counted(rows: Iterable[JsonObject]) -> Figures:
         onboardings=_by(kinds["partner_onboarding"], lambda row: row["outcomes"]["status"]),
         content=_by(kinds["content_interaction"], lambda row: row["outcomes"]["content_type"]),
         messages=_by(kinds["message_sent"], lambda row: row["properties"]["template"]),
+        ctas=len(kinds["cta_click"]),
         failed_requests=sum(
             row.get("response_status") == 503 and row.get("path", "").startswith(OUTAGE_PATH)
             for row in kinds["api_call"]
@@ -165,6 +166,7 @@ QUESTIONS: Final = {
         FROM content_interaction WHERE {since} GROUP BY ALL
         UNION ALL SELECT 'messages', properties->>'$.template', count(*)
         FROM message_sent WHERE {since} GROUP BY ALL""",
+    "ctas": "SELECT count(*) AS n FROM cta_click WHERE {since}",
     "failed": """
         SELECT count(*) AS n FROM api_call
         WHERE {since} AND response_status = 503 AND starts_with(path, '/api/partners')""",
@@ -192,7 +194,7 @@ def asked(settings: Settings, began: str) -> Figures:
             feedback["overall"] or 0.0, feedback["nps"] or 0.0, feedback["recommend"],
         ),
         coach=Coach(coach["conversations"], coach["turns"]),
-        failed_requests=answers["failed"][0]["n"],
+        ctas=answers["ctas"][0]["n"], failed_requests=answers["failed"][0]["n"],
     )  # fmt: skip
 
 

@@ -78,6 +78,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Content interactions by kind."""
     messages: dict[str, int] = {}
     """Messages sent by template."""
+    ctas: int = 0
+    """Calls to action that were followed."""
     failed_requests: int = 0
     """Requests that met the outage."""
 

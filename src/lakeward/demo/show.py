@@ -148,11 +148,17 @@ def _print(run: Run, format_: str) -> None:
     if format_ == "json":
         print(msgspec.json.encode(run).decode(), flush=True)
     else:
-        print(render(run, os.path.relpath(sys.argv[0])), flush=True)
+        print(render(run, _command()), flush=True)
     for sentence in run.differences:
         print(f"lakeward: the lake is not the truth: {sentence}", file=sys.stderr)
     if run.lost:
         print(f"lakeward: {run.lost} records were lost: see `lakeward doctor`", file=sys.stderr)
+
+
+def _command() -> str:
+    """How this command was called."""
+    path = os.path.relpath(sys.argv[0])
+    return path if os.path.basename(path) == "lakeward" else "lakeward"
 
 
 def _stay(stage: Stage) -> None:

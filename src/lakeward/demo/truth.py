@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
@@ -119,6 +120,7 @@ def expected(plan: Plan) -> Figures:
         },
         content=_content(acts),
         messages={name: n for name, n in messages.items() if n},
+        ctas=sum(_follows_call(who.acts) for who in plan.visitors),
         failed_requests=plan.outage.reads,
     )
 
@@ -150,6 +152,16 @@ def _flow(
         {step: Step(entered[step], completed[step]) for step in steps},
         completed=finished, abandoned=entered[steps[0]] - finished,
     )  # fmt: skip
+
+
+def _follows_call(acts: Sequence[Act]) -> bool:
+    """Whether somebody goes from the landing page straight to the form."""
+    return any(
+        before.path == "/"
+        and before.kind == "page"
+        and (act.kind == "start" or act.path == "/start")
+        for before, act in pairwise(acts)
+    )
 
 
 def _deals(acts: Sequence[Act]) -> dict[str, Deals]:
