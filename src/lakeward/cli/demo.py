@@ -8,7 +8,7 @@ import sys
 from lakeward.errors import MissingExtra
 from lakeward.settings import Settings
 
-VISITORS, SECONDS, SEED = 600, 60, 7
+VISITORS, SECONDS, SEED = 400, 45, 7
 MOST_VISITORS, MOST_SECONDS = 20_000, 3600
 
 

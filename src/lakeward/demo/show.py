@@ -54,11 +54,11 @@ class Asked(msgspec.Struct, frozen=True):
 def show(settings: Settings, asked: Asked) -> int:
     """Run the demo; its exit code."""
     planned = plan(asked.seed, asked.visitors, asked.seconds)
-    with _until_terminated() as terminated:
+    with _terminable():
         try:
             return _show(settings, asked, planned)
         except Terminated:
-            return TERMINATED if terminated.during_run else 0
+            return TERMINATED
 
 
 def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
@@ -163,7 +163,6 @@ def _command() -> str:
 
 def _stay(stage: Stage) -> None:
     _say(f"{stage.platform} and {stage.live} stay up; Ctrl-C ends them")
-    _Signals.during_run = False
     try:
         while stage.alive("platform") and stage.alive("serve"):
             threading.Event().wait(0.5)
@@ -180,19 +179,15 @@ class Terminated(BaseException):
     """SIGTERM came."""
 
 
-class _Signals:
-    during_run = True
-
-
 @contextmanager
-def _until_terminated() -> Iterator[_Signals]:
+def _terminable() -> Iterator[None]:
     """SIGTERM unwinds everything, as Ctrl-C does."""
 
     def unwind(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    signals, before = _Signals(), signal.signal(signal.SIGTERM, unwind)
+    before = signal.signal(signal.SIGTERM, unwind)
     try:
-        yield signals
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)
