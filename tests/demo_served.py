@@ -29,7 +29,7 @@ def platform(lake: Lake, folder: Path, **env: str) -> Iterator[Site]:
         sys.executable, "-m", "uvicorn", "lakeward.demo.app:create", "--factory",
         "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning",
     ]  # fmt: skip
-    own = {"LAKEWARD_DEMO_DATABASE": str(folder / "demo.db"), "LAKEWARD_DEMO_STAFF": STAFF}
+    own = {"DEMO_DATABASE": str(folder / "demo.db"), "DEMO_STAFF": STAFF}
     process = subprocess.Popen(command, cwd=folder, env=lake.process_env(**own, **env))
     site = Site(f"http://127.0.0.1:{port}")
 

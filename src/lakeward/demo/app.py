@@ -1,6 +1,6 @@
 """The demo: a contractor-partner platform on Lakeward's public interface only.
 
-In: the environment (settings of Lakeward, `LAKEWARD_DEMO_DATABASE`, `LAKEWARD_DEMO_STAFF`). Out: a
+In: the environment (settings of Lakeward, `DEMO_DATABASE`, `DEMO_STAFF`). Out: a
 FastAPI application that captures its calls, tells outcomes, sends messages, serves the browser SDK
 and takes what it sends. `uvicorn lakeward.demo.app:create --factory` serves it.
 """
@@ -40,10 +40,10 @@ def create() -> FastAPI:
     collector = Collector.from_env()
     lake = collector.settings.lake_dir
     database = Database(
-        Path(os.environ.get("LAKEWARD_DEMO_DATABASE") or lake.with_name(f"{lake.name}-demo.db"))
+        Path(os.environ.get("DEMO_DATABASE") or lake.with_name(f"{lake.name}-demo.db"))
     )
     post = open_post(collector, database)
-    token = os.environ.get("LAKEWARD_DEMO_STAFF") or secrets.token_hex(8)
+    token = os.environ.get("DEMO_STAFF") or secrets.token_hex(8)
     platform = Platform(collector, database, post, token)
     service = coach.Service(collector.settings)
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import msgspec
 
 from lakeward.demo.partners import FOCUS_AREAS, PARTNERS, content_for
-from lakeward.interaction import JsonObject
 
 MODEL: Final = "lakeward-demo-1"
 NOTE: Final = "(This is the demo's own assistant: it knows the bundled partners and nothing else.)"
@@ -51,12 +50,12 @@ class _Stream(httpx.AsyncByteStream):
             yield part
 
 
-def chunks(body: JsonObject) -> list[bytes]:
+def chunks(body: dict[str, Any]) -> list[bytes]:
     """The server-sent events of an answer, with the usage at the end where it was asked for."""
     messages = body["messages"]
     text = answer(str(messages[-1]["content"]))
     head = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "model": MODEL}
-    parts: list[JsonObject] = [
+    parts: list[dict[str, Any]] = [
         head | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
         for word in re.findall(r"\S+\s*", text)
     ]

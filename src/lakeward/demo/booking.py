@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from lakeward.demo.partners import PARTNERS, Partner
 from lakeward.demo.platform import Platform, Problem, onward
-from lakeward.outcomes.deals import Booking
+from lakeward.outcomes import Booking
 
 DAYS: Final = 5
 FIRST_HOUR, LAST_HOUR = 9, 16

@@ -23,7 +23,6 @@ from starlette.concurrency import run_in_threadpool
 from lakeward.demo.assistant import MODEL, Bundled
 from lakeward.demo.partners import FOCUS_AREAS
 from lakeward.demo.platform import HEADERS, Platform, Problem, decoded
-from lakeward.interaction import JsonObject
 from lakeward.settings import Settings
 
 SYSTEM: Final = (
@@ -222,5 +221,5 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _event(data: JsonObject) -> bytes:
+def _event(data: dict[str, object]) -> bytes:
     return b"data: " + msgspec.json.encode(data) + b"\n\n"

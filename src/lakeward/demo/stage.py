@@ -128,8 +128,8 @@ class Stage:
             **environ,
             "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
             "LAKEWARD_FLOWS": str(flows),
-            "LAKEWARD_DEMO_STAFF": self.staff,
-            "LAKEWARD_DEMO_DATABASE": str(self._folder / "platform.db"),
+            "DEMO_STAFF": self.staff,
+            "DEMO_DATABASE": str(self._folder / "platform.db"),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
         }
 

@@ -6,13 +6,13 @@ Invalid data raises `Rejected` in development; everywhere else it goes to the qu
 reason, is counted `rejected`, and None comes back: nothing is raised into the app.
 """
 
-from lakeward.outcomes.deals import Deals
+from lakeward.outcomes.deals import Booking, Deals
 from lakeward.outcomes.matching import Matching
 from lakeward.outcomes.opinions import Opinions
 from lakeward.outcomes.steps import Steps
 from lakeward.outcomes.telling import Joined, JoinedToPartner
 
-__all__ = ["Joined", "JoinedToPartner", "Outcomes"]
+__all__ = ["Booking", "Joined", "JoinedToPartner", "Outcomes"]
 
 
 class Outcomes(Matching, Deals, Steps, Opinions):
