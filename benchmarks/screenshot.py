@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from lakeward.collector import Collector
-from lakeward.demo.traffic import visit
+from lakeward.demo.plan import plan
+from lakeward.demo.traffic import Traffic
 from lakeward.interaction import iso
 from lakeward.lakedir import open_lake
 from lakeward.log import read_lines
@@ -31,7 +32,7 @@ from page import chromium
 
 PICTURE = HERE.parent / "docs/live.png"
 MOST_BYTES = 250_000
-REQUESTS, MINUTES = 3_000, 59
+MINUTES, STAFF = 59, "the-staff"
 START_SECONDS = 30.0
 
 
@@ -42,7 +43,9 @@ def demo(environ: dict[str, str]) -> Iterator[int]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "lakeward.demo.app:create", "--factory",
                "--port", str(port), "--log-level", "critical"]  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, **environ, "DEMO_STAFF": STAFF}, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -54,6 +57,11 @@ def demo(environ: dict[str, str]) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def visit(port: int, visitors: int, seconds: float) -> None:
+    """Let the demo's visitors come."""
+    Traffic(plan(7, visitors, seconds), port, STAFF).run(lambda *_: None)
 
 
 def spread_over_an_hour(rows: list[dict[str, Any]], environ: dict[str, str]) -> None:
@@ -76,7 +84,7 @@ GIVEN = {"interaction_id", "timestamp", "environment", "app_version", "interacti
 def main() -> None:
     """Visit, record, look, save."""
     with scratch() as first, demo(first) as port:
-        visit(port, REQUESTS, seed=7)
+        visit(port, visitors=150, seconds=20)
         time.sleep(0.5)
         lake = open_lake(Path(first["LAKEWARD_LAKE_DIR"]), create=False)
         rows = [msgspec.json.decode(line) for line, _ in read_lines(lake)]
@@ -102,9 +110,7 @@ def main() -> None:
 
 def visit_for_a_while(port: int) -> None:
     """A few visits a second."""
-    for n in range(30):
-        visit(port, 4, seed=100 + n)
-        time.sleep(0.4)
+    visit(port, visitors=30, seconds=15)
 
 
 if __name__ == "__main__":
