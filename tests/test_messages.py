@@ -19,7 +19,11 @@ from lakeward.messaging import Message, Messages, Receipt
 from lakeward.messaging.delivery import Timing
 from lakeward.messaging.message import Channel
 from lakeward.messaging.segments import segments
+from lakeward.messaging.telling import tell
 from lakeward.messaging.template import Templates
+from lakeward.person import Person
+from lakeward.store.database import open_database
+from lakeward.store.eraser import DatabaseEraser
 from lakeward.store.outbox import Row
 
 PHONE, EMAIL, CODE = "+15125550123", "grace@example.com", "739104"
@@ -224,7 +228,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"to": 15125550123}, "must be text"),
     ({"channel": "fax"}, "sms or email"),
     ({"channel": "email", "template": "welcome", "to": "Grace <grace@example.com>"}, "e-mail"),
-    ({"channel": "email", "template": "welcome", "to": "a@example.com\nBcc: b@example.com"}, "e-mail"),
+    ({"channel": "email", "template": "welcome", "to": "a@example.com\nBcc: b@x.org"}, "e-mail"),
     ({"channel": "email", "template": "welcome", "to": EMAIL, "values": {"name": "A\nBcc: x"}},
      "line break"),
     ({"values": {}}, "needs values for code"),
@@ -241,8 +245,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_arguments_that_will_not_do_are_refused_without_showing_them(
     post: Post, given: dict[str, Any], sentence: str
 ) -> None:
-    fields = {"template": "verification", "channel": "sms", "to": PHONE, "values": {"code": CODE}}
-    fields |= given
+    fields: dict[str, Any] = {"template": "verification", "channel": "sms", "to": PHONE}
+    fields |= {"values": {"code": CODE}} | given
     with pytest.raises(Rejected, match=sentence) as caught:
         post.messages.send(fields.pop("template"), **fields)
     assert str(fields["to"]) not in str(caught.value)
@@ -361,3 +365,17 @@ def test_without_the_extra_one_sentence_names_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "messaging needs an extra: pip install 'lakeward[messaging]'" in done.stderr
+
+
+def test_an_erased_persons_waiting_message_is_told_without_the_person(post: Post) -> None:
+    post.messages.outbox.add(row_of(user_id="contractor-17"))
+    with open_database(post.collector.settings) as database:
+        DatabaseEraser(database).erase(Person("user_id", "contractor-17"))
+    withdrawn = post.messages.outbox.unrecorded(4_000_000_000_000)
+    assert [row.state for row in withdrawn] == ["failed"]
+    assert tell(post.collector, withdrawn[0]) is not None
+    [row] = post.told()
+    assert row["reason"] == "erased"
+    assert row.get("user_id") is None
+    assert row.get("recipient_hash") is None
+    assert post.pigeon.messages == []
