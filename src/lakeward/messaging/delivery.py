@@ -86,7 +86,13 @@ class Delivery:
             return False
         if self.outbox.adopt(row, list(found), self._now_ms(), **self._told(None)):
             return False
+        if self._is_old(row):
+            self._end(row, "failed", reason=f"given up after {row.attempts} attempts (cut off)")
+            return False
         return self.outbox.change(row, state="sending", attempts=row.attempts + 1)
+
+    def _is_old(self, row: Row) -> bool:
+        return self._now_ms() - row.created_at > self._timing.give_up
 
     def _send(self, row: Row, message: Message) -> None:
         if self._now_ms() > self._timing.lease - self._timing.request + self._leased_at(row):
@@ -125,11 +131,14 @@ class Delivery:
     def _later(self, row: Row, state: str, error: Exception, asked_ms: int) -> None:
         """Try again after a pause; what was not taken for a day has failed."""
         now = self._now_ms()
-        if state == "queued" and now - row.created_at > self._timing.give_up:
+        if state == "queued" and self._is_old(row):
             reason = f"given up after {row.attempts} attempts ({type(error).__name__})"
             self._end(row, "failed", reason=reason)
             return
-        pause = min(self._timing.pause << min(row.attempts - 1, 20), LONGEST_PAUSE_MS)
+        pause = self._timing.pause << min(max(row.attempts - 1, 0), 20)
+        if state == "unsure":  # questions are not counted: the longer it lasts, the rarer
+            pause = max(pause, (now - (row.tried_at or now)) // 2)
+        pause = min(pause, LONGEST_PAUSE_MS)
         pause = max(round(pause * (0.5 + self._random())), min(asked_ms, LONGEST_THROTTLE_MS))
         reason = f"{self._carrier.name} does not take messages now ({type(error).__name__})"
         self._release(row, state=state, due_at=now + pause, reason=reason[:255])
