@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -552,22 +551,6 @@ def reached(lake: Lake, importer: subprocess.Popen[str], threshold: int) -> bool
 
 
 # demo
-
-
-@pytest.mark.skipif(
-    not (importlib.util.find_spec("fastapi") and importlib.util.find_spec("uvicorn")),
-    reason="the demo needs fastapi and uvicorn: pip install 'lakeward[demo]'",
-)
-def test_the_demo_serves_real_requests_and_accounts_for_each(lake: Lake) -> None:
-    lake.root.parent.mkdir(exist_ok=True)
-    done = lakeward(lake, "demo", "--requests", "60", "--format", "json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["ok"] is True
-    assert answer["requests"] == 61
-    assert answer["calls"] + answer["excluded"] == 61
-    calls = [row for row in lake.rows() if row["interaction_type"] == "api_call"]
-    assert len(calls) == answer["calls"] > 20
 
 
 def test_a_demo_without_its_extra_says_what_to_install(lake: Lake) -> None:

@@ -1,151 +1,193 @@
-"""What `make demo` does: serve the app, send it visitors, and show what landed in the lake.
+"""What `lakeward demo` does: a platform, visitors, and whether the lake holds what happened.
 
-In: settings and a number of requests. Out: a summary on stdout, exit code 0 when every request is
-accounted for. The server is a process of its own on a free loopback port and is ended here.
+In: settings and a plan's numbers. Out: a summary on stdout, and an exit code: 0 when nothing was
+lost and the lake equals the truth, else 1 with a sentence on stderr. With `once` it ends then;
+without, platform and live page stay up until Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
-import socket
-import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
 
 import msgspec
-import uvicorn
 
 from lakeward.audit import Report, audit
-from lakeward.demo.traffic import visit
-from lakeward.errors import Terminal
-from lakeward.interaction import JsonObject
+from lakeward.demo.browser import chromium
+from lakeward.demo.evidence import can_ask, rows_since
+from lakeward.demo.plan import Plan, plan
+from lakeward.demo.progress import Progress
+from lakeward.demo.stage import Stage
+from lakeward.demo.summary import Run, render
+from lakeward.demo.traffic import Traffic
+from lakeward.demo.truth import Truth, compare, expected, position, write
+from lakeward.errors import LakewardError, Terminal
+from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
-from lakeward.log import Position, read_lines, read_published
 from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
-from lakeward.sinks.registry import follower_names
 
-START_SECONDS = 30.0
-SETTLE_SECONDS = 10.0
-
-
-def show(settings: Settings, requests: int, format_: str) -> int:
-    """Run app and visitors once; 1 when the sum does not hold or a request is missing."""
-    lake = open_lake(settings.lake_dir)
-    before, excluded = _end(lake), _settled(lake, settings).reasons.get("excluded", 0)
-    port = _free_port()
-    server = _serve(settings, port)
-    started = time.monotonic()
-    try:
-        probes = _await_server(server, port)
-        statuses = visit(port, requests, seed=7)
-        statuses[200] += probes
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(START_SECONDS)
-    seconds = time.monotonic() - started
-    report = _settled(lake, settings)
-    rows = [msgspec.json.decode(line) for line, _ in read_lines(lake, before)]
-    calls = sum(1 for row in rows if row["interaction_type"] == "api_call")
-    excluded = report.reasons.get("excluded", 0) - excluded
-    answered = sum(statuses.values())
-    complete = report.ok and calls + excluded == answered
-    if format_ == "json":
-        print(msgspec.json.encode({"requests": answered, "records": len(rows), "calls": calls,
-                                   "excluded": excluded, "sum": report.sum, "ok": complete}
-                                  ).decode())  # fmt: skip
-    else:
-        _print(lake, rows, statuses, seconds, report)
-        print(f"\n{answered:,} requests answered = {calls:,} recorded + {excluded:,} excluded")
-        command = os.path.relpath(sys.argv[0])
-        print(f"look around: {command} tail -n 5 · {command} doctor · {command} record hello a=1")
-    return 0 if complete else 1
+SETTLE_SECONDS: Final = 60.0
+TERMINATED: Final = 128 + signal.SIGTERM
+LOST: Final = ("dropped", "vanished")
 
 
-def _end(lake: LakeDir) -> Position:
-    published = read_published(lake.private / "published")
-    segment, offset = published.ends["raw"] if published else (0, 0)
-    return Position(segment=segment, offset=offset)
+class Asked(msgspec.Struct, frozen=True):
+    """What the command line says."""
+
+    visitors: int
+    seconds: float
+    seed: int
+    port: int = 0
+    once: bool = False
+    format: str = "text"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _serve(settings: Settings, port: int) -> subprocess.Popen[bytes]:
-    environ = {**os.environ, "LAKEWARD_LAKE_DIR": str(settings.lake_dir)}
-    command = [
-        sys.executable, "-m", uvicorn.__name__, "lakeward.demo.app:create", "--factory",
-        "--host", "127.0.0.1", "--port", str(port), "--log-level", "critical",
-    ]  # fmt: skip
-    return subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
-
-
-def _await_server(server: subprocess.Popen[bytes], port: int) -> int:
-    """How many requests it took until the server answered."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+def show(settings: Settings, asked: Asked) -> int:
+    """Run the demo; its exit code."""
+    planned = plan(asked.seed, asked.visitors, asked.seconds)
+    with _terminable():
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", "/health")
-            connection.getresponse().read()
+            return _show(settings, asked, planned)
+        except Terminated:
+            return TERMINATED
+
+
+def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
+    lake = open_lake(settings.lake_dir)
+    with Stage(settings, asked.port) as stage:
+        browser, why = chromium()
+        _say(f"platform   {stage.platform}\nlive page  {stage.live}")
+        _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
+        if why:
+            _say(f"no visitor comes in a browser: {why}")
+        truth = _begun(lake, asked, planned)
+        lost = _lost(_audited(lake, settings))
+        traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
+        started = time.monotonic()
+        try:
+            traffic.run(Progress(sys.stderr))
+        except LakewardError as error:
+            print(f"lakeward: the demo stopped: {error}", file=sys.stderr)
             return 1
-        except OSError:
-            time.sleep(0.05)
-    raise Terminal("the demo's server did not start: run `python -m uvicorn "
-                   "lakeward.demo.app:create --factory` to see why")  # fmt: skip
+        seconds = time.monotonic() - started
+        truth = msgspec.structs.replace(
+            truth, outage=traffic.outage, ended=iso(time.time_ns() // 1_000_000)
+        )
+        path = write(truth, lake)
+        if asked.once:
+            stage.end("platform")
+        report, told = _settled(lake, settings, truth, ended=asked.once)
+        run = _told(lake, settings, truth, report, told, _lost(report) - lost)
+        run = msgspec.structs.replace(
+            run, seconds=round(seconds, 1), platform=stage.platform, live=stage.live,
+            browser=bool(browser), truth=str(path), at_once=asked.once,
+        )  # fmt: skip
+        _print(run, asked.format)
+        if not asked.once:
+            _stay(stage)
+    return 0 if run.ok else 1
 
 
-def _settled(lake: LakeDir, settings: Settings) -> Report:
-    """The audit once the keeper has taken over the server's ring."""
+def _begun(lake: LakeDir, asked: Asked, planned: Plan) -> Truth:
+    truth = Truth(
+        seed=asked.seed, visitors=asked.visitors, seconds=asked.seconds,
+        began=iso(time.time_ns() // 1_000_000), after=position(lake), figures=expected(planned),
+    )  # fmt: skip
+    write(truth, lake)
+    return truth
+
+
+def _audited(lake: LakeDir, settings: Settings) -> Report:
+    return audit(lake, known_folders(lake, settings.ring_dir))
+
+
+def _lost(report: Report) -> int:
+    return sum(report.sum[name] for name in LOST)
+
+
+def _settled(
+    lake: LakeDir, settings: Settings, truth: Truth, *, ended: bool
+) -> tuple[Report, list[str]]:
+    """The audit and the differences, once everything that was said is durable."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        report = audit(lake, known_folders(lake, settings.ring_dir))
-        settled = all(ring.alive for ring in report.rings) and _written(report, settings)
-        if settled or time.monotonic() > deadline:
-            return report
-        time.sleep(0.1)
+        report = _audited(lake, settings)
+        waiting = report.sum["waiting"] + report.sum["in_flight"]
+        folded = not ended or all(ring.alive for ring in report.rings)
+        told = compare(lake, truth) if folded and not waiting else ["records are on their way"]
+        if not told or time.monotonic() > deadline:
+            if not told and can_ask():
+                told = compare(lake, truth, settings)
+            return report, told
+        time.sleep(0.2)
 
 
-def _written(report: Report, settings: Settings) -> bool:
-    """Whether each interaction has its own file by now, where there are to be any."""
-    if "files" not in follower_names(settings):
-        return True
-    return any(one.name == "files" and not one.waiting for one in report.followers)
-
-
-def _print(
-    lake: LakeDir, rows: list[JsonObject], statuses: Counter[int], seconds: float, report: Report
-
-) -> None:  # fmt: skip
+def _told(
+    lake: LakeDir, settings: Settings, truth: Truth, report: Report, told: list[str], lost: int
+) -> Run:
+    rows = rows_since(lake, truth.after)
     kinds = Counter(row["interaction_type"] for row in rows)
-    print(f"\n{sum(statuses.values()):,} HTTP requests in {seconds:.1f} s, answers: "
-          + ", ".join(f"{status} x {n:,}" for status, n in sorted(statuses.items())))  # fmt: skip
-    print(f"{len(rows):,} interactions landed in {_relative(lake.root)}:")
-    for kind, n in kinds.most_common():
-        print(f"  {n:>7,}  {kind}")
-    print("\nfiles")
-    for path in sorted(lake.root.glob("raw/**/*.jsonl")):
-        print(f"  {_relative(path)}  {path.stat().st_size:,} bytes")
-    single = sorted(lake.root.glob("raw/**/*-*.json"))
-    if single:
-        print(f"  {_relative(single[-1])}  and {len(single) - 1:,} more, one for each interaction")
-    sample = next((row for row in rows if "/invite/" in (row.get("path") or "")), rows[-1])
-    print("\none record (the invitation's token never reached the disk)")
-    print(msgspec.json.format(msgspec.json.encode(sample), indent=2).decode())
-    print("\nledger")
-    for place, n in report.sum.items():
-        if n or place in {"offered", "delivered", "dropped"}:
-            print(f"  {n:>7,}  {place}")
-    print("  the sum holds: nothing was lost" if report.ok else "  the sum does NOT hold")
+    return Run(
+        ok=report.ok and not told and not lost, seed=truth.seed, visitors=truth.visitors,
+        interactions=len(rows), by_type=dict(kinds.most_common()), figures=truth.figures,
+        outage=truth.outage, sum=report.sum, lost=lost, asked_table=can_ask(),
+        differences=[*told, *report.faults], lake=os.path.relpath(settings.lake_dir),
+    )  # fmt: skip
 
 
-def _relative(path: Path) -> str:
-    return os.path.relpath(path)
+def _print(run: Run, format_: str) -> None:
+    if format_ == "json":
+        print(msgspec.json.encode(run).decode(), flush=True)
+    else:
+        print(render(run, _command()), flush=True)
+    for sentence in run.differences:
+        print(f"lakeward: the lake is not the truth: {sentence}", file=sys.stderr)
+    if run.lost:
+        print(f"lakeward: {run.lost} records were lost: see `lakeward doctor`", file=sys.stderr)
+
+
+def _command() -> str:
+    """How this command was called."""
+    path = os.path.relpath(sys.argv[0])
+    return path if os.path.basename(path) == "lakeward" else "lakeward"
+
+
+def _stay(stage: Stage) -> None:
+    _say(f"{stage.platform} and {stage.live} stay up; Ctrl-C ends them")
+    try:
+        while stage.alive("platform") and stage.alive("serve"):
+            threading.Event().wait(0.5)
+    except (KeyboardInterrupt, Terminated):
+        return
+    raise Terminal("the demo's platform or server ended by itself: start it again")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM unwinds everything, as Ctrl-C does."""
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

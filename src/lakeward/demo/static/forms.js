@@ -9,7 +9,7 @@ document.addEventListener("submit", async (event) => {
   const body = new URLSearchParams(new FormData(form, button));
   if (button) button.disabled = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", body, headers: { "x-form": "script" } });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { "x-form": "script" } });
     if (answer.headers.get("content-type")?.includes("json")) {
       location.assign((await answer.json()).next);
       return;

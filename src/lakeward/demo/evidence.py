@@ -1,0 +1,222 @@
+"""What the lake holds of a demo, in figures: once from the rows of the log, once by SQL.
+
+In: a lake and where the log stood, or when the demo began. Out: `Figures`. The two ways share no
+code, so that one finds what is wrong with the other. Fails as reading the log and asking do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from typing import Any, Final
+
+import msgspec
+
+from lakeward.demo.figures import Coach, Deals, Feedback, Figures, Flow, Match, Step
+from lakeward.interaction import JsonObject
+from lakeward.lakedir import LakeDir
+from lakeward.log import Position, read_lines
+from lakeward.settings import Settings
+
+OUTAGE_PATH: Final = "/api/partners"
+
+
+def rows_since(lake: LakeDir, after: Position) -> list[JsonObject]:
+    """Every row of the log behind a position."""
+    return [msgspec.json.decode(line) for line, _ in read_lines(lake, after)]
+
+
+def counted(rows: Iterable[JsonObject]) -> Figures:
+    """The figures of rows."""
+    kinds: dict[str, list[JsonObject]] = defaultdict(list)
+    for row in rows:
+        kinds[row["interaction_type"]].append(row)
+    turns = kinds["ai_conversation"]
+    return Figures(
+        flows=_flows(kinds["flow_step"], kinds["flow_completion"]),
+        matches=_matches(kinds["partner_match"]),
+        bookings=_by(kinds["demo_booking"], lambda row: row["outcomes"]["status"]),
+        deals=_deals(kinds["deal_closed"]),
+        feedback=_feedback(kinds["feedback_submission"]),
+        coach=Coach(len({row.get("conversation_id") for row in turns}), len(turns)),
+        onboardings=_by(kinds["partner_onboarding"], lambda row: row["outcomes"]["status"]),
+        content=_by(kinds["content_interaction"], lambda row: row["outcomes"]["content_type"]),
+        messages=_by(kinds["message_sent"], lambda row: row["properties"]["template"]),
+        ctas=len(kinds["cta_click"]),
+        failed_requests=sum(
+            row.get("response_status") == 503 and row.get("path", "").startswith(OUTAGE_PATH)
+            for row in kinds["api_call"]
+        ),
+    )
+
+
+def _by(rows: Iterable[JsonObject], name: Callable[[JsonObject], str]) -> dict[str, int]:
+    return dict(Counter(map(name, rows)))
+
+
+def _flows(steps: Iterable[JsonObject], ends: Iterable[JsonObject]) -> dict[str, Flow]:
+    people: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for row in steps:
+        told = row["outcomes"]
+        people[told["flow"], told["step"], told.get("status", "completed")].add(_who(row))
+    completed: Counter[str] = Counter()
+    abandoned: Counter[str] = Counter()
+    for row in ends:
+        told = row["outcomes"]
+        (abandoned if told.get("status") == "abandoned" else completed)[told["flow"]] += 1
+    found: dict[str, Flow] = {}
+    for flow in sorted({flow for flow, _, _ in people}):
+        names = {step for name, step, _ in people if name == flow}
+        found[flow] = Flow(
+            {step: Step(len(people[flow, step, "entered"]), len(people[flow, step, "completed"]))
+             for step in names},
+            completed=completed[flow], abandoned=abandoned[flow] or None,
+        )  # fmt: skip
+    return found
+
+
+def _who(row: JsonObject) -> str:
+    """The person, or before that the visit."""
+    user = row.get("user_id") or "anonymous"
+    return str(row.get("session_id")) if user == "anonymous" else str(user)
+
+
+def _matches(rows: Iterable[JsonObject]) -> dict[str, list[Match]]:
+    found: dict[str, list[Match]] = defaultdict(list)
+    for row in rows:
+        told = row["outcomes"]
+        found[_who(row)].append(
+            Match(row.get("partner_id", ""), told.get("score", -1.0), told.get("rank", 0))
+        )
+    return dict(found)
+
+
+def _deals(rows: Iterable[JsonObject]) -> dict[str, Deals]:
+    found: dict[str, Deals] = defaultdict(Deals)
+    for row in rows:
+        told = row["outcomes"]
+        had = found[told["currency"]]
+        found[told["currency"]] = Deals(had.count + 1, had.value + told["value"])
+    return dict(found)
+
+
+def _feedback(rows: Iterable[JsonObject]) -> Feedback:
+    given = [row["feedback"] for row in rows]
+    if not given:
+        return Feedback()
+    scores: dict[str, list[float]] = defaultdict(list)
+    for one in given:
+        for name, score in one["scores"].items():
+            scores[name].append(score)
+    return Feedback(
+        count=len(given), scores={name: _mean(marks) for name, marks in scores.items()},
+        overall=_mean([one["overall"] for one in given]),
+        nps=_mean([one["nps"] for one in given]),
+        recommend=sum(bool(one.get("recommend")) for one in given),
+    )  # fmt: skip
+
+
+def _mean(marks: list[float]) -> float:
+    return round(sum(marks) / len(marks), 3)
+
+
+def can_ask() -> bool:
+    """Whether the extra for questions in SQL is there."""
+    return all(find_spec(name) for name in ("pyarrow", "duckdb", "deltalake"))
+
+
+WHO: Final = (
+    "CASE WHEN coalesce(user_id, 'anonymous') = 'anonymous' THEN session_id ELSE user_id END"
+)
+QUESTIONS: Final = {
+    "steps": f"""
+        SELECT outcomes->>'$.flow' AS flow, outcomes->>'$.step' AS step,
+            coalesce(outcomes->>'$.status', 'completed') AS status, count(DISTINCT {WHO}) AS n
+        FROM flow_step WHERE {{since}} GROUP BY ALL""",  # noqa: S608 - our own words
+    "ends": """
+        SELECT outcomes->>'$.flow' AS flow,
+            coalesce(outcomes->>'$.status', 'completed') AS status, count(*) AS n
+        FROM flow_completion WHERE {since} GROUP BY ALL""",
+    "matches": f"""
+        SELECT {WHO} AS who, partner_id AS partner, (outcomes->>'$.score')::DOUBLE AS score,
+            (outcomes->>'$.rank')::INT AS rank FROM partner_match WHERE {{since}}""",  # noqa: S608 - our own words
+    "deals": """
+        SELECT outcomes->>'$.currency' AS currency, count(*) AS n,
+            sum((outcomes->>'$.value')::DOUBLE) AS value
+        FROM deal_closed WHERE {since} GROUP BY ALL""",
+    "scores": """
+        SELECT s.key AS name, round(avg(s.value::DOUBLE), 3) AS mean
+        FROM feedback_submission, json_each(feedback->'$.scores') AS s
+        WHERE {since} GROUP BY ALL""",
+    "feedback": """
+        SELECT count(*) AS n, round(avg((feedback->>'$.overall')::DOUBLE), 3) AS overall,
+            round(avg((feedback->>'$.nps')::DOUBLE), 3) AS nps,
+            count(*) FILTER ((feedback->>'$.recommend')::BOOLEAN) AS recommend
+        FROM feedback_submission WHERE {since}""",
+    "coach": """
+        SELECT count(DISTINCT conversation_id) AS conversations, count(*) AS turns
+        FROM ai_conversation WHERE {since}""",
+    "named": """
+        SELECT 'bookings' AS what, outcomes->>'$.status' AS name, count(*) AS n
+        FROM demo_booking WHERE {since} GROUP BY ALL
+        UNION ALL SELECT 'onboardings', outcomes->>'$.status', count(*)
+        FROM partner_onboarding WHERE {since} GROUP BY ALL
+        UNION ALL SELECT 'content', outcomes->>'$.content_type', count(*)
+        FROM content_interaction WHERE {since} GROUP BY ALL
+        UNION ALL SELECT 'messages', properties->>'$.template', count(*)
+        FROM message_sent WHERE {since} GROUP BY ALL""",
+    "ctas": "SELECT count(*) AS n FROM cta_click WHERE {since}",
+    "failed": """
+        SELECT count(*) AS n FROM api_call
+        WHERE {since} AND response_status = 503 AND starts_with(path, '/api/partners')""",
+}
+
+
+def asked(settings: Settings, began: str) -> Figures:
+    """The same figures, each the answer to a question over table and tail."""
+    answers = {name: list(_ask(settings, sql, began)) for name, sql in QUESTIONS.items()}
+    named: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in answers["named"]:
+        named[row["what"]][row["name"]] = row["n"]
+    shown: dict[str, list[Match]] = defaultdict(list)
+    for row in answers["matches"]:
+        shown[row["who"]].append(Match(row["partner"], row["score"], row["rank"]))
+    feedback, coach = answers["feedback"][0], answers["coach"][0]
+    return Figures(
+        flows=_flows_asked(answers["steps"], answers["ends"]),
+        matches=dict(shown),
+        bookings=named["bookings"], onboardings=named["onboardings"], content=named["content"],
+        messages=named["messages"],
+        deals={row["currency"]: Deals(row["n"], row["value"]) for row in answers["deals"]},
+        feedback=Feedback(
+            feedback["n"], {row["name"]: row["mean"] for row in answers["scores"]},
+            feedback["overall"] or 0.0, feedback["nps"] or 0.0, feedback["recommend"],
+        ),
+        coach=Coach(coach["conversations"], coach["turns"]),
+        ctas=answers["ctas"][0]["n"], failed_requests=answers["failed"][0]["n"],
+    )  # fmt: skip
+
+
+def _flows_asked(steps: list[JsonObject], ends: list[JsonObject]) -> dict[str, Flow]:
+    people: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for row in steps:
+        people[row["flow"]][row["step"]][row["status"]] = row["n"]
+    ended = {(row["flow"], row["status"]): row["n"] for row in ends}
+    return {
+        flow: Flow(
+            {step: Step(n.get("entered", 0), n.get("completed", 0)) for step, n in found.items()},
+            completed=ended.get((flow, "completed"), 0), abandoned=ended.get((flow, "abandoned")),
+        )
+        for flow, found in people.items()
+    }  # fmt: skip
+
+
+def _ask(settings: Settings, question: str, began: str) -> Iterator[dict[str, Any]]:
+    from lakeward.lake.answer import Answer
+
+    day = began[:10]
+    since = f"event_date >= DATE '{day}' AND timestamp >= TIMESTAMPTZ '{began}'"
+    with Answer(settings, question.format(since=since)) as answer:
+        for batch in answer:
+            yield from batch.to_pylist()

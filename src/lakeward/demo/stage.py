@@ -1,0 +1,168 @@
+"""The stage of a demo: the platform and `lakeward serve`, each a process, on two loopback ports.
+
+In: settings and perhaps a port. Out: both answering, with their addresses. Fails with `Terminal`
+when a port is taken or one of the two does not start. Both end with the block, and when this
+process is killed; nothing of them is left, save what they put into the lake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from lakeward.errors import Terminal
+from lakeward.settings import Settings
+
+HOST: Final = "127.0.0.1"
+START_SECONDS: Final = 60.0
+END_SECONDS: Final = 30.0
+FLOWS: Final = Path(__file__).with_name("flows.toml")
+LINK: Final = re.compile(r"make yourself the admin.*?: (\S+)")
+BOOT: Final = (
+    "import ctypes,os,runpy,sys\n"
+    "try: ctypes.CDLL(None).prctl(1, 15)\n"
+    "except (OSError, AttributeError): pass\n"
+    "if os.getppid() != int(sys.argv[1]): sys.exit(0)\n"
+    "sys.argv=sys.argv[2:]\n"
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+)
+"""PR_SET_PDEATHSIG: a child is asked to end when its parent dies, however that comes."""
+
+
+class Stage:
+    """Two processes and their addresses. Use as a context manager."""
+
+    def __init__(self, settings: Settings, port: int = 0) -> None:
+        self._settings = settings
+        self.port = _taken_by_us(port) if port else _free_port()
+        self.server_port = _taken_by_us(port + 1) if port else _free_port(self.port)
+        self.staff = secrets.token_hex(8)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="lakeward-demo-"))
+
+    @property
+    def platform(self) -> str:
+        """Where the platform is."""
+        return f"http://{HOST}:{self.port}/"
+
+    @property
+    def live(self) -> str:
+        """Where the live page is: with the link of its first admin, where there is none yet."""
+        with contextlib.suppress(OSError):
+            if found := LINK.search((self._folder / "serve.log").read_text()):
+                return found[1]
+        return f"http://{HOST}:{self.server_port}/"
+
+    def __enter__(self) -> Self:
+        try:
+            self._start("serve", "lakeward.cli", "serve", "--port", str(self.server_port))
+            self._await("serve", self.server_port)
+            self._start(
+                "platform", "uvicorn", "lakeward.demo.app:create", "--factory", "--host", HOST,
+                "--port", str(self.port), "--log-level", "warning",
+            )  # fmt: skip
+            self._await("platform", self.port)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def alive(self, name: str) -> bool:
+        """Whether a process of the two runs."""
+        child = self._children.get(name)
+        return child is not None and child.poll() is None
+
+    def end(self, name: str) -> None:
+        """End one of the two."""
+        child = self._children.pop(name, None)
+        if child is None:
+            return
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def close(self) -> None:
+        """End both: first who writes, then who keeps."""
+        self.end("platform")
+        self.end("serve")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, name: str, *words: str) -> None:
+        command = [sys.executable, "-c", BOOT, str(os.getpid()), *words]
+        with (self._folder / f"{name}.log").open("wb") as log:
+            self._children[name] = subprocess.Popen(  # noqa: S603 - ours
+                command, env=self._environ(os.environ), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT,
+                process_group=0,  # a Ctrl-C is for this process, which ends them in order
+            )  # fmt: skip
+
+    def _environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        flows = self._settings.flows or FLOWS
+        return {
+            **environ,
+            "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
+            "LAKEWARD_FLOWS": str(flows),
+            "LAKEWARD_DEMO_STAFF": self.staff,
+            "LAKEWARD_DEMO_DATABASE": str(self._folder / "platform.db"),
+            "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
+        }
+
+    def _await(self, name: str, port: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.alive(name):
+            connection = http.client.HTTPConnection(HOST, port, timeout=2)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection.request("GET", "/health")
+                if connection.getresponse().status == http.client.OK:
+                    return
+            connection.close()
+            time.sleep(0.05)
+        said = (self._folder / f"{name}.log").read_text(errors="replace").strip()
+        last = said.splitlines()[-1] if said else "it said nothing"
+        raise Terminal(f"the demo's {name} did not start: {last}")
+
+
+def _free_port(besides: int = 0) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        if port != besides:
+            return port
+
+
+def _taken_by_us(port: int) -> int:
+    """The port, which nobody has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise Terminal(f"port {port} is taken: give the demo another one, --port N") from None
+    return port
