@@ -21,7 +21,7 @@ from lakeward.collector import Collector
 from lakeward.flows import Flow, Flows
 from lakeward.interaction import LATEST_MS, foreign_id, iso
 from lakeward.lake.reading import Reading
-from lakeward.lake.runs import NEXT_QUIET, OPEN_RUNS, QUIET_RUNS
+from lakeward.lake.runs import CHOSEN, NEXT_QUIET, OPEN_RUNS, QUIET_RUNS
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 
@@ -40,7 +40,7 @@ COMMIT_SECONDS: Final = 30.0
 
 
 class OpenRun(msgspec.Struct, frozen=True):
-    """A run without an end, in the order of the columns of `OPEN_RUNS`."""
+    """A run without an end, in the order of the columns of `QUIET_RUNS`."""
 
     service: str | None
     flow: str
@@ -109,9 +109,9 @@ def open_runs(
         {"quiet": settings.flow_quiet_seconds},
     )
     at = {"now": now_ms, "grace": GRACE_MS}
-    rows = con.execute(QUIET_RUNS, at | {"most": MOST}).fetchall()
+    con.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {CHOSEN}", at | {"most": MOST})
     later = con.execute(NEXT_QUIET, at).fetchone()
-    con.execute("DROP TABLE open_runs")
+    rows = con.execute(QUIET_RUNS).fetchall()
     return [OpenRun(*row) for row in rows], later[0] if later else None
 
 
