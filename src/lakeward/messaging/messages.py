@@ -16,7 +16,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +30,7 @@ from lakeward.lakedir import open_lake
 from lakeward.messaging.address import checked, spelled
 from lakeward.messaging.carriers import Carried, configured
 from lakeward.messaging.delivery import Delivery, Timing
+from lakeward.messaging.gate import Gate, GatedDatabase
 from lakeward.messaging.message import CHANNELS, Carrier, Channel
 from lakeward.messaging.sender import Sender
 from lakeward.messaging.template import Templates, Values
@@ -59,12 +60,17 @@ class Messages:
         self._timing = timing or Timing()
         self._carried = configured(settings, carriers or {})
         self._opening = threading.RLock()
+        self._gate = Gate()
         self._database: Database | None = None
         self._secret: bytes | None = None
         self._senders: dict[Channel, Sender] = {}
         self._closed = False
         me = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _in_child(me))
+        os.register_at_fork(
+            before=lambda: _around_fork(me, Gate.before_fork),
+            after_in_parent=lambda: _around_fork(me, Gate.after_in_parent),
+            after_in_child=lambda: _in_child(me),
+        )
         atexit.register(_at_exit, me)
 
     @classmethod
@@ -146,7 +152,8 @@ class Messages:
         """The outbox, opened on first use."""
         with self._opening:
             if self._database is None:
-                self._database = open_database(self.settings)
+                with self._gate.passing():
+                    self._database = GatedDatabase(open_database(self.settings), self._gate)
             return Outbox(self._database)
 
     def _sender(self, channel: Channel) -> Sender:
@@ -202,6 +209,7 @@ class Messages:
 
     def after_fork(self) -> None:
         """In a child: its own locks, and threads when it sends."""
+        self._gate.after_in_child()
         self._opening = threading.RLock()
         for sender in self._senders.values():
             sender.after_fork()
@@ -233,6 +241,11 @@ def _short(name: str, value: object) -> str | None:
     if value is not None and not (isinstance(value, str) and len(value) <= most):
         raise Rejected(f"`{name}` must be text of up to {most} characters")
     return value
+
+
+def _around_fork(me: weakref.ref[Messages], step: Callable[[Gate], None]) -> None:
+    if messages := me():
+        step(messages._gate)
 
 
 def _in_child(me: weakref.ref[Messages]) -> None:
