@@ -17,12 +17,15 @@ from pathlib import Path
 from unittest.mock import patch
 
 import psycopg
+from alembic import command
+from alembic.config import Config
 from psycopg import sql
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+import lakeward.store
 from lakeward.settings import Settings, load
 from lakeward.store.database import WRITES, Database, open_database
-from lakeward.store.schema import METADATA
+from lakeward.store.schema import METADATA, REVISION_TABLE
 
 NUMBERS = count(1)
 
@@ -110,3 +113,15 @@ def kill_at_commit(connection: Connection) -> None:
     """For `event.listen(engine, "commit", …)`: all is written, and nothing is committed."""
     if connection.get_execution_options().get(WRITES):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def back_to(unopened: Database, revision: str) -> None:
+    """Make the database as that revision's version made it."""
+    with unopened.write() as connection:
+        for name in (*(table.name for table in reversed(METADATA.sorted_tables)), REVISION_TABLE):
+            connection.execute(text(f"DROP TABLE {name}"))
+        config = Config()
+        folder = Path(lakeward.store.__file__).parent / "migrations"
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-import lakeward.store
-from databases import Store
+from databases import Store, back_to
 from lakeward.errors import Rejected, Terminal
 from lakeward.person import Person as Whom
 from lakeward.store import attempts
-from lakeward.store.database import Database, postgresql, sqlite
+from lakeward.store.database import postgresql, sqlite
 from lakeward.store.entrance import BAD_LINK, WRONG, Entrance, Opened, Shut
 from lakeward.store.eraser import DatabaseEraser
 from lakeward.store.keys import Keys
@@ -418,7 +415,7 @@ def test_a_database_of_the_version_before_keeps_its_keys_and_gets_people(store: 
     store.open()
     store.close()
     unopened = postgresql(store.url) if store.url else sqlite(store.file.parent)
-    _back_to(unopened, "0001")
+    back_to(unopened, "0001")
     with unopened as database, database.write() as connection:
         assert revisions(connection) == {"0001"}
         connection.execute(
@@ -434,19 +431,6 @@ def test_a_database_of_the_version_before_keeps_its_keys_and_gets_people(store: 
     [key] = Keys(database).all()
     assert (key.name, key.partner_id) == ("old", None)
     People(database).add(EMAIL, "admin", actor="root")
-
-
-def _back_to(unopened: Database, revision: str) -> None:
-    """Make the database as that revision's version made it."""
-    with unopened.write() as connection:
-        names = ("links", "logins", "attempts", "people", "keys", "audit", "revision")
-        for name in names:
-            connection.execute(text(f"DROP TABLE lakeward_{name}"))
-        config = Config()
-        folder = Path(lakeward.store.__file__).parent / "migrations"
-        config.set_main_option("script_location", str(folder))
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
 
 
 def test_the_check_of_roles_stands_in_the_database_itself(tmp_path: Path) -> None:

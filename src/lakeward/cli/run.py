@@ -12,6 +12,7 @@ from typing import Any
 
 from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
+from lakeward.cli.abandonment import Abandonment
 from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
@@ -32,6 +33,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     return [
         ForgetSalts(ring_dir / "salts"),
         Compaction(lake, settings),
+        Abandonment(lake, ring_dir, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
         Tidying(lake, settings),

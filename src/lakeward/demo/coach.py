@@ -34,6 +34,36 @@ SECONDS: Final = 30.0
 Status = Literal["completed", "failed", "abandoned"]
 
 
+class Delta(msgspec.Struct, frozen=True):
+    """What a chunk adds to the answer."""
+
+    content: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One answer; there is one only."""
+
+    delta: Delta = Delta()
+    finish_reason: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens, as the service counts them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A piece of a streamed chat completion, as far as it is used here."""
+
+    choices: list[Choice] = []
+    model: str | None = None
+    id: str | None = None
+    usage: Usage | None = None
+
+
 class Turn(msgspec.Struct):
     """One question and what is known of its answer by now."""
 
@@ -48,7 +78,7 @@ class Turn(msgspec.Struct):
     answered_by: str | None = None
     response_id: str | None = None
     finish_reason: str | None = None
-    usage: JsonObject | None = None
+    usage: Usage | None = None
     status: Status = "abandoned"
     """Until the end is seen, as when the visitor goes."""
     error: str | None = None
@@ -96,8 +126,8 @@ class Service:
             trust_env=False,
         )  # fmt: skip
 
-    async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[JsonObject, None]:
-        """The chunks of an answer; httpx's errors, or ValueError for what is no such stream."""
+    async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[Chunk, None]:
+        """The chunks of an answer; httpx's errors, or msgspec's for what is no chunk."""
         body = {
             "model": self.model, "messages": messages, "stream": True,
             "stream_options": {"include_usage": True},
@@ -108,8 +138,7 @@ class Service:
                 if line == "data: [DONE]":
                     return
                 if line.startswith("data:"):
-                    chunk: JsonObject = msgspec.json.decode(line[5:])
-                    yield chunk
+                    yield msgspec.json.decode(line[5:], type=Chunk)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -152,36 +181,30 @@ async def _told(platform: Platform, service: Service, turn: Turn) -> AsyncIterat
                     yield _event({"text": text})
         turn.status = "completed"
         yield _event({"done": True})
-    except (httpx.HTTPError, msgspec.MsgspecError, KeyError, TypeError, IndexError) as error:
+    except (httpx.HTTPError, msgspec.MsgspecError) as error:
         turn.status, turn.error = "failed", type(error).__name__
         yield _event({"text": SORRY, "failed": True})
     finally:
         _record(platform, service, turn)
 
 
-def _heard(turn: Turn, chunk: JsonObject) -> str:
+def _heard(turn: Turn, chunk: Chunk) -> str:
     """What a chunk says; everything else in it is kept with the turn."""
-    turn.answered_by = chunk.get("model") or turn.answered_by
-    turn.response_id = chunk.get("id") or turn.response_id
-    turn.usage = chunk.get("usage") or turn.usage
-    for choice in chunk.get("choices", [])[:1]:
-        turn.finish_reason = choice.get("finish_reason") or turn.finish_reason
-        text: str = choice.get("delta", {}).get("content") or ""
-        if text:
+    turn.answered_by = chunk.model or turn.answered_by
+    turn.response_id = chunk.id or turn.response_id
+    turn.usage = chunk.usage or turn.usage
+    for choice in chunk.choices[:1]:
+        turn.finish_reason = choice.finish_reason or turn.finish_reason
+        if choice.delta.content:
             turn.first = turn.first or time.perf_counter()
-            turn.parts.append(text)
-            return text
+            turn.parts.append(choice.delta.content)
+            return choice.delta.content
     return ""
 
 
 def _record(platform: Platform, service: Service, turn: Turn) -> None:
-    usage, now = turn.usage or {}, time.perf_counter()
+    usage, now = turn.usage or Usage(), time.perf_counter()
     said = [{"role": "assistant", "content": "".join(turn.parts)}] if turn.parts else []
-    counted = {
-        "input_tokens": usage.get("prompt_tokens"),
-        "output_tokens": usage.get("completion_tokens"),
-        "total_tokens": usage.get("total_tokens"),
-    }
     platform.collector.record(
         "ai_conversation", user_id=turn.contractor, user_type="contractor",
         conversation_id=turn.conversation_id, turn=turn.number, messages=[*turn.messages, *said],
@@ -190,7 +213,8 @@ def _record(platform: Platform, service: Service, turn: Turn) -> None:
         response_id=turn.response_id, finish_reason=turn.finish_reason, error_type=turn.error,
         duration_ms=_ms(now - turn.started), captured_by="api",
         time_to_first_token_ms=_ms(turn.first - turn.started) if turn.first else None,
-        tokens_source="reported" if usage else "none", **counted,
+        tokens_source="reported" if turn.usage else "none", input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens, total_tokens=usage.total_tokens,
     )  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lakeward.lake import identity, outcomes
+from lakeward.lake import identity, outcomes, runs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS
+VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS
 """The select of each view by its name."""
 
 

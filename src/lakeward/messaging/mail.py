@@ -42,11 +42,13 @@ class SendGridCarrier:
         if message.html is not None:
             content.append({"type": "text/html", "value": message.html})
         body = {
-            "personalizations": [{"to": [{"email": message.to}]}],
+            "personalizations": [
+                # here, as an object; at the top the description has a string
+                {"to": [{"email": message.to}], "custom_args": {"outbox_id": message.outbox_id}}
+            ],
             "from": {"email": message.sender},
             "subject": message.subject,
             "content": content,
-            "custom_args": {"outbox_id": message.outbox_id},
         }
         try:
             response = self._api.send(body)

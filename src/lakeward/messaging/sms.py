@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from requests import Session
 from requests.exceptions import ConnectionError as NotReached
 from requests.exceptions import RequestException, SSLError
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -61,7 +61,7 @@ class TwilioCarrier:
                     break
                 if (one.body or "").strip() in same and not one.direction.startswith("inbound"):
                     found.append(_receipt(one))
-        except (TwilioRestException, RequestException) as error:
+        except (TwilioException, RequestException, ValueError) as error:
             raise Transient(f"twilio does not tell what it took: {self._meaning(error)}") from None
         return found[::-1]
 

@@ -183,7 +183,7 @@ class Outbox:
         """Messages by state, each state named."""
         query = select(_C.state, func.count()).group_by(_C.state)
         with self._database.read() as connection:
-            found = {state: n for state, n in connection.execute(query).tuples()}  # noqa: C416
+            found = {row[0]: row[1] for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
 
     def waiting(self, most: int = 100) -> list[Row]:
