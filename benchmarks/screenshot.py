@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from lakeward.collector import Collector
-from lakeward.demo.traffic import visit
+from lakeward.demo.plan import plan
+from lakeward.demo.traffic import Traffic
 from lakeward.interaction import iso
 from lakeward.lakedir import open_lake
 from lakeward.log import read_lines
@@ -31,7 +32,8 @@ from page import chromium
 
 PICTURE = HERE.parent / "docs/live.png"
 MOST_BYTES = 250_000
-REQUESTS, MINUTES = 3_000, 59
+VISITORS, MINUTES = 120, 59
+STAFF = "staff"
 START_SECONDS = 30.0
 
 
@@ -42,7 +44,9 @@ def demo(environ: dict[str, str]) -> Iterator[int]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "lakeward.demo.app:create", "--factory",
                "--port", str(port), "--log-level", "critical"]  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, **environ, **own(environ)}, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -76,7 +80,7 @@ GIVEN = {"interaction_id", "timestamp", "environment", "app_version", "interacti
 def main() -> None:
     """Visit, record, look, save."""
     with scratch() as first, demo(first) as port:
-        visit(port, REQUESTS, seed=7)
+        visit(port, VISITORS, 10.0, seed=7)
         time.sleep(0.5)
         lake = open_lake(Path(first["LAKEWARD_LAKE_DIR"]), create=False)
         rows = [msgspec.json.decode(line) for line, _ in read_lines(lake)]
@@ -100,11 +104,20 @@ def main() -> None:
         raise SystemExit(f"the picture is larger than {MOST_BYTES:,} bytes")
 
 
+def own(environ: dict[str, str]) -> dict[str, str]:
+    """Settings of the platform itself."""
+    database = Path(environ["LAKEWARD_LAKE_DIR"]).with_name("platform.db")
+    return {"LAKEWARD_DEMO_STAFF": STAFF, "LAKEWARD_DEMO_DATABASE": str(database)}
+
+
+def visit(port: int, visitors: int, seconds: float, seed: int) -> None:
+    """Visitors of the demo's plan."""
+    Traffic(plan(seed, visitors, seconds), port, STAFF).run(lambda done, of: None)
+
+
 def visit_for_a_while(port: int) -> None:
     """A few visits a second."""
-    for n in range(30):
-        visit(port, 4, seed=100 + n)
-        time.sleep(0.4)
+    visit(port, 40, 12.0, seed=100)
 
 
 if __name__ == "__main__":
