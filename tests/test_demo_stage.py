@@ -41,7 +41,7 @@ class Demo:
         with self.said.open("wb") as said, (lake.root.parent / "demo.out").open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=lake.root.parent, env=lake.process_env(**env), stdout=out,
-                stderr=said, stdin=self._ends[1] if watched else subprocess.DEVNULL,
+                stderr=said, stdin=self._ends[-1] if watched else subprocess.DEVNULL,
             )  # fmt: skip
 
     def text(self) -> str:

@@ -81,7 +81,7 @@ def test_nothing_inside_imports_from_the_face(path: Path) -> None:
 
 
 def test_the_demos_application_uses_the_public_face_only() -> None:
-    for path in (DEMO / "app.py", DEMO / "traffic.py"):
+    for path in (DEMO / "app.py",):
         for module, name in imports(path):
             if module.split(".")[0] == "lakeward":
                 assert name in documented(module), f"{path.name}: from {module} import {name}"
