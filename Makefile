@@ -29,7 +29,7 @@ $(STAMP): requirements/test.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## run the demo: a real app, real requests, and what landed in the lake
+demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stays up on a terminal
 	$(BIN)/lakeward demo
 
 test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests

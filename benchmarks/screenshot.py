@@ -32,7 +32,8 @@ from page import chromium
 
 PICTURE = HERE.parent / "docs/live.png"
 MOST_BYTES = 250_000
-MINUTES, STAFF = 59, "the-staff"
+VISITORS, MINUTES = 120, 59
+STAFF = "staff"
 START_SECONDS = 30.0
 
 
@@ -44,7 +45,7 @@ def demo(environ: dict[str, str]) -> Iterator[int]:
     command = [sys.executable, "-m", "uvicorn", "lakeward.demo.app:create", "--factory",
                "--port", str(port), "--log-level", "critical"]  # fmt: skip
     process = subprocess.Popen(
-        command, env={**os.environ, **environ, "DEMO_STAFF": STAFF}, stderr=subprocess.DEVNULL
+        command, env={**os.environ, **environ, **own(environ)}, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -57,11 +58,6 @@ def demo(environ: dict[str, str]) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-def visit(port: int, visitors: int, seconds: float) -> None:
-    """Let the demo's visitors come."""
-    Traffic(plan(7, visitors, seconds), port, STAFF).run(lambda *_: None)
 
 
 def spread_over_an_hour(rows: list[dict[str, Any]], environ: dict[str, str]) -> None:
@@ -84,7 +80,7 @@ GIVEN = {"interaction_id", "timestamp", "environment", "app_version", "interacti
 def main() -> None:
     """Visit, record, look, save."""
     with scratch() as first, demo(first) as port:
-        visit(port, visitors=150, seconds=20)
+        visit(port, VISITORS, 10.0, seed=7)
         time.sleep(0.5)
         lake = open_lake(Path(first["LAKEWARD_LAKE_DIR"]), create=False)
         rows = [msgspec.json.decode(line) for line, _ in read_lines(lake)]
@@ -108,9 +104,20 @@ def main() -> None:
         raise SystemExit(f"the picture is larger than {MOST_BYTES:,} bytes")
 
 
+def own(environ: dict[str, str]) -> dict[str, str]:
+    """Settings of the platform itself."""
+    database = Path(environ["LAKEWARD_LAKE_DIR"]).with_name("platform.db")
+    return {"DEMO_STAFF": STAFF, "DEMO_DATABASE": str(database)}
+
+
+def visit(port: int, visitors: int, seconds: float, seed: int) -> None:
+    """Visitors of the demo's plan."""
+    Traffic(plan(seed, visitors, seconds), port, STAFF).run(lambda done, of: None)
+
+
 def visit_for_a_while(port: int) -> None:
     """A few visits a second."""
-    visit(port, visitors=30, seconds=15)
+    visit(port, 40, 12.0, seed=100)
 
 
 if __name__ == "__main__":

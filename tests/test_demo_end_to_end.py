@@ -21,9 +21,11 @@ import pytest
 from conftest import Lake
 from lakeward.demo import truth as truth_of_demo
 from lakeward.demo.browser import chromium
+from lakeward.demo.evidence import can_ask
 from lakeward.demo.figures import Match
 from lakeward.demo.partners import PARTNERS
 from lakeward.demo.plan import BROWSERS, plan
+from lakeward.demo.stage import FLOWS
 from lakeward.demo.truth import NAME, Truth
 
 pytestmark = pytest.mark.skipif(
@@ -89,13 +91,15 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         collector = lake.collector()
         collector.record("deal_closed", value=1.0, currency="USD", partner_id="p1")
         collector.close()
+        flows = folder / "flows.toml"
+        flows.write_text(FLOWS.read_text().replace("= 20", "= 8"))
         command = [
             sys.executable, "-m", "lakeward.cli", "demo", "--once", "--format", "json",
             "--visitors", str(VISITORS), "--seconds", str(SECONDS), "--seed", str(SEED),
         ]  # fmt: skip
         done = subprocess.run(
-            command, cwd=folder, env=lake.process_env(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=150, check=False,
+            command, cwd=folder, env=lake.process_env(LAKEWARD_FLOWS=str(flows)),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
         assert "\x1b" not in done.stderr
@@ -124,6 +128,12 @@ def test_contractor_flow_with_data_collection(shown: Shown) -> None:
     ends = shown.of("flow_completion", flow="contractor", status="completed")
     assert {row["user_id"] for row in ends} == people["completion", "completed"]
     assert len(ends) == flow.completed > BROWSERS
+    given_up = shown.of("flow_completion", flow="contractor", status="abandoned")
+    if can_ask():
+        begun = people["verification", "entered"]
+        assert {row["user_id"] for row in given_up} == begun - people["completion", "completed"]
+        assert len(given_up) == flow.abandoned
+        assert all(row["outcomes"]["derived"] for row in given_up)
     for row in ends:
         assert shown.call(row)["route"] == "/matches"
         assert row["outcomes"]["steps"] == STEPS

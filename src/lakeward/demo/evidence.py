@@ -62,7 +62,10 @@ def _flows(steps: Iterable[JsonObject], ends: Iterable[JsonObject]) -> dict[str,
         people[told["flow"], told["step"], told.get("status", "completed")].add(_who(row))
     completed: Counter[str] = Counter()
     abandoned: Counter[str] = Counter()
+    ours = set().union(*people.values())
     for row in ends:
+        if _who(row) not in ours:
+            continue  # a run of a demo before, which goes quiet only now
         told = row["outcomes"]
         (abandoned if told.get("status") == "abandoned" else completed)[told["flow"]] += 1
     found: dict[str, Flow] = {}
@@ -71,7 +74,7 @@ def _flows(steps: Iterable[JsonObject], ends: Iterable[JsonObject]) -> dict[str,
         found[flow] = Flow(
             {step: Step(len(people[flow, step, "entered"]), len(people[flow, step, "completed"]))
              for step in names},
-            completed=completed[flow], abandoned=abandoned[flow] or None,
+            completed=completed[flow], abandoned=abandoned[flow],
         )  # fmt: skip
     return found
 
@@ -134,10 +137,11 @@ QUESTIONS: Final = {
         SELECT outcomes->>'$.flow' AS flow, outcomes->>'$.step' AS step,
             coalesce(outcomes->>'$.status', 'completed') AS status, count(DISTINCT {WHO}) AS n
         FROM flow_step WHERE {{since}} GROUP BY ALL""",  # noqa: S608 - our own words
-    "ends": """
+    "ends": f"""
         SELECT outcomes->>'$.flow' AS flow,
             coalesce(outcomes->>'$.status', 'completed') AS status, count(*) AS n
-        FROM flow_completion WHERE {since} GROUP BY ALL""",
+        FROM flow_completion WHERE {{since}}
+            AND {WHO} IN (SELECT {WHO} FROM flow_step WHERE {{since}}) GROUP BY ALL""",  # noqa: S608 - our own words
     "matches": f"""
         SELECT {WHO} AS who, partner_id AS partner, (outcomes->>'$.score')::DOUBLE AS score,
             (outcomes->>'$.rank')::INT AS rank FROM partner_match WHERE {{since}}""",  # noqa: S608 - our own words
@@ -206,7 +210,8 @@ def _flows_asked(steps: list[JsonObject], ends: list[JsonObject]) -> dict[str, F
     return {
         flow: Flow(
             {step: Step(n.get("entered", 0), n.get("completed", 0)) for step, n in found.items()},
-            completed=ended.get((flow, "completed"), 0), abandoned=ended.get((flow, "abandoned")),
+            completed=ended.get((flow, "completed"), 0),
+            abandoned=ended.get((flow, "abandoned"), 0),
         )
         for flow, found in people.items()
     }  # fmt: skip

@@ -23,13 +23,15 @@ import msgspec
 from lakeward.audit import Report, audit
 from lakeward.demo.browser import chromium
 from lakeward.demo.evidence import can_ask, rows_since
+from lakeward.demo.figures import Figures
 from lakeward.demo.plan import Plan, plan
 from lakeward.demo.progress import Progress
-from lakeward.demo.stage import Stage
+from lakeward.demo.stage import Stage, declared
 from lakeward.demo.summary import Run, render
 from lakeward.demo.traffic import Traffic
 from lakeward.demo.truth import Truth, compare, expected, position, write
 from lakeward.errors import LakewardError, Terminal
+from lakeward.flows import read as read_flows
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ringdir import known_folders
@@ -37,6 +39,8 @@ from lakeward.settings import Settings
 
 SETTLE_SECONDS: Final = 60.0
 TERMINATED: Final = 128 + signal.SIGTERM
+QUIET_MOST: Final = 60.0
+OWN: Final = ("contractor", "partner_onboarding")
 LOST: Final = ("dropped", "vanished")
 
 
@@ -63,13 +67,15 @@ def show(settings: Settings, asked: Asked) -> int:
 
 def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
     lake = open_lake(settings.lake_dir)
+    settings = declared(settings)
+    quiet = quiet_seconds(settings)
     with Stage(settings, asked.port) as stage:
         browser, why = chromium()
         _say(f"platform   {stage.platform}\nlive page  {stage.live}")
         _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
         if why:
             _say(f"no visitor comes in a browser: {why}")
-        truth = _begun(lake, asked, planned)
+        truth = _begun(lake, asked, expected(planned, watched=bool(quiet)))
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
         started = time.monotonic()
@@ -85,7 +91,10 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         path = write(truth, lake)
         if asked.once:
             stage.end("platform")
-        report, told = _settled(lake, settings, truth, ended=asked.once)
+        if quiet:
+            _say(f"waiting for the flows that were given up to go quiet ({quiet:.0f} s)")
+        patience = SETTLE_SECONDS + 1.5 * quiet
+        report, told = _settled(lake, settings, truth, patience, ended=asked.once)
         run = _told(lake, settings, truth, report, told, _lost(report) - lost)
         run = msgspec.structs.replace(
             run, seconds=round(seconds, 1), platform=stage.platform, live=stage.live,
@@ -97,13 +106,20 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
     return 0 if run.ok else 1
 
 
-def _begun(lake: LakeDir, asked: Asked, planned: Plan) -> Truth:
+def _begun(lake: LakeDir, asked: Asked, figures: Figures) -> Truth:
     truth = Truth(
         seed=asked.seed, visitors=asked.visitors, seconds=asked.seconds,
-        began=iso(time.time_ns() // 1_000_000), after=position(lake), figures=expected(planned),
+        began=iso(time.time_ns() // 1_000_000), after=position(lake), figures=figures,
     )  # fmt: skip
     write(truth, lake)
     return truth
+
+
+def quiet_seconds(settings: Settings) -> float:
+    """After how long a flow of the demo counts as abandoned; 0 when that is not told in time."""
+    flows = read_flows(settings).flows
+    quiet = max((flow.quiet_seconds for flow in flows if flow.name in OWN), default=0.0)
+    return quiet if can_ask() and settings.track_outcomes and quiet <= QUIET_MOST else 0.0
 
 
 def _audited(lake: LakeDir, settings: Settings) -> Report:
@@ -115,10 +131,10 @@ def _lost(report: Report) -> int:
 
 
 def _settled(
-    lake: LakeDir, settings: Settings, truth: Truth, *, ended: bool
+    lake: LakeDir, settings: Settings, truth: Truth, seconds: float, *, ended: bool
 ) -> tuple[Report, list[str]]:
     """The audit and the differences, once everything that was said is durable."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         report = _audited(lake, settings)
         waiting = report.sum["waiting"] + report.sum["in_flight"]

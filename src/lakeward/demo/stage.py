@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
+
 from lakeward.errors import Terminal
 from lakeward.settings import Settings
 
@@ -123,11 +125,10 @@ class Stage:
             )  # fmt: skip
 
     def _environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        flows = self._settings.flows or FLOWS
         return {
             **environ,
             "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
-            "LAKEWARD_FLOWS": str(flows),
+            "LAKEWARD_FLOWS": str(declared(self._settings).flows),
             "DEMO_STAFF": self.staff,
             "DEMO_DATABASE": str(self._folder / "platform.db"),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
@@ -146,6 +147,11 @@ class Stage:
         said = (self._folder / f"{name}.log").read_text(errors="replace").strip()
         last = said.splitlines()[-1] if said else "it said nothing"
         raise Terminal(f"the demo's {name} did not start: {last}")
+
+
+def declared(settings: Settings) -> Settings:
+    """The settings, with the demo's flows where none are declared."""
+    return settings if settings.flows else msgspec.structs.replace(settings, flows=FLOWS)
 
 
 def _free_port(besides: int = 0) -> int:

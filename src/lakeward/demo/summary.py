@@ -79,7 +79,8 @@ def _lines(run: Run, command: str) -> Iterator[str]:
 
 def _flow(name: str, flow: Flow) -> Iterator[str]:
     first = max((step.entered for step in flow.steps.values()), default=0)
-    yield f"\n  {name}: {flow.completed:,} of {first:,} came to the end"
+    gave_up = "" if flow.abandoned is None else f", {flow.abandoned:,} gave up"
+    yield f"\n  {name}: {flow.completed:,} of {first:,} came to the end{gave_up}"
     for step, people in flow.steps.items():
         came = people.entered or people.completed
         bar = "█" * round(24 * came / first) if first else ""

@@ -89,8 +89,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
 
 
-def expected(plan: Plan) -> Figures:
-    """What comes of a plan."""
+def expected(plan: Plan, *, watched: bool = True) -> Figures:
+    """What comes of a plan; `watched`: flows that go quiet are told as abandoned in time."""
     acts = [act for visitor in plan.visitors for act in visitor.acts]
     done = Counter(act.kind for act in acts)
     coaching = [any(act.kind == "coach" for act in who.acts) for who in plan.visitors]
@@ -99,8 +99,10 @@ def expected(plan: Plan) -> Figures:
         messages.update(Counter(templates * done[kind]))  # type: ignore[index]  # a Kind
     return Figures(
         flows={
-            "contractor": _flow(plan.visitors, CONTRACTOR, "start", "/start", "choose"),
-            "partner_onboarding": _flow(plan.visitors, ONBOARDING, "join", "/join", "review"),
+            "contractor": _flow(plan.visitors, CONTRACTOR, "start", "/start", "choose", watched),
+            "partner_onboarding": _flow(
+                plan.visitors, ONBOARDING, "join", "/join", "review", watched
+            ),
         },
         matches={f"v{who.number}": shown for who in plan.visitors if (shown := shown_to(who))},
         bookings={status: n for kind, status in STATUS.items() if (n := done[kind])},  # type: ignore[index]  # a Kind
@@ -132,7 +134,12 @@ def shown_to(visitor: Visitor) -> list[Match]:
 
 
 def _flow(
-    visitors: Sequence[Visitor], steps: Sequence[str], opens: str, path: str, last: str
+    visitors: Sequence[Visitor],
+    steps: Sequence[str],
+    opens: str,
+    path: str,
+    last: str,
+    watched: bool,
 ) -> Flow:
     """Steps of one flow. A person enters a step by seeing its page; completion has none."""
     entered: Counter[str] = Counter()
@@ -150,7 +157,7 @@ def _flow(
     finished = completed[steps[-1]]
     return Flow(
         {step: Step(entered[step], completed[step]) for step in steps},
-        completed=finished, abandoned=entered[steps[0]] - finished,
+        completed=finished, abandoned=entered[steps[0]] - finished if watched else None,
     )  # fmt: skip
 
 
