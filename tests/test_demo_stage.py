@@ -36,7 +36,7 @@ class Demo:
 
     def __init__(self, lake: Lake, *options: str, watched: bool = False, **env: str) -> None:
         self.said = lake.root.parent / "demo.err"
-        self._ends: tuple[int, ...] = pty.openpty() if watched else ()
+        self._ends: list[int] = list(pty.openpty()) if watched else []
         command = [sys.executable, "-m", "lakeward.cli", "demo", *options]
         with self.said.open("wb") as said, (lake.root.parent / "demo.out").open("wb") as out:
             self.process = subprocess.Popen(
