@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from conftest import Lake, wait_until
+from lakeward.cli import main
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -75,6 +79,21 @@ def test_the_fastapi_application_names_its_user_and_keeps_one_routes_body(
     assert match["outcomes"] == {"score": 87.5, "focus_areas": ["crm"]}
     assert (call["user_id"], call["user_type"]) == ("c-17", "contractor")
     assert call["request_body"] == {"focus": "crm", "api_key": "[REDACTED]"}
+
+
+def test_the_outcomes_of_the_application_join_up_to_a_deal(
+    lake: Lake, free_port: int, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with serving("outcomes.py", lake, free_port):
+        for path in ("p1", "p1/demo", "p1/deal?value=24000"):
+            ask(free_port, f"/matches/{path}", b"", **{"X-User": "c-17"})
+    assert lake.settled().ok
+    query = "SELECT person, partner_id, value, match_score, booking_id FROM deals"
+    assert main(["query", query, "--lake", str(lake.root), "--format", "json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == [
+        {"person": "c-17", "partner_id": "p1", "value": 24000.0, "match_score": 87.5,
+         "booking_id": "c-17-p1"}
+    ]  # fmt: skip
 
 
 def test_the_plain_asgi_application_is_captured(lake: Lake, free_port: int) -> None:
