@@ -19,6 +19,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from measure import Report, Talker, interleaved, quantile, scratch, spread, table, upper_bound
 
 NAMES = ("off", "on", "control", "delayed")
@@ -29,11 +31,22 @@ SHARE, FLOOR_MS = 0.02, 0.2
 Blocks = dict[str, list[dict[str, float]]]
 
 
-def one_round(load: Talker, ports: dict[str, int]) -> dict[str, dict[str, float]]:
+class Setting(msgspec.Struct, frozen=True):
+    """What is served, and how it is asked."""
+
+    served: str = ""
+    """What stands before the names of the variants."""
+    rate: int = RATE
+    path: str = ""
+    slot_requests: int = SLOT_REQUESTS
+
+
+def one_round(load: Talker, ports: dict[str, int], setting: Setting) -> dict[str, dict[str, float]]:
     """p50 and p99 of one block of each server, in ms."""
     times: dict[str, list[float]] = {name: [] for name in NAMES}
     for _, name in interleaved(NAMES, SLOTS):
-        order = {"port": ports[name], "requests": SLOT_REQUESTS, "rate": RATE}
+        order = {"port": ports[name], "requests": setting.slot_requests, "rate": setting.rate,
+                 "path": setting.path}  # fmt: skip
         times[name] += load.ask(order)["times"]
     found = {}
     for name, block in times.items():
@@ -63,20 +76,22 @@ def noise(blocks: Blocks) -> float:
     return max(upper_bound(there), upper_bound([-difference for difference in there]))
 
 
-def measure(rounds: int) -> Blocks:
+def measure(rounds: int, setting: Setting = Setting()) -> Blocks:  # noqa: B008 - frozen
     """All blocks; the first round only warms up."""
     blocks: Blocks = {name: [] for name in NAMES}
     with contextlib.ExitStack() as stack:
         environ = stack.enter_context(scratch())
         load = stack.enter_context(Talker("load.py"))
         ports = {
-            name: stack.enter_context(Talker("serving.py", name, environ=environ)).greeting["port"]
+            name: stack.enter_context(
+                Talker("serving.py", setting.served + name, environ=environ)
+            ).greeting["port"]
             for name in NAMES
         }
-        one_round(load, ports)
+        one_round(load, ports, setting)
         while True:
             for _ in range(rounds):
-                for name, block in one_round(load, ports).items():
+                for name, block in one_round(load, ports, setting).items():
                     blocks[name].append(block)
             if noise(blocks) <= limit(blocks) or len(blocks["off"]) + MORE > MOST_ROUNDS:
                 return blocks
@@ -101,13 +116,17 @@ def rows(blocks: Blocks) -> Sequence[Sequence[str]]:
 
 def main() -> int:
     """Measure, report, and say whether the method can be believed."""
-    report = Report("latency")
-    blocks = measure(report.rounds(ROUNDS))
+    return told(Report("latency"), "Latency", Setting())
+
+
+def told(report: Report, what: str, setting: Setting) -> int:
+    """0 when the method tells the control from the planted delay."""
+    blocks = measure(report.rounds(ROUNDS), setting)
     most = limit(blocks)
     report.say(
-        f"Latency under uvicorn at {RATE} requests a second, {len(blocks['off'])} rounds of "
-        f"{SLOTS * SLOT_REQUESTS} requests to each server, ms: median of the blocks (least…most), "
-        "and the differences to `off` of the same round."
+        f"{what} under uvicorn at {setting.rate} requests a second, {len(blocks['off'])} rounds of "
+        f"{SLOTS * setting.slot_requests} requests to each server, ms: median of the blocks "
+        "(least…most), and the differences to `off` of the same round."
     )
     head = ["server", "p50", "p99", "Δ p50", "Δ p99", "Δ p99, 95 % bound"]
     report.say(table(head, rows(blocks)))

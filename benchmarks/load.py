@@ -5,6 +5,7 @@ input ends.
 
     {"port": 5000, "requests": 4000, "connections": 8}    as fast as the answers come
     {"port": 5000, "requests": 800, "rate": 400}          one at a time, 400 a second
+    {…, "path": "/library"}                               always the same page
 """
 
 from __future__ import annotations
@@ -67,16 +68,17 @@ def press(port: int, requests: int, connections: int) -> dict[str, Any]:
     return {"requests": made, "seconds": time.perf_counter() - began}
 
 
-def stroll(port: int, requests: int, rate: float) -> dict[str, Any]:
+def stroll(port: int, requests: int, rate: float, path: str = "") -> dict[str, Any]:
     """One request at a time at a steady rate: the milliseconds of each, in order of size."""
     link = links(port, 1)[0]
     times = []
+    asked = cycle([f"GET {path} HTTP/1.1\r\nHost: demo\r\n\r\n".encode()]) if path else REQUESTS
     start = time.perf_counter()
     for n in range(requests):
         ahead = start + n / rate - time.perf_counter()
         if ahead > 0:
             time.sleep(ahead)
-        request = next(REQUESTS)
+        request = next(asked)
         began = time.perf_counter()
         link.sendall(request)
         read_answer(link)

@@ -2,15 +2,17 @@
 
 It prints its port as JSON, answers any line on its input with the CPU time that it has used, and
 shuts down when that input ends. `delayed` waits a planted millisecond in each call: what a
-benchmark of latency must notice.
+benchmark of latency must notice. The variants `demo-…` are the same of the demo's platform.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 
@@ -32,8 +34,21 @@ def delayed(app: App) -> App:
     return late
 
 
+def platform(name: str) -> App:
+    """The demo's platform; collection is on in `demo-on` alone."""
+    if name != "demo-on":
+        os.environ["ENABLE_DATA_COLLECTION"] = "false"
+    os.environ["DEMO_DATABASE"] = tempfile.mkdtemp() + "/demo.db"
+    from lakeward.demo.app import create
+
+    app: App = create()
+    return delayed(app) if name == "demo-delayed" else app
+
+
 def variant(name: str) -> App:
     """The application that is to be served."""
+    if name.startswith("demo-"):
+        return platform(name)
     if name == "on":
         from lakeward.capture.asgi import LakewardMiddleware
 
