@@ -178,8 +178,8 @@ def views(report: Report, rounds: int) -> None:
     report.say(f"{ROWS:,} outcomes in the table, two threads, {rounds} rounds.")
     head = ["view", "rows", "CPU s, `count(*)`", "CPU s, every column", "wall s, every column"]
     report.say(table(head, rows))
-    for name, how in taken.items():
-        report.goal(f"`count(*)` of `{name}`", spread(how["count"]).median, 5, "s of CPU")
+    for name, found in taken.items():
+        report.goal(f"`count(*)` of `{name}`", spread(found["count"]).median, 5, "s of CPU")
     report.figures["views"] = taken
 
 

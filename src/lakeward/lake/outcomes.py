@@ -37,59 +37,62 @@ GROUP BY person, partner_id, timestamp
 """
 """Matches to look back at: one for each person, partner and millisecond."""
 
+BOOKED: Final = f"""
+SELECT coalesce({_text("booking_id")}, interaction_id) AS booking_id,
+    arg_min(person, {PLACE}) AS person, arg_min(partner_id, {PLACE}) AS partner_id,
+    {_newest("status")}, min(timestamp) AS first_at, max(timestamp) AS changed_at,
+    min(timestamp) FILTER ({_text("status")} = 'held') AS held_at,
+    count(*) FILTER ({_text("status")} = 'rescheduled') AS times_rescheduled,
+    {_newest("date")}, {_newest("time")}, {_newest("timezone")}, {_newest("demo_type")},
+    arg_min({_text("source")}, {PLACE}) AS source
+FROM stitched WHERE interaction_type = 'demo_booking'
+GROUP BY coalesce({_text("booking_id")}, interaction_id)
+"""
+"""Bookings without their matches: an ASOF join that nobody reads is paid all the same."""
+
 BOOKINGS: Final = f"""
-WITH told AS (
-    SELECT coalesce({_text("booking_id")}, interaction_id) AS booking, *
-    FROM stitched WHERE interaction_type = 'demo_booking'
-), booked AS (
-    SELECT booking AS booking_id, arg_min(person, {PLACE}) AS person,
-        arg_min(partner_id, {PLACE}) AS partner_id, {_newest("status")},
-        min(timestamp) AS first_at, max(timestamp) AS changed_at,
-        min(timestamp) FILTER ({_text("status")} = 'held') AS held_at,
-        count(*) FILTER ({_text("status")} = 'rescheduled') AS times_rescheduled,
-        {_newest("date")}, {_newest("time")}, {_newest("timezone")}, {_newest("demo_type")},
-        arg_min({_text("source")}, {PLACE}) AS source
-    FROM told GROUP BY booking
-)
 SELECT b.*, m.interaction_id AS match_interaction_id, m.matched_at
-FROM booked b ASOF LEFT JOIN ({MATCHED}) m
+FROM ({BOOKED}) b ASOF LEFT JOIN ({MATCHED}) m
     ON m.person = b.person AND m.partner_id = b.partner_id AND b.first_at >= m.matched_at
 """
 
-DEALS: Final = f"""
-WITH told AS (
-    SELECT coalesce({_text("deal_id")}, interaction_id) AS deal, *
-    FROM stitched WHERE interaction_type = 'deal_closed'
-), closed AS (
-    SELECT deal AS deal_id, arg_max(interaction_id, {PLACE}) AS interaction_id,
+CLOSED: Final = f"""
+WITH closed AS (
+    SELECT coalesce({_text("deal_id")}, interaction_id) AS deal_id,
+        arg_max(interaction_id, {PLACE}) AS interaction_id,
         arg_min(person, {PLACE}) AS person, arg_min(partner_id, {PLACE}) AS partner_id,
         min(timestamp) AS closed_at, {_newest("value", "DOUBLE")}, {_newest("currency")},
         {_newest("deal_type")}, {_newest("contract_months", "DOUBLE")},
         {_newest("days_to_close", "DOUBLE")}, {_newest("satisfaction", "DOUBLE")},
         {_newest("match_interaction_id")}
-    FROM told GROUP BY deal
+    FROM stitched WHERE interaction_type = 'deal_closed'
+    GROUP BY coalesce({_text("deal_id")}, interaction_id)
 ), named AS (
     SELECT interaction_id, timestamp AS matched_at,
         TRY_CAST({_text("score")} AS DOUBLE) AS match_score,
         TRY_CAST({_text("rank")} AS BIGINT) AS match_rank
     FROM partner_match
-), booked AS (
+)
+SELECT c.* EXCLUDE (match_interaction_id),
+    coalesce(n.interaction_id, m.interaction_id) AS match_interaction_id,
+    if(n.interaction_id IS NULL, m.matched_at, n.matched_at) AS matched_at,
+    if(n.interaction_id IS NULL, m.match_score, n.match_score) AS match_score,
+    if(n.interaction_id IS NULL, m.match_rank, n.match_rank) AS match_rank
+FROM closed c
+LEFT JOIN named n ON n.interaction_id = c.match_interaction_id
+ASOF LEFT JOIN ({MATCHED}) m
+    ON m.person = c.person AND m.partner_id = c.partner_id AND c.closed_at >= m.matched_at
+"""
+"""Deals without their bookings."""
+
+DEALS: Final = f"""
+WITH booked AS (
     SELECT person, partner_id, first_at, max(booking_id) AS booking_id
-    FROM bookings WHERE person IS NOT NULL GROUP BY ALL
-), matched AS (
-    SELECT c.* EXCLUDE (match_interaction_id),
-        coalesce(n.interaction_id, m.interaction_id) AS match_interaction_id,
-        if(n.interaction_id IS NULL, m.matched_at, n.matched_at) AS matched_at,
-        if(n.interaction_id IS NULL, m.match_score, n.match_score) AS match_score,
-        if(n.interaction_id IS NULL, m.match_rank, n.match_rank) AS match_rank
-    FROM closed c
-    LEFT JOIN named n ON n.interaction_id = c.match_interaction_id
-    ASOF LEFT JOIN ({MATCHED}) m
-        ON m.person = c.person AND m.partner_id = c.partner_id AND c.closed_at >= m.matched_at
+    FROM ({BOOKED}) WHERE person IS NOT NULL GROUP BY ALL
 )
 SELECT d.*, (epoch_ms(d.closed_at) - epoch_ms(d.matched_at)) / 86400000.0 AS days_from_match,
     b.booking_id
-FROM matched d ASOF LEFT JOIN booked b
+FROM ({CLOSED}) d ASOF LEFT JOIN booked b
     ON b.person = d.person AND b.partner_id = d.partner_id AND d.closed_at >= b.first_at
 """
 
@@ -106,10 +109,10 @@ LEFT JOIN (
 ) b ON b.match_interaction_id = m.interaction_id
 LEFT JOIN (
     SELECT match_interaction_id, min(closed_at) AS deal_at, count(*) AS deals
-    FROM deals WHERE match_interaction_id IS NOT NULL GROUP BY ALL
+    FROM ({CLOSED}) WHERE match_interaction_id IS NOT NULL GROUP BY ALL
 ) d ON d.match_interaction_id = m.interaction_id
 WHERE m.interaction_type = 'partner_match'
 """
 
 VIEWS: Final[dict[str, str]] = {"bookings": BOOKINGS, "deals": DEALS, "matches": MATCHES}
-"""The select of each view by its name; each stands on those before it, and on `stitched`."""
+"""The select of each view by its name; each stands on `stitched`, or on those before it."""
