@@ -124,6 +124,38 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles_one(lake: Lake, point: st
     assert lake.settled().ok
 
 
+def test_two_looks_at_once_tell_of_a_run_once(lake: Lake) -> None:
+    with lake.collector() as collector:
+        for n in range(3):
+            step(collector, "verify", HOUR, user=f"c{n}")
+        collector.commit()
+        looks = [
+            subprocess.Popen(
+                [sys.executable, "-c", KILLED, str(lake.root), str(lake.root.parent), ""],
+                env=lake.process_env(),
+            )
+            for _ in range(2)
+        ]
+        assert [each.wait(timeout=120) for each in looks] == [0, 0]
+    assert in_the_table(lake, "SELECT count(*) FROM flow_completion") == [(3,)]
+
+
+def test_more_runs_than_one_look_tells_of_are_told_in_the_next(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakeward.quiet.MOST", 4)
+    monkeypatch.setattr("lakeward.quiet.BATCH", 3)
+    with lake.collector() as collector:
+        for n in range(6):
+            step(collector, "verify", HOUR, user=f"c{n}")
+        collector.commit()
+        assert derive(lake.open(), settings_of(lake)) == 4
+        assert (read(lake.open()).next_ms or 0) <= now_ms(), "at once"
+        assert derive(lake.open(), settings_of(lake)) == 2
+        assert read(lake.open()).next_ms is None
+    assert sorted(row["user_id"] for row in told(lake)) == [f"c{n}" for n in range(6)]
+
+
 def test_a_run_that_went_on_within_a_backlog_is_not_abandoned(lake: Lake) -> None:
     (lake.root.parent / "flows.toml").write_text(DECLARED)
     with lake.collector() as collector:

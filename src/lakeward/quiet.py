@@ -32,8 +32,10 @@ SOURCE: Final = "lakeward.quiet"
 """What the ids of derived records are made with, beside the last step's id."""
 GRACE_MS: Final = 2_000
 """What was told a moment ago may not be in the log yet."""
-MOST: Final = 10_000
+MOST: Final = 20_000
 """Runs told in one look; the rest is told in the next, at once."""
+BATCH: Final = 500
+"""Records between two commits: a ring holds them all."""
 MOST_STEPS: Final = 100
 MEMORY: Final = 256 << 20
 COMMIT_SECONDS: Final = 30.0
@@ -88,9 +90,11 @@ def look(
         with Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading:
             quiet, next_ms = open_runs(reading.con, settings, flows, now_ms)
         pause("before record")
-        ids = [collector.record("flow_completion", **fields_of(run, flows)) for run in quiet]
-        pause("before commit")
-        if ids:
+        ids: list[str | None] = []
+        for first in range(0, len(quiet), BATCH):
+            piece = quiet[first : first + BATCH]
+            ids += [collector.record("flow_completion", **fields_of(run, flows)) for run in piece]
+            pause("before commit")
             collector.commit(COMMIT_SECONDS)
     told = sum(1 for made in ids if made is not None)
     return Look(told, len(ids) - told, now_ms if len(ids) == MOST else next_ms)
