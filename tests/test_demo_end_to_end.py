@@ -70,7 +70,7 @@ class Shown:
             for one in self.of("click")
             if one["trace_id"] == row["trace_id"] and one["session_id"] == row["session_id"]
         ]
-        assert len(clicks) == 1
+        assert clicks
         assert clicks[0]["interaction_id"] < call["interaction_id"] < row["interaction_id"]
         return clicks[0]
 
