@@ -80,6 +80,8 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/sdk.py
+	$(BIN)/python benchmarks/outcomes.py
+	$(BIN)/python benchmarks/demo.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
