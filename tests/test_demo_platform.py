@@ -129,6 +129,18 @@ def test_a_code_may_be_tried_five_times_and_used_once(site: Site) -> None:
     assert other.post("/verify", code=ann.code()).status_code == 422
 
 
+def test_nobody_reads_anothers_messages_or_asks_for_codes_without_end(site: Site) -> None:
+    ann, eve = site.visitor(), site.visitor()
+    ann.begin()
+    eve.get("/start")
+    eve.post("/start", name="Ann Mason", email="ann@contractor.example", phone=ann.phone)
+    wait_until(lambda: "code is" in eve.get("/inbox").text, what="a code of her own")
+    assert eve.get("/inbox").text.count("<article") == 1
+    answers = [eve.post("/verify/again").status_code for _ in range(11)]
+    assert answers == [*[200] * 9, 429, 429]
+    assert site.visitor().get("/inbox").text.count("<article") == 0
+
+
 def test_a_slot_is_given_once_however_many_ask_at_the_same_time(site: Site, lake: Lake) -> None:
     people = [site.visitor(f"+1512555{n:04d}") for n in range(4)]
     for person in people:

@@ -78,11 +78,13 @@ def _pages(app: FastAPI, platform: Platform) -> None:
     @app.get("/inbox")
     def inbox(request: Request) -> Response:
         visitor = platform.visitor(request)
-        addresses = [visitor["phone"], visitor["email"]] if visitor else []
+        mine = ("contractor_id", "phone", "email")
+        whose = [visitor[name] for name in mine] if visitor else [None] * len(mine)
         with platform.database.read() as connection:
             messages = connection.execute(
-                "SELECT * FROM inbox WHERE address IN (?, ?) ORDER BY message_id DESC LIMIT 50",
-                (addresses or ["", ""]),
+                "SELECT * FROM inbox WHERE owner = ? AND address IN (?, ?) "
+                "ORDER BY message_id DESC LIMIT 50",
+                whose,
             ).fetchall()
         return platform.page(request, "inbox", messages=messages)
 

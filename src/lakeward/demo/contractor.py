@@ -33,6 +33,7 @@ from lakeward.demo.platform import (
 
 CODE_SECONDS: Final = 600.0
 CODE_TRIES: Final = 5
+MOST_CODES: Final = 10
 EMAIL: Final = re.compile(r"[^@\s<>\"',;]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)
 PHONE: Final = re.compile(r"\+[1-9][0-9]{7,14}")
 NOTHING: Final = {"name": "", "email": "", "phone": ""}
@@ -262,13 +263,15 @@ def _wrong(given: dict[str, str]) -> str:
 def _send_code(platform: Platform, token: str, owner: str, given: dict[str, str]) -> None:
     code = f"{secrets.randbelow(10**6):06d}"
     with platform.database.write() as connection:
-        number = connection.execute(
+        row = connection.execute(
             "UPDATE visitors SET name = ?, email = ?, phone = ?, code = ?, code_until = ?, "
-            "code_tries = 0, codes = codes + 1 WHERE token = ? RETURNING codes",
+            "code_tries = 0, codes = codes + 1 WHERE token = ? AND codes < ? RETURNING codes",
             (given["name"], given["email"], given["phone"], code,
-             platform.now() + CODE_SECONDS, token),
-        ).fetchone()[0]  # fmt: skip
-    platform.post.code(owner, given["phone"], code, number)
+             platform.now() + CODE_SECONDS, token, MOST_CODES),
+        ).fetchone()  # fmt: skip
+    if row is None:
+        raise Problem(429, "You asked for too many codes: please come back another day.")
+    platform.post.code(owner, given["phone"], code, row["codes"])
 
 
 def _tried(platform: Platform, token: str, code: str) -> str:

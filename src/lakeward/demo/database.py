@@ -45,7 +45,8 @@ CREATE TABLE IF NOT EXISTS conversations (
 );
 CREATE TABLE IF NOT EXISTS inbox (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, outbox_id TEXT UNIQUE NOT NULL,
-    address TEXT NOT NULL, channel TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
+    owner TEXT, address TEXT NOT NULL,
+    channel TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS inbox_address ON inbox (address);
 CREATE TABLE IF NOT EXISTS switches (name TEXT PRIMARY KEY, is_on INTEGER NOT NULL);

@@ -27,9 +27,16 @@ class Inbox:
         """Deliver it; the same message again is the same."""
         with self._database.write() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO inbox (outbox_id, address, channel, subject, text) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (message.outbox_id, message.to, message.channel, message.subject, message.text),
+                "INSERT OR IGNORE INTO inbox (outbox_id, owner, address, channel, subject, text) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    message.outbox_id,
+                    message.user_id,
+                    message.to,
+                    message.channel,
+                    message.subject,
+                    message.text,
+                ),
             )
         return Receipt(message_id=f"inbox-{message.outbox_id}")
 
