@@ -1,6 +1,6 @@
 """Messages to people by SMS and e-mail, through an outbox that neither loses nor doubles one.
 
-Importing this room without its extra fails with one sentence that names it; Twilio's and SendGrid's
+Importing this package without its extra fails with one sentence that names it; Twilio's and SendGrid's
 own packages are asked for only where they carry.
 """
 
