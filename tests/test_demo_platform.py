@@ -141,6 +141,22 @@ def test_nobody_reads_anothers_messages_or_asks_for_codes_without_end(site: Site
     assert site.visitor().get("/inbox").text.count("<article") == 0
 
 
+def test_another_number_has_to_be_verified_anew(site: Site) -> None:
+    ann = site.visitor()
+    ann.verify()
+    person = {"name": "Ann", "email": "ann@contractor.example"}
+    ann.post("/start", **person, phone="+15125550111")
+    assert ann.get("/profile").status_code == 403
+    ann.verify()
+    assert ann.get("/profile").status_code == 200
+
+
+def test_headers_that_are_no_addresses_break_nothing(site: Site) -> None:
+    ann = site.visitor()
+    assert ann.http.get("/", headers={"referer": "http://[x"}).status_code == 200
+    assert ann.http.post("/start", headers={"origin": "http://[x"}).status_code == 403
+
+
 def test_a_slot_is_given_once_however_many_ask_at_the_same_time(site: Site, lake: Lake) -> None:
     people = [site.visitor(f"+1512555{n:04d}") for n in range(4)]
     for person in people:

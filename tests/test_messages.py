@@ -267,6 +267,19 @@ def test_outside_development_they_are_quarantined_without_address_and_values(
     assert CODE not in str(entry)
 
 
+@pytest.mark.parametrize("odd", ["\ud83d", "\x00", "a\udc80b"])
+def test_what_no_database_can_hold_is_refused_without_being_quoted(
+    lake: Lake, templates: Path, odd: str
+) -> None:
+    post = Post(lake, templates, LAKEWARD_ENV="production")
+    for said in ({"values": {"code": odd}}, {"user_id": odd}, {"purpose": odd}):
+        given: Any = {"channel": "sms", "to": PHONE, "values": {"code": CODE}, **said}
+        assert post.messages.send("verification", **given) is None
+    assert post.told() == []
+    assert len(lake.quarantined()) == 3
+    assert CODE not in str(lake.quarantined())
+
+
 def test_while_the_database_is_away_nothing_is_accepted(
     lake: Lake, templates: Path, free_port: int
 ) -> None:

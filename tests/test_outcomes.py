@@ -132,6 +132,12 @@ class Stage(Enum):
     READY = "ready"
 
 
+def test_what_the_method_says_wins() -> None:
+    collector = MemoryCollector()
+    told(Outcomes(collector), "demo_booked", partner_id="p1", status="held")
+    assert collector.records[0]["outcomes"] == {"status": "booked"}
+
+
 def test_python_values_become_those_of_the_record() -> None:
     collector = MemoryCollector()
     outcomes = Outcomes(collector)

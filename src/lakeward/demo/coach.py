@@ -61,6 +61,11 @@ class Chunk(msgspec.Struct, frozen=True):
     model: str | None = None
     id: str | None = None
     usage: Usage | None = None
+    error: object = None
+
+
+class Cut(Exception):
+    """The answer stopped before its end."""
 
 
 class Turn(msgspec.Struct):
@@ -126,7 +131,7 @@ class Service:
         )  # fmt: skip
 
     async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[Chunk, None]:
-        """The chunks of an answer; httpx's errors, or msgspec's for what is no chunk."""
+        """The chunks of an answer; httpx's errors, msgspec's for what is no chunk, Cut."""
         body = {
             "model": self.model, "messages": messages, "stream": True,
             "stream_options": {"include_usage": True},
@@ -137,7 +142,8 @@ class Service:
                 if line == "data: [DONE]":
                     return
                 if line.startswith("data:"):
-                    yield msgspec.json.decode(line[5:], type=Chunk)
+                    yield _sound(msgspec.json.decode(line[5:], type=Chunk))
+        raise Cut
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -180,11 +186,17 @@ async def _told(platform: Platform, service: Service, turn: Turn) -> AsyncIterat
                     yield _event({"text": text})
         turn.status = "completed"
         yield _event({"done": True})
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+    except (httpx.HTTPError, msgspec.MsgspecError, Cut) as error:
         turn.status, turn.error = "failed", type(error).__name__
         yield _event({"text": SORRY, "failed": True})
     finally:
         _record(platform, service, turn)
+
+
+def _sound(chunk: Chunk) -> Chunk:
+    if chunk.error is not None:
+        raise Cut
+    return chunk
 
 
 def _heard(turn: Turn, chunk: Chunk) -> str:

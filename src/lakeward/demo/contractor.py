@@ -265,9 +265,11 @@ def _send_code(platform: Platform, token: str, owner: str, given: dict[str, str]
     with platform.database.write() as connection:
         row = connection.execute(
             "UPDATE visitors SET name = ?, email = ?, phone = ?, code = ?, code_until = ?, "
-            "code_tries = 0, codes = codes + 1 WHERE token = ? AND codes < ? RETURNING codes",
+            "code_tries = 0, codes = codes + 1, "
+            "verified_at = CASE WHEN phone = ? THEN verified_at END "
+            "WHERE token = ? AND codes < ? RETURNING codes",
             (given["name"], given["email"], given["phone"], code,
-             platform.now() + CODE_SECONDS, token, MOST_CODES),
+             platform.now() + CODE_SECONDS, given["phone"], token, MOST_CODES),
         ).fetchone()  # fmt: skip
     if row is None:
         raise Problem(429, "You asked for too many codes: please come back another day.")

@@ -100,7 +100,10 @@ class Platform:
         if known is not None:
             return known, None
         token, referrer = secrets.token_hex(16), request.headers.get("referer", "")
-        host = urlsplit(referrer).hostname if referrer else None
+        try:
+            host = urlsplit(referrer).hostname
+        except ValueError:  # it is no address
+            host = None
         foreign = referrer[:500] if host and host != request.url.hostname else None
         with self.database.write() as connection:
             connection.execute(

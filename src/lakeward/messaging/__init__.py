@@ -1,7 +1,7 @@
 """Messages to people by SMS and e-mail, through an outbox that neither loses nor doubles one.
 
-Importing this package without its extra fails with one sentence that names it; Twilio's and SendGrid's
-own packages are asked for only where they carry.
+Importing this package without its extra fails with one sentence that names it; Twilio's and
+SendGrid's own packages are asked for only where they carry.
 """
 
 from __future__ import annotations

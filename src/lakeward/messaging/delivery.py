@@ -109,7 +109,8 @@ class Delivery:
             self._later(row, "queued", error, 0)
         except Exception:
             reason = "cut off before the answer"
-            due = self._now_ms() + self._timing.ask
+            pause = self._timing.ask << min(max(row.attempts - 1, 0), 20)
+            due = self._now_ms() + min(pause, max(LONGEST_PAUSE_MS, self._timing.ask))
             self._release(row, state="unsure", due_at=due, reason=reason)
         else:
             self._end(row, "sent", **self._told(receipt))

@@ -33,7 +33,7 @@ from lakeward.messaging.delivery import Delivery, Timing
 from lakeward.messaging.gate import Gate, GatedDatabase
 from lakeward.messaging.message import CHANNELS, Carrier, Channel
 from lakeward.messaging.sender import Sender
-from lakeward.messaging.template import Templates, Values
+from lakeward.messaging.template import Templates, Values, storable
 from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
 from lakeward.store.outbox import Outbox, Row
@@ -240,7 +240,7 @@ def _short(name: str, value: object) -> str | None:
     most = 64 if name == "purpose" else 256
     if value is not None and not (isinstance(value, str) and len(value) <= most):
         raise Rejected(f"`{name}` must be text of up to {most} characters")
-    return value
+    return None if value is None else storable(f"`{name}`", value)
 
 
 def _around_fork(me: weakref.ref[Messages], step: Callable[[Gate], None]) -> None:

@@ -150,4 +150,11 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 def _shown(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Rejected(f"the value of {name!r} must be text or a number")
-    return str(value)
+    return storable(f"the value of {name!r}", str(value))
+
+
+def storable(what: str, text: str) -> str:
+    """The text, when a database can hold it: no NUL, and no half of a character."""
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise Rejected(f"{what} holds a NUL or half of a character")
+    return text

@@ -52,6 +52,6 @@ class Telling:
 
     def _tell(self, interaction_type: str, joined: Mapping[str, Any], **own: object) -> str | None:
         """Record what is not None; `own` are the fields of the type that the method names."""
-        fields: dict[str, Any] = {**own, **joined}
+        fields: dict[str, Any] = {**joined, **own}  # what the method says wins
         given = {name: value for name, value in fields.items() if value is not None}
         return self._collector.record_or_raise(interaction_type, **given)

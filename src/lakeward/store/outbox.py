@@ -76,6 +76,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     reason: str | None = None
 
+    def __repr__(self) -> str:
+        """Name it and neither whom it goes to nor what it says."""
+        return f"<Row {self.outbox_id} {self.channel} {self.state}>"
+
 
 class Outbox:
     """The outbox of a database."""

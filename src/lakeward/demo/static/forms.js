@@ -18,7 +18,11 @@ document.addEventListener("submit", async (event) => {
     document.querySelector("main").replaceWith(page.querySelector("main"));
     document.querySelector("[role=alert]")?.focus();
   } catch {
-    form.submit();
+    // What was sent may have been done: it is not sent a second time.
+    const said = document.createElement("p");
+    said.setAttribute("role", "alert");
+    said.textContent = "The connection broke. Load the page again to see whether it was done.";
+    form.before(said);
   } finally {
     if (button) button.disabled = false;
   }
