@@ -53,9 +53,10 @@ def test_a_question_passes(sql: str) -> None:
     taken(sql, VIEWS)
 
 
-def test_the_views_are_interactions_every_known_type_and_who_is_who() -> None:
+def test_the_views_are_interactions_every_known_type_and_what_is_worked_out() -> None:
     assert set(VIEWS) == {
-        "interactions", *TYPES, "identities", "stitched", "people", "groups",
+        "interactions", *TYPES, "identities", "stitched", "people", "groups", "bookings", "deals",
+        "matches", "flow_runs",
     }  # fmt: skip
     for view in VIEWS:
         taken(f'SELECT count(*) FROM "{view}"', VIEWS)
