@@ -361,7 +361,7 @@ def up(port: int, path: str) -> bool:
 def stop(process: subprocess.Popen[Any]) -> int:
     process.terminate()
     try:
-        return process.wait(20)
+        return process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -401,7 +401,7 @@ def test_uvicorn_reload(lake: Lake, tmp_path: Path, free_port: int) -> None:
         wait_until(lambda: up(free_port, "/again/2"), what="the reload")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(60)
     wait_until(lambda: any(row.get("path") == "/again/2" for row in lake.rows()))
     report = lake.settled()
     assert report.ok, report.faults
