@@ -20,12 +20,13 @@ from lakeward.person import Person
 from lakeward.store.database import postgresql, sqlite
 from lakeward.store.eraser import DatabaseEraser
 from lakeward.store.migration import revisions
-from lakeward.store.outbox import Outbox, Row
+from lakeward.store.outbox import Outbox, Route, Row
 from lakeward.store.schema import REVISION
 from outbox_killing import POINTS
 from provider import Provider
 
 PHONE, EMAIL, SECRET = "+15125550123", "grace@example.com", "the text that nobody keeps"
+SMS, MAIL = Route("sms", "own", "twilio"), Route("email", "own", "sendgrid")
 NOW = 1_764_000_000_000
 LATE_MS = 10_000
 
@@ -33,7 +34,8 @@ LATE_MS = 10_000
 def row(n: int = 1, channel: Channel = "sms", **more: object) -> Row:
     """A queued message."""
     fields: dict[str, object] = {
-        "outbox_id": f"0199e0f5-9f5c-7d30-8a52-{n:012d}", "key": f"key {n}", "channel": channel,
+        "outbox_id": f"0199e0f5-9f5c-7d30-8a52-{n:012d}", "key": f"key {n}", "kind": "own",
+        "channel": channel, "queued_at": more.get("created_at", NOW),
         "template": "verification", "template_version": "v1", "recipient_hash": f"hash {n}",
         "twin": f"twin {n}", "address": PHONE if channel == "sms" else EMAIL,
         "subject": "Hello", "body": f"{SECRET} {n}", "created_at": NOW, "due_at": NOW,
@@ -195,12 +197,12 @@ def test_a_leased_message_is_nobody_elses_and_its_twin_waits(store: Store) -> No
     outbox = Outbox(store.open())
     outbox.add(row(1, twin="t"))
     outbox.add(row(2, twin="t"))
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     assert (taken.state, taken.attempts) == ("sending", 1)
-    assert outbox.take(("sms",), NOW, 1000) is None
-    assert outbox.take(("email",), NOW, 1000) is None
-    again = outbox.take(("sms",), NOW + 1001, 1000)
+    assert outbox.take(SMS, NOW, 1000) is None
+    assert outbox.take(MAIL, NOW, 1000) is None
+    again = outbox.take(SMS, NOW + 1001, 1000)
     assert again is not None
     assert (again.outbox_id, again.state, again.attempts) == (taken.outbox_id, "unsure", 1)
     assert not outbox.change(taken, state="sent")
@@ -218,7 +220,7 @@ def test_what_is_final_holds_neither_address_nor_text(store: Store) -> None:
     outbox = Outbox(store.open())
     outbox.add(row(1))
     assert SECRET.encode() in store.raw()
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     outbox.change(taken, state="sent", message_id="SM1", final_at=NOW)
     store.close()
@@ -232,7 +234,7 @@ def test_old_messages_are_deleted_once_the_lake_knows_of_them(store: Store) -> N
     outbox = Outbox(store.open())
     for n in (1, 2):
         outbox.add(row(n))
-        taken = outbox.take(("sms",), NOW, 1000)
+        taken = outbox.take(SMS, NOW, 1000)
         assert taken is not None
         outbox.change(taken, state="failed", final_at=NOW)
     outbox.mark_recorded(row(1).outbox_id, NOW)
@@ -249,10 +251,10 @@ def test_an_erased_person_gets_nothing_more_and_leaves_no_byte(store: Store) -> 
     assert eraser.find(whom) == 1
     assert eraser.erase(whom).records == 1
     assert eraser.find(whom) == 0
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     assert taken.user_id == "other"
-    assert outbox.take(("sms",), NOW, 1000) is None
+    assert outbox.take(SMS, NOW, 1000) is None
     gone = outbox.find(row(1).outbox_id)
     assert gone is not None
     assert (gone.state, gone.reason, gone.address) == ("failed", "erased", None)
