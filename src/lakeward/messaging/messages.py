@@ -146,13 +146,17 @@ class Messages:
         outbox_id = str(uuid7(nanoseconds=now_ns))
         whom = spelled(channel, address)
         return Row(
-            outbox_id=outbox_id, key=self._digest("key", key or outbox_id), kind=kind,
+            outbox_id=outbox_id, key=self._key(kind, key or outbox_id), kind=kind,
             channel=channel, template=template, template_version=found.version, language=language,
             recipient_hash=self._digest("recipient", whom),
             twin=self._digest("twin", f"{whom}\0{written.text}"), address=address,
             subject=written.subject, body=written.text, html=written.html,
             created_at=now_ms, queued_at=now_ms, due_at=now_ms, **joined | _cause(said),
         )  # fmt: skip
+
+    def _key(self, kind: Kind, key: str) -> str:
+        """What was only shown under a key does not stand for what is to be sent under it."""
+        return self._digest("shown key" if kind == "console" else "key", key)
 
     def _digest(self, kind: str, value: str) -> str:
         """A hash that stays the same: of key and twin among all hosts of the database, or two would
