@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import cast
 
-from conftest import Lake
+from conftest import Lake, wait_until
 from lakeward.messaging import Message, Messages, Receipt
 from lakeward.messaging.delivery import Timing
 from lakeward.messaging.message import Channel
@@ -24,6 +25,7 @@ class Pigeon:
         self.failures: list[Exception] = []
         self.lock = threading.Lock()
         self.closed = self.breaks_after = False
+        self.answers: list[object] = []
 
     def send(self, message: Message) -> Receipt:
         with self.lock:
@@ -32,6 +34,8 @@ class Pigeon:
             self.messages.append(message)
         if self.breaks_after:
             raise ConnectionResetError
+        if self.answers:  # an app's own carrier may answer anything
+            return cast(Receipt, self.answers.pop(0))
         return Receipt(message_id=f"P{len(self.messages)}", segments=1)
 
     def sent(self, message: Message, since_ms: int) -> list[Receipt]:
@@ -82,6 +86,11 @@ class Post:
         self.collector.commit()
         rows = [r for r in self.lake.rows() if r["interaction_type"] == "message_sent"]
         return [{**row, **row.get("properties", {})} for row in rows]
+
+    def told_when_final(self) -> list[dict[str, object]]:
+        """As `told`, once nothing waits any more."""
+        wait_until(lambda: not self.messages.outbox.waiting())
+        return self.told()
 
 
 def row_of(**more: object) -> Row:
