@@ -25,7 +25,7 @@ _C = OUTBOX.c
 
 def named(connection: Connection, value: str) -> int:
     """How many messages are the person's."""
-    query = select(func.count()).select_from(OUTBOX).where(_of(value))
+    query = select(func.count()).select_from(OUTBOX).where(_of(_C, value))
     return connection.scalar(query) or 0
 
 
@@ -42,22 +42,23 @@ def withdraw(connection: Connection, value: str, now_ms: int) -> int:
         "reason": case((waits, ERASED), else_=_C.reason),
         "final_at": func.coalesce(_C.final_at, now_ms),
     }
-    return connection.execute(update(OUTBOX).where(_of(value)).values(**changes, **GONE)).rowcount
+    # found before the first is changed: SQLite would look for the others among changed rows
+    rows = OUTBOX.alias().c
+    found = _C.outbox_id.in_(select(rows.outbox_id).where(_of(rows, value)))
+    return connection.execute(update(OUTBOX).where(found).values(**changes, **GONE)).rowcount
 
 
-def _of(value: str) -> Any:
+def _of(columns: Any, value: str) -> Any:
     mine, other = OUTBOX.alias().c, OUTBOX.alias().c
-    hashes = select(mine.recipient_hash).where(_names(mine, value), mine.recipient_hash != ERASED)
-    addresses = select(mine.address).where(_names(mine, value), mine.address.is_not(None))
-    shared = select(other.recipient_hash).where(
-        other.recipient_hash.in_(hashes), other.user_id.is_not(None), other.user_id != value
-    )
-    nobodys = and_(
-        _C.user_id.is_(None),
-        or_(_C.recipient_hash.in_(hashes), _C.address.in_(addresses)),
-        _C.recipient_hash.not_in(shared),
-    )
-    return or_(_names(_C, value), nobodys)
+    named_other = and_(other.user_id.is_not(None), other.user_id != value)
+    recipients = []
+    for name, none in (("recipient_hash", ERASED), ("address", "")):
+        known = select(mine[name]).where(_names(mine, value), mine[name] != none)
+        shared = select(other[name]).where(other[name].in_(known), named_other)
+        column = func.coalesce(columns[name], none)
+        recipients.append((column.in_(known), column.not_in(shared)))
+    theirs, alone = zip(*recipients, strict=True)
+    return or_(_names(columns, value), and_(columns.user_id.is_(None), or_(*theirs), *alone))
 
 
 def _names(columns: Any, value: str) -> Any:
