@@ -103,10 +103,11 @@ def test_the_command_refuses_to_send_where_messages_are_shown_by_default(
     lake: Lake, templates: Path
 ) -> None:
     post = Post(lake, templates)
-    post.messages.outbox.add(row_of(kind="live"))
-    refused = outbox(lake, "send")
-    assert refused.returncode == 2
-    assert "LAKEWARD_ENV" in refused.stderr
+    for _ in range(2):
+        refused = outbox(lake, "send")  # whether something waits or not: cron is to be mended
+        assert refused.returncode == 2
+        assert "LAKEWARD_ENV" in refused.stderr
+        post.messages.outbox.add(row_of(kind="live"))
     shown = outbox(lake, "send", LAKEWARD_MESSAGES="console")
     assert (shown.returncode, shown.stdout) == (1, "0 sent, 0 failed, 1 still wait\n")
     assert post.messages.outbox.counts()["queued"] == 1
