@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,20 @@ def test_nobody_reads_anothers_messages_or_asks_for_codes_without_end(site: Site
     answers = [eve.post("/verify/again").status_code for _ in range(11)]
     assert answers == [*[200] * 9, 429, 429]
     assert site.visitor().get("/inbox").text.count("<article") == 0
+
+
+def test_who_wishes_something_else_chooses_from_the_new_matches(site: Site, lake: Lake) -> None:
+    ann = site.visitor()
+    first = ann.match()
+    ann.post("/focus", first="safety", second="insurance")
+    second = re.findall(r'data-partner="(p\d+)"', ann.get("/matches").text)
+    assert (len(second), set(second) - set(first) != set()) == (3, True)
+    gone, new = (next(iter(sorted(set(a) - set(b)))) for a, b in ((first, second), (second, first)))
+    assert ann.post("/matches", partner=gone).status_code == 422
+    assert ann.post("/matches", partner=new).url.path == "/done"
+    ann.get("/matches")
+    told = settled(lake, "partner_match", 6)
+    assert sorted(row["partner_id"] for row in told) == sorted(first + second)
 
 
 def test_another_number_has_to_be_verified_anew(site: Site) -> None:

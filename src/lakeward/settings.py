@@ -110,8 +110,7 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_ROLLOUT_OUTCOMES", "rollout_outcomes", "percent", "100",
       "Percentage of users whose business outcomes are recorded."),
     S("LAKEWARD_ROLLOUT_AI_CONTENT", "rollout_ai_content", "percent", "100",
-      "Percentage of users whose AI conversations are recorded with their content. "
-      "No effect yet."),
+      "Percentage of users whose AI conversations are recorded with their content."),
     S("LAKEWARD_ROLLOUT_BROWSER_EVENTS", "rollout_browser_events", "percent", "100",
       "Percentage of users whose page views, clicks, forms, vitals and browser errors are kept."),
     S("LAKEWARD_ROLLOUT_S3", "rollout_s3", "percent", "100",
@@ -254,6 +253,12 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_COACH_KEY", "coach_key", "text", "",
       "Key for that service.", secret=True),
     S("AI_MODEL", "ai_model", "text", "", "Model that the demo's AI coach asks for."),
+    S("AI_CONTENT", "ai_content", "choice", "full",
+      "What is kept of what was said to an AI and by it: `full` is scrubbed as everything is, "
+      "`redacted` also without e-mail addresses and telephone numbers, `none` nothing but roles "
+      "and numbers.", choices=("full", "redacted", "none")),
+    S("LAKEWARD_AI_PRICES", "ai_prices", "folder", "",
+      "TOML file with prices of your own for models; empty means the public list alone."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
     S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
@@ -368,6 +373,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coach_url: str
     coach_key: str
     ai_model: str
+    ai_content: Literal["full", "redacted", "none"]
+    ai_prices: Path | None
     twilio_account_sid: str
     twilio_auth_token: str
     twilio_phone_number: str

@@ -144,6 +144,7 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
         Opt[Literal["reported", "estimated", "none"]],
         doc("Reported by the provider, estimated offline, or not known."),
     ] = UNSET
+    tokenizer: Annotated[Opt[Name], doc("Tokeniser of an estimate, such as `o200k_base`.")] = UNSET
     usage: Annotated[
         Opt[JsonObject], doc("The provider's usage as it came.", personal="content")
     ] = UNSET
@@ -165,6 +166,10 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     question_answered: Annotated[Opt[bool], doc("The question was answered.")] = UNSET
     action_taken: Annotated[Opt[bool], doc("The user acted on the answer.")] = UNSET
     follow_up_needed: Annotated[Opt[bool], doc("Someone has to follow up.")] = UNSET
+    content_consent: Annotated[
+        Opt[bool],
+        doc("Whether the person agreed that the content is kept; without it, none is."),
+    ] = UNSET
 
     def __post_init__(self) -> None:
         """Refuse buckets that exceed the total: a sign that cached tokens were counted twice."""

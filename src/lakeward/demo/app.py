@@ -23,7 +23,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakeward import Collector
 from lakeward.capture.asgi import install
-from lakeward.demo import booking, coach, contractor, feedback, library, onboarding, staff
+from lakeward.demo import (
+    booking,
+    coach,
+    contractor,
+    feedback,
+    library,
+    onboarding,
+    staff,
+    verification,
+)
 from lakeward.demo.database import Database
 from lakeward.demo.inbox import open_post
 from lakeward.demo.partners import PARTNERS, Partner
@@ -57,7 +66,7 @@ def create() -> FastAPI:
         title="Lakeward demo", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.add_middleware(Forms)
-    for part in (contractor, booking, staff, feedback, library, onboarding):
+    for part in (verification, contractor, booking, staff, feedback, library, onboarding):
         app.include_router(part.routes(platform))
     app.include_router(coach.routes(platform, service))
     _pages(app, platform)

@@ -18,16 +18,16 @@ CREATE TABLE IF NOT EXISTS visitors (
     token TEXT PRIMARY KEY, contractor_id TEXT UNIQUE, join_id TEXT UNIQUE, referrer TEXT,
     name TEXT, email TEXT, phone TEXT, code TEXT, code_until REAL, code_tries INTEGER,
     codes INTEGER NOT NULL DEFAULT 0, verified_at REAL, focus TEXT, revenue TEXT, team TEXT,
-    readiness TEXT, matched_at REAL, chosen TEXT, completed_at REAL, feedback_at REAL
+    readiness TEXT, matched_for TEXT, chosen TEXT, completed_at REAL, feedback_at REAL
 );
 CREATE TABLE IF NOT EXISTS steps (
     owner TEXT NOT NULL, flow TEXT NOT NULL, step TEXT NOT NULL, entered_at REAL NOT NULL,
     completed_at REAL, PRIMARY KEY (owner, flow, step)
 );
 CREATE TABLE IF NOT EXISTS matches (
-    contractor_id TEXT NOT NULL, place INTEGER NOT NULL, partner_id TEXT NOT NULL,
+    contractor_id TEXT NOT NULL, partner_id TEXT NOT NULL, place INTEGER,  -- NULL: no longer shown
     score REAL NOT NULL, reasons TEXT NOT NULL, interaction_id TEXT, at REAL NOT NULL,
-    PRIMARY KEY (contractor_id, place)
+    PRIMARY KEY (contractor_id, partner_id)
 );
 CREATE TABLE IF NOT EXISTS bookings (
     booking_id TEXT PRIMARY KEY, contractor_id TEXT NOT NULL, partner_id TEXT NOT NULL,

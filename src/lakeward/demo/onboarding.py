@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from lakeward.demo import journey
-from lakeward.demo.contractor import EMAIL
 from lakeward.demo.partners import FOCUS_AREAS, REVENUE_TIERS
 from lakeward.demo.platform import (
     Platform,
@@ -21,6 +20,7 @@ from lakeward.demo.platform import (
     onward,
     with_cookie,
 )
+from lakeward.demo.verification import EMAIL
 
 Field = Annotated[str, Form(max_length=300)]
 Fields = Annotated[list[str], Form(max_length=20)]
