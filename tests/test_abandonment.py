@@ -15,12 +15,15 @@ import pytest
 
 from conftest import Lake, wait_until
 from lakeward.cli import main
-from lakeward.cli.abandonment import Abandonment, Word, derive, read, write
+from lakeward.cli.abandonment import Abandonment, Word, derive, read, read_refused, write
 from lakeward.cli.compact import compact
 from lakeward.collector import Collector
 from lakeward.interaction import iso, parse_iso
 from lakeward.lake.reading import open_reading
 from lakeward.log import Position
+from lakeward.quiet import fields_of
+from lakeward.ring import FULL
+from lakeward.rollout import FEATURES, OUTCOMES, covers
 from lakeward.settings import Settings, load
 
 HOUR = 3_600_000
@@ -155,6 +158,94 @@ def test_more_runs_than_one_look_tells_of_are_told_in_the_next(
         assert derive(lake.open(), settings_of(lake)) == 2
         assert read(lake.open()).next_ms is None
     assert sorted(row["user_id"] for row in told(lake)) == [f"c{n}" for n in range(6)]
+
+
+HALF = {"LAKEWARD_ROLLOUT_OUTCOMES": "50"}
+"""The share was lowered while runs were open: what ends them is left out."""
+
+
+def out_and_in(n: int) -> tuple[list[str], list[str]]:
+    """Users outside of half the share, and inside."""
+    shares = tuple([5_000] * len(FEATURES))
+    users = [f"c{number}" for number in range(8 * n)]
+    kept = [user for user in users if covers(shares, OUTCOMES, user)]
+    return [user for user in users if user not in kept][:n], kept[:n]
+
+
+def counted(lake: Lake, reason: str) -> int:
+    report = lake.settled()
+    assert report.ok, report.faults
+    return report.reasons.get(reason, 0)
+
+
+def test_a_run_that_is_sampled_out_is_decided_once_and_starves_no_other(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakeward.quiet.MOST", 4)
+    out, kept = out_and_in(6)
+    with lake.collector(LAKEWARD_FLOW_QUIET_SECONDS="86400") as collector:
+        for n, user in enumerate(out + kept):
+            step(collector, "verify", 2 * HOUR - 1000 * n, user=user)
+        collector.commit()
+        looks = [derive(lake.open(), settings_of(lake, **HALF)) for _ in range(5)]
+        assert (sum(looks), looks[-1]) == (6, 0)
+        assert read(lake.open()).next_ms is None
+        assert counted(lake, "sampled") == 6
+        step(collector, "focus", HOUR, user=out[0])  # this one returns: that is another run
+        collector.commit()
+        assert derive(lake.open(), settings_of(lake, **HALF)) == 0
+        assert counted(lake, "sampled") == 7
+        assert derive(lake.open(), settings_of(lake, **HALF)) == 0
+        assert counted(lake, "sampled") == 7
+    assert sorted(row["user_id"] for row in told(lake)) == sorted(kept)
+
+
+def test_a_run_whose_end_is_quarantined_is_set_aside_once(lake: Lake) -> None:
+    with lake.collector(LAKEWARD_FLOW_QUIET_SECONDS="86400") as collector:
+        step(collector, "verify", HOUR)
+        collector.commit()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "lakeward.quiet.fields_of",
+                lambda run, flows: fields_of(run, flows) | {"seconds": -1.0},
+            )
+            for _ in range(3):
+                assert derive(lake.open(), settings_of(lake)) == 0
+        assert len(lake.quarantined()) == 1
+        assert len(read_refused(lake.open())) == 1
+        step(collector, "verify", 2 * HOUR, user="c2")
+        collector.record("flow_completion", flow="contractor", user_id="c1")
+        collector.commit()
+        assert derive(lake.open(), settings_of(lake)) == 1
+        assert read_refused(lake.open()) == [], "the run was ended by its app"
+        assert not (lake.root / ".lakeward" / "quiet-refused.json").exists()
+
+
+def test_a_run_that_found_no_room_is_offered_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lake.collector(LAKEWARD_FLOW_QUIET_SECONDS="86400") as collector:
+        step(collector, "verify", HOUR)
+        collector.commit()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lakeward.ring.Ring.append", lambda *_, **__: FULL)
+            assert derive(lake.open(), settings_of(lake)) == 0
+        assert (read(lake.open()).next_ms or now_ms()) <= now_ms(), "at once"
+        assert derive(lake.open(), settings_of(lake)) == 1
+
+
+@pytest.mark.parametrize("off", ["ENABLE_OUTCOME_TRACKING", "ENABLE_DATA_COLLECTION"])
+def test_what_was_switched_off_meanwhile_offers_nothing_until_it_is_on_again(
+    lake: Lake, off: str
+) -> None:
+    with lake.collector(LAKEWARD_FLOW_QUIET_SECONDS="86400") as collector:
+        step(collector, "verify", HOUR)
+        collector.commit()
+        for _ in range(2):
+            assert derive(lake.open(), settings_of(lake, **{off: "false"})) == 0
+        assert counted(lake, "disabled") == 0
+        assert (read(lake.open()).next_ms or 0) > now_ms()
+        assert derive(lake.open(), settings_of(lake)) == 1
 
 
 def test_a_run_that_went_on_within_a_backlog_is_not_abandoned(lake: Lake) -> None:

@@ -8,8 +8,8 @@ without one stands for itself. The newest word on a field counts, the first on w
 
 A booking or deal comes from the newest match of the same app (`service`), person and partner that
 is not later; a deal that names its match comes from that one, where it is in the lake. A person is
-who `stitched` says, so a match before an `identify` and a deal weeks after it meet. Of what happened
-in one millisecond, the greater id is the newer.
+who `stitched` says, so a match before an `identify` and a deal weeks after it meet. Of what
+happened in one millisecond, the greater id is the newer.
 """
 
 from __future__ import annotations
