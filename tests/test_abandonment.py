@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -428,6 +429,36 @@ def test_a_child_that_fails_is_started_again_ever_later(
     task = task_of(lake, times, LAKEWARD_FLOW_QUIET_SECONDS="8")
     stepped(task, times, 61)
     assert 4 <= len(started) <= 5  # after 0, 4, 12, 28 and 60 seconds
+
+
+def test_a_stop_does_not_wait_for_a_child_that_does_not_hear(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = subprocess.Popen(
+        [sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+         "\nprint('deaf', flush=True)\ntime.sleep(60)"],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert deaf.stdout is not None
+    assert deaf.stdout.readline() == b"deaf\n"
+    monkeypatch.setattr("lakeward.cli.abandonment.start", lambda *_: deaf.pid)
+    with lake.collector() as collector:
+        collector.commit()
+    write(lake.open(), Position(), 0)
+    times = Times()
+    task = task_of(lake, times)
+    stepped(task, times, 1)
+
+    def sleep(seconds: float) -> None:
+        raise AssertionError("the stop waited for the child")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lakeward.cli.child.time.sleep", sleep)
+        task.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(deaf.pid, 0)
+    deaf.wait(10)
+    deaf.stdout.close()
 
 
 def test_the_word_of_another_epoch_or_a_damaged_one_is_the_beginning(lake: Lake) -> None:
