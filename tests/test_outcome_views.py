@@ -239,19 +239,15 @@ def test_matches_are_those_of_a_plain_reading(rows: list[Row]) -> None:
 
 
 def test_two_apps_that_give_the_same_ids_are_not_mixed() -> None:
-    rows = numbered(
-        [
-            row(kind, at, "u1", None, "p1", own)
-            for at, (kind, own) in enumerate([
-                ("partner_match", {"score": 10}), ("partner_match", {"score": 20}),
-                ("demo_booking", {"booking_id": "1", "status": "held"}),
-                ("demo_booking", {"booking_id": "1", "status": "cancelled"}),
-                ("deal_closed", {"deal_id": "1", "value": 3}),
-                ("deal_closed", {"deal_id": "1", "value": 4}),
-            ])
-        ],
-        ["shop", "app"],
-    )  # fmt: skip
+    told: list[tuple[str, Row]] = [
+        ("partner_match", {"score": 10}), ("partner_match", {"score": 20}),
+        ("demo_booking", {"booking_id": "1", "status": "held"}),
+        ("demo_booking", {"booking_id": "1", "status": "cancelled"}),
+        ("deal_closed", {"deal_id": "1", "value": 3}),
+        ("deal_closed", {"deal_id": "1", "value": 4}),
+    ]  # fmt: skip
+    made = [row(kind, at, "u1", None, "p1", own) for at, (kind, own) in enumerate(told)]
+    rows = numbered(made, ["shop", "app"])
     columns = "service, booking_id, status, match_interaction_id"
     asked_bookings = asked(rows, f"SELECT {columns} FROM bookings ORDER BY first_at")
     assert [tuple(r.values()) for r in asked_bookings] == [
