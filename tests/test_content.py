@@ -1,4 +1,4 @@
-"""What is kept of AI content: each door, each mode, consent and rollout, looked for as raw bytes."""
+"""What is kept of AI content: each door, each mode, consent, rollout; looked for as raw bytes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def turn(**more: Any) -> JsonObject:
         "messages": [
             {"role": "system", "content": TEXT, "name": TEXT},
             {"role": "user", "content": [{"type": "text", "text": TEXT},
-                                         {"type": "tool_use", "name": "find", "input": {"q": TEXT}}],
+                                         {"type": "tool_use", "name": "find", "input": TEXT}],
              "attachments": [{"media_type": "image/png", "reference": f"s3://x/{TEXT}",
                               "size_bytes": 7}]},
             {"role": "assistant", "content": None, "tool_calls": [
@@ -91,7 +91,7 @@ def by_http(lake: Lake, mode: str) -> None:
     events = [turn(interaction_type="ai_conversation"),
               {"interaction_type": "ai_rating", "conversation_id": "c5", "comment": TEXT},
               turn(interaction_type="ai_conversation", turn=-1)]  # fmt: skip
-    posted(lake, mode, "/v1/events", {"batch": events})
+    posted(lake, mode, "/v1/interactions", {"batch": events})
 
 
 def by_otlp(lake: Lake, mode: str) -> None:
@@ -199,7 +199,7 @@ def test_without_consent_no_content_is_kept(consent: bool | None) -> None:
 def test_a_consent_that_is_no_truth_value_is_none_at_all() -> None:
     collector = MemoryCollector()
     assert collector.record("ai_conversation", **turn(content_consent="no")) is None
-    assert SAID not in json.dumps(collector.quarantine_entries)
+    assert SAID not in json.dumps(collector.quarantined)
 
 
 def test_a_stricter_mode_of_the_record_counts_and_a_looser_one_does_not() -> None:
@@ -308,14 +308,14 @@ def test_no_form_of_messages_raises_into_the_app(value: Any) -> None:
     for mode in MODES:
         collector = MemoryCollector({"AI_CONTENT": mode})
         collector.record("ai_conversation", messages=value, parameters=value, usage=value)
-        assert len(collector.records) + len(collector.quarantine_entries) == 1
+        assert len(collector.records) + len(collector.quarantined) == 1
 
 
 def test_other_types_are_not_looked_at() -> None:
     """Only AI types, what other products call them, and spans, which may be an agent's."""
     assert {"ai_conversation", "ai_rating"} == AI
     assert {name for name in TYPES if name in POLICED} == AI | {"span"}
-    assert {source for source in FOREIGN} >= {"posthog", "otlp", "segment"}
+    assert set(FOREIGN) >= {"posthog", "otlp", "segment"}
     row = recorded("feedback_submission", AI_CONTENT="none", comment=SAID)
     assert SAID in json.dumps(row)
     row = recorded("span", AI_CONTENT="none", span_name="SELECT a FROM b",
