@@ -33,6 +33,7 @@ from lakeward.ai.draft_file import (
     PAYLOAD,
     PLACE,
     TEXT,
+    TYPE,
     USED,
     Chunk,
     File,
@@ -44,7 +45,6 @@ from lakeward.content import withheld
 from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
-TYPE: Final = "ai_conversation"
 OWN: Final = OWN_OF[TYPE]
 RETRY_NS: Final = 5_000_000_000
 

@@ -32,6 +32,7 @@ from uuid_utils import uuid7
 
 from lakeward.settings import Settings
 
+TYPE: Final = "ai_conversation"
 MAGIC: Final = b"LAKEDRFT"
 VERSION: Final = 1
 HEAD: Final = struct.Struct("<8sIIQQII")
