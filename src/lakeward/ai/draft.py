@@ -101,7 +101,7 @@ class Draft:
         """Write a frame. Who comes while another writes, from a finaliser or a second thread,
         leaves it to him."""
         late = self._late
-        late.append(FRAME.pack(len(content), crc32(content), kind) + content)
+        late.append(FRAME.pack(len(content), crc32(content, kind), kind) + content)
         while late and self._writing.acquire(blocking=False):
             try:
                 while late:

@@ -12,7 +12,7 @@ The file, little-endian, format 1 (`docs/formats/draft.md` draws every byte):
                      u64 ns of the last piece, u64 pieces that found no room, payload
 
 The payloads of a turn's chunks, in their places, are a run of frames: u32 size, u32 CRC, u8 kind,
-content. A chunk's count of bytes moves last, so a killed writer shows nothing of a half-made frame.
+content; the CRC is of the content and begins with the kind. A chunk's count of bytes moves last, so a killed writer shows nothing of a half-made frame.
 """
 
 from __future__ import annotations

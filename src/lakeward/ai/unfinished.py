@@ -133,7 +133,7 @@ def _frames(left: Turn) -> Iterator[tuple[int, bytes]]:
         size, crc, kind = FRAME.unpack_from(stream, at)
         at += FRAME.size
         content = stream[at : at + size]
-        if len(content) < size or crc32(content) != crc:
+        if len(content) < size or crc32(content, kind) != crc:
             return
         yield kind, content
         at += size
