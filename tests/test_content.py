@@ -214,18 +214,20 @@ def test_a_stricter_mode_of_the_record_counts_and_a_looser_one_does_not() -> Non
 
 @pytest.mark.parametrize("share", ["0", "50", "100"])
 def test_a_rollout_keeps_the_record_and_withholds_its_content(share: str) -> None:
-    """Nothing is counted `sampled`: the record is there, and its `content_mode` says what not."""
+    """What it leaves out is counted `sampled`, as a body is; the record is there."""
     collector = MemoryCollector({"LAKEWARD_ROLLOUT_AI_CONTENT": share})
     for n in range(400):
         collector.record("ai_conversation", **turn(user_id=f"u{n}"))
         collector.record("ai_rating", comment=SAID, user_id=f"u{n}")
     assert len(collector.records) == 800
-    assert collector.stats()["reasons"] == {}
     kept: dict[str, set[bool]] = {}
     for row in collector.records:
         kept.setdefault(row["user_id"], set()).add(SAID in json.dumps(row))
     assert all(len(answers) == 1 for answers in kept.values())
     covered = sum(True in answers for answers in kept.values())
+    stats = collector.stats()
+    assert stats["reasons"].get("sampled", 0) == 2 * (400 - covered)
+    assert stats["offered"] == 800 + 2 * (400 - covered)
     assert {"0": covered == 0, "50": 150 < covered < 250, "100": covered == 400}[share]
 
 

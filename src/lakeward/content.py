@@ -74,14 +74,17 @@ class Contents:
 
     def settle(
         self, interaction_type: str, fields: JsonObject, shares: Shares, lot: str
-    ) -> JsonObject:
+    ) -> tuple[JsonObject, bool]:
         """The content of an arranged record as it may be kept, scrubbed, to be put over the other
-        fields; it is taken out of `fields`."""
+        fields; it is taken out of `fields`. And whether it was the rollout that left some out."""
         if interaction_type == "span" and not of_a_span(fields):
-            return {}
+            return {}, False
         content = {name: fields.pop(name) for name in CONTENT if name in fields}
-        mode = self._allowed(content, fields, shares, lot)
+        mode, sampled = self._allowed(content, fields, shares, lot)
         if mode == NONE:
+            sampled = sampled and (
+                "messages" in content or "comment" in content.get("ai_metadata", ())
+            )
             content = withhold(interaction_type, content)
         elif "messages" in content:
             content = fit(content, self._most)
@@ -90,7 +93,7 @@ class Contents:
             own = content.get("ai_metadata")
             said = dict(own) if isinstance(own, dict) else {}
             content["ai_metadata"] = said | {"content_mode": MODES[mode]}
-        return content
+        return content, sampled
 
     def refused(
         self, interaction_type: str, fields: JsonObject, shares: Shares
@@ -101,32 +104,32 @@ class Contents:
             strict = self._mode or shares[AI_CONTENT] < ALL
             if not strict or not _speaks_of_ai(fields):
                 return fields, None
-        mode = self._allowed(fields, fields, shares, "")
+        mode, _ = self._allowed(fields, fields, shares, "")
         if mode == NONE:
             fields = withheld(interaction_type, fields)
         return fields, self._scrubbers[mode]
 
     def mode(self, fields: JsonObject, shares: Shares) -> Mode:
         """What may be kept of the content of a record that begins, whose fields lie flat."""
-        return MODES[self._allowed(fields, fields, shares, "")]
+        return MODES[self._allowed(fields, fields, shares, "")[0]]
 
-    def _allowed(self, content: JsonObject, fields: JsonObject, shares: Shares, lot: str) -> int:
-        """How strict to be with one record."""
-        if self._mode == NONE:
-            return NONE
+    def _allowed(
+        self, content: JsonObject, fields: JsonObject, shares: Shares, lot: str
+    ) -> tuple[int, bool]:
+        """How strict to be with one record, and whether that is the rollout's doing alone."""
         mode = self._mode
         for place in (content.get("ai_metadata"), content.get("properties"), content):
             if type(place) is dict:
                 if place.get("content_consent") not in (None, True):
-                    return NONE
+                    return NONE, False
                 told = place.get("content_mode")
                 if type(told) is str:
                     mode = max(mode, STRICTNESS.get(told, 0))
-        if shares[AI_CONTENT] < ALL:
+        if mode < NONE and shares[AI_CONTENT] < ALL:
             who = next((fields[name] for name in WHO if fields.get(name)), lot)
             if not covers(shares, AI_CONTENT, str(who)):
-                return NONE
-        return mode
+                return NONE, True
+        return mode, False
 
 
 WHO: Final = ("user_id", "anonymous_id", "session_id", "conversation_id", "distinct_id")
