@@ -11,8 +11,9 @@ The file, little-endian, format 1 (`docs/formats/draft.md` draws every byte):
     4096  chunks     16-byte turn id, u64 place in the turn from 1 (0: free), u64 bytes used,
                      u64 ns of the last piece, u64 pieces that found no room, payload
 
-The payloads of a turn's chunks, in their places, are a run of frames: u32 size, u32 CRC, u8 kind,
-content; the CRC is of the content and begins with the kind. A chunk's count of bytes moves last, so a killed writer shows nothing of a half-made frame.
+The payloads of a turn's chunks, in their places, are a run of frames: u32 size, u32 CRC of the
+content begun with the kind, u8 kind, content. A chunk's count of bytes moves last, so a killed
+writer shows nothing of a half-made frame.
 """
 
 from __future__ import annotations

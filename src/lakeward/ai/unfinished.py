@@ -103,7 +103,7 @@ def read(fd: int, *, turns: bool = True) -> Left:
         raise Unreadable("its rules cannot be read") from None
     if not turns:
         return Left(pid, told, [])
-    found = _turns(raw, start).items()
+    found = sorted(_turns(raw, start).items())  # by id: in the order in which they began
     return Left(pid, told, [made for turn, left in found if (made := _made(turn, left))])
 
 
