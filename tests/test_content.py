@@ -205,6 +205,19 @@ def test_a_consent_that_is_no_truth_value_is_none_at_all() -> None:
     assert SAID not in json.dumps(collector.quarantined)
 
 
+@pytest.mark.parametrize("field", ["feature", "user_id", "finish_reason", "usage", "ai_metadata"])
+def test_what_is_refused_is_set_aside_without_what_was_said(field: str) -> None:
+    """A text where it does not belong, which may be what was said."""
+    for told in (f"{SAID} " * 20, [SAID], {"x": [SAID], "feature": {"y": SAID}}):
+        collector = MemoryCollector({"AI_CONTENT": "none"})
+        fields = turn(turn=-1) | {field: told}
+        assert collector.record("ai_conversation", **fields) is None
+        assert SAID not in json.dumps(collector.quarantined)
+        (entry,) = collector.quarantined
+        assert entry["record"]["model_requested"] == "gpt-4o"
+        assert entry["record"]["messages"][0] == {"role": "system"}
+
+
 def test_a_stricter_mode_of_the_record_counts_and_a_looser_one_does_not() -> None:
     assert recorded(**turn(content_mode="none"))["messages"][0] == {"role": "system"}
     row = recorded(AI_CONTENT="redacted", **turn(content_mode="full"))

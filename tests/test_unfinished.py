@@ -148,6 +148,29 @@ def test_turns_of_many_threads_and_none_that_was_closed(lake: Lake) -> None:
     assert lake.settled().ok
 
 
+def test_kills_at_any_moment_of_many_processes(lake: Lake) -> None:
+    """Also in the middle of beginning, ending and growing: long answers, ended quickly."""
+    said: dict[str, str] = {}
+    for _ in range(2):
+        running = [Streaming(lake, "100000", "2", "3", "close") for _ in range(4)]
+        for n, process in enumerate(running):
+            process.wait(30 + 17 * n)
+            said |= process.kill()
+    with lake.collector() as collector:
+        collector.commit()
+        wait_until(lambda: not drafts_in([lake.ring_dir]), 90, "the files' end")
+    rows: dict[str, dict[str, Any]] = {}
+    for row in turns(lake):
+        rows.setdefault(row["interaction_id"], row)
+    assert set(said) <= set(rows)
+    for turn, row in rows.items():
+        if row["ai_metadata"]["status"] == "failed" and turn in said:
+            assert same(answer(row), said[turn])
+        elif row["ai_metadata"]["status"] == "failed":
+            assert answer(row) == "", "begun, and nothing told of it"
+    assert lake.settled().ok
+
+
 def test_a_forked_worker_has_a_file_of_its_own(lake: Lake) -> None:
     with streaming(lake, "1", "2", "9", "fork") as process:
         process.wait(1 + 5 + 2 * 10 + 2)

@@ -24,7 +24,7 @@ from lakeward.interaction import FIELDS, JsonObject
 from lakeward.privacy import Policy, Scrubber
 from lakeward.rollout import AI_CONTENT, ALL, Shares, covers
 from lakeward.settings import Settings
-from lakeward.withheld import bare, known, of_a_span, turns
+from lakeward.withheld import bare, known, of_a_span, short, turns
 
 Mode = Literal["full", "redacted", "none"]
 STRICTNESS: Final[dict[object, int]] = {"full": 0, "redacted": 1, "none": 2}
@@ -154,9 +154,10 @@ def withheld(interaction_type: str, fields: JsonObject) -> JsonObject:
         if name in CONTENT:
             content[name] = value
         elif name in IDENTITY or name in own:
-            kept[name] = value if type(value) in (str, int, float, bool) else bare(value)
+            kept[name] = short(value)
         else:
             loose[name] = value
+    kept = {name: value for name, value in kept.items() if value is not None}
     rest: JsonObject = bare(loose)
     return kept | rest | withhold(interaction_type, content)
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import mmap
 import os
 import threading
-import time
 import weakref
 from collections import deque
+from time import monotonic_ns, time_ns
 from typing import Final
-from uuid import UUID
 from zlib import crc32
 
 import msgspec
@@ -58,7 +58,12 @@ class Draft:
         self._turn = turn
         self._content = content
         self.chunks: list[Chunk] = []
-        self._at = self._end = 0
+        self._at = self._end = self._base = 0
+        self._pack = FRAME.pack
+        self._map: mmap.mmap
+        self._first: memoryview
+        self._last: memoryview
+        """Mapping, and words of the first and the last chunk, once there is one."""
         self._late: deque[bytes] = deque()
         self._writing = threading.Lock()
         self._ended = False
@@ -100,30 +105,39 @@ class Draft:
     def _put(self, kind: int, content: bytes) -> None:
         """Write a frame. Who comes while another writes, from a finaliser or a second thread,
         leaves it to him."""
+        frame = self._pack(len(content), crc32(content, kind), kind) + content
+        if self._late or not self._writing.acquire(blocking=False):
+            self._late.append(frame)
+        else:
+            try:
+                self._write(frame)
+            finally:
+                self._writing.release()
+        if self._late or self._ended:
+            self._rest()
+
+    def _rest(self) -> None:
+        """What others left."""
         late = self._late
-        late.append(FRAME.pack(len(content), crc32(content, kind), kind) + content)
         while late and self._writing.acquire(blocking=False):
             try:
                 while late:
-                    frame = late.popleft()
-                    if self._file is not None:
-                        self._write(frame)
+                    self._write(late.popleft())
             finally:
                 self._writing.release()
         if self._ended:
             self.close()
 
     def _write(self, frame: bytes) -> None:
-        size = len(frame)
-        at, end = self._at, self._at + size
+        at = self._at
+        end = at + len(frame)
         if end > self._end:
             self._write_on(frame)
             return
-        chunk = self.chunks[-1]
-        chunk.map[at:end] = frame
+        self._map[at:end] = frame
         self._at = end
-        self.chunks[0].words[LAST_NS] = time.time_ns()
-        chunk.words[USED] += size
+        self._first[LAST_NS] = time_ns()
+        self._last[USED] = end - self._base  # not added: what broke off before it is told now
 
     def _write_on(self, frame: bytes) -> None:
         """A frame that goes on in chunks to come: all of it or, where there is no room, nothing."""
@@ -140,23 +154,31 @@ class Draft:
             missing -= CHUNK_BYTES - PAYLOAD
         for chunk in more:
             frame = frame[self._fill(frame) :]
-            chunk.words[USED] = 0
-            chunk.words[LAST_NS] = chunk.words[DROPPED] = 0
-            chunk.map[chunk.at : chunk.at + 16] = self._turn
-            self.chunks.append(chunk)
-            chunk.words[PLACE] = len(self.chunks)
-            self._at, self._end = chunk.at + PAYLOAD, chunk.at + CHUNK_BYTES
-        self._fill(frame)
-        self.chunks[0].words[LAST_NS] = time.time_ns()
+            self._go_on(chunk)
+        if self.chunks:
+            self._fill(frame)
+            self._first[LAST_NS] = time_ns()
+
+    def _go_on(self, chunk: Chunk) -> None:
+        """Write into a new chunk from now on. The place comes last: it makes it the turn's."""
+        words = chunk.words
+        words[USED] = words[LAST_NS] = words[DROPPED] = 0
+        chunk.map[chunk.at : chunk.at + 16] = self._turn
+        if not self.chunks:
+            self._first = words
+        self.chunks.append(chunk)
+        words[PLACE] = len(self.chunks)
+        self._map, self._last = chunk.map, words
+        self._base = self._at = chunk.at + PAYLOAD
+        self._end = chunk.at + CHUNK_BYTES
 
     def _fill(self, frame: bytes) -> int:
         """Write what fits into the last chunk; how much it was."""
         room = min(len(frame), self._end - self._at)
         if room:
-            chunk = self.chunks[-1]
-            chunk.map[self._at : self._at + room] = frame[:room]
+            self._map[self._at : self._at + room] = frame[:room]
             self._at += room
-            chunk.words[USED] += room
+            self._last[USED] = self._at - self._base
         return room
 
     def _drop(self) -> None:
@@ -178,7 +200,7 @@ class Draft:
         """Write no more."""
         self._file = None
         chunks, self.chunks = self.chunks, []
-        self._at = self._end = 0
+        self._at = self._end = self._base = 0
         return chunks
 
 
@@ -209,11 +231,13 @@ class Drafts:
 
     def _opened(self, interaction_id: str, head: JsonObject) -> Draft:
         collector = self._collector
-        turn = UUID(interaction_id).bytes
+        turn = bytes.fromhex(interaction_id.replace("-", ""))
+        if len(turn) != 16:
+            raise ValueError("an id of 32 digits")
         fields = dict(head)
         if (cause := CURRENT.get()) is not None:
             join(fields, cause)
-        mode = collector.contents.mode(fields, collector.shares(time.time_ns()))
+        mode = collector.contents.mode(fields, collector.shares(time_ns()))
         if collector.has_hook:
             # What the host's own callable would cut, nobody knows here.
             fields, mode = {name: fields[name] for name in OWN & fields.keys()}, "none"
@@ -237,7 +261,7 @@ class Drafts:
 
     def _made(self) -> File | None:
         """The file of this process; tried again every 5 seconds where it cannot be had."""
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         if now < self._retry_ns:
             return None
         self._retry_ns = now + RETRY_NS
