@@ -20,7 +20,7 @@ from lakeward.ai.draft import Drafts
 from lakeward.ai.draft_file import CHUNK_BYTES, EXTENT_BYTES, MOST_BYTES
 from lakeward.ai.unfinished import lock, read
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import drafts_in, recover
+from lakeward.cli.unfinished import Unfinished, drafts_in, recover
 from lakeward.interaction import id_ms, iso
 from lakeward.settings import Settings, load
 from lakeward.testing import MemoryCollector
@@ -33,7 +33,7 @@ import os, signal, sys
 from pathlib import Path
 import msgspec
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import drafts_in, recover
+from lakeward.cli.unfinished import Unfinished, drafts_in, recover
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
 
@@ -303,6 +303,21 @@ def test_links_pipes_and_folders_are_not_followed(lake: Lake) -> None:
     assert recovered(lake) == said
     assert target.read_text() == "precious"
     assert (lake.ring_dir / "b").read_text() == "precious, too"
+
+
+def test_drafts_of_another_lake_in_the_same_folder_are_left_to_its_keeper(
+    lake: Lake, tmp_path: Path
+) -> None:
+    path, said = left(lake, LAKEWARD_LAKE_DIR=str(tmp_path / "other-lake"))
+    with lake.collector() as collector:
+        collector.commit()
+        assert recover(lake.open(), settings_of(lake), [path]) == 0
+        task = Unfinished(lake.open(), lake.ring_dir, settings_of(lake))
+        task.step(None)
+        task.close()
+    assert path.exists()
+    assert len(said) == 3
+    assert turns(lake) == []
 
 
 def test_frames_of_anything_break_nothing(lake: Lake) -> None:

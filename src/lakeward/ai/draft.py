@@ -39,6 +39,7 @@ from lakeward.ai.draft_file import (
     File,
     rules_of,
 )
+from lakeward.attachment import Attachment
 from lakeward.collector import Collector, join
 from lakeward.content import OWN as OWN_OF
 from lakeward.content import withheld
@@ -266,8 +267,9 @@ class Drafts:
             return None
         self._retry_ns = now + RETRY_NS
         holder = self._collector.attach()
-        if holder is not None and holder.ring.path.suffix == ".ring":
-            rules = self.encode(rules_of(self._collector.settings))
+        if isinstance(holder, Attachment):  # else there is no file
+            lake_id = holder.lake.identity.lake_id
+            rules = self.encode(rules_of(lake_id, self._collector.settings))
             self._file = File(holder.ring.path.parent, rules)
         return self._file
 

@@ -84,7 +84,10 @@ class Unfinished:
     def _ready(self, now: float) -> list[Path]:
         """Files of the dead that wait for nothing."""
         folders = (self._ring_dir, disk_folder(self._lake))
-        dead = {path: pid for path in drafts_in(folders) if (pid := _owner(path)) is not None}
+        lake_id = self._lake.identity.lake_id
+        dead = {
+            path: pid for path in drafts_in(folders) if (pid := _owner(path, lake_id)) is not None
+        }
         self._seen = {path: self._seen.get(path, now) for path in dead}
         if not dead:
             return []
@@ -128,14 +131,16 @@ def drafts_in(folders: Sequence[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _owner(path: Path) -> int | None:
-    """The process id of a file's dead owner, 0 where the file does not say; None: it lives."""
+def _owner(path: Path, lake_id: str) -> int | None:
+    """The process id of a file's dead owner, 0 where the file does not say; None: it lives, or
+    another lake's keeper has to do with it."""
     try:
         fd = lock(path)
         if fd is None:
             return None
         try:
-            return read(fd, turns=False).pid
+            left = read(fd, turns=False)
+            return left.pid if left.rules.lake == lake_id else None
         finally:
             os.close(fd)
     except (Unreadable, OSError):
@@ -208,6 +213,8 @@ def _recover(
     except Unreadable as error:
         _delete(path, str(error))
         return 0
+    if left.rules.lake != lake.identity.lake_id:
+        return 0
     if left.turns:
         collector = Collector(_settings(lake, settings, left.rules))
         try:
@@ -227,10 +234,11 @@ def _recover(
 def _settings(lake: LakeDir, settings: Settings, rules: Rules) -> Settings:
     """The keeper's, with the rules of scrubbing of the app that died; its environment, version and
     service stand in the draft."""
+    told = msgspec.structs.asdict(rules)
+    del told["lake"]
     return msgspec.structs.replace(
-        settings, lake_dir=lake.root, keeper="external", service="", exit_seconds=0.0,
-        **msgspec.structs.asdict(rules),
-    )  # fmt: skip
+        settings, lake_dir=lake.root, keeper="external", service="", exit_seconds=0.0, **told
+    )
 
 
 def _delete(path: Path, why: str) -> None:
