@@ -305,6 +305,18 @@ def test_the_longest_contents_go_first_and_the_result_fits() -> None:
     assert calls[0]["function"] == {"name": "f", "arguments": "z" * 5000}, "the app's own stays"
 
 
+def test_a_content_of_any_depth_and_of_objects_fits_or_is_refused() -> None:
+    deep: Any = "x"
+    for _ in range(5_000):
+        deep = [deep]
+    for content in (deep, [object()] * 9, ["\ud83d" * 300_000], "\ud83d" * 1_100_000):
+        collector = MemoryCollector()
+        collector.record("ai_conversation", messages=[{"role": "user", "content": content}])
+        stats = collector.stats()
+        assert len(collector.records) + sum(stats["reasons"].values()) == 1
+        assert "unencodable" not in stats["reasons"]
+
+
 HOSTILE: list[Any] = [
     None, 7, "text of several words", [None, 3, "x y"], [{"role": 3, "content": object()}],
     [{"role": "a b", "tool_calls": "x"}], [{"content": [1, {"type": TEXT}, {"text": TEXT}]}],

@@ -351,18 +351,20 @@ def test_a_draft_holds_no_content_that_may_not_be_kept(lake: Lake, env: dict[str
 
 
 def test_neither_without_consent_nor_behind_a_hosts_own_scrubbing(lake: Lake) -> None:
-    head = {"messages": [{"role": "user", "content": "asked"}], "user_id": "u1", "feature": "coach"}
+    head = {"messages": [{"role": "user", "content": "asked"}], "feature": "coach",
+            "user_id": "ann-7", "conversation_id": "c5"}  # fmt: skip
     with lake.collector() as collector, lake.collector(scrub=lambda fields: fields) as hooked:
         for made, more in ((collector, {"content_consent": False}), (hooked, {})):
+            before = set(drafts_in([lake.ring_dir]))
             draft = Drafts(made).open(str(uuid7()), head | more)
             draft.text("told so")
-            draft.fields({"comment": "told so", "model_answered": "gpt-4o"})
-    for path in drafts_in([lake.ring_dir]):
-        raw = path.read_bytes()
-        assert b"asked" not in raw
-        assert b"told so" not in raw
-        assert b"coach" in raw
-        assert b"gpt-4o" in raw
+            draft.fields({"comment": "told so", "model_answered": "gpt-4o", "user_id": "ann-7"})
+            (path,) = set(drafts_in([lake.ring_dir])) - before
+            raw = path.read_bytes()
+            assert b"asked" not in raw
+            assert b"told so" not in raw
+            assert all(word in raw for word in (b"coach", b"gpt-4o", b"c5"))
+            assert (b"ann-7" in raw) is (made is collector), "what the host would cut, who knows"
 
 
 def test_the_apps_rules_of_scrubbing_hold_for_what_it_left(lake: Lake) -> None:
@@ -451,11 +453,16 @@ def test_where_nothing_can_be_written_nothing_happens_but_a_count(lake: Lake) ->
 def test_text_that_is_no_unicode_and_fields_that_are_no_json_raise_nothing(lake: Lake) -> None:
     with lake.collector() as collector:
         drafts = Drafts(collector)
-        draft = drafts.open(str(uuid7()), {"feature": object()})
+        asked = [{"role": "user", "content": "half \ud83d", "of": object()}]
+        draft = drafts.open(str(uuid7()), {"messages": asked})
         draft.text("\ud83d")
         draft.fields({"feature": object(), "turn": 1})
         draft.fields({3: "x"})  # type: ignore[dict-item]  # an app may
+        assert drafts.missed == 0
         draft.text(7)  # type: ignore[arg-type]  # an app may
+        assert drafts.missed == 1
+        (path,) = drafts_in([lake.ring_dir])
+        assert b"half" in path.read_bytes()
         draft.close()
 
 

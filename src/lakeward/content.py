@@ -252,11 +252,12 @@ def _size(value: object) -> int:
 def _encoded(value: object) -> bytes:
     try:
         return _encode(value)
-    except Exception:  # halves of surrogate pairs, objects that the scrubber will only name
-        return repr(value).encode("utf-8", "replace")
+    except Exception:  # halves of surrogate pairs, objects that JSON does not know, too deep
+        return _encode(Scrubber(WHOLE).value(value))
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = msgspec.json.Encoder().encode
+WHOLE: Final = Policy(max_string=1 << 24, max_items=1 << 20)
 
 
 def _speaks_of_ai(fields: JsonObject) -> bool:

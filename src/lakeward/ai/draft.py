@@ -37,16 +37,16 @@ from lakeward.ai.draft_file import (
     USED,
     Chunk,
     File,
+    Rules,
     rules_of,
 )
 from lakeward.attachment import Attachment
 from lakeward.collector import Collector, join
-from lakeward.content import OWN as OWN_OF
-from lakeward.content import withheld
+from lakeward.content import OWN, withheld
 from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
-OWN: Final = OWN_OF[TYPE]
+NOBODYS: Final = OWN[TYPE] | {"conversation_id", "trace_id", "parent_interaction_id"}
 RETRY_NS: Final = 5_000_000_000
 
 
@@ -82,7 +82,7 @@ class Draft:
     def fields(self, fields: JsonObject) -> None:
         """Fields of the record that have become known; later ones win."""
         try:
-            allowed = fields if self._content else withheld(TYPE, fields)
+            allowed = fields if self._content else self._drafts.allowed(fields)
             self._put(FIELDS, self._drafts.encode(allowed))
         except Exception:
             self._drafts.missed += 1
@@ -210,7 +210,7 @@ class Drafts:
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
-        self.encode = msgspec.json.Encoder(enc_hook=str).encode
+        self._encode = msgspec.json.Encoder().encode
         self._file: File | None = None
         self._open: dict[int, Draft] = {}
         self._opening = threading.RLock()
@@ -240,15 +240,14 @@ class Drafts:
             join(fields, cause)
         mode = collector.contents.mode(fields, collector.shares(time_ns()))
         if collector.has_hook:
-            # What the host's own callable would cut, nobody knows here.
-            fields, mode = {name: fields[name] for name in OWN & fields.keys()}, "none"
+            mode = "none"
         content = mode != "none"
         settings = collector.settings
         given = {"environment": settings.environment, "app_version": settings.app_version,
                  "streamed": True, "captured_by": "api"}  # fmt: skip
         if settings.service:
             given["service"] = settings.service
-        begun = given | (fields if content else withheld(TYPE, fields)) | {"content_mode": mode}
+        begun = given | (fields if content else self.allowed(fields)) | {"content_mode": mode}
         raw = self.encode(begun)
         with self._opening:
             file = self._file or self._made()
@@ -259,6 +258,21 @@ class Drafts:
             self._open[id(draft)] = draft
             draft.begin(raw)
         return draft
+
+    def allowed(self, fields: JsonObject) -> JsonObject:
+        """Of fields whose content may not be kept, what may. What the host's own callable would
+        cut, nobody knows here: then it is nothing that is anybody's."""
+        kept = withheld(TYPE, fields)
+        if self._collector.has_hook:
+            kept = {name: kept[name] for name in NOBODYS & kept.keys()}
+        return kept
+
+    def encode(self, fields: JsonObject | Rules) -> bytes:
+        """Fields as JSON; with what is no JSON in them as the scrubber names it."""
+        try:
+            return self._encode(fields)
+        except Exception:
+            return self._encode(self._collector.contents.scrubber.value(fields))
 
     def _made(self) -> File | None:
         """The file of this process; tried again every 5 seconds where it cannot be had."""
