@@ -47,6 +47,7 @@ from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
 NOBODYS: Final = OWN[TYPE] | {"conversation_id", "trace_id", "parent_interaction_id"}
+ZEROS: Final = bytes(CHUNK_BYTES)
 RETRY_NS: Final = 5_000_000_000
 
 
@@ -192,9 +193,8 @@ class Draft:
         """Its chunks, free and overwritten: the first goes first, without it there is no turn."""
         chunks = self.forget()
         for chunk in chunks:
-            used = chunk.words[USED]
             chunk.words[PLACE] = 0
-            chunk.map[chunk.at : chunk.at + PAYLOAD + used] = bytes(PAYLOAD + used)
+            chunk.map[chunk.at : chunk.at + CHUNK_BYTES] = ZEROS
         return chunks
 
     def forget(self) -> list[Chunk]:
