@@ -18,7 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, text_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of
 from lakeward.server.compat.posthog_event import (
     LONGEST_ID,
     LONGEST_NAME,

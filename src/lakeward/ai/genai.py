@@ -13,20 +13,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lakeward.ai.attributes import Attributes, whole
+from lakeward.ai.genai_messages import Told, structured, told
+from lakeward.ai.spans import ERROR, LONGEST_NAME, Event, Span, completed, cut, duration_ms, time_of
 from lakeward.interaction import JsonObject, clamp, foreign_id
-from lakeward.server.compat.dialect import text_of
-from lakeward.server.compat.genai_messages import Told, structured, told
-from lakeward.server.compat.otlp_records import (
-    ERROR,
-    LONGEST_NAME,
-    Attributes,
-    completed,
-    cut,
-    duration_ms,
-    time_of,
-    whole,
-)
-from lakeward.server.compat.otlp_spans import Event, Span
+from lakeward.plain import text_of
 
 TURNS = frozenset(
     {"chat", "text_completion", "generate_content", "embeddings", "completion", "embedding"}

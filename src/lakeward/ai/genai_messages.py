@@ -22,9 +22,9 @@ from typing import Any
 
 import msgspec
 
+from lakeward.ai.spans import Event
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import text_of
-from lakeward.server.compat.otlp_spans import Event
+from lakeward.plain import text_of
 
 INPUT, OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
 INSTRUCTIONS = "gen_ai.system_instructions"

@@ -1,0 +1,1 @@
+"""AI conversations: how a turn becomes a record, whichever way it was captured."""
