@@ -1,12 +1,6 @@
 """AI turns of spans: OpenTelemetry's conventions for GenAI, of today and before.
 
 In: a span. Out: an `ai_conversation` and the ratings that were given on it. Pure; nothing fails.
-
-The conventions count cached tokens among the input and reasoning among the output; buckets of ours
-are exclusive. Where the parts exceed the whole, the sender's buckets were exclusive already.
-
-    input_tokens 17,903   cache_read 17,817      ->  input 86, cache_read 17,817
-    output_tokens   188   reasoning      40      ->  output 148, reasoning 40
 """
 
 from __future__ import annotations
@@ -15,8 +9,20 @@ from typing import Any
 
 from lakeward.ai.attributes import Attributes, whole
 from lakeward.ai.genai_messages import Told, structured, told
-from lakeward.ai.spans import ERROR, LONGEST_NAME, Event, Span, completed, cut, duration_ms, time_of
-from lakeward.interaction import JsonObject, clamp, foreign_id
+from lakeward.ai.genai_tokens import tokens
+from lakeward.ai.spans import (
+    ASSOCIATED,
+    ERROR,
+    LONGEST_NAME,
+    Event,
+    Span,
+    completed,
+    cut,
+    duration_ms,
+    our_id,
+    time_of,
+)
+from lakeward.interaction import JsonObject
 from lakeward.plain import text_of
 
 TURNS = frozenset(
@@ -29,18 +35,17 @@ PROVIDER = ("gen_ai.provider.name", "gen_ai.system")
 DETAILS = "gen_ai.client.inference.operation.details"
 EVALUATION = "gen_ai.evaluation.result"
 REQUEST = "gen_ai.request."
-USAGE = "gen_ai.usage."
 OUTPUT_TYPE = "gen_ai.output.type"
-WHOLES: dict[str, tuple[str, ...]] = {
-    "input": ("input_tokens", "prompt_tokens"),
-    "output": ("output_tokens", "completion_tokens"),
-    "cache_read": ("cache_read.input_tokens", "cache_read_input_tokens", "input_tokens.cached"),
-    "cache_write": (
-        "cache_creation.input_tokens", "cache_write.input_tokens", "cache_creation_input_tokens",
-        "input_tokens.cache_write",
-    ),
-    "reasoning": ("reasoning.output_tokens", "reasoning_tokens", "output_tokens.reasoning"),
-}  # fmt: skip
+TOOLS = "gen_ai.tool.definitions"
+STREAMED = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
+FINISH = "gen_ai.response.finish_reasons"
+FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+CHUNK = "gen_ai.content.completion.chunk"
+"""OpenLLMetry marks each piece of a stream by an event without content: the first tells a time."""
+REFUSALS = frozenset({"refusal", "content_filter", "safety"})
+INVENTORS = ("openai_v2", "opentelemetry.util.genai")
+"""Scopes that write `error` where the model gave no reason, as its stream was closed:
+`choice.finish_reason or "error"` in opentelemetry-instrumentation-openai-v2 2.4b0, `patch.py`."""
 UP = frozenset({"thumbs_up", "positive", "helpful", "upvote", "like", "liked"})
 DOWN = frozenset({"thumbs_down", "negative", "unhelpful", "not_helpful", "downvote", "dislike"})
 STARS = frozenset({"rating", "stars", "user_rating", "star_rating"})
@@ -76,19 +81,22 @@ def ai_conversation(span: Span) -> list[JsonObject]:
         ("model_answered", ("gen_ai.response.model",)),
         ("response_id", ("gen_ai.response.id",)),
         ("prompt_name", ("gen_ai.prompt.name",)),
+        ("prompt_version", ("gen_ai.prompt.version",)),
+        ("feature", ("lakeward.feature", f"{ASSOCIATED}feature")),
     ):
         if (value := attributes.text(names)) is not None:
             fields[name] = cut(value)
-    _ended(span, fields, attributes, said)
     _spoken(fields, said)
     _asked(fields, attributes)
     fields |= tokens(attributes)
+    _timed(span, fields, attributes)
+    _ended(span, fields, attributes, said)
     ratings, kept = [], []
     for index, event in enumerate(span.events):
         rated = _rating(span, index, event)
         if rated is not None:
             ratings.append(rated)
-        elif index not in said.events and event.name != DETAILS:
+        elif index not in said.events and event.name not in (DETAILS, CHUNK):
             kept.append(index)
     turn = completed(span, fields, attributes, kept, named=True)
     # A rating is of the person whose turn it is.
@@ -97,26 +105,54 @@ def ai_conversation(span: Span) -> list[JsonObject]:
     return [turn, *(who | rated for rated in ratings)]
 
 
-def _ended(span: Span, fields: JsonObject, attributes: Attributes, said: Told) -> None:
-    """How it ended, when, and why."""
-    failed = span.status == ERROR or text_of(span.attributes.get("error.type")) is not None
-    fields["status"] = "failed" if failed else "completed"
+def _timed(span: Span, fields: JsonObject, attributes: Attributes) -> None:
+    """How long it took, and how long to the first piece of a stream."""
     if (took := duration_ms(span)) is not None:
         fields["duration_ms"] = took
-    reasons = attributes.rest.get("gen_ai.response.finish_reasons")
-    reason = text_of(reasons[0] if isinstance(reasons, list) and reasons else reasons)
-    if reason is not None and (not isinstance(reasons, list) or len(reasons) == 1):
-        attributes.take(("gen_ai.response.finish_reasons",))
-    if reason := reason or said.finish_reason:
-        fields["finish_reason"] = cut(reason)
-    seconds = attributes.rest.get("gen_ai.response.time_to_first_chunk")
+    seconds = attributes.rest.get(FIRST_CHUNK)
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 1e9:
-        attributes.take(("gen_ai.response.time_to_first_chunk",))
+        attributes.take((FIRST_CHUNK,))
         fields["time_to_first_token_ms"] = seconds * 1000
+        return
+    first = next((event.time_ns for event in span.events if event.name == CHUNK), 0)
+    if first >= span.start_ns > 0:
+        fields["time_to_first_token_ms"] = (first - span.start_ns) / 1e6
+
+
+def _ended(span: Span, fields: JsonObject, attributes: Attributes, said: Told) -> None:
+    """How it ended, and why."""
+    reasons = attributes.rest.get(FINISH)
+    reason = text_of(reasons[0] if isinstance(reasons, list) and reasons else reasons)
+    if reasons == [] or (
+        reason is not None and (not isinstance(reasons, list) or len(reasons) == 1)
+    ):
+        attributes.take((FINISH,))
+    reason = reason or said.finish_reason
+    made_up = reason == "error" and any(name in span.scope for name in INVENTORS)
+    if reason and not made_up:
+        fields["finish_reason"] = cut(reason)
+    unread = fields.get("streamed") is True and not reason and "output_tokens" not in fields
+    if span.status == ERROR or text_of(span.attributes.get("error.type")) is not None:
+        fields["status"] = "failed"
+    elif made_up or unread:
+        fields["status"] = "abandoned"
+    elif (reason or "").lower() in REFUSALS or any(map(_refuses, said.answered)):
+        fields["status"] = "refused"
+    else:
+        fields["status"] = "completed"
+
+
+def _refuses(message: JsonObject) -> bool:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    return any(isinstance(part, dict) and part.get("type") == "refusal" for part in parts)
 
 
 def _spoken(fields: JsonObject, said: Told) -> None:
-    """What was said, and which tools the answer wants."""
+    """What was said, and which tools the answer wants. An embedding is no message."""
+    if str(fields.get("operation")).lower().startswith("embedding"):
+        said.messages = [m for m in said.messages if m not in said.answered]
+        said.answered = []
     if said.messages:
         fields["messages"] = said.messages
     calls: list[Any] = [call for message in said.answered for call in message.get("tool_calls", ())]
@@ -128,46 +164,19 @@ def _spoken(fields: JsonObject, said: Told) -> None:
 
 def _asked(fields: JsonObject, attributes: Attributes) -> None:
     """The parameters of the request."""
-    streamed = attributes.rest.get("gen_ai.request.stream")
-    if isinstance(streamed, bool):
-        fields["streamed"] = attributes.take(("gen_ai.request.stream",))
+    streamed = attributes.take(n for n in STREAMED if isinstance(attributes.rest.get(n), bool))
+    if streamed is not None:
+        fields["streamed"] = streamed
     parameters = {
         name.removeprefix(REQUEST).replace(".", "_"): structured(attributes.take((name,)))
         for name in [name for name in attributes.rest if name.startswith(REQUEST)]
     }
     if (kind := attributes.text((OUTPUT_TYPE,))) is not None:
         parameters["output_type"] = kind
+    if (tools := attributes.take((TOOLS,))) is not None:
+        parameters["tools"] = structured(tools)
     if parameters:
         fields["parameters"] = parameters
-
-
-def tokens(attributes: Attributes) -> JsonObject:
-    """Exclusive buckets, their sum, and the usage as it came."""
-    usage = {
-        name.removeprefix(USAGE): attributes.take((name,))
-        for name in [name for name in attributes.rest if name.startswith(USAGE)]
-    }
-    found: dict[str, int] = {}
-    for part, names in WHOLES.items():
-        counts = (whole(usage.get(name)) for name in names)
-        count = next((c for c in counts if c is not None and 0 <= c < 2**48), None)
-        if count is not None:
-            found[part] = count
-    if not found:
-        return {"tokens_source": "none"} | ({"usage": usage} if usage else {})
-    read, written = found.get("cache_read", 0), found.get("cache_write", 0)
-    buckets: JsonObject = {
-        "input_tokens": _without(found.get("input", 0), read + written),
-        "output_tokens": _without(found.get("output", 0), found.get("reasoning", 0)),
-    }
-    buckets |= {f"{part}_tokens": found[part] for part in ("cache_read", "cache_write", "reasoning")
-                if part in found}  # fmt: skip
-    total = sum(buckets.values())
-    return buckets | {"total_tokens": total, "tokens_source": "reported", "usage": usage}
-
-
-def _without(count: int, parts: int) -> int:
-    return count - parts if count >= parts else count
 
 
 def _rating(span: Span, index: int, event: Event) -> JsonObject | None:
@@ -185,13 +194,12 @@ def _rating(span: Span, index: int, event: Event) -> JsonObject | None:
         rated["rating"] = value
     if not rated:
         return None
-    ours = f"{span.trace_id}:{span.span_id}"
     rated |= {
         "interaction_type": "ai_rating",
-        "interaction_id": f"{ours}:{index}",
+        "interaction_id": f"{span.trace_id}:{span.span_id}:{index}",
         "timestamp": time_of(event.time_ns or span.start_ns),
         "trace_id": span.trace_id,
-        "parent_interaction_id": foreign_id("otlp", ours, clamp(span.start_ns // 1_000_000)),
+        "parent_interaction_id": our_id(span),
         "attributes": given,
     }
     if name and not name.startswith("user_"):  # else it is the person whose turn it is

@@ -12,17 +12,21 @@ from collections.abc import Iterable
 import msgspec
 
 from lakeward.ai.attributes import Attributes
-from lakeward.interaction import JsonObject, clamp, iso
+from lakeward.interaction import JsonObject, clamp, foreign_id, iso
 from lakeward.plain import text_of
 
 SERVER, ERROR = 2, 2
 LONGEST_NAME, LONGEST_ID = 200, 512
+ASSOCIATED = "traceloop.association.properties."
+"""What an app says of all its spans with OpenLLMetry's `set_association_properties`."""
 PEOPLE = {
-    "user_id": ("enduser.id", "user.id"),
-    "session_id": ("session.id",),
+    "user_id": ("enduser.id", "user.id", f"{ASSOCIATED}user_id"),
+    "session_id": ("session.id", f"{ASSOCIATED}session_id"),
     "anonymous_id": ("enduser.pseudo.id",),
-    "conversation_id": ("gen_ai.conversation.id",),
-}
+    "conversation_id": (
+        "gen_ai.conversation.id", f"{ASSOCIATED}conversation_id", f"{ASSOCIATED}chat_id",
+    ),
+}  # fmt: skip
 ADDRESSES = (
     "client.address", "http.client_ip", "http.request.header.x-forwarded-for",
     "http.request.header.forwarded", "http.request.header.x-real-ip",
@@ -64,6 +68,12 @@ class Span(msgspec.Struct, frozen=True):
     status_message: str
     resource: JsonObject
     scope: str
+
+
+def our_id(span: Span) -> str:
+    """The id of a span's record: the same whether it comes over OTLP or of this process's SDK, so
+    that one that comes both ways counts once."""
+    return foreign_id("otlp", f"{span.trace_id}:{span.span_id}", span.start_ns // 1_000_000)
 
 
 def time_of(ns: int) -> str:
