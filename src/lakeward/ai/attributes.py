@@ -20,12 +20,23 @@ class Attributes:
 
     def take(self, names: Iterable[str]) -> Any:
         """The first that is there; all of them are taken, as they say the same."""
-        found = [self.rest.pop(name) for name in names if name in self.rest]
-        return next((value for value in found if value is not None), None)
+        rest, found = self.rest, None
+        for name in names:
+            if name in rest:
+                value = rest.pop(name)
+                if found is None:
+                    found = value
+        return found
 
     def text(self, names: Iterable[str]) -> str | None:
         """The same, where it is text or a number; any other stays."""
-        return text_of(self.take(name for name in names if text_of(self.rest.get(name))))
+        rest, found = self.rest, None
+        for name in names:
+            if name in rest and (text := text_of(rest[name])) is not None:
+                del rest[name]
+                if found is None:
+                    found = text
+        return found
 
     def whole(self, names: Iterable[str], least: int = 0, most: int = 2**53 - 1) -> int | None:
         """The same, where it is a whole number in range."""

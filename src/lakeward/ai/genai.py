@@ -9,7 +9,7 @@ from typing import Any
 
 from lakeward.ai.attributes import Attributes, whole
 from lakeward.ai.genai_messages import Told, structured, told
-from lakeward.ai.genai_tokens import tokens
+from lakeward.ai.genai_tokens import OLD_TOTAL, USAGE, tokens
 from lakeward.ai.spans import (
     ASSOCIATED,
     ERROR,
@@ -35,9 +35,20 @@ PROVIDER = ("gen_ai.provider.name", "gen_ai.system")
 DETAILS = "gen_ai.client.inference.operation.details"
 EVALUATION = "gen_ai.evaluation.result"
 REQUEST = "gen_ai.request."
-OUTPUT_TYPE = "gen_ai.output.type"
-TOOLS = "gen_ai.tool.definitions"
-STREAMED = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
+PARAMETERS = {"gen_ai.output.type": "output_type", "gen_ai.tool.definitions": "tools"}
+STREAMED = frozenset({"gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"})
+FIELDS = {
+    "operation": OPERATION,
+    "provider": PROVIDER,
+    "model_requested": ("gen_ai.request.model",),
+    "model_answered": ("gen_ai.response.model",),
+    "response_id": ("gen_ai.response.id",),
+    "prompt_name": ("gen_ai.prompt.name",),
+    "prompt_version": ("gen_ai.prompt.version",),
+    "feature": ("lakeward.feature", f"{ASSOCIATED}feature"),
+}
+FIELD_OF = {name: field for field, names in FIELDS.items() for name in names}
+RANK = {name: rank for names in FIELDS.values() for rank, name in enumerate(names)}
 FINISH = "gen_ai.response.finish_reasons"
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 CHUNK = "gen_ai.content.completion.chunk"
@@ -72,23 +83,9 @@ def ai_conversation(span: Span) -> list[JsonObject]:
     """The record of a turn, and behind it those of its ratings."""
     given = _with_details(span)
     said = told(given, span.events)
-    attributes = Attributes({n: v for n, v in given.items() if n not in said.attributes})
-    fields: JsonObject = {"interaction_type": "ai_conversation", "captured_by": "otel"}
-    for name, names in (
-        ("operation", OPERATION),
-        ("provider", PROVIDER),
-        ("model_requested", ("gen_ai.request.model",)),
-        ("model_answered", ("gen_ai.response.model",)),
-        ("response_id", ("gen_ai.response.id",)),
-        ("prompt_name", ("gen_ai.prompt.name",)),
-        ("prompt_version", ("gen_ai.prompt.version",)),
-        ("feature", ("lakeward.feature", f"{ASSOCIATED}feature")),
-    ):
-        if (value := attributes.text(names)) is not None:
-            fields[name] = cut(value)
+    fields, attributes, usage = _sorted(given, said.attributes)
+    fields |= tokens(usage)
     _spoken(fields, said)
-    _asked(fields, attributes)
-    fields |= tokens(attributes)
     _timed(span, fields, attributes)
     _ended(span, fields, attributes, said)
     ratings, kept = [], []
@@ -103,6 +100,40 @@ def ai_conversation(span: Span) -> list[JsonObject]:
     who = {name: turn[name] for name in ("user_id", "session_id", "conversation_id")
            if name in turn}  # fmt: skip
     return [turn, *(who | rated for rated in ratings)]
+
+
+def _sorted(given: JsonObject, spoken: set[str]) -> tuple[JsonObject, Attributes, JsonObject]:
+    """Fields of their own, what is left, and the usage: each attribute is looked at once."""
+    fields: JsonObject = {"interaction_type": "ai_conversation", "captured_by": "otel"}
+    ranks: dict[str, int] = {}
+    parameters: JsonObject = {}
+    usage: JsonObject = {}
+    rest: JsonObject = {}
+    for name, value in given.items():
+        if name in spoken:
+            continue
+        if (field := FIELD_OF.get(name)) and (text := text_of(value)) is not None:
+            if field not in ranks or RANK[name] < ranks[field]:
+                fields[field], ranks[field] = cut(text), RANK[name]
+        elif name in STREAMED and isinstance(value, bool):
+            fields["streamed"] = value
+        elif name.startswith(USAGE):
+            usage[name.removeprefix(USAGE)] = value
+        elif name == OLD_TOTAL:
+            usage.setdefault("total_tokens", value)
+        elif parameter := _parameter(name):
+            parameters[parameter] = structured(value)
+        else:
+            rest[name] = value
+    if parameters:
+        fields["parameters"] = parameters
+    return fields, Attributes(rest), usage
+
+
+def _parameter(name: str) -> str | None:
+    if name.startswith(REQUEST):
+        return name.removeprefix(REQUEST).replace(".", "_")
+    return PARAMETERS.get(name)
 
 
 def _timed(span: Span, fields: JsonObject, attributes: Attributes) -> None:
@@ -160,23 +191,6 @@ def _spoken(fields: JsonObject, said: Told) -> None:
         fields["tool_call_count"] = len(calls)
         names = dict.fromkeys(name for call in calls if (name := text_of(call.get("name"))))
         fields["tools_used"] = [cut(name) for name in names][:100]
-
-
-def _asked(fields: JsonObject, attributes: Attributes) -> None:
-    """The parameters of the request."""
-    streamed = attributes.take(n for n in STREAMED if isinstance(attributes.rest.get(n), bool))
-    if streamed is not None:
-        fields["streamed"] = streamed
-    parameters = {
-        name.removeprefix(REQUEST).replace(".", "_"): structured(attributes.take((name,)))
-        for name in [name for name in attributes.rest if name.startswith(REQUEST)]
-    }
-    if (kind := attributes.text((OUTPUT_TYPE,))) is not None:
-        parameters["output_type"] = kind
-    if (tools := attributes.take((TOOLS,))) is not None:
-        parameters["tools"] = structured(tools)
-    if parameters:
-        fields["parameters"] = parameters
 
 
 def _rating(span: Span, index: int, event: Event) -> JsonObject | None:

@@ -1,6 +1,6 @@
 """Token buckets of a span: each token once, however its sender counts.
 
-In: the attributes of a span; what is usage is taken out of them. Out: exclusive buckets, their sum,
+In: what a span says of usage, by names without `gen_ai.usage.`. Out: exclusive buckets, their sum,
 and the usage as it came. Pure; nothing fails.
 
     input_tokens 17,903   cache_read 17,817              ->  input 86, cache_read 17,817
@@ -18,7 +18,7 @@ beside it in any case.
 
 from __future__ import annotations
 
-from lakeward.ai.attributes import Attributes, whole
+from lakeward.ai.attributes import whole
 from lakeward.interaction import JsonObject
 
 USAGE = "gen_ai.usage."
@@ -39,30 +39,35 @@ WHOLES: dict[str, tuple[str, ...]] = {
     "image_cached": ("image.cache_read.input_tokens",),
     "total": ("total_tokens",),
 }  # fmt: skip
+PART_OF = {name: part for part, names in WHOLES.items() for name in names}
+RANK = {name: rank for names in WHOLES.values() for rank, name in enumerate(names)}
+NO_BUCKETS = frozenset({"total", "audio_cached", "image_cached"})
 ALWAYS = ("input", "output")
 SOMETIMES = ("cache_read", "cache_write", "reasoning", "audio_input", "audio_output", "image")
 MOST = 2**48
 
 
-def tokens(attributes: Attributes) -> JsonObject:
+def tokens(usage: JsonObject) -> JsonObject:
     """Exclusive buckets, their sum, and the usage as it came."""
-    usage = {
-        name.removeprefix(USAGE): attributes.take((name,))
-        for name in [name for name in attributes.rest if name.startswith(USAGE)]
-    }
-    if OLD_TOTAL in attributes.rest:
-        usage.setdefault("total_tokens", attributes.take((OLD_TOTAL,)))
-    found: dict[str, int] = {}
-    for part, names in WHOLES.items():
-        counts = (whole(usage[name]) for name in names if name in usage)
-        count = next((c for c in counts if c is not None and 0 <= c < MOST), None)
-        if count is not None:
-            found[part] = count
-    if not any(part in found for part in (*ALWAYS, *SOMETIMES)):
+    found = _counts(usage)
+    if found.keys() <= NO_BUCKETS:
         return {"tokens_source": "none"} | ({"usage": usage} if usage else {})
     buckets: JsonObject = {f"{part}_tokens": n for part, n in _exclusive(found).items()}
     total = sum(buckets.values())
     return buckets | {"total_tokens": total, "tokens_source": "reported", "usage": usage}
+
+
+def _counts(usage: JsonObject) -> dict[str, int]:
+    """What each part has; where it has several names, the first of them that is a count."""
+    found: dict[str, int] = {}
+    ranks: dict[str, int] = {}
+    for name, value in usage.items():
+        part, count = PART_OF.get(name), whole(value)
+        if part is None or count is None or not 0 <= count < MOST:
+            continue
+        if part not in found or RANK[name] < ranks[part]:
+            found[part], ranks[part] = count, RANK[name]
+    return found
 
 
 def _exclusive(found: dict[str, int]) -> dict[str, int]:
