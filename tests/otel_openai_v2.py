@@ -1,9 +1,9 @@
 """OpenTelemetry's own instrumentation of OpenAI's SDK, made to run with the package below it.
 
 opentelemetry-instrumentation-openai-v2 2.4b0 asks for opentelemetry-util-genai >= 0.4b0.dev and is
-installed beside 1.3b0, which has renamed what it calls: without these three names its import
-fails (`No module named 'opentelemetry.util.genai.instruments'`). All that makes spans, attributes
-and events is theirs.
+installed beside 1.3b0, which has renamed what it calls: without these names its import fails
+(`No module named 'opentelemetry.util.genai.instruments'`) and, after that, its calls. All that
+makes spans, attributes and events is theirs.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ def _bridge(*, experimental: bool) -> None:
     utils.is_experimental_mode = lambda: experimental
 
 
+def _error(*, type: type[BaseException], message: str) -> Any:  # noqa: A002  # theirs
+    from opentelemetry.util.genai.types import Error
+
+    return Error(type=type.__name__, message=message)
+
+
 @contextmanager
 def instrumented(tracer_provider: Any, logger_provider: Any, *, content: str) -> Iterator[None]:
     """OpenAI's SDK with it; `content` is `true` for the older conventions, `span_only` or
@@ -42,6 +48,7 @@ def instrumented(tracer_provider: Any, logger_provider: Any, *, content: str) ->
         from opentelemetry.instrumentation import openai_v2
 
         openai_v2.is_experimental_mode = lambda: experimental
+        openai_v2.patch.Error = _error
         instrumentor = openai_v2.OpenAIInstrumentor()
         instrumentor.instrument(
             tracer_provider=tracer_provider,
