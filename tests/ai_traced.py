@@ -25,12 +25,14 @@ from ai_servers import Answer, ModelServer, model_server
 from lakeward.ai.processor import TurnProcessor
 from lakeward.testing import MemoryCollector
 
-ASKED = [
+ASKED: list[Any] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "How do I price a retainer?"},
 ]
-TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}]
-CLAUDE = {"model": "claude-sonnet-5", "max_tokens": 100, "system": "Be brief.",
+TOOLS: list[Any] = [
+    {"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}
+]
+CLAUDE: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "system": "Be brief.",
           "messages": ASKED[1:]}  # fmt: skip
 
 
@@ -55,7 +57,7 @@ class Run:
         self._stack.callback(client.close)
         return client
 
-    def async_openai(self) -> AsyncOpenAI:
+    def async_openai(self) -> Any:
         """The same for coroutines; the test closes it."""
         return AsyncOpenAI(base_url=self.server.openai, api_key="k", max_retries=0)
 
@@ -65,7 +67,7 @@ class Run:
         self._stack.callback(client.close)
         return client
 
-    def async_anthropic(self) -> AsyncAnthropic:
+    def async_anthropic(self) -> Any:
         """The same for coroutines; the test closes it."""
         return AsyncAnthropic(base_url=self.server.url, api_key="k", max_retries=0)
 
@@ -86,7 +88,7 @@ class Run:
         (record,) = self.collector.records
         assert record["interaction_type"] == "ai_conversation", record
         assert self.collector.quarantined == []
-        return record | record.get("ai_metadata", {})
+        return {**record, **record.get("ai_metadata", {})}
 
 
 @contextmanager

@@ -411,7 +411,7 @@ def test_what_goes_wrong_is_counted_and_nothing_is_raised() -> None:
     collector = MemoryCollector()
     processor = TurnProcessor(collector)
     processor.on_start(object())
-    processor.on_end(object())  # type: ignore[arg-type]  # no span at all
+    processor.on_end(object())
     assert collector.stats()["reasons"] == {"unencodable": 2}
 
 

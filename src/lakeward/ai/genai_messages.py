@@ -218,7 +218,7 @@ def message_of(given: JsonObject, role: str) -> Iterator[JsonObject]:
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "tool_call":
-            calls.append(_call(part))
+            calls.append(call_of(part))
         elif kind == "tool_call_response":
             answer = part["response"] if "response" in part else part.get("result")
             results.append(_identified({"role": "tool", "content": structured(answer)}, part))
@@ -227,7 +227,7 @@ def message_of(given: JsonObject, role: str) -> Iterator[JsonObject]:
         else:
             rest.append(part)
     given_calls = _listed(structured(given.get("tool_calls")))
-    calls += map(_call, given_calls or ())
+    calls += map(call_of, given_calls or ())
     if name := text_of(given.get("name")):
         message["name"] = name
     if rest:
@@ -254,7 +254,7 @@ def _text(part: object) -> object:
     return part
 
 
-def _call(given: JsonObject) -> JsonObject:
+def call_of(given: JsonObject) -> JsonObject:
     """A call that the model asked for: id, name, arguments."""
     function = given.get("function")
     inner = function if isinstance(function, dict) else given
