@@ -3,6 +3,7 @@ last two are the addresses of a server that speaks like both. Each turn has its 
 
 import contextlib
 import sys
+from typing import Any
 
 from posthog import Posthog
 from posthog.ai.anthropic import Anthropic
@@ -12,13 +13,13 @@ host, key, openai_url, anthropic_url = sys.argv[1:5]
 client = Posthog(key, host=host, flush_interval=0.1, max_retries=2)
 openai = OpenAI(base_url=openai_url, api_key="k", posthog_client=client, max_retries=0)
 anthropic = Anthropic(base_url=anthropic_url, api_key="k", posthog_client=client, max_retries=0)
-asked = [
+asked: list[Any] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "How do I price a retainer?"},
 ]
 
 
-def chat(trace, **more):
+def chat(trace: str, **more: Any) -> Any:
     return openai.chat.completions.create(
         model="gpt-4o", messages=asked, posthog_distinct_id="u1", posthog_trace_id=trace, **more
     )
