@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -434,3 +436,20 @@ def test_a_forked_worker_records_what_it_asks(tmp_path: Any) -> None:
     begun.end()
     assert len(collector.records) == 1
     tracers.shutdown()
+
+
+def test_without_the_sdk_it_says_which_extra_is_missing() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['opentelemetry.sdk'] = None\n"
+        "sys.modules['opentelemetry.sdk._logs'] = None\n"
+        "from lakeward.errors import MissingExtra\n"
+        "try:\n"
+        "    import lakeward.ai.processor\n"
+        "except MissingExtra as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == (
+        "The processor of OpenTelemetry's spans needs an extra: pip install 'lakeward[ai]'\n"
+    )

@@ -53,7 +53,7 @@ FINISH = "gen_ai.response.finish_reasons"
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 CHUNK = "gen_ai.content.completion.chunk"
 """OpenLLMetry marks each piece of a stream by an event without content: the first tells a time."""
-REFUSALS = frozenset({"refusal", "content_filter", "safety"})
+REFUSALS = frozenset({"refusal", "content_filter", "safety", "prohibited_content"})
 INVENTORS = ("openai_v2", "opentelemetry.util.genai")
 """Scopes that write `error` where the model gave no reason, as its stream was closed:
 `choice.finish_reason or "error"` in opentelemetry-instrumentation-openai-v2 2.4b0, `patch.py`."""

@@ -46,7 +46,7 @@ COUNTS = {"input": "$ai_input_tokens", "output": "$ai_output_tokens",
 MORE_USAGE = ("$ai_total_tokens", "$ai_usage", "$ai_cache_reporting_exclusive",
               "$ai_cache_creation_5m_input_tokens",
               "$ai_cache_creation_1h_input_tokens")  # fmt: skip
-REFUSALS = frozenset({"refusal", "content_filter", "safety"})
+REFUSALS = frozenset({"refusal", "content_filter", "safety", "prohibited_content"})
 CALLS = frozenset({"function", "tool_use", "tool-call", "tool_call"})
 UP = frozenset({"true", "good", "positive", "helpful", "thumbs_up", "thumbsup", "up", "yes"})
 DOWN = frozenset({"false", "bad", "negative", "unhelpful", "thumbs_down", "thumbsdown", "down",
