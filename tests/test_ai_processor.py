@@ -8,12 +8,21 @@ import gc
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from openai import APIConnectionError, RateLimitError
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, set_span_in_context
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from ai_servers import (
     CACHED,
@@ -25,8 +34,10 @@ from ai_servers import (
     Answer,
 )
 from ai_traced import ASKED, CLAUDE, TOOLS, Run, traced
+from conftest import wait_until
 from lakeward.ai.active import ACTIVE
 from lakeward.ai.processor import MOST_OPEN, TurnProcessor
+from lakeward.capture.asgi import LakewardMiddleware
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.otlp import recorded
@@ -453,3 +464,42 @@ def test_without_the_sdk_it_says_which_extra_is_missing() -> None:
     assert done.stdout == (
         "The processor of OpenTelemetry's spans needs an extra: pip install 'lakeward[ai]'\n"
     )
+
+
+def test_click_call_and_turn_are_one_trace() -> None:
+    """A page's click, the call that it makes, and a stream that is read while the answer goes out,
+    in a worker thread."""
+    click = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with traced("openllmetry") as run:
+
+        def pieces() -> Iterator[str]:
+            for chunk in run.chat(Answer(PLAIN), stream=True):
+                if chunk.choices:
+                    yield chunk.choices[0].delta.content or ""
+
+        async def coach(request: Request) -> StreamingResponse:
+            return StreamingResponse(pieces())
+
+        app = LakewardMiddleware(Starlette(routes=[Route("/coach", coach)]), run.collector)
+        with over_http(app) as url:
+            headers = {"traceparent": f"00-{click}-00f067aa0ba902b7-01"}
+            assert httpx.get(f"{url}/coach", headers=headers).text == SAID[-1][1]
+        wait_until(lambda: len(run.collector.records) == 2)
+        of = {record["interaction_type"]: record for record in run.collector.records}
+    assert of["api_call"]["trace_id"] == of["ai_conversation"]["trace_id"] == click
+    assert of["ai_conversation"]["parent_interaction_id"] == of["api_call"]["interaction_id"]
+    assert of["ai_conversation"]["session_id"] == of["api_call"]["session_id"]
+
+
+@contextmanager
+def over_http(app: Any) -> Iterator[str]:
+    """The app on a socket of its own."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
