@@ -21,7 +21,7 @@ class Attributes:
     def take(self, names: Iterable[str]) -> Any:
         """The first that is there; all of them are taken, as they say the same."""
         rest, found = self.rest, None
-        for name in names:
+        for name in names if rest else ():
             if name in rest:
                 value = rest.pop(name)
                 if found is None:
@@ -31,7 +31,7 @@ class Attributes:
     def text(self, names: Iterable[str]) -> str | None:
         """The same, where it is text or a number; any other stays."""
         rest, found = self.rest, None
-        for name in names:
+        for name in names if rest else ():
             if name in rest and (text := text_of(rest[name])) is not None:
                 del rest[name]
                 if found is None:

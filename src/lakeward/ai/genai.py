@@ -115,14 +115,14 @@ def _sorted(given: JsonObject, spoken: set[str]) -> tuple[JsonObject, Attributes
         if (field := FIELD_OF.get(name)) and (text := text_of(value)) is not None:
             if field not in ranks or RANK[name] < ranks[field]:
                 fields[field], ranks[field] = cut(text), RANK[name]
-        elif name in STREAMED and isinstance(value, bool):
-            fields["streamed"] = value
         elif name.startswith(USAGE):
             usage[name.removeprefix(USAGE)] = value
+        elif name in STREAMED and isinstance(value, bool):
+            fields["streamed"] = value
+        elif parameter := PARAMETERS.get(name) or _parameter(name):
+            parameters[parameter] = structured(value)
         elif name == OLD_TOTAL:
             usage.setdefault("total_tokens", value)
-        elif parameter := _parameter(name):
-            parameters[parameter] = structured(value)
         else:
             rest[name] = value
     if parameters:
@@ -133,7 +133,7 @@ def _sorted(given: JsonObject, spoken: set[str]) -> tuple[JsonObject, Attributes
 def _parameter(name: str) -> str | None:
     if name.startswith(REQUEST):
         return name.removeprefix(REQUEST).replace(".", "_")
-    return PARAMETERS.get(name)
+    return None
 
 
 def _timed(span: Span, fields: JsonObject, attributes: Attributes) -> None:

@@ -130,7 +130,8 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
         """The same for all spans of a provider, so it is read once."""
         resource = span.resource
         if self._resource[0] is not resource:
-            self._resource = resource, _plain(resource.attributes)
+            told = _plain(resource.attributes)
+            self._resource = resource, {n: v for n, v in told.items() if not _made_up(n, v)}
         return self._resource[1]
 
     def shutdown(self) -> None:
@@ -190,6 +191,11 @@ def _copied(given: Mapping[str, Any] | None) -> dict[str, Any]:
     copy = getattr(given, "copy", None)
     copied = copy() if copy is not None else None
     return copied if type(copied) is dict else dict(given or {})
+
+
+def _made_up(name: str, value: object) -> bool:
+    """What the SDK says of a process by itself; the record has its own service."""
+    return name == "service.instance.id" or str(value).startswith("unknown_service")
 
 
 def _joined(fields: JsonObject, cause: Cause) -> None:
