@@ -1,1 +1,1 @@
-"""AI conversations: one record a turn, however it was asked and however it ended."""
+"""AI conversations: how a turn becomes a record, whichever way it was captured."""
