@@ -72,9 +72,12 @@ class ModelServer:
             def log_message(self, *_: object) -> None:
                 """Nothing: `asked` is the log."""
 
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):  # a client that goes is what is tested
+                    super().handle()
+
             def do_POST(self) -> None:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    outer._answer(self)
+                outer._answer(self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True

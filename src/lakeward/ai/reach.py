@@ -1,0 +1,102 @@
+"""Reading of foreign objects: dicts and objects of any library, none of which may raise into us.
+
+In: whatever an app or a provider's SDK holds. Out: a value of the type that was asked for, else
+None. Nothing fails, save what ends the process. The SDKs are never imported: shapes decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lakeward.interaction import JsonObject
+
+NAME_MOST: Final = 200
+ID_MOST: Final = 512
+_NESTED: Final = 5
+
+
+def read(thing: object, name: str) -> Any:
+    """A key of a mapping or an attribute of anything else; None when there is none."""
+    try:
+        if type(thing) is dict:
+            return thing.get(name)
+        if isinstance(thing, Mapping):
+            return thing.get(name)
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
+def text(thing: object, name: str) -> str | None:
+    """A text that says something."""
+    found = read(thing, name)
+    if type(found) is str:
+        return found or None
+    try:
+        return str.__str__(found) or None if isinstance(found, str) else None
+    except Exception:
+        return None
+
+
+def name(thing: object, key: str, most: int = NAME_MOST) -> str | None:
+    """A text that may be a name: no longer than our types allow."""
+    found = text(thing, key)
+    return None if found is None else found[:most]
+
+
+def items(thing: object, key: str) -> list[Any]:
+    """A list; empty for everything else."""
+    return listed(read(thing, key))
+
+
+def listed(found: object) -> list[Any]:
+    """`found` when it is a list or a tuple, else nothing."""
+    if type(found) is list:
+        return found
+    try:
+        return list(found) if isinstance(found, list | tuple) else []
+    except Exception:
+        return []
+
+
+def plain(thing: object, depth: int = _NESTED) -> Any:
+    """A small object as JSON, without what it does not say: the provider's `usage`, say.
+
+    What a library's model holds stands in its `__dict__`; no method of it is called.
+    """
+    kind = type(thing)
+    if thing is None or kind is str or kind is int or kind is float or kind is bool:
+        return thing
+    if depth <= 0:
+        return None
+    try:
+        if kind is list or kind is tuple:
+            return [plain(item, depth - 1) for item in thing[:64]]  # type: ignore[index]  # by kind
+        held = thing if kind is dict else _held(thing)
+        return {
+            key: found
+            for key, value in held.items()  # type: ignore[attr-defined]  # a mapping by now
+            if value is not None
+            and type(key) is str
+            and (found := value if type(value) is int else plain(value, depth - 1)) is not None
+        }
+    except Exception:
+        return None
+
+
+def _held(thing: object) -> Mapping[Any, Any]:
+    if isinstance(thing, Mapping):
+        return dict(thing)
+    held: JsonObject = object.__getattribute__(thing, "__dict__")
+    try:
+        more = object.__getattribute__(thing, "__pydantic_extra__")
+    except AttributeError:
+        return {key: value for key, value in held.items() if key[:1] != "_"}
+    return {**held, **more} if more else held
+
+
+def mapping(thing: object) -> JsonObject | None:
+    """As `plain`, when that is an object."""
+    found = plain(thing)
+    return found if type(found) is dict and found else None
