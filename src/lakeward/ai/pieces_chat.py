@@ -6,10 +6,13 @@ is the last that came: some services send a growing one with every chunk, most o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from lakeward.ai.messages import flat
-from lakeward.ai.reach import ID_MOST, items, mapping, name, read, text
+from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, mapping, name, read, string, text, view
 from lakeward.ai.shapes import Heard, count_calls, ended
 from lakeward.interaction import JsonObject
 
@@ -38,53 +41,53 @@ class Chat:
 
     def hear(self, chunk: object) -> str | None:
         """As `pieces.Dialect`."""
-        fields = self._fields
+        get, fields = view(chunk), self._fields
         if "response_id" not in fields:
-            if identifier := name(chunk, "id", ID_MOST):
+            if identifier := string(get("id"), ID_MOST):
                 fields["response_id"] = identifier
-            if model := name(chunk, "model"):
+            if model := string(get("model"), NAME_MOST):
                 fields["model_answered"] = model
-        usage = read(chunk, "usage")
+        usage = get("usage")
         if usage is not None:
             self._usage = usage
         added: str | None = None
-        for told in items(chunk, "choices"):
-            piece = self._choice(told)
+        for told in listed(get("choices")):
+            piece = self._choice(view(told))
             if piece is not None:
                 added = piece if added is None else added + piece
         return added
 
-    def _choice(self, told: object) -> str | None:
-        index = read(told, "index")
+    def _choice(self, get: Callable[[str], Any]) -> str | None:
+        index = get("index")
         key = index if type(index) is int else 0
         choice = self._choices.get(key)
         if choice is None:
             if len(self._choices) >= 128:
                 return None
             choice = self._choices[key] = _Choice()
-        if reason := text(told, "finish_reason"):
+        if reason := string(get("finish_reason")):
             self._reason, self.over = self._reason or reason, True
-        delta = read(told, "delta")
+        delta = get("delta")
         if delta is None:
-            old = text(told, "text")
+            old = string(get("text"))
             if old is not None:
                 self._fields["operation"] = "text_completion"
                 choice.content.append(old)
             return old
-        return self._delta(choice, delta)
+        return self._delta(choice, view(delta))
 
-    def _delta(self, choice: _Choice, delta: object) -> str | None:
+    def _delta(self, choice: _Choice, get: Callable[[str], Any]) -> str | None:
         added: str | None = None
-        if piece := text(delta, "content"):
+        if piece := string(get("content")):
             choice.content.append(piece)
             added = piece
-        if piece := text(delta, "refusal"):
+        if piece := string(get("refusal")):
             choice.refusal.append(piece)
             added = piece
-        if piece := text(delta, "reasoning_content") or text(delta, "reasoning"):
+        if piece := string(get("reasoning_content")) or string(get("reasoning")):
             choice.thought.append(piece)
             added = added or ""
-        for told in items(delta, "tool_calls"):
+        for told in listed(get("tool_calls")):
             _call_piece(choice.calls, told)
             added = added or ""
         return added

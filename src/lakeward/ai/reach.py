@@ -6,7 +6,8 @@ None. Nothing fails, save what ends the process. The SDKs are never imported: sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from lakeward.interaction import JsonObject
@@ -16,11 +17,23 @@ ID_MOST: Final = 512
 _NESTED: Final = 5
 
 
-def read(thing: object, name: str) -> Any:
-    """A key of a mapping or an attribute of anything else; None when there is none."""
+def view(thing: object) -> Callable[[str], Any]:
+    """What reads `thing` by name, for several looks at it. The models of the SDKs hold their fields
+    in their `__dict__`: their own way to say that there is no such field is an exception each."""
+    if type(thing) is dict:
+        return thing.get
     try:
-        if type(thing) is dict:
-            return thing.get(name)
+        held = thing.__dict__
+        extra = thing.__pydantic_extra__  # type: ignore[attr-defined]  # a model's, or it raises
+        if type(held) is dict and (extra is None or type(extra) is dict):
+            return {**held, **extra}.get if extra else held.get
+    except Exception:  # noqa: S110 - no model
+        pass
+    return partial(_read, thing)
+
+
+def _read(thing: object, name: str) -> Any:
+    try:
         if isinstance(thing, Mapping):
             return thing.get(name)
         return getattr(thing, name, None)
@@ -28,21 +41,29 @@ def read(thing: object, name: str) -> Any:
         return None
 
 
-def text(thing: object, name: str) -> str | None:
-    """A text that says something."""
-    found = read(thing, name)
+def read(thing: object, name: str) -> Any:
+    """A key of a mapping or an attribute of anything else; None when there is none."""
+    return view(thing)(name)
+
+
+def string(found: object, most: int | None = None) -> str | None:
+    """`found` if it is a text that says something, not longer than `most`."""
     if type(found) is str:
-        return found or None
+        return (found if most is None or len(found) <= most else found[:most]) or None
     try:
-        return str.__str__(found) or None if isinstance(found, str) else None
+        return string(str.__str__(found), most) if isinstance(found, str) else None
     except Exception:
         return None
 
 
+def text(thing: object, name: str) -> str | None:
+    """A text that says something."""
+    return string(view(thing)(name))
+
+
 def name(thing: object, key: str, most: int = NAME_MOST) -> str | None:
     """A text that may be a name: no longer than our types allow."""
-    found = text(thing, key)
-    return None if found is None else found[:most]
+    return string(view(thing)(key), most)
 
 
 def items(thing: object, key: str) -> list[Any]:

@@ -11,13 +11,25 @@ is empty for what nobody knows. Nothing fails: what cannot be read is left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from lakeward.ai.attached import attachment
 from lakeward.ai.messages import call, flat, parts, spoken
-from lakeward.ai.reach import ID_MOST, items, listed, mapping, name, read, text
+from lakeward.ai.reach import (
+    ID_MOST,
+    NAME_MOST,
+    items,
+    listed,
+    mapping,
+    name,
+    read,
+    string,
+    text,
+    view,
+)
 from lakeward.interaction import JsonObject
 
 REFUSALS: Final = frozenset({"content_filter", "refusal", "safety", "SAFETY", "PROHIBITED_CONTENT"})
@@ -46,37 +58,36 @@ def heard(answer: object) -> Heard:
 def _heard(answer: object) -> Heard:
     if isinstance(answer, str):
         return Heard({}, [spoken("assistant", str.__str__(answer))])
-    if choices := items(answer, "choices"):
+    get = view(answer)
+    if choices := listed(get("choices")):
         return chat(answer, choices)
-    output = read(answer, "output")
-    if isinstance(output, list) and text(answer, "object") == "response":
+    output = get("output")
+    if isinstance(output, list) and get("object") == "response":
         return response(answer, output)
-    content = read(answer, "content")
-    if isinstance(content, list) and text(answer, "type") == "message":
+    content = get("content")
+    if isinstance(content, list) and get("type") == "message":
         return claude(answer, content)
-    data = items(answer, "data")
+    data = listed(get("data"))
     if data and read(data[0], "embedding") is not None:
-        found = _head(answer, "embeddings", "embeddings")
+        found = _head(get, "embeddings", "embeddings")
         found.fields["status"] = "completed"
         return found
-    message = read(answer, "message")
+    message = get("message")
     if message is not None and text(message, "role"):
         return _message(answer, message)
-    if text(answer, "role") and content is not None:
+    if string(get("role")) and content is not None:
         return _message(answer, answer)
-    return _head(answer, "", "")
+    return _head(get, "", "")
 
 
-def _head(answer: object, operation: str, dialect: str) -> Heard:
+def _head(get: Callable[[str], Any], operation: str, dialect: str) -> Heard:
     """What all answers have: id, model, usage."""
-    fields: JsonObject = {}
-    if operation:
-        fields["operation"] = operation
-    if model := name(answer, "model"):
+    fields: JsonObject = {"operation": operation} if operation else {}
+    if model := string(get("model"), NAME_MOST):
         fields["model_answered"] = model
-    if identifier := name(answer, "id", ID_MOST):
+    if identifier := string(get("id"), ID_MOST):
         fields["response_id"] = identifier
-    return Heard(fields, [], mapping(read(answer, "usage")), dialect)
+    return Heard(fields, [], mapping(get("usage")), dialect)
 
 
 def ended(fields: JsonObject, reason: str | None, refused: bool = False) -> None:
@@ -88,7 +99,7 @@ def ended(fields: JsonObject, reason: str | None, refused: bool = False) -> None
 
 def _message(answer: object, message: object) -> Heard:
     """An object with one message."""
-    found = _head(answer, "chat", "")
+    found = _head(view(answer), "chat", "")
     made = chat_message(message)
     found.messages.append(made)
     ended(found.fields, text(answer, "finish_reason") or text(answer, "done_reason"))
@@ -99,13 +110,13 @@ def _message(answer: object, message: object) -> Heard:
 def chat(answer: object, choices: list[Any]) -> Heard:
     """A chat completion, or one of the old ones, which have a text."""
     old = read(choices[0], "message") is None
-    found = _head(answer, "text_completion" if old else "chat", "openai")
+    found = _head(view(answer), "text_completion" if old else "chat", "openai")
     refused = False
     for choice in choices[:128]:
+        message = read(choice, "message")
         if old:
             made = spoken("assistant", text(choice, "text") or "")
         else:
-            message = read(choice, "message")
             made = chat_message(message)
             refused = refused or text(message, "refusal") is not None
         found.messages.append(made)
@@ -116,39 +127,43 @@ def chat(answer: object, choices: list[Any]) -> Heard:
 
 def chat_message(message: object) -> JsonObject:
     """The model's message, of whichever parts it has."""
-    made: JsonObject = {"role": name(message, "role") or "assistant"}
-    content = read(message, "content")
-    thought = text(message, "reasoning_content") or text(message, "reasoning")
-    refusal = text(message, "refusal")
-    if type(content) is str and not thought and not refusal:
-        made["content"] = content
-        if ";base64," in content:
-            made |= spoken(made["role"], content)
+    get = view(message)
+    made: JsonObject = {"role": string(get("role"), NAME_MOST) or "assistant"}
+    content = get("content")
+    thought = string(get("reasoning_content")) or string(get("reasoning"))
+    refusal = string(get("refusal"))
+    if type(content) is str and not thought and not refusal and ";base64," not in content:
+        if content:
+            made["content"] = content
     else:
         said: list[JsonObject] = [{"type": "reasoning", "text": thought}] if thought else []
         if isinstance(content, str):
-            content = [content] if content else []
+            content = [{"type": "text", "text": content}] if content else []
         said += parts(listed(content), made, [])
         if refusal:
             said.append({"type": "refusal", "text": refusal})
         if said:
             made["content"] = flat(said)
-    audio = read(message, "audio")
-    if audio is not None and text(audio, "data"):
-        made["attachments"] = [attachment({"audio": audio}, "audio")]
-        if transcript := text(audio, "transcript"):
-            made.setdefault("content", transcript)
-    calls = [call(told) for told in items(message, "tool_calls")]
-    if old := read(message, "function_call"):
+    _spoken(get("audio"), made)
+    calls = [call(told) for told in listed(get("tool_calls"))]
+    if old := get("function_call"):
         calls.append(call(old))
     if calls:
         made["tool_calls"] = calls
     return made
 
 
+def _spoken(audio: object, made: JsonObject) -> None:
+    """An answer that is sound: what was said, and the hash of it."""
+    if audio is not None and text(audio, "data"):
+        made["attachments"] = [attachment({"audio": audio}, "audio")]
+        if transcript := text(audio, "transcript"):
+            made.setdefault("content", transcript)
+
+
 def response(answer: object, output: list[Any]) -> Heard:
     """An answer of the Responses API: its items as one message, reasoning first."""
-    found = _head(answer, "chat", "responses")
+    found = _head(view(answer), "chat", "responses")
     made: JsonObject = {"role": "assistant"}
     said: list[JsonObject] = []
     for item in output:
@@ -193,7 +208,7 @@ def _response_end(answer: object, found: Heard, said: list[JsonObject]) -> None:
 
 def claude(answer: object, content: list[Any]) -> Heard:
     """An answer of the Messages API."""
-    found = _head(answer, "chat", "anthropic")
+    found = _head(view(answer), "chat", "anthropic")
     made: JsonObject = {"role": name(answer, "role") or "assistant"}
     results: list[JsonObject] = []
     if said := parts(content, made, results):

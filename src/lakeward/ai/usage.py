@@ -15,6 +15,7 @@ is left. A count that is no whole number from 0 is as good as absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -65,7 +66,9 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
     """
     try:
         told = {name: value for name, value in usage.items() if value is not None}
-        counts = _gemini(told) if dialect == "gemini" or told.keys() & _GEMINI else _read(told)
+        counts = (
+            _gemini(told) if dialect == "gemini" or not _GEMINI.isdisjoint(told) else _read(told)
+        )
         found = _split(counts, _beside(told, dialect))
     except Exception:  # a mapping of the app's own may do anything
         return {"tokens_source": "none"}
@@ -102,15 +105,18 @@ def _split(counts: Counts, beside: bool) -> dict[str, int]:
         heard = min(counts.heard, left)
         seen = min(counts.seen, left - heard)
         found["input_tokens"] = left - heard - seen
-        _add(found, cache_read_tokens=counts.read, cache_write_tokens=counts.written)
-        _add(found, audio_input_tokens=heard, image_tokens=seen)
+        if cached:
+            _add(found, cache_read_tokens=counts.read, cache_write_tokens=counts.written)
+        if heard or seen:
+            _add(found, audio_input_tokens=heard, image_tokens=seen)
     if said is not None:
         reasoned = counts.reasoned
         apart = counts.reasoned_beside or reasoned > said or _apart(counts)
         left = said if apart else said - reasoned
         spoken = min(counts.spoken, left)
         found["output_tokens"] = left - spoken
-        _add(found, reasoning_tokens=reasoned, audio_output_tokens=spoken)
+        if reasoned or spoken:
+            _add(found, reasoning_tokens=reasoned, audio_output_tokens=spoken)
     return found
 
 
@@ -128,24 +134,26 @@ def _apart(counts: Counts) -> bool:
 
 def _read(told: JsonObject) -> Counts:
     """Counts by the names that most providers use."""
-    asked, said = _object(told, _ASKED_DETAILS), _object(told, _SAID_DETAILS)
+    counts = Counts(_count(told, _INPUT), _count(told, _OUTPUT), _count(told, _TOTAL))
+    if asked := _object(told, _ASKED_DETAILS):
+        counts.read = _count(asked, ("cached_tokens", "cache_read")) or 0
+        counts.written = _count(asked, ("cache_write_tokens", "cache_creation")) or 0
+        counts.heard = _count(asked, ("audio_tokens", "audio")) or 0
+        counts.seen = _count(asked, ("image_tokens",)) or 0
+    if said := _object(told, _SAID_DETAILS):
+        counts.reasoned = _count(said, ("reasoning_tokens", "thinking_tokens", "reasoning")) or 0
+        counts.spoken = _count(said, ("audio_tokens", "audio")) or 0
+    if len(told) > 3:  # there is more than the three sums
+        counts.read = _count(told, _READ) or counts.read
+        counts.written = _count(told, _WRITTEN) or counts.written or _by_age(told)
+        counts.reasoned = counts.reasoned or _count(told, ("reasoning_tokens",)) or 0
+    return counts
+
+
+def _by_age(told: JsonObject) -> int:
+    """Anthropic's tokens written for five minutes and for an hour."""
     kept = _object(told, ("cache_creation",))
-    written = _count(told, _WRITTEN)
-    if written is None and kept:
-        written = sum(_whole(kept.get(f"ephemeral_{age}_input_tokens")) or 0 for age in _AGES)
-    return Counts(
-        asked=_count(told, _INPUT),
-        said=_count(told, _OUTPUT),
-        total=_count(told, _TOTAL),
-        read=_count(told, _READ) or _count(asked, ("cached_tokens", "cache_read")) or 0,
-        written=written or _count(asked, ("cache_write_tokens", "cache_creation")) or 0,
-        reasoned=_count(said, ("reasoning_tokens", "thinking_tokens", "reasoning"))
-        or _count(told, ("reasoning_tokens",))
-        or 0,
-        heard=_count(asked, ("audio_tokens", "audio")) or 0,
-        spoken=_count(said, ("audio_tokens", "audio")) or 0,
-        seen=_count(asked, ("image_tokens",)) or 0,
-    )
+    return sum(_whole(kept.get(f"ephemeral_{age}_input_tokens")) or 0 for age in _AGES)
 
 
 _AGES = ("5m", "1h")
@@ -186,17 +194,18 @@ def _modality(details: object, wanted: str) -> int:
 
 def _object(told: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
     for name in names:
-        found = told.get(name)
-        if isinstance(found, Mapping):
+        if name in told and isinstance(found := told[name], Mapping):
             return found
-    return {}
+    return _NOTHING
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     """The first of these counts that is there."""
     for name in names:
-        found = _whole(told.get(name))
-        if found is not None:
+        if name in told and (found := _whole(told[name])) is not None:
             return found
     return None
 
