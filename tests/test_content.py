@@ -107,10 +107,13 @@ def by_otlp(lake: Lake, mode: str) -> None:
         {"key": "gen_ai.evaluation.name", "value": {"stringValue": "rating"}},
         {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 4}},
         {"key": "gen_ai.evaluation.explanation", "value": {"stringValue": TEXT}}]}  # fmt: skip
-    spans = [span(spanId=f"eee19b7ec3c1b17{n}", attributes=attributes, events=events,
-                  status={"message": TEXT})
-             for n, (attributes, events) in enumerate(
-                 [(chat, [rated]), (agent, []), (tool, [event])])]  # fmt: skip
+    kinds: list[tuple[dict[str, Any], list[Any]]]
+    kinds = [(chat, [rated]), (agent, []), (tool, [event])]
+    spans = [
+        span(spanId=f"eee19b7ec3c1b17{n}", attributes=attributes, events=events,
+             status={"message": TEXT})
+        for n, (attributes, events) in enumerate(kinds)
+    ]  # fmt: skip
     posted(lake, mode, "/v1/traces", request(*spans))
 
 

@@ -119,7 +119,8 @@ class Collector:
         self.salts: Callable[[str], bytes] | None = None
         policy = _policy(settings)
         self.scrubber = Scrubber(policy, salt=self.salt, hook=scrub)
-        self._contents = Contents(settings, policy)
+        self.contents = Contents(settings, policy)
+        """What is kept of the content of AI conversations."""
         self._clean = self.scrubber.clean
         self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
@@ -313,14 +314,14 @@ class Collector:
         make = ApiCall if interaction_type == "api_call" else Interaction
         if self._hooked:
             ai = is_policed(interaction_type)
-            scrubber = self._contents.scrubber if ai else self.scrubber
+            scrubber = self.contents.scrubber if ai else self.scrubber
             fields = self.scrubber.hooked(self._shown(fields, scrubber))
         arranged = dict(arrange(interaction_type, fields))
         content: JsonObject = {}
         if is_policed(interaction_type):
             now_ns = self.now_ns()
             shares = self.shares(now_ns)
-            content = self._contents.settle(interaction_type, arranged, shares, str(now_ns))
+            content = self.contents.settle(interaction_type, arranged, shares, str(now_ns))
         self.scrubber.clean(arranged)
         arranged |= content
         environment = arranged.pop("environment", self._environment)
@@ -426,7 +427,7 @@ class Collector:
     def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
         try:
             shares = self.shares(self.now_ns())
-            fields, strict = self._contents.refused(interaction_type, fields, shares)
+            fields, strict = self.contents.refused(interaction_type, fields, shares)
             scrubber = strict or self.scrubber
             record = scrubber.value(self.scrubber.hooked(self._shown(fields, scrubber)))
             text = self.scrubber.text(str(interaction_type))[:256]

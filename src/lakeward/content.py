@@ -28,6 +28,7 @@ from lakeward.withheld import bare, known, of_a_span, turns
 
 Mode = Literal["full", "redacted", "none"]
 STRICTNESS: Final[dict[object, int]] = {"full": 0, "redacted": 1, "none": 2}
+NONE: Final = 2
 MODES: Final[tuple[Mode, ...]] = ("full", "redacted", "none")
 
 AI: Final = frozenset(name for name, spec in TYPES.items() if spec.feature == "ai_content")
@@ -80,7 +81,7 @@ class Contents:
             return {}
         content = {name: fields.pop(name) for name in CONTENT if name in fields}
         mode = self._allowed(content, fields, shares, lot)
-        if mode == 2:
+        if mode == NONE:
             content = withhold(interaction_type, content)
         elif "messages" in content:
             content = fit(content, self._most)
@@ -100,31 +101,31 @@ class Contents:
             strict = self._mode or shares[AI_CONTENT] < ALL
             if not strict or not _speaks_of_ai(fields):
                 return fields, None
-        content = {name: value for name, value in fields.items() if name in CONTENT}
-        mode = self._allowed(content | fields, fields, shares, "")
-        if mode == 2:
-            kept = withhold(interaction_type, content)
-            identity = {name: value for name, value in fields.items() if name in IDENTITY}
-            loose = {n: v for n, v in fields.items() if n not in content and n not in identity}
-            fields = identity | bare(loose) | kept
+        mode = self._allowed(fields, fields, shares, "")
+        if mode == NONE:
+            fields = withheld(interaction_type, fields)
         return fields, self._scrubbers[mode]
+
+    def mode(self, fields: JsonObject, shares: Shares) -> Mode:
+        """What may be kept of the content of a record that begins, whose fields lie flat."""
+        return MODES[self._allowed(fields, fields, shares, "")]
 
     def _allowed(self, content: JsonObject, fields: JsonObject, shares: Shares, lot: str) -> int:
         """How strict to be with one record."""
-        if self._mode == 2:
-            return 2
+        if self._mode == NONE:
+            return NONE
         mode = self._mode
         for place in (content.get("ai_metadata"), content.get("properties"), content):
             if type(place) is dict:
                 if place.get("content_consent") not in (None, True):
-                    return 2
+                    return NONE
                 told = place.get("content_mode")
                 if type(told) is str:
                     mode = max(mode, STRICTNESS.get(told, 0))
         if shares[AI_CONTENT] < ALL:
             who = next((fields[name] for name in WHO if fields.get(name)), lot)
             if not covers(shares, AI_CONTENT, str(who)):
-                return 2
+                return NONE
         return mode
 
 
@@ -138,6 +139,23 @@ OWN: Final = {
     if name in POLICED
 }
 """The fields of each type that say how, not what."""
+
+
+def withheld(interaction_type: str, fields: JsonObject) -> JsonObject:
+    """Fields that were not arranged, or not yet, without what was said; a new object."""
+    content: JsonObject = {}
+    kept: JsonObject = {}
+    loose: JsonObject = {}
+    own = OWN.get(interaction_type, frozenset())
+    for name, value in fields.items():
+        if name in CONTENT:
+            content[name] = value
+        elif name in IDENTITY or name in own:
+            kept[name] = value if type(value) in (str, int, float, bool) else bare(value)
+        else:
+            loose[name] = value
+    rest: JsonObject = bare(loose)
+    return kept | rest | withhold(interaction_type, content)
 
 
 def withhold(interaction_type: str, content: JsonObject) -> JsonObject:
