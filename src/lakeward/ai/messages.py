@@ -28,10 +28,20 @@ _PLAIN_KEYS: Final = frozenset({"role", "content"})
 
 def asked(given: object, system: object = None) -> list[JsonObject]:
     """The messages of a request; `system` stands before them."""
-    found = _system(system) if system is not None else []
-    if isinstance(given, str):
-        return [*found, spoken("user", given)]
-    for message in listed(given) or ([given] if given is not None and given != [] else []):
+    found: list[JsonObject] = []
+    if system is not None:
+        _each([{"role": "system", "content": system}], found)
+    try:
+        one = isinstance(given, str) or not isinstance(given, list | tuple)
+    except Exception:
+        one = True
+    if given is not None:
+        _each([given] if one else listed(given), found)
+    return found
+
+
+def _each(messages: list[Any], found: list[JsonObject]) -> None:
+    for message in messages:
         if type(message) is dict and message.keys() == _PLAIN_KEYS:
             role, content = message["role"], message["content"]
             if type(role) is str and type(content) is str and ";base64," not in content:
@@ -41,13 +51,6 @@ def asked(given: object, system: object = None) -> list[JsonObject]:
             _any(message, found)
         except Exception:
             found.append({"role": "user"})
-    return found
-
-
-def _system(system: object) -> list[JsonObject]:
-    found: list[JsonObject] = []
-    _any({"role": "system", "content": system}, found)
-    return found
 
 
 def spoken(role: str, said: str) -> JsonObject:

@@ -31,8 +31,9 @@ _FINALS: Final = frozenset(
 class Follower(Protocol):
     """The turn, which hears how its stream goes on."""
 
-    def piece(self, added: str, first: bool) -> None:
-        """The answer grew by this text, before the app has it."""
+    def piece(self, added: str, first: Heard | None) -> None:
+        """The answer grew by this text, before the app has it; with the first piece comes what
+        else is known."""
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """The stream ended; called once."""
@@ -57,7 +58,7 @@ class Following:
         added = self._pieces.hear(chunk)
         if added is not None:
             try:
-                self._turn.piece(added, self._first)
+                self._turn.piece(added, self._pieces.told() if self._first else None)
             finally:
                 self._first = False
 

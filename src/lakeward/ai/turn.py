@@ -38,6 +38,7 @@ T = TypeVar("T")
 MESSAGES_MOST: Final = 1000
 """Messages of a turn that are kept: the last ones."""
 _CANCELLED: Final = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit"})
+_KNOWN_FIRST: Final = ("operation", "model_answered", "response_id")
 _TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage"})
 
 
@@ -192,12 +193,19 @@ class Turn:
         except Exception as failure:
             self._ai.collector.blame(Reason.unencodable, failure)
 
-    def piece(self, added: str, first: bool) -> None:
+    def piece(self, added: str, first: Heard | None) -> None:
         """A stream's next text, before the app has it."""
-        if first and not self._first_ns:
-            self._first_ns = time.perf_counter_ns()
-        if added and self._draft is not None:
-            self._draft.text(added)
+        if first is not None:
+            self._first_ns = self._first_ns or time.perf_counter_ns()
+        draft = self._draft
+        if draft is None:
+            return
+        if first is not None:
+            waited = {"time_to_first_token_ms": (self._first_ns - self._asked_ns) / 1e6}
+            known = {name: first.fields[name] for name in _KNOWN_FIRST if name in first.fields}
+            draft.fields(waited | known)
+        if added:
+            draft.text(added)
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """A stream ended."""

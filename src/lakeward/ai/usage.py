@@ -34,6 +34,12 @@ _READ = ("cache_read_input_tokens", "cacheReadInputTokens", "prompt_cache_hit_to
 _WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_input_tokens")
 _ASKED_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _SAID_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_USUAL = frozenset(
+    {
+        "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)  # fmt: skip
 _GEMINI = frozenset({"promptTokenCount", "prompt_token_count", "totalTokenCount"}) | {
     "candidatesTokenCount", "candidates_token_count", "total_token_count",
 }  # fmt: skip
@@ -143,7 +149,7 @@ def _read(told: JsonObject) -> Counts:
     if said := _object(told, _SAID_DETAILS):
         counts.reasoned = _count(said, ("reasoning_tokens", "thinking_tokens", "reasoning")) or 0
         counts.spoken = _count(said, ("audio_tokens", "audio")) or 0
-    if len(told) > 3:  # there is more than the three sums
+    if not _USUAL.issuperset(told):
         counts.read = _count(told, _READ) or counts.read
         counts.written = _count(told, _WRITTEN) or counts.written or _by_age(told)
         counts.reasoned = counts.reasoned or _count(told, ("reasoning_tokens",)) or 0
