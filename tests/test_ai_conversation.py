@@ -265,6 +265,17 @@ def test_the_turn_under_way_is_known_within_its_block(ai: AI, collector: MemoryC
     assert (told["model_answered"], told["provider"], told["status"]) == ("m", "p", "completed")
 
 
+def test_two_requests_that_only_an_instrumentation_saw_add_up(
+    ai: AI, collector: MemoryCollector
+) -> None:
+    seen = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "tokens_source": "reported"}
+    with ai.conversation() as turn:
+        turn.heard({**seen, "finish_reason": "tool_calls"})
+        turn.heard({**seen, "finish_reason": "stop"})
+    told = only(collector)
+    assert (told["input_tokens"], told["total_tokens"], told["finish_reason"]) == (10, 14, "stop")
+
+
 def test_what_the_app_heard_itself_wins(ai: AI, collector: MemoryCollector) -> None:
     with ai.conversation() as turn:
         turn.heard({"cache_read_tokens": 5, "input_tokens": 90, "tokens_source": "reported",

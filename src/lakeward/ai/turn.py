@@ -145,8 +145,11 @@ class Turn:
         self._fields.update(fields)
 
     def heard(self, fields: JsonObject) -> None:
-        """What an instrumentation saw of the same request: it fills what is not known here."""
-        self._more = {**fields, **self._more}
+        """What an instrumentation saw of one request: it fills what is not known here."""
+        before = self._more
+        if "total_tokens" in before and "total_tokens" in fields:
+            fields = {**fields, **_added([before, fields])}
+        self._more = {**before, **fields}
 
     def end(self, error: BaseException | None = None) -> None:
         """The turn is over, for code that has no `with`; streams are still waited for."""
@@ -229,6 +232,8 @@ class Turn:
             self._usages.append((found.usage, found.dialect))
         calls = self._seen.get("tool_call_count", 0) + found.fields.get("tool_call_count", 0)
         used = [*self._seen.get("tools_used", ()), *found.fields.get("tools_used", ())]
+        if "status" in found.fields:  # a request that failed was made again
+            self._seen.pop("error_type", None)
         self._seen.update(found.fields)
         if calls:
             self._seen["tool_call_count"] = calls
@@ -296,13 +301,18 @@ def _tokens(usages: list[tuple[JsonObject, str]]) -> JsonObject:
         return buckets(*usages[0])
     if not usages:
         return {"tokens_source": "none"}
-    each = [buckets(*told) for told in usages]
+    return _added([buckets(*told) for told in usages])
+
+
+def _added(each: list[JsonObject]) -> JsonObject:
+    """The tokens of several requests together."""
     found: JsonObject = {"tokens_source": "none"}
     for name in (*TOKEN_BUCKETS, "total_tokens"):
-        counts = [told[name] for told in each if name in told]
+        counts = [told[name] for told in each if type(told.get(name)) is int]
         if counts:
             found[name], found["tokens_source"] = sum(counts), "reported"
-    return found | {"usage": {"requests": [told for told, _ in usages[:100]]}}
+    raw = [told["usage"] for told in each if "usage" in told]
+    return found | {"usage": {"requests": raw[:100]}} if raw else found
 
 
 def _filled(made: JsonObject, more: JsonObject) -> JsonObject:

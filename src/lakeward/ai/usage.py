@@ -9,7 +9,7 @@ In: the usage object as it came, and the dialect that it is written in. Out: fie
 
 A part that exceeds its whole cannot have been among it, so it stands beside it; a part of which it
 is not known that it is none of the others (audio and images, some of them cached) is cut to what
-is left. A count that is no whole number from 0 is as good as absent.
+is left. A count that is no whole number from 0 is as good as absent. A total alone stays alone.
 """
 
 from __future__ import annotations
@@ -75,10 +75,12 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
         counts = (
             _gemini(told) if dialect == "gemini" or not _GEMINI.isdisjoint(told) else _read(told)
         )
-        found = _split(counts, _beside(told, dialect))
+        found = _split(counts, _beside(told, dialect), dialect)
     except Exception:  # a mapping of the app's own may do anything
         return {"tokens_source": "none"}
     if not found:
+        if counts.total is not None:
+            return {"total_tokens": counts.total, "tokens_source": "reported", "usage": told}
         return {"tokens_source": "none", "usage": told} if told else {"tokens_source": "none"}
     total = sum(found.values())
     return {**found, "total_tokens": total, "tokens_source": "reported", "usage": told}
@@ -95,11 +97,12 @@ def _beside(told: JsonObject, dialect: str) -> bool:
     return any(name in told for name in named) and "prompt_tokens" not in told
 
 
-def _split(counts: Counts, beside: bool) -> dict[str, int]:
-    """The buckets that hold something; input and output also when they hold nothing."""
+def _split(counts: Counts, beside: bool, dialect: str) -> dict[str, int]:
+    """The buckets that hold something; input and output also when they hold nothing. None where
+    only a total is known, unless it can be input alone."""
     asked, said = counts.asked, counts.said
     if asked is None and said is None:
-        if counts.total is None:
+        if counts.total is None or dialect != "embeddings":
             return {}
         asked = counts.total
     elif asked is None and counts.total is not None and said is not None:
