@@ -8,6 +8,7 @@ import msgspec
 
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
+from lakeward.cli.messages import MessagesAccount, look, sentence
 from lakeward.lake.progress import TableAccount, account
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
@@ -31,15 +32,22 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     table = account(lake, report.faults)
     report.ok = not report.faults
     kept = is_kept(lake)
+    messages = look(settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
+        row |= {"messages": msgspec.to_builtins(messages)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table))
+        print(render(report, kept, table, messages))
     return 0 if report.ok else 1
 
 
-def render(report: Report, kept: bool, table: TableAccount | None = None) -> str:
+def render(
+    report: Report,
+    kept: bool,
+    table: TableAccount | None = None,
+    messages: MessagesAccount | None = None,
+) -> str:
     """The report for people."""
     lines = [
         f"lake      {report.lake}  (id {report.lake_id}, epoch {report.epoch})",
@@ -60,6 +68,8 @@ def render(report: Report, kept: bool, table: TableAccount | None = None) -> str
     lines += [_follower(one) for one in report.followers]
     if table is not None:
         lines.append(_table(table))
+    if messages is not None:
+        lines.append(f"messages  {sentence(messages)}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
