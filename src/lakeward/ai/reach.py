@@ -95,7 +95,7 @@ def plain(thing: object, depth: int = _NESTED) -> Any:
         if kind is list or kind is tuple:
             return [plain(item, depth - 1) for item in thing[:64]]  # type: ignore[index]  # by kind
         held = thing if kind is dict else _held(thing)
-        return {
+        return {  # counts, of which a usage is made, need no second look
             key: found
             for key, value in held.items()  # type: ignore[attr-defined]  # a mapping by now
             if value is not None

@@ -24,7 +24,7 @@ from lakeward.ai.messages import asked
 from lakeward.ai.reach import mapping
 from lakeward.ai.shapes import Heard, heard
 from lakeward.ai.streaming import Following, Yields, follow
-from lakeward.ai.usage import buckets
+from lakeward.ai.usage import added, together
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.interaction import JsonObject
 from lakeward.ledger import Reason
@@ -148,7 +148,7 @@ class Turn:
         """What an instrumentation saw of one request: it fills what is not known here."""
         before = self._more
         if "total_tokens" in before and "total_tokens" in fields:
-            fields = {**fields, **_added([before, fields])}
+            fields = {**fields, **added([before, fields])}
         self._more = {**before, **fields}
 
     def end(self, error: BaseException | None = None) -> None:
@@ -230,14 +230,14 @@ class Turn:
         self._said += found.messages
         if found.usage:
             self._usages.append((found.usage, found.dialect))
-        calls = self._seen.get("tool_call_count", 0) + found.fields.get("tool_call_count", 0)
-        used = [*self._seen.get("tools_used", ()), *found.fields.get("tools_used", ())]
-        if "status" in found.fields:  # a request that failed was made again
-            self._seen.pop("error_type", None)
-        self._seen.update(found.fields)
-        if calls:
-            self._seen["tool_call_count"] = calls
-            self._seen["tools_used"] = list(dict.fromkeys(used))[:100]
+        seen, fields = self._seen, found.fields
+        if "tool_call_count" in seen:  # by an earlier request of this turn
+            used = [*seen.get("tools_used", ()), *fields.get("tools_used", ())]
+            fields["tools_used"] = list(dict.fromkeys(used))[:100]
+            fields["tool_call_count"] = seen["tool_call_count"] + fields.get("tool_call_count", 0)
+        if "status" in fields:  # a request that failed was made again
+            seen.pop("error_type", None)
+        seen.update(fields)
 
     def _broken(self, error: BaseException) -> None:
         if isinstance(error, GeneratorExit):
@@ -280,7 +280,7 @@ class Turn:
         if self._first_ns:
             made["time_to_first_token_ms"] = (self._first_ns - self._asked_ns) / 1e6
         made.update(self._seen)
-        made.update(_tokens(self._usages))
+        made.update(together(self._usages))
         if messages := self._asked + self._said:
             made["messages"] = messages
         if self._more:
@@ -293,26 +293,6 @@ class Turn:
         for following in list(self._holds):
             if isinstance(following, Following):
                 following.end()
-
-
-def _tokens(usages: list[tuple[JsonObject, str]]) -> JsonObject:
-    """The buckets of all requests of a turn, and their usages as they came."""
-    if len(usages) == 1:
-        return buckets(*usages[0])
-    if not usages:
-        return {"tokens_source": "none"}
-    return _added([buckets(*told) for told in usages])
-
-
-def _added(each: list[JsonObject]) -> JsonObject:
-    """The tokens of several requests together."""
-    found: JsonObject = {"tokens_source": "none"}
-    for name in (*TOKEN_BUCKETS, "total_tokens"):
-        counts = [told[name] for told in each if type(told.get(name)) is int]
-        if counts:
-            found[name], found["tokens_source"] = sum(counts), "reported"
-    raw = [told["usage"] for told in each if "usage" in told]
-    return found | {"usage": {"requests": raw[:100]}} if raw else found
 
 
 def _filled(made: JsonObject, more: JsonObject) -> JsonObject:

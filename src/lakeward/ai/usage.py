@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.interaction import JsonObject
 
 INCLUSIVE: Final = frozenset({"openai", "responses", "embeddings", "inclusive"})
@@ -84,6 +85,26 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
         return {"tokens_source": "none", "usage": told} if told else {"tokens_source": "none"}
     total = sum(found.values())
     return {**found, "total_tokens": total, "tokens_source": "reported", "usage": told}
+
+
+def together(usages: list[tuple[JsonObject, str]]) -> JsonObject:
+    """The buckets of all requests of a turn, each a usage and its dialect."""
+    if len(usages) == 1:
+        return buckets(*usages[0])
+    if not usages:
+        return {"tokens_source": "none"}
+    return added([buckets(*told) for told in usages])
+
+
+def added(each: list[JsonObject]) -> JsonObject:
+    """The buckets of several requests, added up; their usages as they came."""
+    found: JsonObject = {"tokens_source": "none"}
+    for name in (*TOKEN_BUCKETS, "total_tokens"):
+        counts = [told[name] for told in each if type(told.get(name)) is int]
+        if counts:
+            found[name], found["tokens_source"] = sum(counts), "reported"
+    raw = [told["usage"] for told in each if "usage" in told]
+    return found | {"usage": {"requests": raw[:100]}} if raw else found
 
 
 def _beside(told: JsonObject, dialect: str) -> bool:
