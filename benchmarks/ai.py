@@ -65,10 +65,12 @@ def answer(number: int) -> ChatCompletion:
 
 def chunks(number: int) -> list[ChatCompletionChunk]:
     """What a streamed call gives: a piece in each chunk, the usage at the end."""
-    head = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk",
+    head: dict[str, Any] = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk",
             "created": 1755129600, "model": "gpt-4o-2024-08-06"}  # fmt: skip
     deltas: list[Any] = [{"role": "assistant", "content": f"word{n} "} for n in range(CHUNKS - 2)]
-    parts = [{"choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+    parts: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas
+    ]
     parts.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     parts.append({"choices": [], "usage": USAGE})
     return [ChatCompletionChunk.model_validate(head | part) for part in parts]
@@ -82,7 +84,7 @@ class Source:
         self.streams = [chunks(number) for number in range(STREAMS)]
         self.number = 0
 
-    def create(self, completions: Completions, /, **asked: Any) -> Any:
+    def create(self, **asked: Any) -> Any:
         """As `chat.completions.create`."""
         number, self.number = self.number, self.number + 1
         if asked.get("stream"):
@@ -108,8 +110,9 @@ class Stream:
 
 def asked(number: int) -> list[Any]:
     """The two messages of a request."""
+    question = f"How do I price a retainer for client {number}?"
     return [{"role": "system", "content": "You coach contractors."},
-            {"role": "user", "content": f"How do I price a retainer for client {number}?"}]  # fmt: skip
+            {"role": "user", "content": question}]  # fmt: skip
 
 
 class Contestants:
@@ -256,7 +259,11 @@ def main() -> None:
     os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "true"
     report = Report("ai")
     source = Source()
-    Completions.create = lambda self, **asked: source.create(self, **asked)  # type: ignore
+
+    def create(completions: Completions, **asked: Any) -> Any:
+        return source.create(**asked)
+
+    Completions.create = create  # type: ignore[method-assign,assignment]  # what is measured
     client = OpenAI(api_key="k", base_url="http://127.0.0.1:9")
     with scratch() as environ:
         environ |= {"LAKEWARD_ENV": "production", "LAKEWARD_RING_BYTES": "64MiB"}

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -591,3 +593,35 @@ def test_objects_of_msgspec_and_slots_are_read(ai: AI, collector: MemoryCollecto
         turn.ask([Message("user", "hi")])
         turn.answer({"choices": [{"message": Message("assistant", "Start.")}]})
     assert [m["content"] for m in only(collector)["messages"]] == ["hi", "Start."]
+
+
+def test_it_imports_no_sdk_and_needs_no_extra() -> None:
+    program = (
+        "import sys, lakeward.ai\n"
+        "foreign = {'openai', 'anthropic', 'genai_prices', 'rs_bpe', 'opentelemetry', 'pydantic',"
+        " 'httpx'}\n"
+        "assert foreign.isdisjoint(sys.modules), foreign & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_generator_closed_behind_its_last_piece_was_complete(
+    ai: AI, collector: MemoryCollector
+) -> None:
+    def answer() -> Iterator[Any]:
+        with ai.conversation() as turn:
+            yield from turn.stream(
+                iter([{"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}])
+            )
+
+    pieces = answer()
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]  # a generator
+    assert only(collector)["status"] == "completed"
+
+
+def test_id_and_time_of_a_turn_are_its_own(ai: AI, collector: MemoryCollector) -> None:
+    with ai.conversation() as turn:
+        turn.set(interaction_id="other", timestamp="2001-01-01T00:00:00Z")
+    assert only(collector)["interaction_id"] == turn.interaction_id

@@ -18,18 +18,24 @@ _NESTED: Final = 5
 
 
 def view(thing: object) -> Callable[[str], Any]:
-    """What reads `thing` by name, for several looks at it. The models of the SDKs hold their fields
-    in their `__dict__`: their own way to say that there is no such field is an exception each."""
+    """What reads `thing` by name, for several looks at it."""
     if type(thing) is dict:
         return thing.get
+    held = _model(thing)
+    return partial(_read, thing) if held is None else held.get
+
+
+def _model(thing: object) -> JsonObject | None:
+    """What a model of the SDKs holds: it stands in its `__dict__`, and its own way to say that a
+    field is not there is an exception each time. None for everything else."""
     try:
         held = thing.__dict__
         extra = thing.__pydantic_extra__  # type: ignore[attr-defined]  # a model's, or it raises
         if type(held) is dict and (extra is None or type(extra) is dict):
-            return {**held, **extra}.get if extra else held.get
+            return {**held, **extra} if extra else held
     except Exception:  # noqa: S110 - no model
         pass
-    return partial(_read, thing)
+    return None
 
 
 def _read(thing: object, name: str) -> Any:
@@ -95,7 +101,7 @@ def plain(thing: object, depth: int = _NESTED) -> Any:
         if kind is list or kind is tuple:
             return [plain(item, depth - 1) for item in thing[:64]]  # type: ignore[index]  # by kind
         held = thing if kind is dict else _held(thing)
-        return {  # counts, of which a usage is made, need no second look
+        return {
             key: found
             for key, value in held.items()  # type: ignore[attr-defined]  # a mapping by now
             if value is not None
@@ -107,14 +113,15 @@ def plain(thing: object, depth: int = _NESTED) -> Any:
 
 
 def _held(thing: object) -> Mapping[Any, Any]:
+    if isinstance(thing, dict):
+        return dict(thing)
+    held = _model(thing)
+    if held is not None:
+        return held
     if isinstance(thing, Mapping):
         return dict(thing)
-    held: JsonObject = object.__getattribute__(thing, "__dict__")
-    try:
-        more = object.__getattribute__(thing, "__pydantic_extra__")
-    except AttributeError:
-        return {key: value for key, value in held.items() if key[:1] != "_"}
-    return {**held, **more} if more else held
+    held = object.__getattribute__(thing, "__dict__")
+    return {key: value for key, value in held.items() if key[:1] != "_"}
 
 
 def mapping(thing: object) -> JsonObject | None:

@@ -60,7 +60,7 @@ def _heard(answer: object) -> Heard:
         return Heard({}, [spoken("assistant", str.__str__(answer))])
     get = view(answer)
     if choices := listed(get("choices")):
-        return chat(answer, choices)
+        return chat(get, choices)
     output = get("output")
     if isinstance(output, list) and get("object") == "response":
         return response(answer, output)
@@ -107,22 +107,26 @@ def _message(answer: object, message: object) -> Heard:
     return found
 
 
-def chat(answer: object, choices: list[Any]) -> Heard:
+def chat(get: Callable[[str], Any], choices: list[Any]) -> Heard:
     """A chat completion, or one of the old ones, which have a text."""
-    old = read(choices[0], "message") is None
-    found = _head(view(answer), "text_completion" if old else "chat", "openai")
+    first = view(choices[0])
+    old = first("message") is None
+    found = _head(get, "text_completion" if old else "chat", "openai")
     refused = False
     for choice in choices[:128]:
-        message = read(choice, "message")
         if old:
             made = spoken("assistant", text(choice, "text") or "")
         else:
-            made = chat_message(message)
-            refused = refused or text(message, "refusal") is not None
+            made = chat_message(read(choice, "message"))
+            refused = refused or _refuses(made.get("content"))
         found.messages.append(made)
-    ended(found.fields, text(choices[0], "finish_reason"), refused)
+    ended(found.fields, string(first("finish_reason")), refused)
     count_calls(found)
     return found
+
+
+def _refuses(content: object) -> bool:
+    return type(content) is list and any(part["type"] == "refusal" for part in content)
 
 
 def chat_message(message: object) -> JsonObject:

@@ -57,10 +57,8 @@ class Following:
         """A chunk, on its way to the app."""
         added = self._pieces.hear(chunk)
         if added is not None:
-            try:
-                self._turn.piece(added, self._pieces.told() if self._first else None)
-            finally:
-                self._first = False
+            first, self._first = self._first, False
+            self._turn.piece(added, self._pieces.told() if first else None)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""
@@ -69,6 +67,8 @@ class Following:
         except IndexError:
             return
         self.ended_ns = time.perf_counter_ns()
+        if isinstance(error, GeneratorExit):
+            error = None
         found = self._pieces.told()
         fields = found.fields
         if error is None and fields.get("status") != "failed":

@@ -24,8 +24,7 @@ from lakeward.ai.messages import asked
 from lakeward.ai.reach import mapping
 from lakeward.ai.shapes import Heard, heard
 from lakeward.ai.streaming import Following, Yields, follow
-from lakeward.ai.usage import added, together
-from lakeward.catalog.ai import TOKEN_BUCKETS
+from lakeward.ai.usage import added, filled, together
 from lakeward.interaction import JsonObject
 from lakeward.ledger import Reason
 from lakeward.trace import CURRENT
@@ -39,7 +38,6 @@ MESSAGES_MOST: Final = 1000
 """Messages of a turn that are kept: the last ones."""
 _CANCELLED: Final = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit"})
 _KNOWN_FIRST: Final = ("operation", "model_answered", "response_id")
-_TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage"})
 
 
 class Turn:
@@ -118,6 +116,7 @@ class Turn:
             self._drafted()
             return follow(source, following)
         except Exception as error:
+            self._holds.discard(following)
             self._ai.collector.blame(Reason.unencodable, error)
             return source
 
@@ -188,10 +187,8 @@ class Turn:
                 ACTIVE.set(None)
         try:
             if error is not None:
+                self._end_streams(error)
                 self._broken(error)
-                for following in list(self._holds):
-                    if isinstance(following, Following):
-                        following.end(error)
             self._release(self)
         except Exception as failure:
             self._ai.collector.blame(Reason.unencodable, failure)
@@ -212,13 +209,16 @@ class Turn:
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """A stream ended."""
-        if not (self.handed and isinstance(following, Yields)):
-            self._ended_ns = following.ended_ns
-            self._seen["streamed"] = True
-            self._take(found)
-        if error is not None:
-            self._broken(error)
-        self._release(following)
+        try:
+            if not (self.handed and isinstance(following, Yields)):
+                self._ended_ns = following.ended_ns
+                self._seen["streamed"] = True
+                self._take(found)
+            if error is not None:
+                self._broken(error)
+            self._release(following)
+        except Exception as failure:
+            self._ai.collector.blame(Reason.unencodable, failure)
 
     def _drafted(self) -> None:
         """Write down what is known, before the first piece: the process may die in between."""
@@ -240,8 +240,8 @@ class Turn:
         seen.update(fields)
 
     def _broken(self, error: BaseException) -> None:
-        if isinstance(error, GeneratorExit):
-            self._seen["status"] = "abandoned"
+        if isinstance(error, GeneratorExit):  # nobody wants more; there may have been no more
+            self._seen.setdefault("status", "abandoned")
             return
         names = {kind.__name__ for kind in type(error).__mro__}
         self._seen["status"] = "cancelled" if names & _CANCELLED else "failed"
@@ -263,10 +263,9 @@ class Turn:
             self._ended_ns = time.perf_counter_ns()
         token = CURRENT.set(self._cause)
         try:
-            self._ai.collector.record(
-                "ai_conversation", interaction_id=self.interaction_id,
-                timestamp=self._timestamp, **self._whole(),
-            )  # fmt: skip
+            fields = self._whole()
+            fields["interaction_id"], fields["timestamp"] = self.interaction_id, self._timestamp
+            self._ai.collector.record("ai_conversation", **fields)
         finally:
             CURRENT.reset(token)
             if self._draft is not None:
@@ -284,21 +283,15 @@ class Turn:
         if messages := self._asked + self._said:
             made["messages"] = messages
         if self._more:
-            made = _filled(made, self._more)
+            made = filled(made, self._more)
         made.update(self._fields)
         return made
 
     def leave_open(self) -> None:
         """The process ends: streams that are still open were left unread."""
+        self._end_streams(None)
+
+    def _end_streams(self, error: BaseException | None) -> None:
         for following in list(self._holds):
             if isinstance(following, Following):
-                following.end()
-
-
-def _filled(made: JsonObject, more: JsonObject) -> JsonObject:
-    """`made`, and what somebody else saw that it lacks; tokens are taken all or none."""
-    if made.get("tokens_source") == "none" and more.get("tokens_source", "none") != "none":
-        made = {name: value for name, value in made.items() if name not in _TOKENS}
-    else:
-        more = {name: value for name, value in more.items() if name not in _TOKENS}
-    return {**more, **made}
+                following.end(error)

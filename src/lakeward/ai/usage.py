@@ -72,13 +72,16 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
     `exclusive`; `gemini`; any other: the names of the counts decide.
     """
     try:
-        told = {name: value for name, value in usage.items() if value is not None}
-        counts = (
-            _gemini(told) if dialect == "gemini" or not _GEMINI.isdisjoint(told) else _read(told)
-        )
-        found = _split(counts, _beside(told, dialect), dialect)
+        return _buckets({name: v for name, v in usage.items() if v is not None}, dialect)
     except Exception:  # a mapping of the app's own may do anything
         return {"tokens_source": "none"}
+
+
+def _buckets(told: JsonObject, dialect: str) -> JsonObject:
+    """The same of a dict that holds nothing but what was said."""
+    gemini = dialect == "gemini" or not _GEMINI.isdisjoint(told)
+    counts = _gemini(told) if gemini else _read(told)
+    found = _split(counts, _beside(told, dialect), dialect)
     if not found:
         if counts.total is not None:
             return {"total_tokens": counts.total, "tokens_source": "reported", "usage": told}
@@ -88,12 +91,11 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
 
 
 def together(usages: list[tuple[JsonObject, str]]) -> JsonObject:
-    """The buckets of all requests of a turn, each a usage and its dialect."""
+    """The buckets of all requests of a turn, each a usage as `reach.mapping` gives it and its
+    dialect."""
     if len(usages) == 1:
-        return buckets(*usages[0])
-    if not usages:
-        return {"tokens_source": "none"}
-    return added([buckets(*told) for told in usages])
+        return _buckets(*usages[0])
+    return added([_buckets(*told) for told in usages])
 
 
 def added(each: list[JsonObject]) -> JsonObject:
@@ -105,6 +107,18 @@ def added(each: list[JsonObject]) -> JsonObject:
             found[name], found["tokens_source"] = sum(counts), "reported"
     raw = [told["usage"] for told in each if "usage" in told]
     return found | {"usage": {"requests": raw[:100]}} if raw else found
+
+
+_TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage"})
+
+
+def filled(made: JsonObject, more: JsonObject) -> JsonObject:
+    """`made`, and what somebody else saw that it lacks; tokens are taken all or none."""
+    if made.get("tokens_source") == "none" and more.get("tokens_source", "none") != "none":
+        made = {name: value for name, value in made.items() if name not in _TOKENS}
+    else:
+        more = {name: value for name, value in more.items() if name not in _TOKENS}
+    return {**more, **made}
 
 
 def _beside(told: JsonObject, dialect: str) -> bool:
