@@ -42,7 +42,8 @@ CONTENT: Final[tuple[str, ...]] = (
     "outcomes", "feedback", "analysis", "experiments", "query_params", "request_body",
 )  # fmt: skip
 """Fields that can hold content, arranged or not."""
-IDENTITY: Final = frozenset(FIELDS) - frozenset(CONTENT) - {"headers"}
+CONTENT_SET: Final = frozenset(CONTENT)
+IDENTITY: Final = frozenset(FIELDS) - CONTENT_SET - {"headers"}
 MARKS: Final = (b'"$ai_', b"gen_ai.", b"traceloop.", b'"llm.', b'"ai_')
 """What an event of another product that speaks of an AI has in it."""
 
@@ -79,7 +80,7 @@ class Contents:
         fields; it is taken out of `fields`. And whether it was the rollout that left some out."""
         if interaction_type == "span" and not of_a_span(fields):
             return {}, False
-        content = {name: fields.pop(name) for name in CONTENT if name in fields}
+        content = {name: fields.pop(name) for name in fields.keys() & CONTENT_SET}
         mode, sampled = self._allowed(content, fields, shares, lot)
         if mode == NONE:
             sampled = sampled and (
