@@ -1,0 +1,268 @@
+"""AI turns on their way into the table: tokens that nobody reported, and what the turn cost.
+
+In: the metadata of a turn as it was told, its messages, its time. Out: the same metadata with what
+it gains: `total_tokens`, `tokens_source`, `tokenizer`, buckets, cost and where the price is from.
+What was told stays as it is. Nothing fails for what a row holds: metadata that are odd come out
+unchanged, and so do all where the extra `ai` is missing or the file of own prices is wrong.
+
+    told ──► tokens: reported, or counted from the messages, or none ──► cost, or none
+
+A turn of which one side alone is known, prompt or answer, gains the other as the rest of the total,
+or else by counting, and is an estimate then. A total alone says nothing of a cost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from lakeward.catalog.ai import TOKEN_BUCKETS
+from lakeward.errors import MissingExtra, SettingError
+from lakeward.interaction import JsonObject
+from lakeward.lake.prices import Asked, Prices
+from lakeward.lake.tokens import ANSWERER, Count, Tokens, encoding_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger("lakeward.turns")
+
+ANSWER: Final = ("output_tokens", "reasoning_tokens", "audio_output_tokens")
+PROMPT: Final = tuple(name for name in TOKEN_BUCKETS if name not in ANSWER)
+EMBEDDINGS: Final = frozenset({"embeddings", "embedding"})
+UNREAD: Final = frozenset({"cancelled", "abandoned"})
+"""Ends of a turn of whose answer perhaps nothing was received."""
+COSTS: Final = ("cost_usd", "input_cost_usd", "output_cost_usd")
+ODD: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
+
+
+class Odd(ValueError):
+    """A field of the metadata has no value that it can have."""
+
+
+class Turns:
+    """Completes turns; reads own prices once, and loads tables when the first turn needs them."""
+
+    def __init__(self, own: Path | None = None) -> None:
+        self._own = own
+        self._decode = msgspec.json.Decoder(dict[str, object]).decode
+
+    def completed(
+        self, metadata: pa.ChunkedArray, messages: pa.ChunkedArray, times: pa.ChunkedArray
+    ) -> pa.Array:
+        """A column of metadata, completed; beside it the messages and the times in ms."""
+        import pyarrow as pa
+
+        rows = zip(metadata, messages, times, strict=True)
+        return pa.array(
+            [self.complete(told.as_py(), said, ms.as_py()) for told, said, ms in rows], pa.string()
+        )
+
+    def complete(
+        self, metadata: str | None, messages: pa.Scalar | str | None, ms: int | None
+    ) -> str | None:
+        """One turn's metadata as JSON, completed."""
+        if metadata is None or ms is None:
+            return metadata
+        try:
+            told = self._decode(metadata)
+            gained = self._gained(told, messages, datetime.fromtimestamp(ms / 1000, UTC))
+            return msgspec.json.encode(told | gained).decode() if gained else metadata
+        except (*ODD, OSError):
+            return metadata
+
+    def _gained(
+        self, told: JsonObject, messages: pa.Scalar | str | None, at: datetime
+    ) -> JsonObject:
+        gained = self._tokens(told, messages)
+        if all(told.get(name) is None for name in COSTS):
+            gained |= self._cost(told | gained, at)
+        return gained
+
+    def _tokens(self, told: JsonObject, messages: pa.Scalar | str | None) -> JsonObject:
+        """What the turn gains in tokens."""
+        prompt, answer = _side(told, PROMPT), _side(told, ANSWER)
+        total = _count(told, "total_tokens")
+        if prompt is not None and answer is None and told.get("operation") in EMBEDDINGS:
+            answer = 0
+        gained: JsonObject = {}
+        if prompt is None and answer is None and total is None:
+            return self._estimated(told, messages, None, None)
+        if prompt is None or answer is None:
+            gained = _rest(told, prompt, answer, total)
+            if not gained and total is None:
+                return self._estimated(told, messages, prompt, answer)
+        elif total is None:
+            gained = {"total_tokens": prompt + answer}
+        if told.get("tokens_source") is None:
+            gained["tokens_source"] = "reported"
+        return gained
+
+    def _estimated(
+        self,
+        told: JsonObject,
+        messages: pa.Scalar | str | None,
+        prompt: int | None,
+        answer: int | None,
+    ) -> JsonObject:
+        """The sides that are not known, counted; what is known alone says that it was reported."""
+        count = self._counted(told, messages)
+        if count is None:
+            source = "none" if prompt is None and answer is None else "reported"
+            return {} if told.get("tokens_source") is not None else {"tokens_source": source}
+        gained: JsonObject = {}
+        if prompt is None:
+            gained["input_tokens"] = prompt = count.input_tokens
+        if answer is None:
+            gained["output_tokens"] = answer = count.output_tokens
+        return gained | {
+            "total_tokens": prompt + answer,
+            "tokens_source": "estimated",
+            "tokenizer": count.tokenizer,
+        }
+
+    def _counted(self, told: JsonObject, messages: pa.Scalar | str | None) -> Count | None:
+        """The turn's tokens by its messages, where they are what was said and all of it."""
+        if told.get("content_mode") in ("redacted", "none") or told.get("content_consent") is False:
+            return None
+        names = (_text(told, "model_answered"), _text(told, "model_requested"))
+        model = next((name for name in names if encoding_of(name)), "")
+        if not model or self._counter is None:
+            return None
+        said = _decoded(messages)
+        operation = _text(told, "operation") or "chat"
+        if not said or not (operation in EMBEDDINGS or _is_answered(said, told)):
+            return None
+        parameters = told.get("parameters")
+        tools = parameters.get("tools") if isinstance(parameters, dict) else None
+        return self._counter.turn(said, model, operation, tools)
+
+    def _cost(self, turn: JsonObject, at: datetime) -> JsonObject:
+        """What the turn costs; nothing where one side of its tokens is not known."""
+        embeddings = turn.get("operation") in EMBEDDINGS
+        if _side(turn, PROMPT) is None or (_side(turn, ANSWER) is None and not embeddings):
+            return {}
+        asked = Asked(
+            _text(turn, "provider"), _text(turn, "model_answered"), _text(turn, "model_requested")
+        )
+        if self._prices is None:
+            return {}
+        try:
+            priced = self._prices.price(
+                asked, _counts(turn), at, searches=_searches(turn), context=_context(turn)
+            )
+        except MissingExtra:
+            return {}
+        if priced is None:
+            return {}
+        return {
+            "cost_usd": float(priced.cost.total),
+            "input_cost_usd": float(priced.cost.prompt),
+            "output_cost_usd": float(priced.cost.answer),
+            "price_source": priced.source,
+            "price_version": priced.version,
+        }
+
+    @cached_property
+    def _counter(self) -> Tokens | None:
+        try:
+            return Tokens()
+        except MissingExtra:
+            return None
+
+    @cached_property
+    def _prices(self) -> Prices | None:
+        try:
+            return Prices(self._own)
+        except SettingError as error:
+            logger.warning("AI turns get no cost until the prices are mended: %s", error)
+            return None
+
+
+def _count(told: JsonObject, name: str) -> int | None:
+    value = told.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Odd(name)
+    return value
+
+
+def _side(told: JsonObject, names: tuple[str, ...]) -> int | None:
+    """The sum of some buckets, None where none is known."""
+    known = [count for name in names if (count := _count(told, name)) is not None]
+    return sum(known) if known else None
+
+
+def _rest(
+    told: JsonObject, prompt: int | None, answer: int | None, total: int | None
+) -> JsonObject:
+    """The side that is not known, as what the other leaves of the total."""
+    if total is None:
+        return {}
+    if prompt is None and answer is None:
+        return {"input_tokens": total} if told.get("operation") in EMBEDDINGS else {}
+    rest = total - (prompt or 0) - (answer or 0)
+    if rest < 0:
+        return {}
+    return {"output_tokens" if answer is None else "input_tokens": rest}
+
+
+def _decoded(messages: pa.Scalar | str | None) -> list[object]:
+    text = messages if isinstance(messages, str) or messages is None else messages.as_py()
+    return msgspec.json.decode(text, type=list[object]) if text else []
+
+
+def _is_answered(said: list[object], told: JsonObject) -> bool:
+    """Whether an answer was received, or the turn ended before one could be."""
+    last = said[-1]
+    if isinstance(last, dict) and last.get("role") in ANSWERER:
+        return True
+    return told.get("status") in UNREAD
+
+
+def _counts(turn: JsonObject) -> dict[str, int]:
+    """The buckets, those writes to the cache apart that were for an hour, which cost more."""
+    counts = {name: _count(turn, name) or 0 for name in TOKEN_BUCKETS}
+    long = _inside(turn, "usage", "cache_creation", "ephemeral_1h_input_tokens")
+    if isinstance(long, int) and 0 < long <= counts["cache_write_tokens"]:
+        counts["cache_write_tokens"] -= long
+        counts["cache_write_1h_tokens"] = long
+    return counts
+
+
+def _searches(turn: JsonObject) -> int:
+    found = _inside(turn, "usage", "server_tool_use", "web_search_requests")
+    return found if isinstance(found, int) and found > 0 else 0
+
+
+def _context(turn: JsonObject) -> Mapping[str, str]:
+    """What of the request has a price of its own: the tier that served it, or a batch."""
+    found: dict[str, str] = {}
+    for name in ("service_tier", "speed", "processing"):
+        for holder in ("usage", "parameters"):
+            value = _inside(turn, holder, name)
+            if isinstance(value, str):
+                found.setdefault(name, value)
+    if found.get("service_tier") == "batch":
+        found.setdefault("processing", "batch")
+    return found
+
+
+def _inside(value: object, *path: str) -> object:
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def _text(told: JsonObject, name: str) -> str:
+    value = told.get(name)
+    return value if isinstance(value, str) else ""
