@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,9 @@ from lakeward.lake.tokens import ANSWERER, Count, Tokens, encoding_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Messages: TypeAlias = "pa.Scalar | list[object] | str | None"
+"""As Arrow has them, decoded only where they are to be counted, or already decoded, or as JSON."""
+
 logger = logging.getLogger("lakeward.turns")
 
 ANSWER: Final = ("output_tokens", "reasoning_tokens", "audio_output_tokens")
@@ -39,6 +42,8 @@ EMBEDDINGS: Final = frozenset({"embeddings", "embedding"})
 UNREAD: Final = frozenset({"cancelled", "abandoned"})
 """Ends of a turn of whose answer perhaps nothing was received."""
 COSTS: Final = ("cost_usd", "input_cost_usd", "output_cost_usd")
+MOST: Final = 1 << 53
+"""Tokens of a bucket; more are no tokens."""
 ODD: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
 
 
@@ -64,9 +69,18 @@ class Turns:
             [self.complete(told.as_py(), said, ms.as_py()) for told, said, ms in rows], pa.string()
         )
 
-    def complete(
-        self, metadata: str | None, messages: pa.Scalar | str | None, ms: int | None
-    ) -> str | None:
+    def record(self, record: JsonObject) -> JsonObject:
+        """A record of the log as the table will have it."""
+        told = record.get("ai_metadata")
+        if record.get("interaction_type") != "ai_conversation" or not isinstance(told, dict):
+            return record
+        try:
+            at = datetime.fromisoformat(_text(record, "timestamp"))
+            return record | {"ai_metadata": told | self._gained(told, record.get("messages"), at)}
+        except (*ODD, OSError):
+            return record
+
+    def complete(self, metadata: str | None, messages: Messages, ms: int | None) -> str | None:
         """One turn's metadata as JSON, completed."""
         if metadata is None or ms is None:
             return metadata
@@ -77,15 +91,13 @@ class Turns:
         except (*ODD, OSError):
             return metadata
 
-    def _gained(
-        self, told: JsonObject, messages: pa.Scalar | str | None, at: datetime
-    ) -> JsonObject:
+    def _gained(self, told: JsonObject, messages: Messages, at: datetime) -> JsonObject:
         gained = self._tokens(told, messages)
         if all(told.get(name) is None for name in COSTS):
             gained |= self._cost(told | gained, at)
         return gained
 
-    def _tokens(self, told: JsonObject, messages: pa.Scalar | str | None) -> JsonObject:
+    def _tokens(self, told: JsonObject, messages: Messages) -> JsonObject:
         """What the turn gains in tokens."""
         prompt, answer = _side(told, PROMPT), _side(told, ANSWER)
         total = _count(told, "total_tokens")
@@ -107,7 +119,7 @@ class Turns:
     def _estimated(
         self,
         told: JsonObject,
-        messages: pa.Scalar | str | None,
+        messages: Messages,
         prompt: int | None,
         answer: int | None,
     ) -> JsonObject:
@@ -127,7 +139,7 @@ class Turns:
             "tokenizer": count.tokenizer,
         }
 
-    def _counted(self, told: JsonObject, messages: pa.Scalar | str | None) -> Count | None:
+    def _counted(self, told: JsonObject, messages: Messages) -> Count | None:
         """The turn's tokens by its messages, where they are what was said and all of it."""
         if told.get("content_mode") in ("redacted", "none") or told.get("content_consent") is False:
             return None
@@ -189,7 +201,7 @@ def _count(told: JsonObject, name: str) -> int | None:
     value = told.get(name)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST:
         raise Odd(name)
     return value
 
@@ -214,8 +226,10 @@ def _rest(
     return {"output_tokens" if answer is None else "input_tokens": rest}
 
 
-def _decoded(messages: pa.Scalar | str | None) -> list[object]:
-    text = messages if isinstance(messages, str) or messages is None else messages.as_py()
+def _decoded(messages: Messages) -> list[object]:
+    if messages is None or isinstance(messages, list):
+        return messages or []
+    text = messages if isinstance(messages, str) else messages.as_py()
     return msgspec.json.decode(text, type=list[object]) if text else []
 
 
