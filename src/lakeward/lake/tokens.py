@@ -162,6 +162,8 @@ class Tokens:
             raise Uncountable  # nothing is published about what is nested
         tokens = PROPERTY
         if choices := value.get("enum"):
+            if not isinstance(choices, list):
+                raise Uncountable
             tokens += ENUM + sum(ENUM_ITEM + self.count(_text(one), encoding) for one in choices)
         line = f"{name}:{_text(value.get('type', ''))}:{_described(value, '')}"
         return tokens + self.count(line, encoding)
