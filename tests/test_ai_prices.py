@@ -41,7 +41,10 @@ for _provider in providers:
 
 def usage_of(counts: dict[str, int]) -> Usage:
     """The same tokens in the library's inclusive units, its overlaps said to be empty."""
-    get = lambda *names: sum(counts.get(name, 0) for name in names)  # noqa: E731
+
+    def get(*names: str) -> int:
+        return sum(counts.get(name, 0) for name in names)
+
     return Usage(
         input_tokens=get(*BUCKETS[:6]),
         cache_read_tokens=get("cache_read_tokens"),
@@ -133,7 +136,7 @@ def test_a_price_is_that_of_the_day_of_the_turn() -> None:
     asked = Asked("openai", "o3")
     before = price(asked, tokens, datetime(2025, 6, 9, tzinfo=UTC))
     after = price(asked, tokens, datetime(2025, 6, 11, tzinfo=UTC))
-    assert (before.cost.total, after.cost.total) == (10, 2)
+    assert [before.cost.total, after.cost.total] == [10, 2]
 
 
 def test_a_long_prompt_has_the_rate_of_its_tier_for_all_tokens() -> None:

@@ -211,6 +211,7 @@ def test_texts_of_a_completion_and_of_embeddings_cost_nothing_beside() -> None:
         {"role": "assistant", "tool_calls": "x"},
         {"role": "assistant", "tool_calls": [5]},
         {"role": "assistant", "tool_calls": [{"function": 5}]},
+        {"role": "assistant", "tool_calls": [{"name": "f", "arguments_hash": "ab"}]},
         "text",
     ],
 )

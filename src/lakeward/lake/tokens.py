@@ -214,6 +214,8 @@ def _call(call: object) -> Iterator[str]:
     function = call.get("function", call)
     if not isinstance(function, dict):
         raise Uncountable
+    if "arguments_hash" in function or "arguments_hash" in call:
+        raise Uncountable
     yield _text(function.get("name", ""))
     arguments = function.get("arguments", "")
     if isinstance(arguments, str):
