@@ -26,7 +26,7 @@ from measure import Report, interleaved, spread, table
 
 OTHERS = 100_000
 TURNS = 4_096
-WORDS = "how do I price a retainer start from the hours you expect and add a third for what".split()
+WORDS = ["how", "do", "I", "price", "a", "retainer", "start", "from", "the", "hours", "you", "expect", "and", "add", "a", "third", "for", "what"]
 SPOKEN = 150
 """Words of an answer; the prompt has half as many."""
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ai_turns import ANSWER, CACHED, PROMPT, SILENT, said, turn
 from conftest import Lake, wait_until
 from lakeward.lake.enrich import TURN, enriched, register
+from lakeward.lake.summary import summarize_named
 from lakeward.lake.turns import Turns
 from test_table import NOON, Desk, line
 
@@ -414,3 +415,17 @@ def test_looking_one_turn_up_shows_it_alike_in_log_and_table(desk: Desk) -> None
     assert before[0]["ai_metadata"]["total_tokens"] == 77
     desk.compact()
     assert [desk.get(one) for one in ids] == before
+
+
+def test_the_summary_of_a_day_counts_the_cost_as_the_table_does(lake: Lake) -> None:
+    collector = lake.collector()
+    collector.record("ai_conversation", **CACHED)
+    collector.record("ai_conversation", **SILENT, messages=said())
+    collector.record("ai_conversation", **SILENT, cost_usd=1.0)
+    collector.commit(20)
+    day = summarize_named(lake.open(), "today", turns=Turns())
+    assert (day.ai.turns, day.ai.priced) == (3, 3)
+    assert day.ai.cost_usd == pytest.approx(1 + 0.02436625 + 17 * 0.15e-6 + 60 * 0.6e-6)
+    assert day.ai.tokens == 18091 + 77
+    told = summarize_named(lake.open(), "today")
+    assert (told.ai.priced, told.ai.cost_usd) == (1, 1)

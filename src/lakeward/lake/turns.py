@@ -13,6 +13,7 @@ or else by counting, and is an estimate then. A total alone says nothing of a co
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
+from msgspec import Raw
 
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.errors import MissingExtra, SettingError
@@ -79,6 +81,16 @@ class Turns:
             return record | {"ai_metadata": told | self._gained(told, record.get("messages"), at)}
         except (*ODD, OSError):
             return record
+
+    def line(self, metadata: Raw, messages: Raw, timestamp: str) -> bytes:
+        """The same of parts of a line of the log, as they stand there."""
+        told = bytes(metadata)
+        if b'"cost_usd"' not in told:
+            with contextlib.suppress(*ODD):
+                ms = round(datetime.fromisoformat(timestamp).timestamp() * 1000)
+                found = self.complete(told.decode(), bytes(messages).decode(), ms)
+                return (found or "").encode()
+        return told
 
     def complete(self, metadata: str | None, messages: Messages, ms: int | None) -> str | None:
         """One turn's metadata as JSON, completed."""
