@@ -429,3 +429,7 @@ def test_the_summary_of_a_day_counts_the_cost_as_the_table_does(lake: Lake) -> N
     assert day.ai.tokens == 18091 + 77
     told = summarize_named(lake.open(), "today")
     assert (told.ai.priced, told.ai.cost_usd) == (1, 1)
+
+
+def test_the_tokeniser_is_that_of_the_model_that_answered() -> None:
+    assert gained(SILENT | {"model_answered": "claude-sonnet-4-5"}, said()) == {}

@@ -253,3 +253,14 @@ def test_nothing_is_loaded_before_a_text_is_counted() -> None:
         "assert 'rs_bpe' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_refusal_and_a_call_of_old_are_answers_too() -> None:
+    for message in (
+        {"role": "assistant", "content": None, "refusal": "tiktoken is great!"},
+        {"role": "assistant", "content": None, "function_call": {"name": "", "arguments":
+                                                                  "tiktoken is great!"}},
+    ):  # fmt: skip
+        found = TOKENS.turn([*said(answer=None), message], "gpt-4o")
+        assert found is not None
+        assert found.output_tokens == 6

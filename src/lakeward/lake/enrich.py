@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 AGENT: Final = "lakeward_agent"
 PLACE: Final = "lakeward_place"
 TURN: Final = "lakeward_turn"
+TURN_CALL: Final = f"{TURN}(ai_metadata, messages, epoch_ms(timestamp::TIMESTAMPTZ))"
 TURN_SQL: Final = (
-    f"CASE WHEN interaction_type = 'ai_conversation' THEN {TURN}(ai_metadata, messages, "
-    "epoch_ms(timestamp::TIMESTAMPTZ)) ELSE ai_metadata END AS ai_metadata"
+    f"CASE WHEN interaction_type = 'ai_conversation' THEN {TURN_CALL} ELSE ai_metadata END "
+    "AS ai_metadata"
 )
 
 
-def register(con: DuckDBPyConnection, geo: Path | None, prices: Path | None = None) -> None:
-    """Give a connection what `enriched` needs; once, before its first use."""
-    _create_turn(con, Turns(prices))
+def register(
+    con: DuckDBPyConnection, geo: Path | None, prices: Path | None = None, *, again: bool = False
+) -> None:
+    """Give a connection what `enriched` needs; once, before its first use. With `again` turns that
+    have a cost of ours are priced anew."""
+    _create_turn(con, Turns(prices, again=again))
     _create(con, AGENT, Agents().struct, {n: ENRICHED[n] for n in Agent.__struct_fields__})
     if geo is None:
         con.execute(

@@ -176,17 +176,18 @@ def _described(value: JsonObject, named: str) -> str:
 
 def _texts(message: JsonObject) -> Iterator[str]:
     """The texts of a message: its content, and the calls that it asks for."""
-    if message.get("attachments") or message.get("content_hash"):
+    if message.get("attachments") or message.get("content_hash") or message.get("audio"):
         raise Uncountable
-    calls = message.get("tool_calls")
-    if "content" not in message and not calls:
+    calls = message.get("tool_calls") or []
+    if call := message.get("function_call"):
+        calls = [call]
+    if not isinstance(calls, list) or ("content" not in message and not calls):
         raise Uncountable
     yield from _parts(message.get("content"))
-    if calls:
-        if not isinstance(calls, list):
-            raise Uncountable
-        for call in calls:
-            yield from _call(call)
+    if refusal := message.get("refusal"):
+        yield _text(refusal)
+    for call in calls:
+        yield from _call(call)
 
 
 def _parts(content: object) -> Iterator[str]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +23,23 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.errors import MissingExtra, SettingError
 from lakeward.interaction import JsonObject
-from lakeward.lake.prices import Asked, Prices
+from lakeward.lake.prices import Prices
+from lakeward.lake.rates import ANSWER
 from lakeward.lake.tokens import ANSWERER, Count, Tokens, encoding_of
+from lakeward.lake.told import (
+    PROMPT,
+    asked,
+    buckets,
+    context,
+    count,
+    has_no_answer,
+    rest,
+    searches,
+    side,
+    text,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,26 +49,24 @@ Messages: TypeAlias = "pa.Scalar | list[object] | str | None"
 
 logger = logging.getLogger("lakeward.turns")
 
-ANSWER: Final = ("output_tokens", "reasoning_tokens", "audio_output_tokens")
-PROMPT: Final = tuple(name for name in TOKEN_BUCKETS if name not in ANSWER)
-EMBEDDINGS: Final = frozenset({"embeddings", "embedding"})
 UNREAD: Final = frozenset({"cancelled", "abandoned"})
 """Ends of a turn of whose answer perhaps nothing was received."""
 COSTS: Final = ("cost_usd", "input_cost_usd", "output_cost_usd")
-MOST: Final = 1 << 53
-"""Tokens of a bucket; more are no tokens."""
+OURS: Final = frozenset({"own", "genai-prices"})
+"""Sources of prices that were looked up here."""
+PRICED: Final = (*COSTS, "price_source", "price_version")
 ODD: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
 
 
-class Odd(ValueError):
-    """A field of the metadata has no value that it can have."""
-
-
 class Turns:
-    """Completes turns; reads own prices once, and loads tables when the first turn needs them."""
+    """Completes turns; reads own prices once, and loads tables when the first turn needs them.
 
-    def __init__(self, own: Path | None = None) -> None:
+    With `again` a cost that was looked up before is looked up anew, and stays where none is found.
+    """
+
+    def __init__(self, own: Path | None = None, *, again: bool = False) -> None:
         self._own = own
+        self._again = again
         self._decode = msgspec.json.Decoder(dict[str, object]).decode
 
     def completed(
@@ -77,7 +86,7 @@ class Turns:
         if record.get("interaction_type") != "ai_conversation" or not isinstance(told, dict):
             return record
         try:
-            at = datetime.fromisoformat(_text(record, "timestamp"))
+            at = datetime.fromisoformat(text(record, "timestamp"))
             return record | {"ai_metadata": told | self._gained(told, record.get("messages"), at)}
         except (*ODD, OSError):
             return record
@@ -104,6 +113,9 @@ class Turns:
             return metadata
 
     def _gained(self, told: JsonObject, messages: Messages, at: datetime) -> JsonObject:
+        if self._again and told.get("price_source") in OURS:
+            plain = {name: value for name, value in told.items() if name not in PRICED}
+            return self._cost(plain, at)
         gained = self._tokens(told, messages)
         if all(told.get(name) is None for name in COSTS):
             gained |= self._cost(told | gained, at)
@@ -111,15 +123,15 @@ class Turns:
 
     def _tokens(self, told: JsonObject, messages: Messages) -> JsonObject:
         """What the turn gains in tokens."""
-        prompt, answer = _side(told, PROMPT), _side(told, ANSWER)
-        total = _count(told, "total_tokens")
-        if prompt is not None and answer is None and told.get("operation") in EMBEDDINGS:
+        prompt, answer = side(told, PROMPT), side(told, ANSWER)
+        total = count(told, "total_tokens")
+        if prompt is not None and answer is None and has_no_answer(told):
             answer = 0
         gained: JsonObject = {}
         if prompt is None and answer is None and total is None:
             return self._estimated(told, messages, None, None)
         if prompt is None or answer is None:
-            gained = _rest(told, prompt, answer, total)
+            gained = rest(told, prompt, answer)
             if not gained and total is None:
                 return self._estimated(told, messages, prompt, answer)
         elif total is None:
@@ -155,13 +167,12 @@ class Turns:
         """The turn's tokens by its messages, where they are what was said and all of it."""
         if told.get("content_mode") in ("redacted", "none") or told.get("content_consent") is False:
             return None
-        names = (_text(told, "model_answered"), _text(told, "model_requested"))
-        model = next((name for name in names if encoding_of(name)), "")
-        if not model or self._counter is None:
+        model = text(told, "model_answered") or text(told, "model_requested")
+        if encoding_of(model) is None or self._counter is None:
             return None
         said = _decoded(messages)
-        operation = _text(told, "operation") or "chat"
-        if not said or not (operation in EMBEDDINGS or _is_answered(said, told)):
+        operation = text(told, "operation") or "chat"
+        if not said or not (has_no_answer(told) or _is_answered(said, told)):
             return None
         parameters = told.get("parameters")
         tools = parameters.get("tools") if isinstance(parameters, dict) else None
@@ -169,17 +180,13 @@ class Turns:
 
     def _cost(self, turn: JsonObject, at: datetime) -> JsonObject:
         """What the turn costs; nothing where one side of its tokens is not known."""
-        embeddings = turn.get("operation") in EMBEDDINGS
-        if _side(turn, PROMPT) is None or (_side(turn, ANSWER) is None and not embeddings):
+        if side(turn, PROMPT) is None or (side(turn, ANSWER) is None and not has_no_answer(turn)):
             return {}
-        asked = Asked(
-            _text(turn, "provider"), _text(turn, "model_answered"), _text(turn, "model_requested")
-        )
         if self._prices is None:
             return {}
         try:
             priced = self._prices.price(
-                asked, _counts(turn), at, searches=_searches(turn), context=_context(turn)
+                asked(turn), buckets(turn), at, searches=searches(turn), context=context(turn)
             )
         except MissingExtra:
             return {}
@@ -209,35 +216,6 @@ class Turns:
             return None
 
 
-def _count(told: JsonObject, name: str) -> int | None:
-    value = told.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST:
-        raise Odd(name)
-    return value
-
-
-def _side(told: JsonObject, names: tuple[str, ...]) -> int | None:
-    """The sum of some buckets, None where none is known."""
-    known = [count for name in names if (count := _count(told, name)) is not None]
-    return sum(known) if known else None
-
-
-def _rest(
-    told: JsonObject, prompt: int | None, answer: int | None, total: int | None
-) -> JsonObject:
-    """The side that is not known, as what the other leaves of the total."""
-    if total is None:
-        return {}
-    if prompt is None and answer is None:
-        return {"input_tokens": total} if told.get("operation") in EMBEDDINGS else {}
-    rest = total - (prompt or 0) - (answer or 0)
-    if rest < 0:
-        return {}
-    return {"output_tokens" if answer is None else "input_tokens": rest}
-
-
 def _decoded(messages: Messages) -> list[object]:
     if messages is None or isinstance(messages, list):
         return messages or []
@@ -251,44 +229,3 @@ def _is_answered(said: list[object], told: JsonObject) -> bool:
     if isinstance(last, dict) and last.get("role") in ANSWERER:
         return True
     return told.get("status") in UNREAD
-
-
-def _counts(turn: JsonObject) -> dict[str, int]:
-    """The buckets, those writes to the cache apart that were for an hour, which cost more."""
-    counts = {name: _count(turn, name) or 0 for name in TOKEN_BUCKETS}
-    long = _inside(turn, "usage", "cache_creation", "ephemeral_1h_input_tokens")
-    if isinstance(long, int) and 0 < long <= counts["cache_write_tokens"]:
-        counts["cache_write_tokens"] -= long
-        counts["cache_write_1h_tokens"] = long
-    return counts
-
-
-def _searches(turn: JsonObject) -> int:
-    found = _inside(turn, "usage", "server_tool_use", "web_search_requests")
-    return found if isinstance(found, int) and found > 0 else 0
-
-
-def _context(turn: JsonObject) -> Mapping[str, str]:
-    """What of the request has a price of its own: the tier that served it, or a batch."""
-    found: dict[str, str] = {}
-    for name in ("service_tier", "speed", "processing"):
-        for holder in ("usage", "parameters"):
-            value = _inside(turn, holder, name)
-            if isinstance(value, str):
-                found.setdefault(name, value)
-    if found.get("service_tier") == "batch":
-        found.setdefault("processing", "batch")
-    return found
-
-
-def _inside(value: object, *path: str) -> object:
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _text(told: JsonObject, name: str) -> str:
-    value = told.get(name)
-    return value if isinstance(value, str) else ""
