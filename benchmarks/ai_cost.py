@@ -28,20 +28,7 @@ from measure import Report, interleaved, spread, table
 
 OTHERS = 20_000
 TURNS = 4_096
-WORDS = (
-    "how",
-    "do",
-    "I",
-    "price",
-    "a",
-    "retainer",
-    "start",
-    "from",
-    "the",
-    "hours",
-    "you",
-    "expect",
-)
+WORDS = ("how", "do", "I", "price", "a", "retainer", "start", "from", "the", "hours")
 SPOKEN = 150
 """Words of an answer; the prompt has half as many."""
 
@@ -78,8 +65,8 @@ def _turn(dice: random.Random, metadata: dict[str, Any]) -> bytes:
 
 
 def others(report: Report, rounds: int) -> None:
-    """The select with and without the function, over rows of other types; twice without, to see what
-    the machine makes of the same."""
+    """The select with and without the function, over rows of other types; twice without, to see
+    what the machine makes of the same."""
     plain = list(islice((one for one in lines(7, 2 * OTHERS) if b'"ai_' not in one), OTHERS))
     taken: dict[str, list[float]] = {"without": [], "with": [], "again": []}
     with as_file(plain) as source, TemporaryDirectory() as folder, closing(_connected(1)) as con:
