@@ -45,14 +45,15 @@ def has_no_answer(told: JsonObject) -> bool:
 
 
 def rest(told: JsonObject, prompt: int | None, answer: int | None) -> JsonObject:
-    """The bucket of the side that is not known, as what the other leaves of the total."""
+    """The bucket of the side that is not known, as what the other leaves of the total. A total that
+    leaves nothing may be the sum of what was known when a stream was cut: it says nothing."""
     total = count(told, "total_tokens")
     if total is None:
         return {}
     if prompt is None and answer is None:
         return {"input_tokens": total} if has_no_answer(told) else {}
     left = total - (prompt or 0) - (answer or 0)
-    if left < 0:
+    if left <= 0:
         return {}
     return {"output_tokens" if answer is None else "input_tokens": left}
 

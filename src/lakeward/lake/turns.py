@@ -132,7 +132,7 @@ class Turns:
             return self._estimated(told, messages, None, None)
         if prompt is None or answer is None:
             gained = rest(told, prompt, answer)
-            if not gained and total is None:
+            if not gained and total in (None, prompt, answer):
                 return self._estimated(told, messages, prompt, answer)
         elif total is None:
             gained = {"total_tokens": prompt + answer}
