@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from ai_turns import ANSWER, CACHED, PROMPT, SILENT, said, turn
 from conftest import Lake, wait_until
+from lakeward.lake import prices, tokens
 from lakeward.lake.enrich import TURN, enriched, register
 from lakeward.lake.summary import summarize_named
 from lakeward.lake.turns import Turns
@@ -443,3 +445,19 @@ def test_the_summary_of_a_day_counts_the_cost_as_the_table_does(lake: Lake) -> N
 
 def test_the_tokeniser_is_that_of_the_model_that_answered() -> None:
     assert gained(SILENT | {"model_answered": "claude-sonnet-4-5"}, said()) == {}
+
+
+def test_without_the_extra_turns_stay_as_they_were_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(name: str) -> object:
+        return None if name in {"genai_prices", "rs_bpe"} else find_spec(name)
+
+    monkeypatch.setattr(prices, "find_spec", gone)
+    monkeypatch.setattr(tokens, "find_spec", gone)
+    assert completed(CACHED) == CACHED
+    assert completed(SILENT, said()) == SILENT
+    own = tmp_path / "prices.toml"
+    own.write_text(OWN)
+    told = CACHED | {"model_answered": "house-1"}
+    assert completed(told, own=own)["price_source"] == "own"

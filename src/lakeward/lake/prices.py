@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
@@ -93,6 +93,7 @@ class Prices:
 
     def __init__(self, own: Path | None = None) -> None:
         self._own = pricelist.read(own)
+        self._days: dict[tuple[str, str, date], Rates | None] = {}
         self._models: dict[tuple[str, str], Listed | None] = {}
         self._rates: dict[int, tuple[ModelPrice, Rates]] = {}
 
@@ -108,7 +109,7 @@ class Prices:
         """What the tokens cost; None where a model or a bucket has no price."""
         models = asked.models()
         for model in models:
-            own = self._own.rates(asked.provider, model, at.astimezone(UTC).date())
+            own = self._of_own(asked.provider, model, at.astimezone(UTC).date())
             if own is not None:
                 return _priced(own.cost(counts, searches), "own", self._own.version)
         for model in models:
@@ -116,6 +117,16 @@ class Prices:
             if rates is not None:
                 return _priced(rates.cost(counts, searches), "genai-prices", self._version)
         return None
+
+    def _of_own(self, provider: str, model: str, day: date) -> Rates | None:
+        if not self._own.rows:
+            return None
+        key = (provider, model, day)
+        if key not in self._days:
+            if len(self._days) >= REMEMBERED:
+                self._days.clear()
+            self._days[key] = self._own.rates(provider, model, day)
+        return self._days[key]
 
     def _public(
         self, provider: str, model: str, at: datetime, context: Mapping[str, str] | None
