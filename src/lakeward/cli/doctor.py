@@ -9,6 +9,7 @@ import msgspec
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
 from lakeward.cli.messages import MessagesAccount, look, sentence
+from lakeward.cli.prices import PriceTables, price_tables, told
 from lakeward.lake.progress import TableAccount, account
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
@@ -32,13 +33,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     table = account(lake, report.faults)
     report.ok = not report.faults
     kept = is_kept(lake)
-    messages = look(settings)
+    messages, prices = look(settings), price_tables(settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
-        row |= {"messages": msgspec.to_builtins(messages)}
+        row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, messages))
+        print(render(report, kept, table, messages, prices))
     return 0 if report.ok else 1
 
 
@@ -47,6 +48,7 @@ def render(
     kept: bool,
     table: TableAccount | None = None,
     messages: MessagesAccount | None = None,
+    prices: PriceTables | None = None,
 ) -> str:
     """The report for people."""
     lines = [
@@ -70,6 +72,8 @@ def render(
         lines.append(_table(table))
     if messages is not None:
         lines.append(f"messages  {sentence(messages)}")
+    if prices is not None:
+        lines.append(f"prices    {told(prices)}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
