@@ -144,9 +144,7 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
         Opt[Literal["reported", "estimated", "none"]],
         doc("Reported by the provider, estimated offline, or not known."),
     ] = UNSET
-    tokenizer: Annotated[
-        Opt[Name], doc("Tokeniser of an estimate, such as `o200k_base`.")
-    ] = UNSET
+    tokenizer: Annotated[Opt[Name], doc("Tokeniser of an estimate, such as `o200k_base`.")] = UNSET
     usage: Annotated[
         Opt[JsonObject], doc("The provider's usage as it came.", personal="content")
     ] = UNSET

@@ -1,4 +1,5 @@
-"""Views that are worked out when they are asked: identities, and what became of outcomes.
+"""Views that are worked out when they are asked: identities, what became of outcomes, AI
+turns and their ratings.
 
 In: a query. Out: the views that it may name, made in the order in which they stand on each other.
 """
@@ -7,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lakeward.lake import identity, outcomes, runs
+from lakeward.lake import identity, outcomes, runs, turns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS
+VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS | turns.VIEWS
 """The select of each view by its name."""
 
 
