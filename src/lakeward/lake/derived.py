@@ -26,4 +26,4 @@ def asked(sql: str) -> bool:
 def create(con: DuckDBPyConnection) -> None:
     """The views, where those of the types are."""
     for name, select in VIEWS.items():
-        con.execute(f'CREATE VIEW "{name}" AS {select}')
+        con.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS {select}')
