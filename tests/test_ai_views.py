@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from typing import Any
 
 import duckdb
@@ -221,9 +222,14 @@ def test_a_turn_of_the_log_has_its_buckets_and_the_word_of_who_changed_their_min
         tools_used=["search"], usage={"prompt_tokens": 17903},
         messages=[{"role": "user", "content": "How do I price a retainer?"}],
     )  # fmt: skip
-    collector.record("ai_rating", user_id="u1", conversation_id="c5", turn=0, helpful=True)
-    collector.record("ai_rating", user_id="u1", parent_interaction_id=turn, helpful=False, rating=2)
-    collector.record("ai_rating", user_id="u2", parent_interaction_id=turn, rating=5)
+    hour = 3_600_000
+    now = round(time.time() * 1000)
+    for number, rating in enumerate((
+        {"user_id": "u1", "conversation_id": "c5", "turn": 0, "helpful": True},
+        {"user_id": "u1", "parent_interaction_id": turn, "helpful": False, "rating": 2},
+        {"user_id": "u2", "parent_interaction_id": turn, "rating": 5},
+    )):  # fmt: skip
+        collector.record("ai_rating", timestamp=iso(now + number * hour), **rating)
     collector.commit()
     query = (
         "SELECT turn, model, input_tokens, cache_read_tokens, output_tokens, total_tokens, "

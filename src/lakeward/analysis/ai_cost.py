@@ -31,9 +31,9 @@ from lakeward.errors import Rejected
 Outcome = Literal["demo_booked", "demo_held", "deal_closed"]
 
 OUTCOMES: Final[dict[Outcome, str]] = {
-    "demo_booked": "SELECT booking_id AS id, person, first_at AS at FROM bookings",
-    "demo_held": "SELECT booking_id AS id, person, held_at AS at FROM bookings",
-    "deal_closed": "SELECT deal_id AS id, person, closed_at AS at FROM deals",
+    "demo_booked": "SELECT booking_id AS id, person, first_at AS happened_at FROM bookings",
+    "demo_held": "SELECT booking_id AS id, person, held_at AS happened_at FROM bookings",
+    "deal_closed": "SELECT deal_id AS id, person, closed_at AS happened_at FROM deals",
 }
 """The outcomes that a turn may lead to: id, person, moment."""
 MOST_DAYS: Final = 3650
@@ -109,10 +109,10 @@ class AiCost(Scope, frozen=True, kw_only=True):
         """Over `ai_turns`; with `per` over `stitched` and the outcomes' views, too."""
         buckets = ", ".join(f"t.{name}" for name in TOKEN_BUCKETS)
         turn = (
-            f"turn AS (SELECT {selected(self, TURN)}t.interaction_id, t.at AS began, "
+            f"turn AS (SELECT {selected(self, TURN)}t.interaction_id, t.started_at AS began, "
             f"t.status AS ended, t.tokens_source, {buckets}, t.total_tokens, "
             "t.cost_usd, t.input_cost_usd, t.output_cost_usd "
-            f"FROM ai_turns t WHERE {where(self, TURN, 't.at')})"
+            f"FROM ai_turns t WHERE {where(self, TURN, 't.started_at')})"
         )
         measured = f"SELECT {listed(self)}{MEASURED} FROM turn {grouped(self)}"
         order = ordered(self, TURN, "cost_usd")
@@ -120,8 +120,8 @@ class AiCost(Scope, frozen=True, kw_only=True):
             return Sql(f"WITH {turn}\n{measured}\n{order}", parameters(self, TURN))
         text = f"""WITH {turn}, {PEOPLE}, outcome AS ({OUTCOMES[self.per]}), led AS (
     SELECT t.*, o.id AS outcome_id FROM turn t JOIN asker a ON a.interaction_id = t.interaction_id
-    JOIN outcome o ON o.person = a.person AND t.began <= o.at
-        AND t.began >= o.at - $within_days * INTERVAL '1' DAY
+    JOIN outcome o ON o.person = a.person AND t.began <= o.happened_at
+        AND t.began >= o.happened_at - $within_days * INTERVAL '1' DAY
 ), followed AS (
     SELECT {listed(self)}count(DISTINCT outcome_id) AS outcomes FROM led {grouped(self)}
 ), spent AS (

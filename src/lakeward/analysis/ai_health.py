@@ -60,7 +60,7 @@ class AiLatency(Scope, frozen=True, kw_only=True):
             for short, (field, _) in TIMES.items()
         )
         text = f"""SELECT {selected(self, TURN)}count(*) AS turns, {measured}
-FROM ai_turns t WHERE {where(self, TURN, "t.at")}
+FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 {grouped(self)}
 {ordered(self, TURN, "turns")}"""
         return Sql(text, parameters(self, TURN))
@@ -103,7 +103,7 @@ class AiErrors(Scope, frozen=True, kw_only=True):
         counted = ", ".join(f"{sql} AS {name}" for name, sql in counts.items())
         text = f"""SELECT {selected(self, TURN)}count(*) AS turns, {counted},
     {", ".join(rates)}
-FROM ai_turns t WHERE {where(self, TURN, "t.at")}
+FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 {grouped(self)}
 {ordered(self, TURN, "turns")}"""
         return Sql(text, parameters(self, TURN, z=Z95))

@@ -32,7 +32,7 @@ THREADS: Final = (
     Column("last_status", "text", "How the last turn ended."),
 )
 NAMED: Final = "coalesce(t.conversation_id, t.interaction_id)"
-_LAST: Final = "(t.at, t.interaction_id)"
+_LAST: Final = "(t.started_at, t.interaction_id)"
 USER: Final = TURN["user"].sql
 
 
@@ -60,13 +60,13 @@ class AiThreads(Scope, frozen=True, kw_only=True):
         """Over `ai_turns`."""
         text = f"""SELECT {NAMED} AS conversation, t.service,
     arg_max({USER}, {_LAST}) AS "user", arg_max(t.feature, {_LAST}) AS feature,
-    count(*) AS turns, min(t.at) AS first_at, max(t.at) AS last_at,
+    count(*) AS turns, min(t.started_at) AS first_at, max(t.started_at) AS last_at,
     string_agg(DISTINCT t.model, ', ' ORDER BY t.model) AS models,
     sum(t.total_tokens) AS total_tokens, sum(t.cost_usd) AS cost_usd,
     sum(t.ratings_helpful) AS helpful, sum(t.ratings_unhelpful) AS unhelpful,
     count(*) FILTER (WHERE t.status <> 'completed') AS failed,
     arg_max_null(t.status, {_LAST}) AS last_status
-FROM ai_turns t WHERE {where(self, TURN, "t.at")}
+FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 GROUP BY {NAMED}, t.service
 ORDER BY last_at DESC, conversation, t.service LIMIT $limit"""
         return Sql(text, parameters(self, TURN, limit=self.limit))
@@ -75,7 +75,7 @@ ORDER BY last_at DESC, conversation, t.service LIMIT $limit"""
 THREAD: Final = (
     Column("interaction_id", "text", "Id of the turn, by which it is rated."),
     Column("turn", "integer", "Number in the conversation, from 0."),
-    Column("at", "time", "When it began."),
+    Column("started_at", "time", "When it began."),
     Column("service", "text", "App that told of it."),
     Column("user", "text", "Who asked."),
     Column("model", "text", "Model that answered, else the one asked for."),
@@ -117,5 +117,5 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
             for column in THREAD
         )  # fmt: skip
         text = f"""SELECT {own} FROM ai_turns t WHERE {" AND ".join(terms)}
-ORDER BY t.service NULLS FIRST, t.turn, t.at, t.interaction_id"""
+ORDER BY t.service NULLS FIRST, t.turn, t.started_at, t.interaction_id"""
         return Sql(text, found)

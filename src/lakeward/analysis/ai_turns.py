@@ -14,7 +14,7 @@ Z95: Final = 1.959963984540054
 """The normal quantile of a 95 % interval."""
 
 TURN: Final[dict[str, Dimension]] = {
-    **days("t.at"),
+    **days("t.started_at"),
     "model": Dimension("t.model", "Model that answered, else the one asked for."),
     "provider": Dimension("t.provider", "Who runs the model."),
     "feature": Dimension("t.feature", "What the app uses it for."),

@@ -38,7 +38,7 @@ COMMANDS = {
     "quarantine": "show what was set aside, and why",
     "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",
-    "export": "write down everything that is known of a person",
+    "export": "write down everything that is known of a person, or AI turns to train with",
     "erase": "forget a person in every store, with a receipt",
     "backup": "pack the lake into one file while it goes on",
     "restore": "unpack a backup into an empty folder",

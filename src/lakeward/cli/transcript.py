@@ -32,7 +32,7 @@ def transcript(turns: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _head(turn: Mapping[str, Any]) -> Iterator[str]:
     number = "turn" if turn["turn"] is None else f"turn {turn['turn']}"
-    yield f"{number}  {iso(round(turn['at'].timestamp() * 1000))}"
+    yield f"{number}  {iso(round(turn['started_at'].timestamp() * 1000))}"
     for name in ("user", "model", "status", "error_type"):
         if turn[name]:
             yield printable(turn[name])

@@ -67,7 +67,7 @@ _OWN: Final = ", ".join(
 )
 
 NUMBERED: Final = """
-SELECT interaction_id, timestamp AS at, service, conversation_id,
+SELECT interaction_id, timestamp AS started_at, service, conversation_id,
     coalesce(TRY_CAST(ai_metadata->>'$.turn' AS BIGINT),
         if(conversation_id IS NULL, NULL, row_number() OVER (
             PARTITION BY service, conversation_id ORDER BY timestamp, interaction_id) - 1)
@@ -91,8 +91,8 @@ FROM ai_rating
 
 RATINGS: Final = f"""
 WITH numbered AS ({NUMBERED}), said AS ({SAID}), by_number AS (
-    SELECT s.interaction_id, arg_max(n.interaction_id, (n.at <= s.rated_at, n.at, n.interaction_id))
-        AS turn_id
+    SELECT s.interaction_id, arg_max(n.interaction_id,
+        (n.started_at <= s.rated_at, n.started_at, n.interaction_id)) AS turn_id
     FROM said s JOIN numbered n ON n.conversation_id = s.conversation_id AND n.turn = s.turn
         AND n.service IS NOT DISTINCT FROM s.service
     GROUP BY s.interaction_id
@@ -131,13 +131,13 @@ WITH rated AS (
         arg_max(reason, (rated_at, interaction_id)) AS reason
     FROM ai_ratings_current WHERE turn_id IS NOT NULL GROUP BY turn_id
 ), told AS (
-    SELECT interaction_id, service, environment, conversation_id, timestamp AS at, user_id,
+    SELECT interaction_id, service, environment, conversation_id, timestamp AS started_at, user_id,
         anonymous_id, session_id, partner_id, trace_id, parent_interaction_id, error_type, messages,
         coalesce(json_transform(ai_metadata, '{_SHAPE}'), json_transform('{{}}', '{_SHAPE}')) AS m
     FROM ai_conversation
 )
-SELECT t.interaction_id, t.service, t.environment, t.conversation_id, n.turn, t.at, t.user_id,
-    t.anonymous_id, t.session_id, t.partner_id, t.trace_id, t.parent_interaction_id,
+SELECT t.interaction_id, t.service, t.environment, t.conversation_id, n.turn, t.started_at,
+    t.user_id, t.anonymous_id, t.session_id, t.partner_id, t.trace_id, t.parent_interaction_id,
     coalesce(m.model_answered, m.model_requested) AS model, {_OWN}, t.error_type,
     coalesce(m.total_tokens, if(coalesce({_ANY}) IS NULL, NULL, {_SUM})) AS total_tokens,
     r.helpful, r.rating, r.reason, coalesce(r.ratings, 0) AS ratings,
