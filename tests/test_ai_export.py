@@ -23,10 +23,13 @@ from lakeward.settings import load
 
 START_MS = 1_755_187_888_000
 Row = dict[str, Any]
-ASKED = {"role": "user", "content": "How do I price a retainer?"}
-ANSWERED = {"role": "assistant", "content": "Start from the hours you expect."}
-CALLS = {"role": "assistant", "tool_calls": [{"id": "c1", "name": "hours", "arguments": {"n": 1}}]}
-RESULT = {"role": "tool", "tool_call_id": "c1", "content": {"hours": 40}}
+ASKED: Row = {"role": "user", "content": "How do I price a retainer?"}
+ANSWERED: Row = {"role": "assistant", "content": "Start from the hours you expect."}
+CALLS: Row = {
+    "role": "assistant",
+    "tool_calls": [{"id": "c1", "name": "hours", "arguments": {"n": 1}}],
+}
+RESULT: Row = {"role": "tool", "tool_call_id": "c1", "content": {"hours": 40}}
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 TOOLS = [{"name": "hours", "description": "Hours of a month.", "input_schema": SCHEMA}]
 
@@ -131,7 +134,14 @@ def test_whatever_was_said_becomes_an_example_that_the_rules_accept_or_none(
 
 
 def test_a_conversation_with_a_tool_is_whole_in_both_formats() -> None:
-    messages = [{"role": "developer", "content": "Be kind"}, ASKED, CALLS, RESULT, ANSWERED, ASKED]
+    messages: list[Row] = [
+        {"role": "developer", "content": "Be kind"},
+        ASKED,
+        CALLS,
+        RESULT,
+        ANSWERED,
+        ASKED,
+    ]
     assert openai(messages, TOOLS) == {
         "messages": [
             {"role": "system", "content": "Be kind"}, ASKED,
@@ -205,7 +215,12 @@ def told(lake: Lake) -> Lake:
         return made
 
     def rated(turn_id: str, user: str, helpful: bool) -> None:
-        collector.record("ai_rating", parent_interaction_id=turn_id, user_id=user, helpful=helpful)
+        nonlocal at
+        at += 1
+        collector.record(
+            "ai_rating", parent_interaction_id=turn_id, user_id=user, helpful=helpful,
+            timestamp=iso(START_MS + at * 1000),
+        )  # fmt: skip
 
     liked = turn(user_id="u1", conversation_id="c1", content_consent=True)
     rated(liked, "u1", True)
@@ -233,7 +248,7 @@ def export(lake: Lake, *arguments: str) -> tuple[list[Row], str]:
         code = main(["export", "--ai", *arguments, "--lake", str(lake.root)])
     assert code == 0, said.getvalue()
     out.flush()
-    raw = out.buffer.getvalue()  # type: ignore[attr-defined]  # a BytesIO
+    raw = out.buffer.getvalue()
     return [json.loads(line) for line in raw.splitlines()], said.getvalue().strip()
 
 

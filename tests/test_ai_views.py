@@ -224,11 +224,12 @@ def test_a_turn_of_the_log_has_its_buckets_and_the_word_of_who_changed_their_min
     )  # fmt: skip
     hour = 3_600_000
     now = round(time.time() * 1000)
-    for number, rating in enumerate((
+    ratings: tuple[Row, ...] = (
         {"user_id": "u1", "conversation_id": "c5", "turn": 0, "helpful": True},
         {"user_id": "u1", "parent_interaction_id": turn, "helpful": False, "rating": 2},
         {"user_id": "u2", "parent_interaction_id": turn, "rating": 5},
-    )):  # fmt: skip
+    )
+    for number, rating in enumerate(ratings):
         collector.record("ai_rating", timestamp=iso(now + number * hour), **rating)
     collector.commit()
     query = (

@@ -35,8 +35,8 @@ PIECE: Final = 500
 
 TOLD: Final = (
     "interaction_id", "conversation_id", "turn", "started_at", "service", "feature", "provider",
-    "model", "prompt_name", "prompt_version", "status", "finish_reason", "content_mode", "content_consent",
-    "helpful", "rating", "reason", "ratings_helpful", "ratings_unhelpful",
+    "model", "prompt_name", "prompt_version", "status", "finish_reason", "content_mode",
+    "content_consent", "helpful", "rating", "reason", "ratings_helpful", "ratings_unhelpful",
 )  # fmt: skip
 """What stands beside the messages; nobody's id is among it."""
 
