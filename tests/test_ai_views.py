@@ -16,7 +16,7 @@ from conftest import Lake
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.cli import main
 from lakeward.interaction import iso
-from lakeward.lake import turns
+from lakeward.lake import conversations
 from lakeward.lake.columns import COLUMNS
 
 START_MS = 1_755_187_888_000
@@ -31,13 +31,13 @@ def memory() -> duckdb.DuckDBPyConnection:
     con.execute(f"CREATE TABLE interactions ({columns})")
     for name in ("ai_conversation", "ai_rating"):
         con.execute(f"CREATE VIEW {name} AS FROM interactions WHERE interaction_type = '{name}'")
-    for view, select in turns.VIEWS.items():
+    for view, select in conversations.VIEWS.items():
         con.execute(f'CREATE VIEW "{view}" AS {select}')
     return con
 
 
 NAMES = ("interaction_id", "timestamp", "interaction_type", "service", "conversation_id",
-         "parent_interaction_id", "user_id", "anonymous_id", "session_id")  # fmt: skip
+         "parent_interaction_id", "user_id", "anonymous_id", "session_id", "trace_id")  # fmt: skip
 
 
 def asked(rows: list[Row], query: str) -> list[Row]:
@@ -46,10 +46,10 @@ def asked(rows: list[Row], query: str) -> list[Row]:
     if rows:
         con.executemany(
             f"INSERT INTO interactions ({', '.join(NAMES)}, ai_metadata) "
-            "VALUES (?, ?::TIMESTAMPTZ, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?::TIMESTAMPTZ, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 [r["id"], iso(START_MS + r["at"]), r["type"], r["service"], r["conversation"],
-                 r["parent"], *r["who"], json.dumps(r["own"])]
+                 r["parent"], *r["who"], r["trace"], json.dumps(r["own"])]
                 for r in rows
             ],
         )  # fmt: skip
@@ -63,12 +63,14 @@ def row(
     who: tuple[str | None, ...], own: Row,
 ) -> Row:  # fmt: skip
     told = {name: value for name, value in own.items() if value is not None}
+    trace = told.pop("trace", None)
     return {"type": kind, "at": at, "service": service, "conversation": conversation,
-            "parent": parent, "who": who, "own": told}  # fmt: skip
+            "parent": parent, "who": who, "trace": trace, "own": told}  # fmt: skip
 
 
 AT, SERVICE = st.integers(0, 5), st.sampled_from(["web", None])
 CONVERSATION, TURN = st.sampled_from(["c1", "c2", None]), st.sampled_from([None, None, 0, 1])
+TRACE = st.sampled_from([None, "t1"])
 WHO = st.sampled_from([
     ("u1", None, None), ("u2", "a1", None), ("anonymous", "a1", "s1"), ("anonymous", "", "s1"),
     ("anonymous", None, None), ("anonymous", "u1", "s1"),
@@ -77,7 +79,7 @@ ROWS = st.lists(
     st.builds(
         row, st.just("ai_conversation"), AT, SERVICE, CONVERSATION, st.just(None), WHO,
         st.fixed_dictionaries({
-            "turn": TURN, "model_requested": st.sampled_from([None, "m"]),
+            "turn": TURN, "trace": TRACE, "model_requested": st.sampled_from([None, "m"]),
             "model_answered": st.sampled_from([None, "m-1"]),
             "input_tokens": st.sampled_from([None, 3]), "output_tokens": st.sampled_from([None, 4]),
             "total_tokens": st.sampled_from([None, 9]),
@@ -87,7 +89,7 @@ ROWS = st.lists(
         row, st.just("ai_rating"), AT, SERVICE, CONVERSATION,
         st.sampled_from([None, "0000", "0001", "call"]), WHO,
         st.fixed_dictionaries({
-            "turn": TURN, "helpful": st.sampled_from([None, True, False]),
+            "turn": TURN, "trace": TRACE, "helpful": st.sampled_from([None, True, False]),
             "rating": st.none() | st.integers(1, 5), "reason": st.sampled_from([None, "wrong"]),
             "rater_id": st.sampled_from([None, None, "u1", "r1"]),
         }),
@@ -131,9 +133,13 @@ def turn_of(r: Row, known: dict[str, Row]) -> Row | None:
     if r["parent"] in known:
         return known[r["parent"]]
     told = r["conversation"], r["own"].get("turn"), r["service"]
-    if told[0] is None or told[1] is None:
-        return None
-    same = [t for t in known.values() if (t["conversation"], t["turn"], t["service"]) == told]
+    same = []
+    if told[0] is not None and told[1] is not None:
+        same = [t for t in known.values() if (t["conversation"], t["turn"], t["service"]) == told]
+    elif r["parent"] is None and told[1] is None and r["trace"] is not None:
+        same = [
+            t for t in known.values() if (t["trace"], t["service"]) == (r["trace"], r["service"])
+        ]
     return max(same, key=lambda t: (t["at"] <= r["at"], place(t)), default=None)
 
 

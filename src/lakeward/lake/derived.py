@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lakeward.lake import identity, outcomes, runs, turns
+from lakeward.lake import conversations, identity, outcomes, runs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS | turns.VIEWS
+VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS | conversations.VIEWS
 """The select of each view by its name."""
 
 

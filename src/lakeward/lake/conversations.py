@@ -4,8 +4,9 @@ Out: the views `ai_turns`, one row for each `ai_conversation`, and `ai_ratings_c
 last word of each rater on each turn.
 
     ai_rating ──► its turn    by parent_interaction_id, where that is a turn
-                  │           else by service, conversation_id and number; of equal ones the newest
-                  │           that had begun when it was rated
+                  │           else by service, conversation_id and number
+                  │           else, where it names neither, by service and trace_id;
+                  │           of several the newest that had begun when it was rated
                   └► its rater   rater_id or user_id, else anonymous_id, else session_id
 
 A turn without a number has its place in the conversation, in the order of time, from 0. What names
@@ -68,7 +69,7 @@ _OWN: Final = ", ".join(
 
 NUMBERED: Final = """
 SELECT interaction_id, timestamp AS started_at, service, conversation_id,
-    coalesce(TRY_CAST(ai_metadata->>'$.turn' AS BIGINT),
+    trace_id, coalesce(TRY_CAST(ai_metadata->>'$.turn' AS BIGINT),
         if(conversation_id IS NULL, NULL, row_number() OVER (
             PARTITION BY service, conversation_id ORDER BY timestamp, interaction_id) - 1)
     ) AS turn
@@ -77,7 +78,8 @@ FROM ai_conversation
 """Turns with their numbers."""
 
 SAID: Final = f"""
-SELECT interaction_id, timestamp AS rated_at, service, conversation_id, parent_interaction_id,
+SELECT interaction_id, timestamp AS rated_at, service, conversation_id, trace_id,
+    nullif(parent_interaction_id, '') AS parent_interaction_id,
     TRY_CAST(ai_metadata->>'$.turn' AS BIGINT) AS turn,
     TRY_CAST(ai_metadata->>'$.helpful' AS BOOLEAN) AS helpful,
     TRY_CAST(ai_metadata->>'$.rating' AS BIGINT) AS rating,
@@ -90,16 +92,23 @@ FROM ai_rating
 """
 
 RATINGS: Final = f"""
-WITH numbered AS ({NUMBERED}), said AS ({SAID}), by_number AS (
-    SELECT s.interaction_id, arg_max(n.interaction_id,
-        (n.started_at <= s.rated_at, n.started_at, n.interaction_id)) AS turn_id
+WITH numbered AS ({NUMBERED}), said AS ({SAID}), may_be AS (
+    SELECT s.interaction_id, s.rated_at, n.interaction_id AS turn_id, n.started_at
     FROM said s JOIN numbered n ON n.conversation_id = s.conversation_id AND n.turn = s.turn
         AND n.service IS NOT DISTINCT FROM s.service
-    GROUP BY s.interaction_id
+    UNION ALL
+    SELECT s.interaction_id, s.rated_at, n.interaction_id, n.started_at
+    FROM said s JOIN numbered n ON n.trace_id = s.trace_id
+        AND n.service IS NOT DISTINCT FROM s.service
+    WHERE s.parent_interaction_id IS NULL AND s.turn IS NULL
+), chosen AS (
+    SELECT interaction_id, arg_max(turn_id, (started_at <= rated_at, started_at, turn_id))
+        AS turn_id
+    FROM may_be GROUP BY interaction_id
 ), placed AS (
-    SELECT s.*, coalesce(named.interaction_id, b.turn_id) AS turn_id
+    SELECT s.*, coalesce(named.interaction_id, c.turn_id) AS turn_id
     FROM said s LEFT JOIN numbered named ON named.interaction_id = s.parent_interaction_id
-    LEFT JOIN by_number b ON b.interaction_id = s.interaction_id
+    LEFT JOIN chosen c ON c.interaction_id = s.interaction_id
 ), keyed AS (
     SELECT p.interaction_id, p.rated_at, p.turn_id,
         if(n.interaction_id IS NULL, p.service, n.service) AS service,
