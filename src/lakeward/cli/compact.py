@@ -108,6 +108,7 @@ def compact(
         returns = Returns(lake, settings, "external" if is_kept(lake) else "spawn")
         compactor = Compactor(
             lake, table, memory=settings.compact_memory, geo=settings.geoip,
+            prices=settings.ai_prices,
             set_aside=lambda lines: returns("table", lines),
         )  # fmt: skip
         try:

@@ -22,6 +22,7 @@ from lakeward.lake.figures import (
     Summary,
 )
 from lakeward.lake.summary import day_named, summarize_named
+from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
@@ -48,7 +49,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise Terminal(f"--date: {error}") from None
     lake = open_lake(settings.lake_dir, create=False)
-    summary = summarize_named(lake, arguments.date, ring_dir=settings.ring_dir)
+    turns = Turns(settings.ai_prices)
+    summary = summarize_named(lake, arguments.date, ring_dir=settings.ring_dir, turns=turns)
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     else:

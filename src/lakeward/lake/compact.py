@@ -103,6 +103,7 @@ class Compactor:
         memory: int,
         threads: int = 2,
         geo: Path | None = None,
+        prices: Path | None = None,
         slice_bytes: int = SLICE,
         set_aside: Callable[[list[tuple[bytes, str]]], None] = lambda lines: None,
         pause: Callable[[str], None] = lambda point: None,
@@ -119,7 +120,7 @@ class Compactor:
         self._held = contextlib.ExitStack()
         self.scratch = self._held.enter_context(scratch(lake))
         self.con: DuckDBPyConnection = connect(memory // 4, threads, self.scratch, table.storage)
-        enrich.register(self.con, geo)
+        enrich.register(self.con, geo, prices)
 
     def close(self) -> None:
         """Let go of DuckDB and of what it spilled."""

@@ -48,6 +48,7 @@ class Row(msgspec.Struct, gc=False):
     route: str | None = None
     partner_id: str | None = None
     ai_metadata: Raw = EMPTY
+    messages: Raw = EMPTY
     outcomes: Raw = EMPTY
     feedback: Raw = EMPTY
 

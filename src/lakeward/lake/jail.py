@@ -47,8 +47,8 @@ BOOT: Final = (
 ANSWER_BYTES: Final = 1 << 30
 """The largest answer, as Arrow; a question that wants more wants an export."""
 TABLE_SETTINGS: Final = (
-    "lake_dir", "table", "geoip", "aws_region", "aws_access_key_id", "aws_secret_access_key",
-    "aws_endpoint",
+    "lake_dir", "table", "geoip", "ai_prices", "aws_region", "aws_access_key_id",
+    "aws_secret_access_key", "aws_endpoint",
 )  # fmt: skip
 LEAN: Final = {
     "MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system", "ARROW_IO_THREADS": "2",

@@ -3,7 +3,7 @@
 In: an id. Out: the record as the log holds it, or None. The id's millisecond names the day and, by
 the files' names, the few files that can hold it; their footers name the row group; one column of
 that is read to find the row, and the others only for it. What is not in the table yet is looked for
-in the log's tail.
+in the log's tail, and an AI turn is completed there as it will be in the table.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lakeward.lake.columns import NESTED, RECORD
 from lakeward.lake.delta import DataFile, Table, digits, local_path
 from lakeward.lake.rows import connect, quoted
 from lakeward.lake.storage import table_storage
+from lakeward.lake.turns import Turns
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 from lakeward.suppression import load as load_suppressed
@@ -78,6 +79,7 @@ class Lookup:
         self._table = Table(table_storage(lake.root, settings))
         self._con: DuckDBPyConnection = connect(256 << 20, 1, None, self._table.storage)
         self._con.execute("SET parquet_metadata_cache = true")
+        self._turns = Turns(settings.ai_prices)
         self._footers: dict[str, list[Group]] = {}
 
     def get(self, interaction_id: str) -> Record | None:
@@ -137,7 +139,7 @@ class Lookup:
             at = _line_of(taken.content, BEGIN + wanted.encode() + b'"')
             if at >= 0:
                 line = taken.content[at : taken.content.index(b"\n", at)]
-                return msgspec.json.decode(line, type=Record)
+                return self._turns.record(msgspec.json.decode(line, type=Record))
             place = taken.end
         return None
 

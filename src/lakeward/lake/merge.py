@@ -100,12 +100,14 @@ def replace(
     scratch: Path,
     *,
     where: str = "",
+    values: str = "",
     operation: str = "OPTIMIZE",
 ) -> bool:
-    """Put one file in the place of `group`, without rows that `where` names; False when another
-    writer removed one of them first."""
+    """Put one file in the place of `group`, without rows that `where` names, and with `values` (an
+    expression AS its column) in the place of a column's; False when another writer removed one of
+    them first."""
     local = scratch / "merged.parquet"
-    written = _written(con, table, group, where, local)
+    written = _written(con, group, rewritten(table, group, where, values), local)
     add = _added(table, group, written, local)
     for _ in range(50):
         try:
@@ -122,11 +124,8 @@ def replace(
     return False
 
 
-def _written(
-    con: DuckDBPyConnection, table: Table, group: list[DataFile], where: str, local: Path
-) -> Written:
+def _written(con: DuckDBPyConnection, group: list[DataFile], source: str, local: Path) -> Written:
     """One file of all their rows, in the order of ids; Arrow's writer, as the rows are Arrow's."""
-    source = rewritten(table, group, where)
     if len(group) == 1:
         return copy(con, source, local)
     import pyarrow.compute as pc
@@ -164,7 +163,7 @@ def spans(group: list[DataFile]) -> list[str]:
     return ["", *sorted(f"{bound[:8]}-{bound[8:]}" for bound in inner), "g"]
 
 
-def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
+def rewritten(table: Table, group: list[DataFile], where: str = "", values: str = "") -> str:
     """The rows of some files, in the order in which they stand; of a single one all columns, those
     of another version, too."""
     if len(group) == 1:
@@ -172,6 +171,8 @@ def rewritten(table: Table, group: list[DataFile], where: str = "") -> str:
         source = f"SELECT * FROM read_parquet({path}, hive_partitioning = false)"
     else:
         source = select_of(table, group)
+    if values:
+        source = f"SELECT * REPLACE ({values}) FROM ({source})"
     return f"SELECT * FROM ({source}) WHERE ({where}) IS NOT TRUE" if where else source
 
 

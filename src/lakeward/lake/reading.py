@@ -69,7 +69,7 @@ class Reading:
         self.con: DuckDBPyConnection = connect(memory, threads, spill, self.table.storage)
         self._lease: Lease | None = None
         try:
-            enrich.register(self.con, settings.geoip)
+            enrich.register(self.con, settings.geoip, settings.ai_prices)
             self._open()
         except BaseException:
             self.close()

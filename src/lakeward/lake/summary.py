@@ -20,6 +20,7 @@ from lakeward.interaction import iso
 from lakeward.lake.day import Row, checked_date, day_files, read_entries, read_rows
 from lakeward.lake.figures import LakeCounts, Quarantined, Summary
 from lakeward.lake.tally import OUTCOME_TYPES, AiTally, CallTally, Names, OutcomeTally
+from lakeward.lake.turns import Turns
 from lakeward.lakedir import LakeDir
 from lakeward.ringdir import known_folders
 
@@ -34,10 +35,11 @@ def summarize_named(
     partner: str | None = None,
     *,
     ring_dir: Path | None = None,
+    turns: Turns | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Summary:
     """The summary of `today`, `yesterday` or YYYY-MM-DD, UTC; ValueError for any other name."""
-    return summarize(lake, day_named(name, now_ns), partner, ring_dir=ring_dir)
+    return summarize(lake, day_named(name, now_ns), partner, ring_dir=ring_dir, turns=turns)
 
 
 def day_named(name: str, now_ns: Callable[[], int] = time.time_ns) -> str:
@@ -47,17 +49,23 @@ def day_named(name: str, now_ns: Callable[[], int] = time.time_ns) -> str:
 
 
 def summarize(
-    lake: LakeDir, date: str, partner: str | None = None, *, ring_dir: Path | None = None
-) -> Summary:  # fmt: skip
+    lake: LakeDir,
+    date: str,
+    partner: str | None = None,
+    *,
+    ring_dir: Path | None = None,
+    turns: Turns | None = None,
+) -> Summary:
     """The summary of a day, YYYY-MM-DD (UTC); ValueError when it is none.
 
     Of a `partner` it counts the records that are its own, and nothing that cannot be told to be.
     `ring_dir` is `LAKEWARD_RING_DIR` where that is set: the counts of running processes stand
-    there. A day without data has a summary too, of zeros.
+    there. `turns` completes AI turns as the table does; without it they are as they were told. A
+    day without data has a summary too, of zeros.
     """
     date = checked_date(date)
     files = list(day_files(lake, date))
-    day = _Day(date)
+    day = _Day(date, turns)
     for batch in read_rows(files):
         if partner is not None:
             day.add(row for row in batch.rows if row.partner_id == partner)
@@ -98,14 +106,14 @@ def lake_counts(lake: LakeDir, ring_dir: Path | None = None) -> LakeCounts | Non
 class _Day:
     """What adds up."""
 
-    def __init__(self, date: str) -> None:
+    def __init__(self, date: str, turns: Turns | None) -> None:
         self._date = date
         self._rows = self._other_days = self._anonymous = 0
         self.erased = self.unreadable = 0
         self._users: set[str] = set()
         self._sessions: set[str] = set()
         self._types, self._services, self._versions = Names(), Names(), Names()
-        self._calls, self._outcomes, self._ai = CallTally(), OutcomeTally(), AiTally()
+        self._calls, self._outcomes, self._ai = CallTally(), OutcomeTally(), AiTally(turns)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Some rows."""

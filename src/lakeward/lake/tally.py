@@ -32,6 +32,7 @@ from lakeward.lake.figures import (
     RouteCalls,
 )
 from lakeward.lake.times import Run, Times, percentile, size
+from lakeward.lake.turns import Turns
 
 LISTED = 1_000
 """Names that a list keeps apart."""
@@ -341,7 +342,8 @@ class ModelTally:
 class AiTally:
     """AI turns and their ratings."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._completed = turns.line if turns is not None else None
         self._models: dict[tuple[str, str], ModelTally] = {}
         self._other = ModelTally()
         self._statuses = Names()
@@ -355,7 +357,10 @@ class AiTally:
 
     def turn(self, row: Row) -> None:
         """One record of the type `ai_conversation`."""
-        turn = _slot(_Turn, row.ai_metadata)
+        told = row.ai_metadata
+        if self._completed is not None:
+            told = Raw(self._completed(told, row.messages, row.timestamp or ""))
+        turn = _slot(_Turn, told)
         key = turn.provider, turn.model_answered or turn.model_requested
         model = self._models.get(key)
         if model is None:

@@ -26,6 +26,7 @@ import uvicorn
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
 from lakeward.lake.summary import summarize_named
+from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
 from lakeward.server.app import Room, Server
@@ -118,7 +119,9 @@ def serve(settings: Settings, order: Order) -> None:
     logins = CachedLogins(database, keyring)
     live = Live(lake)
     folders = known_folders(lake, settings.ring_dir)
-    summarize = partial(summarize_named, ring_dir=settings.ring_dir)
+    summarize = partial(
+        summarize_named, ring_dir=settings.ring_dir, turns=Turns(settings.ai_prices)
+    )
     status = Status(lake, folders, collector, gauges, summarize)
     guard = Guard(
         keyring, loopback=order.loopback, hosts=order.hosts, logins=logins,
