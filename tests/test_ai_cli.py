@@ -112,6 +112,19 @@ def test_without_the_extra_it_says_which_one_gives_prices(told: Lake, tmp_path: 
     assert done.stderr.endswith("prices need an extra: pip install 'lakeward[ai]'\n")
 
 
+def test_a_price_file_that_cannot_be_read_is_what_is_said(told: Lake, tmp_path: Path) -> None:
+    (tmp_path / "prices.json").write_text("{")
+    done = ask(told, "cost", LAKEWARD_AI_PRICES=str(tmp_path / "prices.json"))
+    assert done.returncode == 0
+    assert "1 turn has no price: house-1 (1); LAKEWARD_AI_PRICES: " in done.stderr
+
+
+def test_turns_can_be_priced_later(told: Lake) -> None:
+    done = ask(told, "reprice", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) >= {"turns", "unpriced"}
+
+
 def test_cost_by_model_and_user_is_json_with_every_column(told: Lake) -> None:
     found = {(r["model"], r["user"]): r for r in rows(told, "cost", "--by", "model, user")}
     assert list(found) == [("gpt-4o", "u1"), ("gpt-4o", "u2"), ("house-1", "u1")]

@@ -1,15 +1,15 @@
-"""`lakeward ai cost|threads|ratings|latency|errors`: what AI turns cost, said, and were worth."""
+"""`lakeward ai cost|threads|ratings|latency|errors|reprice`: what AI turns cost and said."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lakeward.cli import repricing
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.span import add_span, span
-from lakeward.errors import Rejected, Terminal
+from lakeward.errors import Rejected, SettingError, Terminal
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
@@ -25,6 +25,7 @@ VERBS = {
     "latency": ("ai_latency", "model", "times to the first and to the last token"),
     "errors": ("ai_errors", "model", "failures and refusals, with intervals"),
 }
+REPRICE = "look up the cost of turns that came into the table without one"
 MOST_MODELS = 5
 
 
@@ -45,6 +46,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
             each.add_argument("--limit", type=int, default=50, metavar="N", help="at most N (50)")
         each.add_argument("--sql", action="store_true", help="print the SQL and ask nothing")
         add_general_arguments(each, below=True, formats=FORMATS)
+    later = verbs.add_parser("reprice", help=REPRICE, description=REPRICE)
+    repricing.add_arguments(later)
+    add_general_arguments(later, below=True, formats=FORMATS[:2])
 
 
 def _add_outcome(command: argparse.ArgumentParser) -> None:
@@ -59,6 +63,8 @@ def _add_outcome(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Ask and print."""
+    if arguments.verb == "reprice":
+        return repricing.run(settings, arguments)
     from lakeward.analysis.question import ask
     from lakeward.cli.answers import write
     from lakeward.lake.reading import open_reading
@@ -127,6 +133,8 @@ def _say_unpriced(reading: Reading, arguments: argparse.Namespace, settings: Set
     """How many turns have no price, by model, and what would give them one."""
     from lakeward.analysis.question import ask
     from lakeward.analysis.registry import question_of
+    from lakeward.lake import pricelist
+    from lakeward.lake.prices import available
 
     question = question_of("ai_cost", {**span(arguments), "by": ("model",)})
     rows: list[dict[str, Any]] = [r for r in ask(reading, question).dicts() if r["unpriced_turns"]]
@@ -136,8 +144,12 @@ def _say_unpriced(reading: Reading, arguments: argparse.Namespace, settings: Set
     models = [f"{row['model'] or 'no model'} ({row['unpriced_turns']:,})" for row in rows]
     more = f", and {len(models) - MOST_MODELS} models more" if len(models) > MOST_MODELS else ""
     mend = "LAKEWARD_AI_PRICES takes prices of your own"
-    if find_spec("genai_prices") is None and settings.ai_prices is None:
+    if not available():
         mend = "prices need an extra: pip install 'lakeward[ai]'"
+    try:
+        pricelist.read(settings.ai_prices)
+    except SettingError as error:
+        mend = str(error)
     total = sum(row["unpriced_turns"] for row in rows)
     turns = f"{total:,} turn{' has' if total == 1 else 's have'}"
     _say(f"{turns} no price: {', '.join(models[:MOST_MODELS])}{more}; {mend}")
