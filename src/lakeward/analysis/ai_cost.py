@@ -9,10 +9,10 @@ once; both within the row. A turn has no price when it has tokens, or did not fa
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.question import Column, Sql
+from lakeward.analysis.question import Column, Sql, says
 from lakeward.analysis.scope import (
     Scope,
     check,
@@ -88,10 +88,10 @@ class AiCost(Scope, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "ai_cost"
 
-    per: Outcome | None = None
-    """The outcome whose cost is wanted: demo_booked, demo_held or deal_closed."""
-    within_days: float = 30
-    """How long before an outcome a turn may lead to it."""
+    per: Annotated[Outcome | None, says("The outcome whose cost is wanted.")] = None
+    within_days: Annotated[
+        float, says("How many days before an outcome a turn may lead to it.")
+    ] = 30
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from lakeward.analysis.ai_threads import NAMED
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.question import Column, Sql
+from lakeward.analysis.question import Column, Sql, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
 from lakeward.interaction import JsonObject, iso
@@ -46,12 +46,16 @@ class AiExamples(Scope, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "ai_examples"
 
-    rating: Rating | None = None
-    """Only what more raters found helpful than not, or the other way round, or what is rated."""
-    consent: Literal["not_refused", "required"] = "not_refused"
-    """Whether consent must have been given, or must not have been refused."""
-    unit: Literal["turn", "conversation"] = "turn"
-    """Each turn as it was asked, or whole conversations."""
+    rating: Annotated[
+        Rating | None, says("What more raters found so than not; `any`: what is rated.")
+    ] = None
+    consent: Annotated[
+        Literal["not_refused", "required"],
+        says("Whether consent must have been given, or must not have been refused."),
+    ] = "not_refused"
+    unit: Annotated[
+        Literal["turn", "conversation"], says("Each turn as it was asked, or whole conversations.")
+    ] = "turn"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""

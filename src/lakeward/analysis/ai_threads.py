@@ -6,12 +6,12 @@ the turns that the times and filters let through.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.question import Column, Sql, Value
+from lakeward.analysis.question import Column, Sql, Value, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
 
@@ -41,8 +41,7 @@ class AiThreads(Scope, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "ai_threads"
 
-    limit: int = 50
-    """How many, at most."""
+    limit: Annotated[int, says("How many, at most.")] = 50
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
@@ -96,10 +95,8 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "ai_thread"
 
-    conversation: str
-    """Its id, or that of a turn without one."""
-    service: str | None = None
-    """Its app, where several have one of this id."""
+    conversation: Annotated[str, says("Its id, or that of a turn without one.")]
+    service: Annotated[str | None, says("Its app, where several have one of this id.")] = None
 
     def columns(self) -> tuple[Column, ...]:
         """Of a turn."""

@@ -30,6 +30,11 @@ Value = str | int | float | bool | datetime | date
 Cell = Value | None
 
 
+def says(meaning: str) -> msgspec.Meta:
+    """The documentation of a parameter, as the list of questions and a schema show it."""
+    return msgspec.Meta(description=meaning)
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column of an answer."""
 

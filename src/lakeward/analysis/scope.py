@@ -10,10 +10,11 @@ import functools
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
-from lakeward.analysis.question import Column, Kind, Value
+from lakeward.analysis.question import Column, Kind, Value, says
 from lakeward.errors import Rejected
 
 MOST_DIMENSIONS = 6
@@ -47,16 +48,13 @@ def days(at: str) -> dict[str, Dimension]:
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """The parameters that questions have in common."""
 
-    by: tuple[str, ...] = ()
-    """Dimensions that break the answer down."""
-    since: datetime | None = None
-    """The first moment that counts."""
-    until: datetime | None = None
-    """The first moment that counts no more."""
-    zone: str = "UTC"
-    """The time zone whose days are meant, such as `Europe/Lisbon`."""
-    only: dict[str, tuple[str, ...]] = {}
-    """Dimension → values, one of which it must have."""
+    by: Annotated[tuple[str, ...], says("Dimensions that break the answer down.")] = ()
+    since: Annotated[datetime | None, says("The first moment that counts.")] = None
+    until: Annotated[datetime | None, says("The first moment that counts no more.")] = None
+    zone: Annotated[str, says("The time zone whose days are meant.")] = "UTC"
+    only: Annotated[
+        dict[str, tuple[str, ...]], says("Dimension → values, one of which it must have.")
+    ] = {}
 
 
 def check(scope: Scope, dimensions: Dimensions) -> None:
