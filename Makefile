@@ -33,7 +33,7 @@ demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stay
 	$(BIN)/lakeward demo
 
 test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q tests
 
 check: $(STAMP) web-check ## format, lint, types, import floors, docs
 	$(BIN)/ruff format --check .
@@ -89,6 +89,7 @@ $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	@touch $@
 
 soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzzing; about two hours
+	$(BIN)/python -m pytest -m soak -q tests
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/soak_table.py
 	$(BIN)/python benchmarks/soak_ingest.py

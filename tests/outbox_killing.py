@@ -23,7 +23,7 @@ from lakeward.messaging.mail import SendGridCarrier
 from lakeward.messaging.message import Channel
 from lakeward.messaging.sms import TwilioCarrier
 from lakeward.settings import load
-from lakeward.store.outbox import Outbox, Row
+from lakeward.store.outbox import Outbox, Route, Row
 
 POINTS = ("before take", "after take", "before request", "after request", "after sent",
           "before mark", "after mark")  # fmt: skip
@@ -92,8 +92,8 @@ def main() -> None:
     messages = Messages(
         collector.settings, collector, carriers=made, templates=Path(), timing=TIMING
     )
-    channels = tuple(made)
-    while messages.outbox.next_due(channels) is not None:
+    [(channel, carrier)] = made.items()
+    while messages.outbox.next_due(Route(channel, "own", carrier.name)) is not None:
         if not messages.drain():
             time.sleep(0.02)
     messages.close()

@@ -135,6 +135,22 @@ def test_a_platform_that_dies_ends_the_run_with_a_sentence(lake: Lake) -> None:
     assert all(map(is_free, ports))
 
 
+@pytest.mark.root
+@pytest.mark.soak
+def test_a_full_disk_ends_the_run_with_a_sentence_that_says_so(lake: Lake) -> None:
+    lake.root.mkdir()
+    small = f'mount -t tmpfs -o size=2m none "{lake.root}" && exec "$0" "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small, sys.executable, "-m", "lakeward.cli", "demo",
+         "--once", "--visitors", "60", "--seconds", "10"],
+        env=lake.process_env(LAKEWARD_INDIVIDUAL_FILES="on"), cwd=lake.root.parent,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"lakeward: the demo stopped: .*; the disk of \S+ is full", last), last
+
+
 def test_the_children_of_a_killed_demo_end(lake: Lake) -> None:
     with demo(lake, "--visitors", "200", "--seconds", "60") as running:
         ports, children = running.ports(), running.children()

@@ -106,6 +106,28 @@ def test_a_mistake_is_one_sentence_that_names_file_and_place(
     assert "\n" not in said
 
 
+HUGE = ("9" * 400, "-" + "9" * 400, "0x" + "f" * 6000, "1e308", "31622401")
+NO_TIME = ("inf", "-inf", "nan", "true", "false", "0", "0.99", "-1", "1e400")
+
+
+@pytest.mark.parametrize("seconds", [*HUGE, *NO_TIME])
+def test_a_quiet_time_that_is_none_is_one_sentence_that_names_the_flow(
+    tmp_path: Path, seconds: str
+) -> None:
+    with pytest.raises(SettingError) as raised:
+        declared(tmp_path, f'[flows.a]\nsteps = ["x"]\nquiet_seconds = {seconds}')
+    assert str(raised.value) == (
+        f"{tmp_path / 'flows.toml'}: flows.a.quiet_seconds must be a number of seconds "
+        "from 1 to 31622400"
+    )
+
+
+def test_a_number_of_more_digits_than_python_reads_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingError) as raised:
+        declared(tmp_path, f'[flows.a]\nsteps = ["x"]\nquiet_seconds = {"9" * 5000}')
+    assert str(raised.value).startswith(f"{tmp_path / 'flows.toml'} is not TOML: ")
+
+
 def test_bytes_that_are_no_text_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="is not UTF-8 text"):
         parse(b"\xff\xfe", "flows.toml", 1800.0)

@@ -46,7 +46,13 @@ def test_power_losses_lose_nothing_that_was_committed(tmp_path: Path) -> None:
     assert verdict["ok"], verdict["faults"]
 
 
-@pytest.mark.parametrize("power", [[], ["--power"]], ids=["kill", "power loss"])
+@pytest.mark.parametrize(
+    "power",
+    [
+        pytest.param([], id="kill"),
+        pytest.param(["--power"], id="power loss", marks=pytest.mark.soak),
+    ],
+)
 def test_a_keeper_that_releases_before_it_syncs_is_caught(tmp_path: Path, power: list[str]) -> None:
     verdict = run(
         tmp_path, "--kills", "200", "--seed", "31", "--named", "0.95", "--mutant", "eager", *power

@@ -158,6 +158,8 @@ def test_pausing_holds_the_page_and_counts_what_is_new(lake: Lake, watched: Watc
     expect(pill).to_be_visible()
     expect(page.locator("[data-figure=count]")).to_have_text("3")
     assert len(whats(page)) == 3
+    # The charts grow when they have something to show: a click meanwhile would land beside it.
+    expect(page.get_by_role("img", name="interactions in the last hour")).to_be_visible()
     pill.click()
     expect(page.get_by_text("/api/partners/9")).to_be_visible()
     expect(page.locator("[data-figure=count]")).to_have_text("10")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,88 +14,19 @@ import pytest
 from conftest import Lake, wait_until
 from databases import exit_code, forked
 from lakeward.errors import Rejected, Throttled, Transient
-from lakeward.messaging import Message, Messages, Receipt
 from lakeward.messaging.delivery import Timing
-from lakeward.messaging.message import Channel
 from lakeward.messaging.segments import segments
 from lakeward.messaging.telling import tell
 from lakeward.messaging.template import Templates
 from lakeward.person import Person
 from lakeward.store.database import open_database
 from lakeward.store.eraser import DatabaseEraser
-from lakeward.store.outbox import Row
-
-PHONE, EMAIL, CODE = "+15125550123", "grace@example.com", "739104"
-
-
-class Pigeon:
-    """A carrier that keeps what it is given, and fails as it is told."""
-
-    name = "pigeon"
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.failures: list[Exception] = []
-        self.lock = threading.Lock()
-        self.closed = self.breaks_after = False
-
-    def send(self, message: Message) -> Receipt:
-        with self.lock:
-            if self.failures:
-                raise self.failures.pop(0)
-            self.messages.append(message)
-        if self.breaks_after:
-            raise ConnectionResetError
-        return Receipt(message_id=f"P{len(self.messages)}", segments=1)
-
-    def sent(self, message: Message, since_ms: int) -> list[Receipt]:
-        same = [(m.to, m.text) == (message.to, message.text) for m in self.messages]
-        return [Receipt(message_id=f"P{n}") for n, is_same in enumerate(same, 1) if is_same]
-
-    def close(self) -> None:
-        self.closed = True
+from posting import CODE, EMAIL, PHONE, Post, row_of, write_templates
 
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
-    folder = tmp_path / "messages"
-    folder.mkdir()
-    (folder / "verification.sms.txt").write_text("Your code is {{ code }}.\n")
-    (folder / "verification.es.sms.txt").write_text("Su código es {{ code }}.\n")
-    (folder / "welcome.email.txt").write_text("Subject: Hello {{ name }}\n\nDear {{ name }},\n")
-    (folder / "welcome.email.html").write_text("<p>Dear {{name}}</p>")
-    return folder
-
-
-class Post:
-    """Messages of a lake, whose carrier is a pigeon."""
-
-    def __init__(
-        self, lake: Lake, templates: Path, timing: Timing | None = None, **settings: str
-    ) -> None:
-        self.pigeon = Pigeon()
-        self.lake = lake
-        self.collector = lake.collector(**settings)
-        carriers: dict[Channel, Pigeon] = {"sms": self.pigeon, "email": self.pigeon}
-        self.messages = Messages(
-            self.collector.settings,
-            self.collector,
-            carriers=carriers,
-            templates=templates,
-            timing=timing,
-        )
-
-    def code(self, key: str | None = None, to: str = PHONE) -> str | None:
-        return self.messages.send(
-            "verification", channel="sms", to=to, values={"code": CODE}, user_id="c-17",
-            purpose="sign-in", key=key,
-        )  # fmt: skip
-
-    def told(self) -> list[dict[str, object]]:
-        self.messages.close()
-        self.collector.commit()
-        rows = [r for r in self.lake.rows() if r["interaction_type"] == "message_sent"]
-        return [{**row, **row.get("properties", {})} for row in rows]
+    return write_templates(tmp_path)
 
 
 @pytest.fixture
@@ -171,16 +101,6 @@ def test_a_message_that_was_final_when_its_sender_died_is_told_by_the_next(
     post.messages.drain()
     assert [row["reason"] for row in post.told()] == ["no"]
     assert outbox.unrecorded(2_000_000_000_000) == []
-
-
-def row_of(**more: object) -> Row:
-    fields: dict[str, object] = {
-        "outbox_id": "0199e0f5-9f5c-7d30-8a52-000000000001", "key": "k", "channel": "sms",
-        "template": "verification", "template_version": "v", "recipient_hash": "h", "twin": "t",
-        "address": PHONE, "body": "x", "created_at": 1_764_000_000_000,
-        "due_at": 1_764_000_000_000,
-    }  # fmt: skip
-    return Row(**fields | more)  # type: ignore[arg-type] # fields of a row by name
 
 
 def test_leftovers_of_another_process_go_with_the_first_message(post: Post) -> None:
@@ -337,20 +257,20 @@ def test_the_command_lists_sends_and_sends_again_without_showing_an_address(
     lake: Lake, templates: Path
 ) -> None:
     post = Post(lake, templates)
-    post.messages.outbox.add(row_of())
+    post.messages.outbox.add(row_of(kind="console"))
     post.messages.outbox.add(
         row_of(outbox_id="0199e0f5-9f5c-7d30-8a52-000000000002", key="k2", state="unsure",
-               due_at=None, twin="t2")
+               due_at=None, twin="t2", kind="console")
     )  # fmt: skip
     post.messages.close()
     listed = outbox(lake, "list").stdout
     assert listed.startswith("1 queued, 0 sending, 1 unsure, 0 sent, 0 failed\n")
     assert PHONE not in listed + outbox(lake, "list", "--format", "json").stdout
-    sent = outbox(lake, "send")
+    sent = outbox(lake, "send", LAKEWARD_MESSAGES="console")
     assert (sent.returncode, sent.stdout) == (1, "1 sent, 0 failed, 1 still wait\n")
     again = outbox(lake, "resend", "0199e0f5-9f5c-7d30-8a52-000000000002")
     assert again.returncode == 0, again.stderr
-    sent = outbox(lake, "send", "--format", "json")
+    sent = outbox(lake, "send", "--format", "json", LAKEWARD_MESSAGES="console")
     assert json.loads(sent.stdout) == {"sent": 1, "failed": 0, "waiting": 0}
     assert outbox(lake, "resend", "0199e0f5-9f5c-7d30-8a52-000000000002").returncode == 2
 
@@ -387,7 +307,7 @@ def test_an_erased_persons_waiting_message_is_told_without_the_person(post: Post
         DatabaseEraser(database).erase(Person("user_id", "contractor-17"))
     withdrawn = post.messages.outbox.unrecorded(4_000_000_000_000)
     assert [row.state for row in withdrawn] == ["failed"]
-    assert tell(post.collector, withdrawn[0]) is not None
+    assert tell(post.collector, withdrawn[0])
     [row] = post.told()
     assert row["reason"] == "erased"
     assert row["user_id"] == "anonymous"

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from conftest import wait_until
 from databases import Store, back_to
@@ -20,12 +22,14 @@ from lakeward.person import Person
 from lakeward.store.database import postgresql, sqlite
 from lakeward.store.eraser import DatabaseEraser
 from lakeward.store.migration import revisions
-from lakeward.store.outbox import Outbox, Row
+from lakeward.store.outbox import Outbox, Route, Row
 from lakeward.store.schema import REVISION
+from lakeward.store.withdrawal import withdraw
 from outbox_killing import POINTS
 from provider import Provider
 
 PHONE, EMAIL, SECRET = "+15125550123", "grace@example.com", "the text that nobody keeps"
+SMS, MAIL = Route("sms", "own", "twilio"), Route("email", "own", "sendgrid")
 NOW = 1_764_000_000_000
 LATE_MS = 10_000
 
@@ -33,7 +37,8 @@ LATE_MS = 10_000
 def row(n: int = 1, channel: Channel = "sms", **more: object) -> Row:
     """A queued message."""
     fields: dict[str, object] = {
-        "outbox_id": f"0199e0f5-9f5c-7d30-8a52-{n:012d}", "key": f"key {n}", "channel": channel,
+        "outbox_id": f"0199e0f5-9f5c-7d30-8a52-{n:012d}", "key": f"key {n}", "kind": "own",
+        "channel": channel, "queued_at": more.get("created_at", NOW),
         "template": "verification", "template_version": "v1", "recipient_hash": f"hash {n}",
         "twin": f"twin {n}", "address": PHONE if channel == "sms" else EMAIL,
         "subject": "Hello", "body": f"{SECRET} {n}", "created_at": NOW, "due_at": NOW,
@@ -178,6 +183,29 @@ def test_several_senders_at_once_and_kills_at_random_send_each_message_once(
     assert twilio.states() == {"sent": 60}
 
 
+def test_where_the_provider_cannot_be_asked_kills_at_random_double_and_lose_nothing(
+    store: Store, provider: Provider
+) -> None:
+    senders = Senders(store, provider, "sendgrid")
+    dice = random.Random(11)
+    texts = senders.queue(30)
+    for turn in range(2):
+        running = [senders.start(late=LATE_MS * turn) for _ in range(2)]
+        more = min(len(provider.texts()) + dice.randrange(1, 8), 26)
+        wait_until(lambda more=more: len(provider.texts()) >= more)  # type: ignore[misc] # bound now
+        for sender in running:
+            sender.kill()
+            sender.wait(60)
+    assert senders.start(late=LATE_MS * 3).wait(60) == 0
+    assert len(provider.texts()) == len(set(provider.texts()))
+    unsure = {row.body for row in senders.outbox.waiting() if row.state == "unsure"}
+    states = senders.states()
+    assert set(states) <= {"sent", "unsure"}
+    assert sum(states.values()) == len(texts)
+    assert unsure | set(provider.texts()) == set(texts)
+    assert len(unsure) == states.get("unsure", 0) <= 4
+
+
 # Rows
 
 
@@ -195,16 +223,39 @@ def test_a_leased_message_is_nobody_elses_and_its_twin_waits(store: Store) -> No
     outbox = Outbox(store.open())
     outbox.add(row(1, twin="t"))
     outbox.add(row(2, twin="t"))
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     assert (taken.state, taken.attempts) == ("sending", 1)
-    assert outbox.take(("sms",), NOW, 1000) is None
-    assert outbox.take(("email",), NOW, 1000) is None
-    again = outbox.take(("sms",), NOW + 1001, 1000)
+    assert outbox.take(SMS, NOW, 1000) is None
+    assert outbox.take(MAIL, NOW, 1000) is None
+    again = outbox.take(SMS, NOW + 1001, 1000)
     assert again is not None
     assert (again.outbox_id, again.state, again.attempts) == (taken.outbox_id, "unsure", 1)
     assert not outbox.change(taken, state="sent")
     assert outbox.change(again, state="sent", final_at=NOW)
+
+
+def test_a_message_that_is_withdrawn_while_it_is_taken_does_not_go(store: Store) -> None:
+    """The sender has read the row, and waits for the erasure's transaction to change it."""
+    outbox = Outbox(store.open())
+    outbox.add(row(1, user_id="contractor-17"))
+    outbox.add(row(2, due_at=NOW + 1, address="+15125550178"))
+    taken: list[Row | None] = []
+    sender = Thread(target=lambda: taken.append(outbox.take(SMS, NOW + 1, 1000)))
+    with store.open().write() as erasing:
+        assert withdraw(erasing, "contractor-17", NOW) == 1
+        sender.start()
+        if store.url:
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            with psycopg.connect(store.url, autocommit=True) as other:
+                wait_until(lambda: (other.execute(waits).fetchone() or [0])[0])
+    sender.join(30)
+    [other_one] = taken
+    assert other_one is not None
+    assert other_one.outbox_id == row(2).outbox_id
+    gone = outbox.find(row(1).outbox_id)
+    assert gone is not None
+    assert (gone.state, gone.lease, gone.attempts) == ("failed", None, 0)
 
 
 def test_a_key_is_kept_once(store: Store) -> None:
@@ -218,7 +269,7 @@ def test_what_is_final_holds_neither_address_nor_text(store: Store) -> None:
     outbox = Outbox(store.open())
     outbox.add(row(1))
     assert SECRET.encode() in store.raw()
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     outbox.change(taken, state="sent", message_id="SM1", final_at=NOW)
     store.close()
@@ -232,7 +283,7 @@ def test_old_messages_are_deleted_once_the_lake_knows_of_them(store: Store) -> N
     outbox = Outbox(store.open())
     for n in (1, 2):
         outbox.add(row(n))
-        taken = outbox.take(("sms",), NOW, 1000)
+        taken = outbox.take(SMS, NOW, 1000)
         assert taken is not None
         outbox.change(taken, state="failed", final_at=NOW)
     outbox.mark_recorded(row(1).outbox_id, NOW)
@@ -249,10 +300,10 @@ def test_an_erased_person_gets_nothing_more_and_leaves_no_byte(store: Store) -> 
     assert eraser.find(whom) == 1
     assert eraser.erase(whom).records == 1
     assert eraser.find(whom) == 0
-    taken = outbox.take(("sms",), NOW, 1000)
+    taken = outbox.take(SMS, NOW, 1000)
     assert taken is not None
     assert taken.user_id == "other"
-    assert outbox.take(("sms",), NOW, 1000) is None
+    assert outbox.take(SMS, NOW, 1000) is None
     gone = outbox.find(row(1).outbox_id)
     assert gone is not None
     assert (gone.state, gone.reason, gone.address) == ("failed", "erased", None)
@@ -260,6 +311,60 @@ def test_an_erased_person_gets_nothing_more_and_leaves_no_byte(store: Store) -> 
     assert b"contractor-17" not in raw
     assert f"{SECRET} 1".encode() not in raw
     assert b"hash 1" not in raw
+
+
+@pytest.mark.parametrize("value", [PHONE, "+1 (512) 555-0123"])
+def test_a_person_who_is_erased_by_address_gets_nothing_more(store: Store, value: str) -> None:
+    outbox = Outbox(store.open())
+    outbox.add(row(1))
+    outbox.add(row(2, "email"))
+    eraser = DatabaseEraser(store.open())
+    whom = Person("user_id", value)
+    assert eraser.find(whom) == 1
+    assert eraser.erase(whom).records == 1
+    assert eraser.find(whom) == 0
+    assert [one.channel for one in outbox.waiting()] == ["email"]
+    assert PHONE.encode() not in store.raw()
+    assert eraser.erase(Person("user_id", EMAIL.upper())).records == 1
+    assert outbox.waiting() == []
+
+
+def test_messages_that_name_nobody_go_with_the_person_of_their_address(store: Store) -> None:
+    outbox = Outbox(store.open())
+    mine = "+15125550177"
+    outbox.add(row(1, user_id="contractor-17", address=mine, recipient_hash="mine"))
+    outbox.add(row(2, address=mine, recipient_hash="mine"))  # before the login, say
+    outbox.add(row(3, address=mine, recipient_hash="of another host"))
+    outbox.add(row(6, address=None, recipient_hash="mine", state="sent", final_at=NOW))
+    outbox.add(row(4, user_id="other"))
+    outbox.add(row(5))
+    assert DatabaseEraser(store.open()).erase(Person("user_id", "contractor-17")).records == 4
+    assert [one.outbox_id for one in outbox.waiting()] == [row(n).outbox_id for n in (4, 5)]
+    assert b"+15125550177" not in store.raw()
+
+
+def test_of_an_address_that_several_share_only_the_persons_own_messages_go(store: Store) -> None:
+    outbox = Outbox(store.open())
+    for n, user_id in enumerate(("contractor-17", None, "other"), 1):
+        outbox.add(row(n, user_id=user_id, recipient_hash="shared"))
+    assert DatabaseEraser(store.open()).erase(Person("user_id", "contractor-17")).records == 1
+    assert [one.user_id for one in outbox.waiting()] == [None, "other"]
+
+
+def test_an_erasure_loads_no_message(store: Store) -> None:
+    database = store.open()
+    Outbox(database).add(row(1, user_id="contractor-17"))
+    asked: list[str] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *given: asked.append(str(given[2]))
+    )
+    eraser = DatabaseEraser(database)
+    assert eraser.find(Person("user_id", "contractor-17")) == 1
+    assert eraser.erase(Person("user_id", "contractor-17")).records == 1
+    of_messages = [words for words in asked if "lakeward_outbox" in words]
+    assert [words.split()[0] for words in of_messages[:2]] == ["SELECT", "UPDATE"]
+    assert of_messages[0].startswith("SELECT count(*)")
+    assert all(words.startswith("VACUUM") for words in of_messages[2:])
 
 
 def test_a_database_of_the_version_before_keeps_its_people_and_gets_an_outbox(

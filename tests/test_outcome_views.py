@@ -20,9 +20,11 @@ from lakeward.outcomes import Outcomes
 
 START_MS = 1_755_187_888_000
 Row = dict[str, Any]
+Key = tuple[str | None, str]
 COLUMNS = (
-    "interaction_id VARCHAR, timestamp TIMESTAMPTZ, interaction_type VARCHAR, user_id VARCHAR, "
-    "anonymous_id VARCHAR, partner_id VARCHAR, properties VARCHAR, outcomes VARCHAR"
+    "interaction_id VARCHAR, timestamp TIMESTAMPTZ, interaction_type VARCHAR, service VARCHAR, "
+    "user_id VARCHAR, anonymous_id VARCHAR, partner_id VARCHAR, properties VARCHAR, "
+    "outcomes VARCHAR"
 )
 many = settings(deadline=None, max_examples=80)
 
@@ -45,10 +47,10 @@ def asked(rows: list[Row], query: str) -> list[Row]:
     con.execute("DELETE FROM interactions")
     if rows:
         con.executemany(
-            "INSERT INTO interactions VALUES (?, ?::TIMESTAMPTZ, ?, ?, ?, ?, NULL, ?)",
+            "INSERT INTO interactions VALUES (?, ?::TIMESTAMPTZ, ?, ?, ?, ?, ?, NULL, ?)",
             [
-                [r["id"], iso(START_MS + r["at"]), r["type"], r["user"], r["visitor"],
-                 r["partner"], json.dumps(r["own"])]
+                [r["id"], iso(START_MS + r["at"]), r["type"], r["service"], r["user"],
+                 r["visitor"], r["partner"], json.dumps(r["own"])]
                 for r in rows
             ],
         )  # fmt: skip
@@ -66,7 +68,7 @@ AT, USER = st.integers(0, 6), st.sampled_from(["u1", "u2", "anonymous"])
 PARTNER = st.sampled_from(["p1", "p2", None])
 VISITOR = st.sampled_from([None, "a1"])
 SCORE = st.none() | st.integers(0, 100)
-ROWS = st.lists(
+TOLD = st.lists(
     st.builds(
         row, st.just("partner_match"), AT, USER, VISITOR, st.sampled_from(["p1", "p2"]),
         st.fixed_dictionaries({"score": SCORE, "rank": st.none() | st.integers(1, 3)}),
@@ -89,7 +91,16 @@ ROWS = st.lists(
     )
     | st.builds(row, st.just("identify"), AT, USER, VISITOR, st.none(), st.just({})),
     max_size=9,
-).map(lambda rows: [r | {"id": f"{number:04d}"} for number, r in enumerate(rows)])  # fmt: skip
+)  # fmt: skip
+APPS = st.sampled_from([[None], ["shop"], ["shop", "app"], [None, "shop"], ["shop", "shop", "app"]])
+
+
+def numbered(rows: list[Row], apps: list[str | None]) -> list[Row]:
+    """Each with its id, and the app that told it."""
+    return [r | {"id": f"{n:04d}", "service": apps[n % len(apps)]} for n, r in enumerate(rows)]
+
+
+ROWS = st.builds(numbered, TOLD, APPS)
 
 
 # The plain reading
@@ -109,20 +120,21 @@ def first(rows: list[Row], name: str) -> Any:
     return said[0] if said else None
 
 
-def grouped(rows: list[Row], kind: str, key: str) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+def grouped(rows: list[Row], kind: str, key: str) -> dict[Key, list[Row]]:
+    """By the app that told them and the id that it gave."""
+    found: dict[Key, list[Row]] = {}
     for r in rows:
         if r["type"] == kind:
-            found.setdefault(r["own"].get(key) or r["id"], []).append(r)
+            found.setdefault((r["service"], r["own"].get(key) or r["id"]), []).append(r)
     return found
 
 
-def before(rows: list[Row], at: int, person: str | None, partner: str | None) -> Row | None:
-    """The newest match of the two that is not later."""
+def before(rows: list[Row], at: int, whose: tuple[str | None, ...]) -> Row | None:
+    """The newest match of that app, person and partner that is not later."""
     found = [
         r for r in rows
-        if r["type"] == "partner_match" and r["at"] <= at and person is not None
-        and partner is not None and (r["person"], r["partner"]) == (person, partner)
+        if r["type"] == "partner_match" and r["at"] <= at and None not in whose[1:]
+        and (r["service"], r["person"], r["partner"]) == whose
     ]  # fmt: skip
     return max(found, key=place, default=None)
 
@@ -133,12 +145,12 @@ def persons(rows: list[Row]) -> list[Row]:
     return [r | {"person": known[r["id"]]} for r in rows]
 
 
-def bookings(rows: list[Row]) -> dict[str, Row]:
+def bookings(rows: list[Row]) -> dict[Key, Row]:
     found = {}
     for key, told in grouped(rows, "demo_booking", "booking_id").items():
         at = min(r["at"] for r in told)
         person, partner = first(told, "person"), first(told, "partner")
-        match = before(rows, at, person, partner)
+        match = before(rows, at, (key[0], person, partner))
         held = [r["at"] for r in told if r["own"]["status"] == "held"]
         found[key] = {
             "person": person, "partner_id": partner, "at": at,
@@ -149,7 +161,7 @@ def bookings(rows: list[Row]) -> dict[str, Row]:
     return found
 
 
-def deals(rows: list[Row]) -> dict[str, Row]:
+def deals(rows: list[Row]) -> dict[Key, Row]:
     ids = {r["id"]: r for r in rows if r["type"] == "partner_match"}
     booked = bookings(rows)
     found = {}
@@ -157,11 +169,11 @@ def deals(rows: list[Row]) -> dict[str, Row]:
         at = min(r["at"] for r in told)
         person, partner = first(told, "person"), first(told, "partner")
         match = ids.get(newest(told, "match_interaction_id") or "") or before(
-            rows, at, person, partner
+            rows, at, (key[0], person, partner)
         )
         mine = [
-            (b["at"], name) for name, b in booked.items()
-            if b["at"] <= at and person is not None and partner is not None
+            (b["at"], name) for (app, name), b in booked.items()
+            if app == key[0] and b["at"] <= at and person is not None and partner is not None
             and (b["person"], b["partner_id"]) == (person, partner)
         ]  # fmt: skip
         found[key] = {
@@ -177,7 +189,7 @@ def deals(rows: list[Row]) -> dict[str, Row]:
 def test_bookings_are_those_of_a_plain_reading(rows: list[Row]) -> None:
     expected = bookings(persons(rows))
     got = {
-        r["booking_id"]: {
+        (r["service"], r["booking_id"]): {
             "person": r["person"], "partner_id": r["partner_id"], "at": ms(r["first_at"]),
             "status": r["status"], "date": r["date"], "held": ms(r["held_at"]),
             "times_rescheduled": r["times_rescheduled"], "match": r["match_interaction_id"],
@@ -192,7 +204,7 @@ def test_bookings_are_those_of_a_plain_reading(rows: list[Row]) -> None:
 def test_deals_are_those_of_a_plain_reading(rows: list[Row]) -> None:
     expected = deals(persons(rows))
     got = {
-        r["deal_id"]: {
+        (r["service"], r["deal_id"]): {
             "person": r["person"], "partner_id": r["partner_id"], "at": ms(r["closed_at"]),
             "value": r["value"], "match": r["match_interaction_id"], "score": r["match_score"],
             "matched": ms(r["matched_at"]), "booking": r["booking_id"],
@@ -224,6 +236,43 @@ def test_matches_are_those_of_a_plain_reading(rows: list[Row]) -> None:
         for r in asked(rows, "FROM matches")
     }  # fmt: skip
     assert got == expected
+
+
+def test_two_apps_that_give_the_same_ids_are_not_mixed() -> None:
+    told: list[tuple[str, Row]] = [
+        ("partner_match", {"score": 10}), ("partner_match", {"score": 20}),
+        ("demo_booking", {"booking_id": "1", "status": "held"}),
+        ("demo_booking", {"booking_id": "1", "status": "cancelled"}),
+        ("deal_closed", {"deal_id": "1", "value": 3}),
+        ("deal_closed", {"deal_id": "1", "value": 4}),
+    ]  # fmt: skip
+    made = [row(kind, at, "u1", None, "p1", own) for at, (kind, own) in enumerate(told)]
+    rows = numbered(made, ["shop", "app"])
+    columns = "service, booking_id, status, match_interaction_id"
+    asked_bookings = asked(rows, f"SELECT {columns} FROM bookings ORDER BY first_at")
+    assert [tuple(r.values()) for r in asked_bookings] == [
+        ("shop", "1", "held", "0000"), ("app", "1", "cancelled", "0001"),
+    ]  # fmt: skip
+    columns = "service, value, match_score"
+    asked_deals = asked(rows, f"SELECT {columns} FROM deals ORDER BY value")
+    assert [tuple(r.values()) for r in asked_deals] == [("shop", 3.0, 10.0), ("app", 4.0, 20.0)]
+    columns = "service, score, held_at IS NOT NULL, deals"
+    asked_matches = asked(rows, f"SELECT {columns} FROM matches ORDER BY score")
+    assert [tuple(r.values()) for r in asked_matches] == [
+        ("shop", 10.0, True, 1), ("app", 20.0, False, 1),
+    ]  # fmt: skip
+
+
+def test_a_deal_that_names_its_match_finds_it_in_whichever_app_told_it() -> None:
+    rows = numbered(
+        [
+            row("partner_match", 0, "u1", None, "p1", {"score": 10}),
+            row("deal_closed", 1, "u1", None, "p1", {"match_interaction_id": "0000"}),
+        ],
+        ["shop", "crm"],
+    )
+    (deal,) = asked(rows, "SELECT service, match_score FROM deals")
+    assert deal == {"service": "crm", "match_score": 10.0}
 
 
 def ms(moment: Any) -> int | None:

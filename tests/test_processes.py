@@ -361,22 +361,33 @@ def up(port: int, path: str) -> bool:
 def stop(process: subprocess.Popen[Any]) -> int:
     process.terminate()
     try:
-        return process.wait(60)
+        return process.wait(20)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
 
 
+READY = """
+import pathlib
+def post_worker_init(worker):
+    pathlib.Path(f"ready-{worker.pid}").touch()
+"""
+"""gunicorn sends SIGTERM once: a worker that has no handler yet does not hear it, and is killed
+after the 30 s of its graceful timeout, whatever the app is."""
+
+
 @pytest.mark.parametrize("options", [[], ["--preload"], ["-k", "gevent"], ["--threads", "4"]])
 def test_gunicorn_prefork(lake: Lake, tmp_path: Path, free_port: int, options: list[str]) -> None:
     (tmp_path / "served.py").write_text(WSGI_APP.replace("PRELOADED", str("--preload" in options)))
+    (tmp_path / "ready.py").write_text(READY)
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{free_port}",
-         "--log-level", "critical", *options, "served:app"],
+         "--log-level", "critical", "-c", "ready.py", *options, "served:app"],
         env=lake.process_env(), cwd=tmp_path,
     )  # fmt: skip
     try:
         wait_until(lambda: up(free_port, "/"), what="gunicorn")
+        wait_until(lambda: len(list(tmp_path.glob("ready-*"))) == 2, what="both workers")
         for _ in range(40):
             get(free_port, "/")
         assert server.poll() is None
@@ -401,7 +412,7 @@ def test_uvicorn_reload(lake: Lake, tmp_path: Path, free_port: int) -> None:
         wait_until(lambda: up(free_port, "/again/2"), what="the reload")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(60)
+        server.wait(20)
     wait_until(lambda: any(row.get("path") == "/again/2" for row in lake.rows()))
     report = lake.settled()
     assert report.ok, report.faults

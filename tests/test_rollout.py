@@ -100,6 +100,20 @@ def test_outcomes_of_users_outside_the_share_are_counted_sampled(lake: Lake) -> 
     assert sampled == 1000 - len(kept)
 
 
+def test_a_flow_of_a_user_or_visitor_is_seen_whole_or_not_at_all(lake: Lake) -> None:
+    collector = lake.collector(LAKEWARD_ROLLOUT_OUTCOMES="50")
+    people: list[dict[str, str]] = [{"user_id": user} for user in USERS[:50]]
+    people += [{"user_id": "anonymous", "anonymous_id": user} for user in USERS[50:100]]
+    for n, who in enumerate(people):
+        for step in ("one", "two"):
+            collector.record("flow_step", flow="f", step=step, session_id=f"s{n}", **who)
+        collector.record("flow_completion", flow="f", session_id=f"s{n + 1}", **who)
+    collector.commit()
+    kept = [row.get("anonymous_id") or row["user_id"] for row in lake.rows()]
+    covered = [u for u in USERS[:100] if covers(shares(outcomes=5_000), OUTCOMES, u)]
+    assert kept == [user for user in covered for _ in range(3)]
+
+
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": []})

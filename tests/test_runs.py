@@ -161,7 +161,7 @@ FLOWS = Flows((Flow("y'", ("1", "2", "3"), 2.0),))
 def looked(rows: list[Row], at: float) -> tuple[list[OpenRun], int | None]:
     environ = {"LAKEWARD_FLOW_QUIET_SECONDS": str(QUIET)}
     now_ms = START_MS + round(at * 1000) + GRACE_MS
-    return open_runs(filled(rows), load(environ), FLOWS, now_ms)
+    return open_runs(filled(rows), load(environ), FLOWS, now_ms)[1:]
 
 
 @settings(deadline=None, max_examples=150)

@@ -40,7 +40,8 @@ LAST: Final = ("suppression.key", "suppressed.jsonl", "erasures")
 """What is copied after everything else: who is not to come back."""
 LEFT_OUT: Final = frozenset(
     {"rings", "collectors", "readers", "scratch", "salts", "keeper.log", "app.db", "app.db-wal",
-     "app.db-shm", "table.json", "unnamed.json", "quiet.json", "erase.turn"}
+     "app.db-shm", "table.json", "unnamed.json", "quiet.json",
+     "quiet-refused.json", "erase.turn"}
 )  # fmt: skip
 """What belongs to running processes, or is worked out again."""
 WITHOUT: Final = frozenset({"cursors/files.json", "cursors/files.state"})

@@ -229,7 +229,9 @@ class Collector:
         shares = self.shares(now_ns)
         if shares[feature] >= ALL:
             return False
-        user = fields.get("user_id") or fields.get("anonymous_id") or fields.get("session_id")
+        user = fields.get("user_id")
+        if not user or user == "anonymous":  # the record's word for a user that is not known
+            user = fields.get("anonymous_id") or fields.get("session_id")
         if covers(shares, feature, str(user or now_ns)):
             return False
         self.count(Reason.sampled)

@@ -2,15 +2,16 @@
 
 In: a lake, what `flows.toml` declares, and the time. Out: a record for each run whose last step is
 longer ago than its flow's quiet time, and the moment at which it is worth looking again. It reads
-the table and all of the log behind it, so nothing is decided amid a backlog, and holds no state of
-its own: what was told stands in the lake and ends its run. The record's id is a function of the
-run's last step, so that a repeat after a kill meets itself in the table. Fails as a reading does,
-and with `NotDurable` when the keeper does not make the records durable.
+the table and all of the log behind it, so nothing is decided amid a backlog. What was told stands
+in the lake and ends its run; what was refused (sampled out, quarantined) ends nothing there, so
+its mark goes out and comes in again at the next look. The record's id is a function of the run's
+last step, so that a repeat after a kill meets itself in the table. Fails as a reading does, and
+with `NotDurable` when the keeper does not make the records durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from lakeward.collector import Collector
 from lakeward.flows import Flow, Flows
 from lakeward.interaction import LATEST_MS, foreign_id, iso
 from lakeward.lake.reading import Reading
-from lakeward.lake.runs import CHOSEN, NEXT_QUIET, OPEN_RUNS, QUIET_RUNS
+from lakeward.lake.runs import CHOSEN, NEXT_QUIET, OPEN_RUNS, QUIET_RUNS, REFUSED
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 
@@ -37,6 +38,10 @@ MOST: Final = 20_000
 BATCH: Final = 500
 """Records between two commits: a ring holds them all."""
 MOST_STEPS: Final = 100
+MOST_REFUSED: Final = 100_000
+"""Marks that are kept; behind that many, the oldest runs are offered once more."""
+PASSING: Final = ("full", "contended", "no_ring", "closed")
+"""Reasons of a refusal that the next look may not meet."""
 MEMORY: Final = 256 << 20
 COMMIT_SECONDS: Final = 30.0
 
@@ -63,6 +68,7 @@ class OpenRun(msgspec.Struct, frozen=True):
     steps_total: int | None
     done: list[str]
     begun: list[str]
+    mark: int
 
     @property
     def quiet_ms(self) -> int:
@@ -74,36 +80,52 @@ class Look(msgspec.Struct, frozen=True):
     """What one look did, and when the next run may be quiet; None when none is open."""
 
     told: int
-    refused: int
+    not_kept: int
     next_ms: int | None
+    refused: list[int]
+    """Marks of runs that are still open and were decided, in this look or before."""
 
 
 def look(
     lake: LakeDir, settings: Settings, flows: Flows, collector: Collector, *, now_ms: int,
-    spill: Path | None = None, pause: Callable[[str], None] = lambda _: None,
+    refused: Sequence[int] = (), spill: Path | None = None,
+    pause: Callable[[str], None] = lambda _: None,
 ) -> Look:  # fmt: skip
-    """Tell of every run that is quiet at `now_ms`; they are durable when it returns.
+    """Tell of every run that is quiet at `now_ms` and was not refused before; they are durable
+    when it returns.
 
     No erase can end meanwhile: what is told of a person who is being erased is swept with the rest.
     """
+    not_kept: list[OpenRun] = []
     with delivering(lake):
         with Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading:
-            quiet, next_ms = open_runs(reading.con, settings, flows, now_ms)
+            still, quiet, next_ms = open_runs(reading.con, settings, flows, now_ms, refused)
         pause("before record")
-        ids: list[str | None] = []
+        passing = _passing(collector)
         for first in range(0, len(quiet), BATCH):
-            piece = quiet[first : first + BATCH]
-            ids += [collector.record("flow_completion", **fields_of(run, flows)) for run in piece]
+            for run in quiet[first : first + BATCH]:
+                if collector.record("flow_completion", **fields_of(run, flows)) is None:
+                    not_kept.append(run)
+                    if passing == (passing := _passing(collector)):
+                        still.append(run.mark)
             pause("before commit")
             collector.commit(COMMIT_SECONDS)
-    told = sum(1 for made in ids if made is not None)
-    return Look(told, len(ids) - told, now_ms if len(ids) == MOST else next_ms)
+    again = len(quiet) == MOST or passing > 0
+    told = len(quiet) - len(not_kept)
+    return Look(told, len(not_kept), now_ms if again else next_ms, still[-MOST_REFUSED:])
+
+
+def _passing(collector: Collector) -> int:
+    reasons = collector.stats()["reasons"]
+    return sum(reasons.get(name, 0) for name in PASSING)
 
 
 def open_runs(
-    con: DuckDBPyConnection, settings: Settings, flows: Flows, now_ms: int
-) -> tuple[list[OpenRun], int | None]:
-    """The runs that are quiet, the longest first, and when the first of the others may be."""
+    con: DuckDBPyConnection, settings: Settings, flows: Flows, now_ms: int,
+    refused: Sequence[int] = (),
+) -> tuple[list[int], list[OpenRun], int | None]:  # fmt: skip
+    """Which of the refused are open still, the runs of the others that are quiet, the longest
+    first, and when the first of the rest may be."""
     con.execute("CREATE OR REPLACE TEMP TABLE quiet_times (flow VARCHAR, seconds DOUBLE)")
     if flows.flows:
         times = [[flow.name, flow.quiet_seconds] for flow in flows.flows]
@@ -112,11 +134,13 @@ def open_runs(
         f"CREATE OR REPLACE TEMP TABLE open_runs AS {OPEN_RUNS}",
         {"quiet": settings.flow_quiet_seconds},
     )
+    found = {row[0] for row in con.execute(REFUSED, {"refused": list(refused)}).fetchall()}
+    still = [mark for mark in refused if mark in found]
     at = {"now": now_ms, "grace": GRACE_MS}
     con.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {CHOSEN}", at | {"most": MOST})
     later = con.execute(NEXT_QUIET, at).fetchone()
     rows = con.execute(QUIET_RUNS).fetchall()
-    return [OpenRun(*row) for row in rows], later[0] if later else None
+    return still, [OpenRun(*row) for row in rows], later[0] if later else None
 
 
 def fields_of(run: OpenRun, flows: Flows) -> dict[str, object]:

@@ -5,11 +5,13 @@ one child at a time, which works the open runs out, tells of the quiet ones and 
 to look again. Where nothing tells of flows no child is ever started. A child that fails is started
 again later, each time after twice as long; a broken `flows.toml` stops this task alone.
 
-    .lakeward/quiet.json    {"epoch":1,"segment":7,"offset":52110,"next_ms":1755187888677}
+    .lakeward/quiet.json            {"epoch":1,"segment":7,"offset":52110,"next_ms":1755187888677}
+    .lakeward/quiet-refused.json    [5995326889737806970]
 
 What stands before the position was looked at. `next_ms` is when the next open run may be quiet; 0
-means as soon as can be, null that none is open. The file holds nothing of anybody, and may be lost:
-then the log is looked through again.
+means as soon as can be, null that none is open. The refused are runs that were offered once and
+not kept, by a hash of their last step's id. The files hold nothing of anybody, and may be lost:
+then the log is looked through again, and the refused are offered once more.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from lakeward import flows
 from lakeward.cli.child import end, ended, start
@@ -44,7 +47,8 @@ SHORTEST, LONGEST = 2.0, 600.0
 LATE: Final = 0.25
 """How late an abandonment may be told, as a share of the shortest quiet time."""
 LONGEST_PAUSE: Final = 600.0
-FAREWELL_SECONDS: Final = 2.0
+FAREWELL_SECONDS: Final = 0.0
+"""A kill at any point is safe, so nobody's stop waits for the child."""
 MARK: Final = b'"interaction_type":"flow_step"'
 CHILD: Final = __name__
 FAILED: Final = 1
@@ -65,6 +69,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(Word).decode
+_decode_refused = msgspec.json.Decoder(list[Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]]).decode
 
 
 def read(lake: LakeDir) -> Word:
@@ -84,10 +89,30 @@ def read(lake: LakeDir) -> Word:
 def write(lake: LakeDir, position: Position, next_ms: int | None) -> None:
     """Replace the file whole; a full disk is no failure."""
     word = Word(position.epoch, position.segment, position.offset, next_ms)
-    path = lake.private / "quiet.json"
+    _replace(lake.private / "quiet.json", msgspec.json.encode(word))
+
+
+def read_refused(lake: LakeDir) -> list[int]:
+    """The runs that were refused; none where the file cannot be read."""
+    try:
+        return _decode_refused((lake.private / "quiet-refused.json").read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return []
+
+
+def write_refused(lake: LakeDir, refused: list[int]) -> None:
+    """Replace the file; where none is left there is none."""
+    path = lake.private / "quiet-refused.json"
+    if refused:
+        _replace(path, msgspec.json.encode(refused))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(f".json.{os.getpid()}")
     with contextlib.suppress(OSError):
-        temporary.write_bytes(msgspec.json.encode(word) + b"\n")
+        temporary.write_bytes(content + b"\n")
         os.replace(temporary, path)
 
 
@@ -238,6 +263,10 @@ def derive(
     if published is None:
         return 0
     reached = Position(published.epoch, *published.ends["raw"])
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    if not (settings.collect and settings.track_outcomes):  # may have changed since the keeper read
+        write(lake, reached, now_ms + round(LONGEST_PAUSE * 1000))
+        return 0
     pause("before look")
     collector = Collector(
         msgspec.structs.replace(
@@ -247,15 +276,16 @@ def derive(
     try:
         with scratch(lake) as spill:
             found = look(
-                lake, settings, flows.read(settings), collector, spill=spill, pause=pause,
-                now_ms=time.time_ns() // 1_000_000 if now_ms is None else now_ms,
+                lake, settings, flows.read(settings), collector, now_ms=now_ms,
+                refused=read_refused(lake), spill=spill, pause=pause,
             )  # fmt: skip
     finally:
         collector.detach()
     pause("before word")
     if found.told:
         logger.info("%d runs of flows were abandoned", found.told)
-    if found.refused:
-        logger.warning("%d abandoned runs were not kept: see lakeward doctor", found.refused)
+    if found.not_kept:
+        logger.warning("%d abandoned runs were not kept: see lakeward doctor", found.not_kept)
+    write_refused(lake, found.refused)
     write(lake, reached, found.next_ms)
     return found.told

@@ -12,6 +12,7 @@ import msgspec
 
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
+from lakeward.cli.messages import MessagesAccount, look, sentence
 from lakeward.errors import SettingError
 from lakeward.lake import pricelist
 from lakeward.lake.prices import available
@@ -48,13 +49,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     report = audit(lake, known_folders(lake, settings.ring_dir))
     table = account(lake, report.faults)
     report.ok = not report.faults
-    kept, prices = is_kept(lake), price_tables(settings)
+    kept, prices, messages = is_kept(lake), price_tables(settings), look(settings)
     if arguments.format == "json":
-        more = {"keeper": kept, "table": table, "prices": prices}
+        more = {"keeper": kept, "table": table, "prices": prices, "messages": messages}
         row = msgspec.to_builtins(report) | msgspec.to_builtins(more)
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, prices))
+        print(render(report, kept, table, prices, messages))
     return 0 if report.ok else 1
 
 
@@ -72,6 +73,7 @@ def render(
     kept: bool,
     table: TableAccount | None = None,
     prices: PriceTables | None = None,
+    messages: MessagesAccount | None = None,
 ) -> str:
     """The report for people."""
     lines = [
@@ -95,6 +97,8 @@ def render(
         lines.append(_table(table))
     if prices is not None:
         lines.append(_prices(prices))
+    if messages is not None:
+        lines.append(f"messages  {sentence(messages)}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]

@@ -14,7 +14,7 @@ import msgspec
 
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.tail import printable
-from lakeward.errors import Terminal
+from lakeward.errors import SettingError, Terminal
 from lakeward.interaction import iso
 from lakeward.settings import Settings
 
@@ -95,7 +95,11 @@ def _send(settings: Settings, json: bool) -> int:
     """In this process, as the app's own threads do it; exit code 1 when some still wait."""
     from lakeward.collector import Collector
     from lakeward.messaging import Messages
+    from lakeward.messaging.carriers import is_live
+    from lakeward.messaging.messages import SHOWN_BY_DEFAULT
 
+    if not is_live(settings) and settings.messages != "console":
+        raise SettingError(SHOWN_BY_DEFAULT)
     with Collector(settings) as collector, Messages(settings, collector) as messages:
         before = messages.outbox.counts()
         messages.drain()

@@ -8,6 +8,7 @@ without, platform and live page stay up until Ctrl-C or SIGTERM.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -40,6 +41,8 @@ from lakeward.settings import Settings
 SETTLE_SECONDS: Final = 60.0
 TERMINATED: Final = 128 + signal.SIGTERM
 QUIET_MOST: Final = 60.0
+FULL: Final = 1 << 20
+"""Bytes below which a disk is full: SQLite and the log want more at a time."""
 OWN: Final = ("contractor", "partner_onboarding")
 LOST: Final = ("dropped", "vanished")
 
@@ -82,7 +85,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         try:
             traffic.run(Progress(sys.stderr))
         except LakewardError as error:
-            print(f"lakeward: the demo stopped: {error}", file=sys.stderr)
+            print(f"lakeward: the demo stopped: {error}{_why(settings)}", file=sys.stderr)
             return 1
         seconds = time.monotonic() - started
         truth = msgspec.structs.replace(
@@ -104,6 +107,12 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         if not asked.once:
             _stay(stage)
     return 0 if run.ok else 1
+
+
+def _why(settings: Settings) -> str:
+    """What a person sees too late: the platform keeps its own database beside the lake."""
+    free = shutil.disk_usage(settings.lake_dir).free
+    return "" if free >= FULL else f"; the disk of {settings.lake_dir} is full"
 
 
 def _begun(lake: LakeDir, asked: Asked, figures: Figures) -> Truth:

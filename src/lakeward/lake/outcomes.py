@@ -1,15 +1,15 @@
 """What became of what: matches, bookings and deals joined, worked out when it is asked.
 
 Out: the views `bookings`, `deals` and `matches`, over those of the types and `stitched`. A booking
-is all that was told under one `booking_id`, a deal all under one `deal_id`; what was told without
-one stands for itself. The newest word on a field counts, the first on who and when.
+is all that one app told under one `booking_id`, a deal all under one `deal_id`; what was told
+without one stands for itself. The newest word on a field counts, the first on who and when.
 
-    partner_match ──► demo_booking ──► deal_closed      joined by person and partner, in this order
+    partner_match ──► demo_booking ──► deal_closed      joined by app, person and partner, in order
 
-A booking or deal comes from the newest match of the same person and partner that is not later; a
-deal that names its match comes from that one, where it is in the lake. A person is who `stitched`
-says, so a match before an `identify` and a deal weeks after it meet. Of what happened in one
-millisecond, the greater id is the newer.
+A booking or deal comes from the newest match of the same app (`service`), person and partner that
+is not later; a deal that names its match comes from that one, where it is in the lake. A person is
+who `stitched` says, so a match before an `identify` and a deal weeks after it meet. Of what
+happened in one millisecond, the greater id is the newer.
 """
 
 from __future__ import annotations
@@ -28,17 +28,25 @@ def _newest(name: str, kind: str = "") -> str:
     return f"arg_max({value}, {PLACE}) AS {name}"
 
 
+def _same(one: str, other: str) -> str:
+    """The app, person and partner of both; what names no app is of one app, too."""
+    return (
+        f"{one}.service IS NOT DISTINCT FROM {other}.service AND {one}.person = {other}.person "
+        f"AND {one}.partner_id = {other}.partner_id"
+    )
+
+
 MATCHED: Final = f"""
-SELECT person, partner_id, timestamp AS matched_at, max(interaction_id) AS interaction_id,
+SELECT service, person, partner_id, timestamp AS matched_at, max(interaction_id) AS interaction_id,
     arg_max(TRY_CAST({_text("score")} AS DOUBLE), interaction_id) AS match_score,
     arg_max(TRY_CAST({_text("rank")} AS BIGINT), interaction_id) AS match_rank
 FROM stitched WHERE interaction_type = 'partner_match' AND person IS NOT NULL
-GROUP BY person, partner_id, timestamp
+GROUP BY service, person, partner_id, timestamp
 """
-"""Matches to look back at: one for each person, partner and millisecond."""
+"""Matches to look back at: one for each app, person, partner and millisecond."""
 
 BOOKED: Final = f"""
-SELECT coalesce({_text("booking_id")}, interaction_id) AS booking_id,
+SELECT service, coalesce({_text("booking_id")}, interaction_id) AS booking_id,
     arg_min(person, {PLACE}) AS person, arg_min(partner_id, {PLACE}) AS partner_id,
     {_newest("status")}, min(timestamp) AS first_at, max(timestamp) AS changed_at,
     min(timestamp) FILTER ({_text("status")} = 'held') AS held_at,
@@ -46,19 +54,19 @@ SELECT coalesce({_text("booking_id")}, interaction_id) AS booking_id,
     {_newest("date")}, {_newest("time")}, {_newest("timezone")}, {_newest("demo_type")},
     arg_min({_text("source")}, {PLACE}) AS source
 FROM stitched WHERE interaction_type = 'demo_booking'
-GROUP BY coalesce({_text("booking_id")}, interaction_id)
+GROUP BY service, coalesce({_text("booking_id")}, interaction_id)
 """
 """Bookings without their matches: an ASOF join that nobody reads is paid all the same."""
 
 BOOKINGS: Final = f"""
 SELECT b.*, m.interaction_id AS match_interaction_id, m.matched_at
 FROM ({BOOKED}) b ASOF LEFT JOIN ({MATCHED}) m
-    ON m.person = b.person AND m.partner_id = b.partner_id AND b.first_at >= m.matched_at
+    ON {_same("m", "b")} AND b.first_at >= m.matched_at
 """
 
 CLOSED: Final = f"""
 WITH closed AS (
-    SELECT coalesce({_text("deal_id")}, interaction_id) AS deal_id,
+    SELECT service, coalesce({_text("deal_id")}, interaction_id) AS deal_id,
         arg_max(interaction_id, {PLACE}) AS interaction_id,
         arg_min(person, {PLACE}) AS person, arg_min(partner_id, {PLACE}) AS partner_id,
         min(timestamp) AS closed_at, {_newest("value", "DOUBLE")}, {_newest("currency")},
@@ -66,7 +74,7 @@ WITH closed AS (
         {_newest("days_to_close", "DOUBLE")}, {_newest("satisfaction", "DOUBLE")},
         {_newest("match_interaction_id")}
     FROM stitched WHERE interaction_type = 'deal_closed'
-    GROUP BY coalesce({_text("deal_id")}, interaction_id)
+    GROUP BY service, coalesce({_text("deal_id")}, interaction_id)
 ), named AS (
     SELECT interaction_id, timestamp AS matched_at,
         TRY_CAST({_text("score")} AS DOUBLE) AS match_score,
@@ -81,23 +89,23 @@ SELECT c.* EXCLUDE (match_interaction_id),
 FROM closed c
 LEFT JOIN named n ON n.interaction_id = c.match_interaction_id
 ASOF LEFT JOIN ({MATCHED}) m
-    ON m.person = c.person AND m.partner_id = c.partner_id AND c.closed_at >= m.matched_at
+    ON {_same("m", "c")} AND c.closed_at >= m.matched_at
 """
 """Deals without their bookings."""
 
 DEALS: Final = f"""
 WITH booked AS (
-    SELECT person, partner_id, first_at, max(booking_id) AS booking_id
+    SELECT service, person, partner_id, first_at, max(booking_id) AS booking_id
     FROM ({BOOKED}) WHERE person IS NOT NULL GROUP BY ALL
 )
 SELECT d.*, (epoch_ms(d.closed_at) - epoch_ms(d.matched_at)) / 86400000.0 AS days_from_match,
     b.booking_id
 FROM ({CLOSED}) d ASOF LEFT JOIN booked b
-    ON b.person = d.person AND b.partner_id = d.partner_id AND d.closed_at >= b.first_at
+    ON {_same("b", "d")} AND d.closed_at >= b.first_at
 """
 
 MATCHES: Final = f"""
-SELECT m.interaction_id, m.timestamp AS matched_at, m.person, m.partner_id,
+SELECT m.interaction_id, m.service, m.timestamp AS matched_at, m.person, m.partner_id,
     TRY_CAST(m.{_text("score")} AS DOUBLE) AS score,
     TRY_CAST(m.{_text("rank")} AS BIGINT) AS rank,
     TRY_CAST(m.{_text("primary")} AS BOOLEAN) AS "primary",

@@ -88,6 +88,12 @@ GROUP BY service, flow, whose, run
 HAVING NOT bool_or(is_end)
 """  # fmt: skip
 """Runs without an end, by the table `quiet_times` and the parameter `$quiet` for all others."""
+MARK: Final = "(md5_number_lower({}) >> 1)::BIGINT"
+"""The number by which a run that was refused is known again; it tells of nobody."""
+REFUSED: Final = f"""
+DELETE FROM open_runs WHERE {MARK.format("last_id")} IN (SELECT unnest($refused::BIGINT[]))
+RETURNING {MARK.format("last_id")}
+"""
 OVER: Final = f"least(last_ms + round(quiet * 1000), {LATEST_MS})::BIGINT + $grace"
 CHOSEN: Final = f"FROM open_runs WHERE {OVER} < $now ORDER BY last_ms, last_id LIMIT $most"
 NEXT_QUIET: Final = f"SELECT min({OVER}) FROM open_runs WHERE {OVER} >= $now"
@@ -102,7 +108,8 @@ SELECT c.service, c.flow, c.last_ms, any_value(c.quiet) AS quiet, c.first_ms, c.
     arg_min(referrer, {PLACE}) AS referrer, max(steps_total) AS steps_total,
     coalesce(list(step ORDER BY ms, interaction_id) {DONE}, [])[:1000] AS done,
     coalesce(list(step ORDER BY ms, interaction_id)
-        FILTER (status NOT IN ('completed', 'skipped')), [])[:1000] AS begun
+        FILTER (status NOT IN ('completed', 'skipped')), [])[:1000] AS begun,
+    {MARK.format("c.last_id")} AS mark
 FROM chosen c JOIN ({EVENTS}) e ON e.whose = c.whose AND e.flow = c.flow
     AND e.service IS NOT DISTINCT FROM c.service AND e.ms BETWEEN c.first_ms AND c.last_ms
 WHERE NOT is_end

@@ -17,6 +17,7 @@ from lakeward.errors import MissingExtra, SettingError
 from lakeward.messaging.console import Console
 from lakeward.messaging.message import CHANNELS, Carrier, Channel
 from lakeward.settings import Settings
+from lakeward.store.outbox import Kind
 
 NEEDS: Final[Mapping[Channel, tuple[str, ...]]] = {
     "sms": ("twilio_account_sid", "twilio_auth_token", "twilio_phone_number"),
@@ -26,37 +27,48 @@ NEEDS: Final[Mapping[Channel, tuple[str, ...]]] = {
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What carries a channel, and in whose name."""
+    """What carries a channel, and in whose name. A message goes by its kind of carrier only: one
+    that was accepted to be sent is never shown instead, nor the other way round."""
 
     carrier: Carrier
     sender: str
+    kind: Kind
 
 
 def configured(
     settings: Settings, given: Mapping[Channel, Carrier]
 ) -> dict[Channel, Carried | str]:
     """Each channel's carrier, or why there is none."""
-    live = settings.messages == "live" or (
-        settings.messages == "auto" and settings.environment != "development"
-    )
     found: dict[Channel, Carried | str] = {}
     for channel in CHANNELS:
         names = NEEDS[channel]
         sender = str(getattr(settings, names[-1]))
         if channel in given:
-            found[channel] = Carried(given[channel], sender)
-        elif not live:
-            found[channel] = Carried(Console(), sender)
-        elif absent := [name for name in names if not getattr(settings, name)]:
+            found[channel] = Carried(given[channel], sender, "own")
+        elif not is_live(settings):
+            found[channel] = Carried(Console(), sender, "console")
+        elif absent := missing(settings, channel):
             listed = ", ".join(name.upper() for name in absent)
             found[channel] = f"{channel} is not set up: {listed} must be set"
             if len(absent) < len(names):
                 raise SettingError(str(found[channel]))
         else:
-            found[channel] = Carried(_live(channel, settings), sender)
+            found[channel] = Carried(_live(channel, settings), sender, "live")
     if all(isinstance(one, str) for one in found.values()):
         raise SettingError("; ".join(map(str, found.values())) + ", or LAKEWARD_MESSAGES=console")
     return found
+
+
+def is_live(settings: Settings) -> bool:
+    """Whether messages are handed to providers; else they are shown."""
+    return settings.messages == "live" or (
+        settings.messages == "auto" and settings.environment != "development"
+    )
+
+
+def missing(settings: Settings, channel: Channel) -> list[str]:
+    """Settings without which the channel's provider cannot be asked."""
+    return [name for name in NEEDS[channel] if not getattr(settings, name)]
 
 
 def _live(channel: Channel, settings: Settings) -> Carrier:

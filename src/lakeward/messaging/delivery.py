@@ -2,18 +2,25 @@
 
 In: an outbox and a carrier. Out: a row that is sent, failed, queued for later, or unsure. Raises
 what the database raises; the row's lease then ends by itself, and whoever takes it next asks first.
+Nothing that a carrier says or raises changes that a message which it took is sent.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from lakeward.errors import Rejected, Throttled, Transient, Unsure
-from lakeward.messaging.message import Carrier, Channel, Message, Receipt
-from lakeward.store.outbox import Outbox, Row
+from lakeward.messaging.message import Carrier, Channel, Message
+from lakeward.messaging.receipt import kept, kept_id
+from lakeward.messaging.template import is_storable
+from lakeward.store.outbox import Kind, Outbox, Route, Row
+
+logger = logging.getLogger("lakeward")
 
 LONGEST_PAUSE_MS: Final = 600_000
 LONGEST_THROTTLE_MS: Final = 3_600_000
@@ -41,26 +48,34 @@ class Delivery:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: Callable[[], Outbox],
         carrier: Carrier,
         channel: Channel,
         sender: str,
         *,
+        kind: Kind,
         now_ms: Callable[[], int],
         random: Callable[[], float],
         timing: Timing,
     ) -> None:
-        self.outbox = outbox
-        self.channel = channel
+        self._open = outbox
+        self._name = "".join(filter(str.isprintable, str(carrier.name)))[:32] or "carrier"
+        self.route = Route(channel, kind, self._name)
         self._carrier = carrier
         self._sender = sender
         self._now_ms = now_ms
         self._random = random
         self._timing = timing
+        self._complained = float("-inf")
+
+    @property
+    def outbox(self) -> Outbox:
+        """The outbox, opened on first use."""
+        return self._open()
 
     def once(self) -> str | None:
         """See one message a step further; its id, or None when nothing is due."""
-        row = self.outbox.take((self.channel,), self._now_ms(), self._timing.lease)
+        row = self.outbox.take(self.route, self._now_ms(), self._timing.lease)
         if row is None:
             return None
         message = Message(
@@ -76,23 +91,30 @@ class Delivery:
         """Ask the provider; whether the message surely did not go, and is ours to send again."""
         since = (row.tried_at or row.created_at) - CLOCKS_MS
         try:
-            found = {one.message_id: one for one in self._carrier.sent(message, since)}
+            ids = self._ids(message, since)
         except Unsure:
-            reason = f"{self._carrier.name} cannot be asked whether it went"
+            reason = f"{self._name} cannot be asked whether it went"
             self._release(row, state="unsure", due_at=None, reason=reason)
             return False
         except Exception as error:
             self._later(row, "unsure", error, 0)
             return False
-        if self.outbox.adopt(row, list(found), self._now_ms(), **self._told(None)):
+        if self.outbox.adopt(row, ids, self._now_ms(), provider=self._name, reason=None):
             return False
         if self._is_old(row):
             self._end(row, "failed", reason=f"given up after {row.attempts} attempts (cut off)")
             return False
         return self.outbox.change(row, state="sending", attempts=row.attempts + 1)
 
+    def _ids(self, message: Message, since_ms: int) -> list[str]:
+        """Ids of what the provider took; one that says nothing leaves open what it is of."""
+        ids = [kept_id(one.message_id) for one in self._carrier.sent(message, since_ms)]
+        if None in ids:
+            raise Unsure(f"{self._name} tells of a message without an id")
+        return [one for one in dict.fromkeys(ids) if one is not None]
+
     def _is_old(self, row: Row) -> bool:
-        return self._now_ms() - row.created_at > self._timing.give_up
+        return self._now_ms() - row.queued_at > self._timing.give_up
 
     def _send(self, row: Row, message: Message) -> None:
         if self._now_ms() > self._timing.lease - self._timing.request + self._leased_at(row):
@@ -104,7 +126,7 @@ class Delivery:
         except Rejected as error:
             self._end(row, "failed", reason=_words(error, message))
         except Throttled as error:
-            self._later(row, "queued", error, round(error.seconds * 1000))
+            self._later(row, "queued", error, _ms(error.seconds))
         except Transient as error:
             self._later(row, "queued", error, 0)
         except Exception:
@@ -113,17 +135,23 @@ class Delivery:
             due = self._now_ms() + min(pause, max(LONGEST_PAUSE_MS, self._timing.ask))
             self._release(row, state="unsure", due_at=due, reason=reason)
         else:
-            self._end(row, "sent", **self._told(receipt))
+            self._end(row, "sent", **self._noted(receipt))
 
     def _leased_at(self, row: Row) -> int:
         return (row.leased_until or 0) - self._timing.lease
 
-    def _told(self, receipt: Receipt | None) -> dict[str, Any]:
-        told: dict[str, Any] = {"provider": self._carrier.name[:32], "reason": None}
-        return told | (msgspec.structs.asdict(receipt) if receipt else {})
+    def _noted(self, receipt: object) -> dict[str, Any]:
+        """What is kept of a receipt; what will not do is named in the row and in the log."""
+        columns, invalid = kept(receipt)
+        if not invalid:
+            return {**columns, "reason": None}
+        reason = f"left out of the receipt, which is invalid: {', '.join(invalid)}"
+        if (now := time.monotonic()) - self._complained >= 60.0:
+            self._complained = now
+            logger.warning("lakeward: a message went by %s; %s", self._name, reason)
+        return {**columns, "reason": reason}
 
     def _end(self, row: Row, state: str, **changes: Any) -> None:
-        changes = {"provider": self._carrier.name[:32]} | changes
         self.outbox.change(row, state=state, final_at=self._now_ms(), **changes)
 
     def _release(self, row: Row, **changes: Any) -> None:
@@ -141,10 +169,18 @@ class Delivery:
             pause = max(pause, (now - (row.tried_at or now)) // 2)
         pause = min(pause, LONGEST_PAUSE_MS)
         pause = max(round(pause * (0.5 + self._random())), min(asked_ms, LONGEST_THROTTLE_MS))
-        reason = f"{self._carrier.name} does not take messages now ({type(error).__name__})"
+        reason = f"{self._name} does not take messages now ({type(error).__name__})"
         self._release(row, state=state, due_at=now + pause, reason=reason[:255])
 
 
 def _words(error: Exception, message: Message) -> str:
     """A carrier's reason without the address, which a provider may repeat in it."""
-    return str(error).replace(message.to, "[address]")[:255]
+    said = str(error).replace(message.to, "[address]")[:255]
+    return said if is_storable(said) else f"refused ({type(error).__name__})"
+
+
+def _ms(seconds: object) -> int:
+    """The pause that a carrier asks for; one that is no number is none."""
+    if not isinstance(seconds, int | float) or not 0 <= seconds < LONGEST_THROTTLE_MS:
+        return 0
+    return round(seconds * 1000)

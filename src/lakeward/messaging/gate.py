@@ -23,8 +23,7 @@ class Gate:
     """Open, except while a transaction of ours or a fork goes through."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._held = False
+        self.after_in_child()
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -34,17 +33,18 @@ class Gate:
 
     def before_fork(self) -> None:
         """Wait for whoever is inside."""
-        self._held = self._lock.acquire(timeout=WAIT_SECONDS)
+        # of two threads that fork, one may give up while the other holds the gate
+        self._forking.holds = self._lock.acquire(timeout=WAIT_SECONDS)
 
     def after_in_parent(self) -> None:
         """Go on."""
-        if self._held:
-            self._held = False
+        if getattr(self._forking, "holds", False):
+            self._forking.holds = False
             self._lock.release()
 
     def after_in_child(self) -> None:
         """The parent's lock stays the parent's."""
-        self._lock, self._held = threading.RLock(), False
+        self._lock, self._forking = threading.RLock(), threading.local()
 
 
 class GatedDatabase(Database):

@@ -36,10 +36,14 @@ from lakeward.messaging.sender import Sender
 from lakeward.messaging.template import Templates, Values, storable
 from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
-from lakeward.store.outbox import Outbox, Row
+from lakeward.store.outbox import Kind, Outbox, Row
 from lakeward.trace import CURRENT
 
 KEY_LENGTH = 256
+SHOWN_BY_DEFAULT = (
+    "messages are only shown here, by default: set LAKEWARD_ENV to the app's environment to send "
+    "them, or LAKEWARD_MESSAGES=console to show those that were accepted to be shown"
+)
 
 
 class Messages:
@@ -62,7 +66,7 @@ class Messages:
         self._opening = threading.RLock()
         self._gate = Gate()
         self._database: Database | None = None
-        self._secret: bytes | None = None
+        self._secrets: dict[str, bytes] = {}
         self._senders: dict[Channel, Sender] = {}
         self._closed = False
         me = weakref.ref(self)
@@ -95,9 +99,9 @@ class Messages:
         try:
             if channel not in CHANNELS:
                 raise Rejected("`channel` must be sms or email")
-            sender = self._sender(channel)
+            kind = self._carrier_of(channel).kind
             row = self._row(
-                template, channel, to, values or {}, key, language,
+                template, channel, kind, to, values or {}, key, language,
                 {"user_id": user_id, "session_id": session_id, "purpose": purpose},
             )  # fmt: skip
         except Rejected as error:
@@ -107,14 +111,24 @@ class Messages:
             self._collector.set_aside("message_sent", str(error), said)
             return None
         outbox_id = self.outbox.add(row)
-        if not self._closed:
-            sender.wake()
+        self.start()
         return outbox_id
+
+    def start(self) -> None:
+        """Take what dead processes left, of every channel, without waiting for a first `send`; call
+        it where a worker starts. A database that is away is tried again."""
+        if not self._closed:
+            for channel in self._channels():
+                self._sender(channel).wake()
+
+    def _channels(self) -> list[Channel]:
+        return [name for name, one in self._carried.items() if not isinstance(one, str)]
 
     def _row(
         self,
         template: str,
         channel: Channel,
+        kind: Kind,
         to: str,
         values: Values,
         key: str | None,
@@ -128,24 +142,36 @@ class Messages:
             raise Rejected(f"`key` must be text of 1 to {KEY_LENGTH} characters")
         joined: dict[str, Any] = {name: _short(name, value) for name, value in said.items()}
         now_ns = self._collector.clock.now()
+        now_ms = now_ns // 1_000_000
         outbox_id = str(uuid7(nanoseconds=now_ns))
         whom = spelled(channel, address)
         return Row(
-            outbox_id=outbox_id, key=self._digest("key", key or outbox_id), channel=channel,
-            template=template, template_version=found.version, language=language,
+            outbox_id=outbox_id, key=self._key(kind, key or outbox_id), kind=kind,
+            channel=channel, template=template, template_version=found.version, language=language,
             recipient_hash=self._digest("recipient", whom),
             twin=self._digest("twin", f"{whom}\0{written.text}"), address=address,
             subject=written.subject, body=written.text, html=written.html,
-            created_at=now_ns // 1_000_000, due_at=now_ns // 1_000_000, **joined | _cause(said),
+            created_at=now_ms, queued_at=now_ms, due_at=now_ms, **joined | _cause(said),
         )  # fmt: skip
 
+    def _key(self, kind: Kind, key: str) -> str:
+        """What was only shown under a key does not stand for what is to be sent under it."""
+        return self._digest("shown key" if kind == "console" else "key", key)
+
     def _digest(self, kind: str, value: str) -> str:
-        """A hash that only this lake can make, the same in every process and on every day."""
-        if self._secret is None:
-            kept = lasting_secret(open_lake(self.settings.lake_dir))
-            self._secret = kept or self._collector.lasting_salt()
+        """A hash that stays the same: of key and twin among all hosts of the database, or two would
+        send one message; of the recipient in this lake, and whoever has the database alone
+        cannot try telephone numbers until one fits."""
+        place = "lake" if kind == "recipient" else "database"
+        if (secret := self._secrets.get(place)) is None:
+            secret = self._lakes_secret() if place == "lake" else self.outbox.secret()
+            self._secrets[place] = secret
         raw = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(raw, key=self._secret[:64], digest_size=16).hexdigest()
+        return hashlib.blake2b(raw, key=secret[:64], digest_size=16).hexdigest()
+
+    def _lakes_secret(self) -> bytes:
+        kept = lasting_secret(open_lake(self.settings.lake_dir))
+        return kept or self._collector.lasting_salt()
 
     @property
     def outbox(self) -> Outbox:
@@ -156,32 +182,36 @@ class Messages:
                     self._database = GatedDatabase(open_database(self.settings), self._gate)
             return Outbox(self._database)
 
+    def _carrier_of(self, channel: Channel) -> Carried:
+        carried = self._carried[channel]
+        if isinstance(carried, str):
+            raise SettingError(carried)
+        return carried
+
     def _sender(self, channel: Channel) -> Sender:
         if (sender := self._senders.get(channel)) is not None:
             return sender
-        carried = self._carried.get(channel)
-        if isinstance(carried, str):
-            raise SettingError(carried)
-        assert carried is not None
-        with self._opening:
-            return self._senders.setdefault(channel, self._made(channel, carried))
+        made = self._made(channel, self._carrier_of(channel))
+        return self._senders.setdefault(channel, made)
 
     def _made(self, channel: Channel, carried: Carried) -> Sender:
         delivery = Delivery(
-            self.outbox, carried.carrier, channel, carried.sender,
+            lambda: self.outbox, carried.carrier, channel, carried.sender, kind=carried.kind,
             now_ms=lambda: self._collector.now_ns() // 1_000_000,
             random=random.random, timing=self._timing,
         )  # fmt: skip
         return Sender(delivery, self._collector, self._timing.lease)
 
     def drain(self) -> int:
-        """Send what is due now, leftovers of dead processes too, in this thread; how many steps."""
+        """Send what is due now, leftovers of dead processes too, in this thread; how many steps.
+        SettingError when messages wait to be sent and this process shows them by default."""
+        shown = any(self._carrier_of(name).kind == "console" for name in self._channels())
+        if shown and self.settings.messages != "console" and self.outbox.kinds().get("live"):
+            raise SettingError(SHOWN_BY_DEFAULT)
         steps = 0
-        for channel, carried in self._carried.items():
-            if not isinstance(carried, str):
-                sender = self._sender(channel)
-                while sender.round():
-                    steps += 1
+        for channel in self._channels():
+            while self._sender(channel).round():
+                steps += 1
         return steps
 
     def close(self) -> None:
@@ -190,9 +220,9 @@ class Messages:
         self._closed = True
         deadline = time.monotonic() + self.settings.exit_seconds
         ended = [(channel, s.stop(deadline)) for channel, s in self._senders.items()]
-        for channel, carried in self._carried.items():
-            if not isinstance(carried, str) and dict(ended).get(channel, True):
-                carried.carrier.close()
+        for channel in self._channels():
+            if dict(ended).get(channel, True):
+                self._carrier_of(channel).carrier.close()
         if self._database is not None and all(done for _, done in ended):
             self._database.close()
 

@@ -29,11 +29,10 @@ class Sender:
 
     def __init__(self, delivery: Delivery, collector: Collector, lease_ms: int) -> None:
         self._delivery = delivery
-        self._outbox = delivery.outbox
         self._collector = collector
         self._lease_ms = lease_ms
         self._complained = float("-inf")
-        self._tidied_ns = 0
+        self._tidy_ns = 0
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -50,7 +49,7 @@ class Sender:
             return
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
-                name = f"lakeward-{self._delivery.channel}"
+                name = f"lakeward-{self._delivery.route.channel}"
                 self._thread = threading.Thread(target=self._run, name=name, daemon=True)
                 self._thread.start()
 
@@ -65,26 +64,34 @@ class Sender:
 
     def round(self) -> bool:
         """Whether there was a message to see further."""
-        if time.monotonic_ns() - self._tidied_ns > HOUR_NS or not self._tidied_ns:
-            self._tidied_ns = time.monotonic_ns()
+        if time.monotonic_ns() >= self._tidy_ns:
+            self._tidy_ns = time.monotonic_ns() + HOUR_NS
             self._tidy()
         outbox_id = self._delivery.once()
         if outbox_id is not None:
             self._tell(outbox_id)
         return outbox_id is not None
 
-    def _tell(self, outbox_id: str) -> None:
-        row = self._outbox.find(outbox_id)
-        if row is not None and row.final_at is not None and row.recorded_at is None:
-            tell(self._collector, row)
-            self._outbox.mark_recorded(outbox_id, self._now_ms())
+    def _tell(self, outbox_id: str) -> bool:
+        """Whether nothing of it is left to tell; what the lake has no room for stays untold."""
+        row = self._delivery.outbox.find(outbox_id)
+        if row is None or row.final_at is None or row.recorded_at is not None:
+            return True
+        if not tell(self._collector, row):
+            self._tidy_ns = time.monotonic_ns() + min(self._lease_ms * 1_000_000, HOUR_NS)
+            return False
+        self._delivery.outbox.mark_recorded(outbox_id, self._now_ms())
+        return True
 
     def _tidy(self) -> None:
-        """Tell what a dead process could not tell any more, and delete what is old."""
-        for row in self._outbox.unrecorded(before_ms=self._now_ms() - self._lease_ms):
-            self._tell(row.outbox_id)
+        """Tell what was not told when it was final, and delete what is old."""
+        outbox = self._delivery.outbox
+        untold = outbox.unrecorded(before_ms=self._now_ms() - self._lease_ms)
+        for row in untold:
+            if not self._tell(row.outbox_id):
+                break
         if days := self._collector.settings.outbox_days:
-            self._outbox.prune(self._now_ms() - days * DAY_MS)
+            outbox.prune(self._now_ms() - days * DAY_MS)
 
     def _now_ms(self) -> int:
         return self._collector.now_ns() // 1_000_000
@@ -109,7 +116,7 @@ class Sender:
 
     def _pause(self) -> float:
         """Seconds until something is due; others' leftovers are looked for now and then."""
-        due = self._outbox.next_due((self._delivery.channel,))
+        due = self._delivery.outbox.next_due(self._delivery.route)
         if due is None:
             return IDLE_SECONDS
         return min(max((due - self._now_ms()) / 1000, 0.05), BUSY_SECONDS)

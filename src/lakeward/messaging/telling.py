@@ -9,8 +9,10 @@ from typing import Any
 
 from lakeward.collector import Collector
 from lakeward.interaction import foreign_id, iso
-from lakeward.store.outbox import ERASED, Row
+from lakeward.store.outbox import Row
+from lakeward.store.withdrawal import ERASED
 
+TYPE = "message_sent"
 SAME = (
     "channel", "template", "template_version", "purpose", "language", "outbox_id", "provider",
     "message_id", "segments", "currency", "recipient_hash", "user_id", "session_id", "trace_id",
@@ -18,8 +20,21 @@ SAME = (
 )  # fmt: skip
 
 
-def tell(collector: Collector, row: Row) -> str | None:
-    """Record it; the interaction's id."""
+def tell(collector: Collector, row: Row) -> bool:
+    """Record it. False when there is no room for it now: whoever asks again later tells the same
+    interaction. What is left out on purpose, or set aside, is done with."""
+    fields = _fields(row)
+    if not collector.settings.collect or collector.leaves_out(TYPE, fields):
+        return True
+    try:
+        line = collector.prepare(TYPE, dict(fields))
+    except Exception:
+        collector.record(TYPE, **fields)  # fails in the same way, and counts or quarantines it
+        return True
+    return collector.put_batch([line])
+
+
+def _fields(row: Row) -> dict[str, Any]:
     fields: dict[str, Any] = {name: getattr(row, name) for name in SAME}
     fields |= {"status": row.state, "attempt": row.attempts}
     if row.price is not None:
@@ -30,9 +45,5 @@ def tell(collector: Collector, row: Row) -> str | None:
     if row.reason == ERASED:
         given["reason"] = ERASED
     at = row.final_at or row.created_at
-    return collector.record(
-        "message_sent",
-        timestamp=iso(at),
-        interaction_id=foreign_id("outbox", f"{row.outbox_id} {row.state}", at),
-        **given,
-    )
+    identity = foreign_id("outbox", f"{row.outbox_id} {row.state}", at)
+    return given | {"timestamp": iso(at), "interaction_id": identity}

@@ -154,7 +154,12 @@ def _shown(name: str, value: object) -> str:
 
 
 def storable(what: str, text: str) -> str:
-    """The text, when a database can hold it: no NUL, and no half of a character."""
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    """The text, when a database can hold it."""
+    if not is_storable(text):
         raise Rejected(f"{what} holds a NUL or half of a character")
     return text
+
+
+def is_storable(text: str) -> bool:
+    """Whether there is no NUL in it, and no half of a character."""
+    return not ("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text))

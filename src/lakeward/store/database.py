@@ -129,17 +129,18 @@ def open_database(settings: Settings, *, create: bool = True) -> Database:
     return database
 
 
-def sqlite(folder: Path) -> Database:
+def sqlite(folder: Path, *, read_only: bool = False) -> Database:
     """The file `app.db` in `folder`, of mode 0600 (SQLite gives its -wal and -shm the same)."""
     path = folder / "app.db"
+    mode = "ro" if read_only else "rw"
     if not path.exists():
         # not by opening it: closing a second descriptor drops the locks this process has on it
         create_file(path, _blank())
 
     def connect() -> sqlite3.Connection:
-        # mode=rw: a file that was deleted under a running app does not come back readable by all
+        # not rwc: a file that was deleted under a running app does not come back readable by all
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS,
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
             isolation_level=None, check_same_thread=False,
         )  # fmt: skip
         connection.execute("PRAGMA foreign_keys=ON")

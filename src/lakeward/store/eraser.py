@@ -16,17 +16,36 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, RowMapping, Table, delete, select, text, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    RowMapping,
+    Table,
+    delete,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import OperationalError
 
 from lakeward.errors import Transient
 from lakeward.person import Gone, Person
 from lakeward.store.database import Database
-from lakeward.store.outbox import withdraw
 from lakeward.store.people import plain_email
-from lakeward.store.schema import ATTEMPTS, AUDIT, KEYS, LINKS, LOGINS, OUTBOX, PEOPLE
+from lakeward.store.schema import (
+    ATTEMPTS,
+    AUDIT,
+    KEYS,
+    LINKS,
+    LOGINS,
+    OUTBOX,
+    PEOPLE,
+    SECRETS,
+)
+from lakeward.store.withdrawal import ERASED, named, withdraw
 
-ERASED: Final = "erased"
 PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     KEYS: (KEYS.c.created_by, KEYS.c.name),
     AUDIT: (AUDIT.c.actor, AUDIT.c.subject, AUDIT.c.details),
@@ -34,9 +53,13 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     LINKS: (),  # these three hold digests, and ids that mean nothing without the row of the person
     LOGINS: (),
     ATTEMPTS: (),
-    OUTBOX: (OUTBOX.c.user_id, OUTBOX.c.session_id),
+    SECRETS: (),
+    OUTBOX: (OUTBOX.c.user_id, OUTBOX.c.session_id, OUTBOX.c.address),
 }
 """Where a person's id can stand, for every table of the schema."""
+_OTHERS: Final = [table for table, columns in PERSONAL.items() if columns and table is not OUTBOX]
+"""Messages have an erasure of their own: they are many, and one that waits is withdrawn."""
+BATCH: Final = 1000
 WAIT_SECONDS: Final = 5.0
 WAL: Final = "the PostgreSQL server's own logs, replicas and backups"
 
@@ -52,7 +75,9 @@ class DatabaseEraser:
     def find(self, person: Person) -> int:
         """Rows that name the person."""
         with self._database.read() as connection:
-            return sum(len(_rows(connection, table, _spelled(table, person))) for table in PERSONAL)
+            return named(connection, person.value) + sum(
+                len(_rows(connection, table, _spelled(table, person))) for table in _OTHERS
+            )
 
     def erase(self, person: Person) -> Gone:
         """Replace the id in every row, and let nothing of it stay in pages that are free now."""
@@ -60,7 +85,8 @@ class DatabaseEraser:
         with self._database.write() as connection:
             if self._database.path:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
-            for table in PERSONAL:
+            changed += withdraw(connection, person.value, time.time_ns() // 10**6)
+            for table in _OTHERS:
                 value = _spelled(table, person)
                 for row in _rows(connection, table, value):
                     _replace(connection, table, row, value)
@@ -78,11 +104,14 @@ def _spelled(table: Table, person: Person) -> str:
 
 
 def _rows(connection: Connection, table: Table, value: str) -> list[RowMapping]:
-    """Rows of a table that hold the value: these tables are small, and JSON is looked through here
-    because the two databases ask differently."""
-    columns = (*table.primary_key.columns, *PERSONAL[table])
-    rows = connection.execute(select(*columns)).mappings()
-    return [row for row in rows if any(_holds(row[c.name], value) for c in PERSONAL[table])]
+    """Rows of a table that hold the value. JSON is looked through here because the two databases
+    ask differently: a batch at a time, of which only what holds the value is kept."""
+    columns = PERSONAL[table]
+    query = select(*table.primary_key.columns, *columns)
+    if not any(isinstance(column.type, JSON) for column in columns):
+        query = query.where(or_(*(column == value for column in columns)))
+    found = connection.execute(query.execution_options(yield_per=BATCH)).mappings()
+    return [row for row in found if any(_holds(row[c.name], value) for c in columns)]
 
 
 def _replace(connection: Connection, table: Table, row: RowMapping, value: str) -> None:
@@ -97,8 +126,6 @@ def _replace(connection: Connection, table: Table, row: RowMapping, value: str) 
     connection.execute(update(table).where(key == row[key.name]).values(changes))
     if table is PEOPLE and PEOPLE.c.email.name in changes:
         _shut_out(connection, row[key.name])
-    if table is OUTBOX:
-        withdraw(connection, row[key.name], time.time_ns() // 10**6)
 
 
 def _shut_out(connection: Connection, person_id: str) -> None:

@@ -12,7 +12,8 @@ as the database does. The way of a message:
 `sending` after its lease is one whose sender died, and it may have gone. Leases are handed out one
 after the other, and never two for the same text to the same address: the provider is asked by
 address and text whether a message went, and nothing else may change the answer meanwhile.
-What is final has lost address and text in the same transaction.
+A message goes by the kind of carrier it was accepted for, and only the provider that was asked to
+take it is asked whether it did. What is final has lost address and text in the same transaction.
 """
 
 from __future__ import annotations
@@ -22,22 +23,33 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lakeward.store.database import Database
 from lakeward.store.row import record
 from lakeward.store.schema import OUTBOX
+from lakeward.store.secret import shared_secret
 
 State = Literal["queued", "sending", "unsure", "sent", "failed"]
+Kind = Literal["console", "live", "own"]
+"""Carriers that show, those of the settings' providers, and the app's own."""
 STATES: Final[tuple[State, ...]] = ("queued", "sending", "unsure", "sent", "failed")
 ADVISORY_LOCK = int.from_bytes(b"lw-outbx", "big")
 GONE: Final[Mapping[str, Any]] = dict.fromkeys(
     ("address", "subject", "body", "html", "due_at", "lease", "leased_until")
 ) | {"twin": ""}
 """What a final row no longer has."""
-ERASED: Final = "erased"
+LOST_RACES: Final = 100
 _C = OUTBOX.c
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What a sender carries: a channel's messages of one kind, to one provider."""
+
+    channel: str
+    kind: Kind
+    provider: str
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +58,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     outbox_id: str
     key: str
     state: State = "queued"
+    kind: Kind
     channel: Literal["sms", "email"]
     template: str
     template_version: str
@@ -63,6 +76,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     html: str | None = None
     attempts: int = 0
     created_at: int
+    queued_at: int
     due_at: int | None
     lease: str | None = None
     leased_until: int | None = None
@@ -96,6 +110,10 @@ class Outbox:
             known = select(_C.outbox_id).where(_C.key == row.key)
             return str(connection.execute(known).scalar_one())
 
+    def secret(self) -> bytes:
+        """What the hashes of keys and twins are made with, the same for every host."""
+        return shared_secret(self._database, "outbox")
+
     def find(self, outbox_id: str) -> Row | None:
         """One message."""
         with self._database.read() as connection:
@@ -103,26 +121,29 @@ class Outbox:
             row = found.mappings().first()
             return record(row, Row) if row else None
 
-    def take(self, channels: Collection[str], now_ms: int, lease_ms: int) -> Row | None:
+    def take(self, route: Route, now_ms: int, lease_ms: int) -> Row | None:
         """Lease the message that is due longest: `sending` is to be sent, `unsure` to be asked
         for. None when nothing is due."""
-        with self._database.write() as connection:
-            _one_by_one(connection, self._database)
-            row = connection.execute(_due(channels, now_ms)).mappings().first()
-            if row is None:
-                return None
-            fresh = row["state"] == "queued"
-            changes = {
-                "state": "sending" if fresh else "unsure",
-                "attempts": row["attempts"] + fresh,
-                "tried_at": row["tried_at"] or now_ms,
-                "lease": str(uuid.uuid4()),
-                "leased_until": now_ms + lease_ms,
-            }
-            connection.execute(
-                update(OUTBOX).where(_C.outbox_id == row["outbox_id"]).values(changes)
-            )
-            return msgspec.structs.replace(record(row, Row), **changes)
+        for _ in range(LOST_RACES):
+            with self._database.write() as connection:
+                _one_by_one(connection, self._database)
+                row = connection.execute(_due(route, now_ms)).mappings().first()
+                if row is None:
+                    return None
+                fresh = row["state"] == "queued"
+                changes = {
+                    "state": "sending" if fresh else "unsure",
+                    "attempts": row["attempts"] + fresh,
+                    "tried_at": row["tried_at"] or now_ms,
+                    "lease": str(uuid.uuid4()),
+                    "leased_until": now_ms + lease_ms,
+                    "provider": route.provider,
+                }
+                # an erase or a resend may have changed it since: they look for no lease
+                done = connection.execute(update(OUTBOX).where(_as_it_was(row)).values(changes))
+                if done.rowcount == 1:
+                    return msgspec.structs.replace(record(row, Row), **changes)
+        return None
 
     def change(self, taken: Row, **changes: Any) -> bool:
         """Change a leased message; False when the lease has gone to somebody else."""
@@ -152,12 +173,14 @@ class Outbox:
             return True
 
     def resend(self, outbox_id: str, now_ms: int) -> bool:
-        """Queue an unsure message again that nobody is asking for; whether there was one."""
+        """Queue an unsure message again that nobody is asking for; whether there was one. It has
+        as long as a new one until it is given up."""
         free = or_(_C.leased_until.is_(None), _C.leased_until < now_ms)
         which = and_(_C.outbox_id == outbox_id, _C.state.in_(("unsure", "sending")), free)
         with self._database.write() as connection:
             changed = update(OUTBOX).where(which)
-            values = {"state": "queued", "due_at": now_ms, "lease": None, "leased_until": None}
+            values = {"state": "queued", "queued_at": now_ms, "due_at": now_ms, "reason": None}
+            values |= {"lease": None, "leased_until": None}
             return connection.execute(changed.values(values)).rowcount == 1
 
     def unrecorded(self, before_ms: int, most: int = 1000) -> list[Row]:
@@ -173,12 +196,12 @@ class Outbox:
             which = update(OUTBOX).where(_C.outbox_id == outbox_id)
             connection.execute(which.values(recorded_at=now_ms))
 
-    def next_due(self, channels: Collection[str]) -> int | None:
-        """When there is something to do for these channels; None when nothing waits."""
+    def next_due(self, route: Route) -> int | None:
+        """When there is something to do for a carrier; None when nothing waits."""
         waiting = func.coalesce(_C.due_at, 0)
         later = func.max if self._database.path else func.greatest
         query = select(func.min(later(waiting, func.coalesce(_C.leased_until, 0))))
-        query = query.where(_C.channel.in_(list(channels)), _open())
+        query = query.where(_open(route))
         with self._database.read() as connection:
             found: int | None = connection.scalar(query)
             return found
@@ -189,6 +212,12 @@ class Outbox:
         with self._database.read() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
+
+    def kinds(self) -> dict[Kind, int]:
+        """Messages that are not final, by the kind of carrier that each waits for."""
+        query = select(_C.kind, func.count()).where(_C.final_at.is_(None)).group_by(_C.kind)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def waiting(self, most: int = 100) -> list[Row]:
         """Messages that are not final, the oldest first."""
@@ -204,26 +233,22 @@ class Outbox:
             return connection.execute(delete(OUTBOX).where(old)).rowcount
 
 
-def withdraw(connection: Connection, outbox_id: str, now_ms: int) -> None:
-    """Nothing goes any more to a person who is erased; whatever was sent keeps no trace of whom.
-
-    A message that is under way cannot be called back: its sender finds its lease gone.
-    """
-    which = update(OUTBOX).where(_C.outbox_id == outbox_id)
-    connection.execute(which.values(recipient_hash=ERASED, **GONE))
-    ended = {"state": "failed", "reason": ERASED, "final_at": now_ms}
-    connection.execute(which.where(_C.final_at.is_(None)).values(ended))
-
-
-def _open() -> Any:
-    """Rows that a sender may take once their time has come; what is unsure without a time waits
+def _open(route: Route) -> Any:
+    """Rows that this carrier may take once their time has come; what is unsure without a time waits
     for a person."""
-    return or_(
-        and_(_C.state.in_(("queued", "unsure")), _C.due_at.is_not(None)), _C.state == "sending"
+    asked = _C.provider == route.provider  # nobody else knows whether it went
+    return and_(
+        _C.channel == route.channel,
+        _C.kind == route.kind,
+        or_(
+            and_(_C.state == "queued", _C.due_at.is_not(None)),
+            and_(_C.state == "unsure", _C.due_at.is_not(None), asked),
+            and_(_C.state == "sending", asked),
+        ),
     )
 
 
-def _due(channels: Collection[str], now_ms: int) -> Any:
+def _due(route: Route, now_ms: int) -> Any:
     """The first row that is due, and of whose text and address nobody holds another."""
     other = OUTBOX.alias()
     held = (
@@ -237,14 +262,22 @@ def _due(channels: Collection[str], now_ms: int) -> Any:
     return (
         select(OUTBOX)
         .where(
-            _open(),
-            _C.channel.in_(list(channels)),
+            _open(route),
             or_(_C.due_at.is_(None), _C.due_at <= now_ms),
             or_(_C.leased_until.is_(None), _C.leased_until < now_ms),
             ~held,
         )
         .order_by(_C.due_at, _C.outbox_id)
         .limit(1)
+    )
+
+
+def _as_it_was(row: RowMapping) -> Any:
+    """The row, as long as nobody has changed what decides over it."""
+    return and_(
+        _C.outbox_id == row["outbox_id"],
+        _C.final_at.is_(None),
+        *(_C[name].is_not_distinct_from(row[name]) for name in ("state", "lease", "attempts")),
     )
 
 

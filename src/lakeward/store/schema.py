@@ -131,6 +131,7 @@ OUTBOX = Table(
     Column("outbox_id", String(36), primary_key=True),
     Column("key", String(64), nullable=False),
     Column("state", String(8), nullable=False),
+    Column("kind", String(8), nullable=False),
     Column("channel", String(8), nullable=False),
     Column("template", String(64), nullable=False),
     Column("template_version", String(16), nullable=False),
@@ -148,6 +149,7 @@ OUTBOX = Table(
     Column("html", Text),
     Column("attempts", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("queued_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),
     Column("lease", String(36)),
     Column("leased_until", BigInteger),
@@ -162,9 +164,18 @@ OUTBOX = Table(
     Column("reason", String(255)),
     UniqueConstraint("key"),
     CheckConstraint("state IN ('queued', 'sending', 'unsure', 'sent', 'failed')", name="state"),
+    CheckConstraint("kind IN ('console', 'live', 'own')", name="kind"),
     Index(None, "state", "due_at"),
     Index(None, "message_id"),
     Index(None, "twin"),
 )
 """Messages, a row each; `store/outbox.py` draws the way of one through its states. `key` is a
 digest of the app's own, `twin` of address and text: both end to mean anything when it is final."""
+
+SECRETS = Table(
+    "lakeward_secrets",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
+"""Random keys that all hosts of one app database share, each made once by whoever comes first."""
