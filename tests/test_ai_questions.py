@@ -94,6 +94,7 @@ def other(
 ) -> Row:  # fmt: skip
     return {"at": at, "timestamp": iso(ms(at)), "interaction_type": kind, "user_id": user,
             "anonymous_id": visitor, "session_id": session, "own": own,
+            "service": own.get("service"),
             "outcomes": json.dumps({k: v for k, v in own.items() if v is not None})}  # fmt: skip
 
 
@@ -121,10 +122,12 @@ TURN = st.builds(turn, AT, USER, VISITOR, SESSION, OWN)
 OUTCOME = st.builds(
     other, st.just("demo_booking"), AT, USER, VISITOR, SESSION,
     st.fixed_dictionaries({"booking_id": st.sampled_from(["b1", "b2", None]),
+                           "service": st.sampled_from([None, None, "web"]),
                            "status": st.sampled_from(["booked", "held"])}),
 ) | st.builds(
     other, st.just("deal_closed"), AT, USER, VISITOR, SESSION,
-    st.fixed_dictionaries({"deal_id": st.sampled_from(["d1", None])}),
+    st.fixed_dictionaries({"deal_id": st.sampled_from(["d1", None]),
+                           "service": st.sampled_from([None, "web"])}),
 )  # fmt: skip
 IDENTIFY = st.builds(other, st.just("identify"), AT, USER, st.just("a1"), SESSION, st.just({}))
 TURNS = st.lists(TURN, max_size=8).map(numbered)
@@ -223,13 +226,14 @@ def persons(rows: list[Row]) -> dict[str, str | None]:
 
 
 def happened(rows: list[Row], per: Outcome, person: dict[str, str | None]) -> list[Row]:
-    """Outcomes: whose, and when."""
+    """Outcomes: of which app and whom, and when."""
     kind, key = ("deal_closed", "deal_id") if per == "deal_closed" else ("demo_booking",
                                                                           "booking_id")  # fmt: skip
-    told: dict[str, list[Row]] = {}
+    told: dict[tuple[Any, str], list[Row]] = {}
     for r in sorted(rows, key=lambda r: (r["at"], r["interaction_id"])):
         if r["interaction_type"] == kind:
-            told.setdefault(r["own"].get(key) or r["interaction_id"], []).append(r)
+            name = r["service"], r["own"].get(key) or r["interaction_id"]
+            told.setdefault(name, []).append(r)
     found = []
     for name, said in told.items():
         counted = [r for r in said if r["own"]["status"] == "held"] if per == "demo_held" else said
@@ -250,22 +254,23 @@ def test_the_cost_of_an_outcome_is_that_of_the_turns_of_its_person_before_it(
 ) -> None:
     fill(rows)
     person = persons(rows)
-    sessions: dict[str, set[str]] = {}
+    sessions: dict[tuple[Any, str], set[str]] = {}
     for r in rows:
         if r["session_id"] and (who := person[r["interaction_id"]]):
-            sessions.setdefault(r["session_id"], set()).add(who)
+            sessions.setdefault((r["service"], r["session_id"]), set()).add(who)
     found = happened(rows, per, person)
     expected = {}
     for key, turns in split(rows, by).items():
         led, outcomes = [], set()
         for r in turns:
             who = person[r["interaction_id"]]
-            named = sessions.get(r["session_id"] or "", set())
+            named = sessions.get((r["service"], r["session_id"] or ""), set())
             if who is None and len(named) == 1:
                 (who,) = named
             mine = {
                 o["id"] for o in found
-                if o["person"] == who and 0 <= (o["at"] - r["at"]) * STEP_MS <= within * 86_400_000
+                if (o["id"][0], o["person"]) == (r["service"], who)
+                and 0 <= (o["at"] - r["at"]) * STEP_MS <= within * 86_400_000
             }  # fmt: skip
             outcomes |= mine
             led += [r] if mine else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from lakeward.lake.reading import open_reading
 from lakeward.settings import load
 from server_process import Serving, serving
 from sites_served import chromium, site
+from test_mount import host, own_page
 from test_server_keys import created
 
 PATH = "/v1/ai/ratings"
@@ -139,7 +141,8 @@ def test_the_last_word_of_a_rater_counts_whichever_way_the_turn_is_named(
     place = {"conversation_id": "c5", "turn": 0}
     rate(served, place | {"user_id": "u1", "helpful": True, "rating": 5})
     rate(served, place | {"user_id": "u2", "helpful": True})
-    rate(served, {"interaction_id": turn, "user_id": "u1", "helpful": False, "reason": "wrong"})
+    named = str(turn).upper()
+    rate(served, {"interaction_id": named, "user_id": "u1", "helpful": False, "reason": "wrong"})
     rows = current(lake)
     assert [(r["rater"], r["turn_id"], r["helpful"], r["rating"], r["reason"]) for r in rows] == [
         ("u2", turn, True, None, None),
@@ -177,6 +180,16 @@ def test_the_path_can_be_renamed_and_switched_off(lake: Lake) -> None:
         assert "/thumbs" in client.get("/openapi.json").json()["paths"]
     with serving(lake, LAKEWARD_PATHS="ratings=") as server, server.client() as client:
         assert client.post(PATH, json=content).status_code == 404
+
+
+def test_pages_of_the_app_rate_at_its_own_origin_without_a_key(lake: Lake, tmp_path: Path) -> None:
+    path, content = f"/_lakeward{PATH}", {"interaction_id": TURN, "helpful": True}
+    with host(lake, tmp_path) as client:
+        answer = client.post(path, json=content, headers=own_page(client))
+        assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "rejected": []})
+        assert client.post(path, json=content).status_code == 401
+    (row,) = [row for row in lake.rows() if row["interaction_type"] == "ai_rating"]
+    assert row["parent_interaction_id"] == TURN
 
 
 BUTTONS = """<!doctype html><title>Coach</title>

@@ -1,10 +1,11 @@
 """What AI turns cost, how many tokens they took, and what an outcome cost that followed on them.
 
-A turn *leads* to an outcome when it is of the same person, began not after it, and not more than
-`within_days` before. A person is who the view `stitched` says; a turn of nobody known is of the
-one person that its session names, where it names one only. Cost per outcome is the cost of the
-turns that lead to any outcome, each once, by the number of outcomes that any turn leads to, each
-once; both within the row. A turn has no price when it has tokens, or did not fail, and no cost.
+A turn *leads* to an outcome when it is of the same app (`service`) and person, began not after it,
+and not more than `within_days` before. A person is who the view `stitched` says; a turn of nobody
+known is of the one person that its session names, where it names one only. Cost per outcome is the
+cost of the turns that lead to any outcome, each once, by the number of outcomes that any turn leads
+to, each once; both within the row. A turn has no price when it has no cost, and has tokens or did
+not fail.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from lakeward.errors import Rejected
 Outcome = Literal["demo_booked", "demo_held", "deal_closed"]
 
 OUTCOMES: Final[dict[Outcome, str]] = {
-    "demo_booked": "SELECT booking_id AS id, person, first_at AS happened_at FROM bookings",
-    "demo_held": "SELECT booking_id AS id, person, held_at AS happened_at FROM bookings",
-    "deal_closed": "SELECT deal_id AS id, person, closed_at AS happened_at FROM deals",
+    "demo_booked": "booking_id AS id, first_at AS happened_at FROM bookings",
+    "demo_held": "booking_id AS id, held_at AS happened_at FROM bookings",
+    "deal_closed": "deal_id AS id, closed_at AS happened_at FROM deals",
 }
-"""The outcomes that a turn may lead to: id, person, moment."""
+"""The outcomes that a turn may lead to: which one, and its moment."""
 MOST_DAYS: Final = 3650
 UNPRICED: Final = (
     "cost_usd IS NULL AND (coalesce(total_tokens, 0) > 0 OR ended IS DISTINCT FROM 'failed')"
@@ -73,12 +74,13 @@ MEASURED: Final = f"""count(*) AS turns, {_BUCKETS},
         sum(output_cost_usd) AS output_cost_usd,
         count(*) FILTER (WHERE {UNPRICED}) AS unpriced_turns"""
 PEOPLE: Final = """known AS (
-    SELECT session_id, min(person) AS person FROM stitched
+    SELECT service, session_id, min(person) AS person FROM stitched
     WHERE person IS NOT NULL AND session_id <> ''
-    GROUP BY session_id HAVING count(DISTINCT person) = 1
+    GROUP BY service, session_id HAVING count(DISTINCT person) = 1
 ), asker AS (
-    SELECT s.interaction_id, coalesce(s.person, k.person) AS person
-    FROM stitched s LEFT JOIN known k ON k.session_id = s.session_id
+    SELECT s.interaction_id, s.service, coalesce(s.person, k.person) AS person
+    FROM stitched s LEFT JOIN known k
+        ON k.session_id = s.session_id AND k.service IS NOT DISTINCT FROM s.service
     WHERE s.interaction_type = 'ai_conversation'
 )"""
 
@@ -118,10 +120,13 @@ class AiCost(Scope, frozen=True, kw_only=True):
         order = ordered(self, TURN, "cost_usd")
         if self.per is None:
             return Sql(f"WITH {turn}\n{measured}\n{order}", parameters(self, TURN))
-        text = f"""WITH {turn}, {PEOPLE}, outcome AS ({OUTCOMES[self.per]}), led AS (
-    SELECT t.*, o.id AS outcome_id FROM turn t JOIN asker a ON a.interaction_id = t.interaction_id
-    JOIN outcome o ON o.person = a.person AND t.began <= o.happened_at
-        AND t.began >= o.happened_at - $within_days * INTERVAL '1' DAY
+        text = f"""WITH {turn}, {PEOPLE}, outcome AS (
+    SELECT service, person, {OUTCOMES[self.per]}
+), led AS (
+    SELECT t.*, ROW(o.service, o.id) AS outcome_id
+    FROM turn t JOIN asker a ON a.interaction_id = t.interaction_id
+    JOIN outcome o ON o.person = a.person AND o.service IS NOT DISTINCT FROM a.service
+        AND t.began <= o.happened_at AND t.began >= o.happened_at - $within_days * INTERVAL '1' DAY
 ), followed AS (
     SELECT {listed(self)}count(DISTINCT outcome_id) AS outcomes FROM led {grouped(self)}
 ), spent AS (

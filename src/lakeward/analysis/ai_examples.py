@@ -20,18 +20,16 @@ import msgspec
 
 from lakeward.analysis.ai_threads import NAMED
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.question import Column, Sql, says
+from lakeward.analysis.question import Column, Sql, pieces, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
 from lakeward.interaction import JsonObject, iso
-from lakeward.lake import derived
 
 if TYPE_CHECKING:
     from lakeward.lake.reading import Reading
 
 Rating = Literal["helpful", "unhelpful", "any"]
 Row = dict[str, Any]
-PIECE: Final = 500
 
 TOLD: Final = (
     "interaction_id", "conversation_id", "turn", "started_at", "service", "feature", "provider",
@@ -124,11 +122,8 @@ class Examples:
                 yield _of_conversation(rows)
 
     def _rows(self) -> Iterator[Row]:
-        statement = self._question.sql()
-        derived.create(self._reading.con)
-        cursor = self._reading.con.execute(statement.text, dict(statement.parameters))
         names = [column.name for column in self._question.columns()]
-        while piece := cursor.fetchmany(PIECE):
+        for piece in pieces(self._reading, self._question):
             for values in piece:
                 row = dict(zip(names, values, strict=True))
                 row["messages"] = _listed(row["messages"])

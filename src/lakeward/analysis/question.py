@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number", "boolean", "time", "date", "json"]
 Value = str | int | float | bool | datetime | date
 Cell = Value | None
+PIECE: Final = 500
 
 
 def says(meaning: str) -> msgspec.Meta:
@@ -77,16 +78,22 @@ class Answer(msgspec.Struct, frozen=True):
 
 def ask(reading: Reading, question: Question) -> Answer:
     """Put a question to the lake as the reading shows it."""
+    rows = [row for piece in pieces(reading, question) for row in piece]
+    return Answer(question.columns(), rows)
+
+
+def pieces(reading: Reading, question: Question) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of the answer, some at a time."""
     import duckdb
 
     statement = question.sql()
     derived.create(reading.con)
     try:
         cursor = reading.con.execute(statement.text, dict(statement.parameters))
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        while piece := cursor.fetchmany(PIECE):
+            yield piece
     except duckdb.OutOfMemoryException:
         raise Terminal(
             f"the question {question.name!r} needs more memory than there is: ask for fewer days, "
             "or raise LAKEWARD_QUERY_MEMORY"
         ) from None
-    return Answer(question.columns(), rows)

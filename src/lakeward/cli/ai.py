@@ -67,14 +67,16 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         return repricing.run(settings, arguments)
     from lakeward.analysis.question import ask
     from lakeward.cli.answers import write
-    from lakeward.lake.reading import open_reading
+    from lakeward.lake.reading import Reading
+    from lakeward.lake.scratch import scratch
 
     question = _question(arguments)
     if arguments.sql:
         print(question.sql().text)
         return 0
     lake = open_lake(settings.lake_dir, create=False)
-    with open_reading(lake, settings, memory=settings.query_memory) as reading:
+    memory = settings.query_memory
+    with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
         answer = ask(reading, question)
         if not answer.rows:
             _say(_nothing(reading, arguments))

@@ -18,6 +18,8 @@ from lakeward.interaction import iso
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST: Final = 2**63 - 1
+"""Sums of what strangers claimed may be larger."""
 DIGITS: Final = {"USD": 6, "0 to 1": 4, "ms": 1}
 """Digits after the point that a table shows, by unit."""
 
@@ -49,6 +51,8 @@ def _plain(column: Column, value: Any) -> Any:
         return None
     if column.kind == "json":
         return msgspec.Raw(value.encode())
+    if column.kind == "integer":
+        return min(value, MOST)
     return iso(round(value.timestamp() * 1000)) if column.kind == "time" else value
 
 
@@ -87,17 +91,19 @@ class _Rows:
         """One batch."""
         import pyarrow as pa
 
-        rows = self._answer.rows
         arrays = [
             pa.array(
-                [_naive(row[n]) if field.type == pa.timestamp("ms") else row[n] for row in rows],
-                field.type,
+                [_held(column, row[n]) for row in self._answer.rows], self.schema.field(n).type
             )
-            for n, field in enumerate(self.schema)
+            for n, column in enumerate(self._answer.columns)
         ]
         yield pa.record_batch(arrays, schema=self.schema)
 
 
-def _naive(moment: Any) -> Any:
-    """A moment in UTC, which a table need not say in each row; milliseconds are what there is."""
-    return moment and round(moment.timestamp() * 1000)
+def _held(column: Column, value: Any) -> Any:
+    """A value as Arrow takes it; of times, the milliseconds in UTC, which no row need say."""
+    if value is None:
+        return None
+    if column.kind == "integer":
+        return min(value, MOST)
+    return round(value.timestamp() * 1000) if column.kind == "time" else value

@@ -74,13 +74,15 @@ def refuse_without(arguments: argparse.Namespace) -> None:
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Write the file and say what is in it."""
     from lakeward.analysis.ai_examples import Examples
-    from lakeward.lake.reading import open_reading
+    from lakeward.lake.reading import Reading
+    from lakeward.lake.scratch import scratch
 
     if arguments.format not in FORMATS:
         raise Terminal(f"--ai has no {arguments.format}: take {', '.join(FORMATS)}")
     question = _question(arguments)
     lake = open_lake(settings.lake_dir, create=False)
-    with open_reading(lake, settings, memory=settings.query_memory) as reading:
+    memory = settings.query_memory
+    with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
         examples = Examples(reading, question)
         if arguments.output is None:
             written = write(examples, arguments.format, sys.stdout.buffer)

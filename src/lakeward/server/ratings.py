@@ -139,10 +139,11 @@ class Ratings:
         rating_id = fields.pop("rating_id", None)
         turn = fields.pop("interaction_id", None)
         if turn is not None:
+            turn = turn.lower() if OURS.fullmatch(turn.lower()) else turn
             fields["parent_interaction_id"] = turn
         if rating_id is not None and "timestamp" in fields:
             fields["interaction_id"] = rating_id  # ingest hashes it at this time
-        elif rating_id is not None and turn is not None and OURS.fullmatch(turn.lower()):
+        elif rating_id is not None and turn is not None and OURS.fullmatch(turn):
             clock = self._collector.clock
             fields["interaction_id"] = adopt_id(rating_id, id_ms(turn), SOURCE)
             fields["timestamp"] = clock.stamp(clock.now())
