@@ -104,13 +104,13 @@ CALL = st.sampled_from([
     {"id": "c1", "name": "hours", "arguments": {"n": 1}},
     {"id": "c2", "function": {"name": "hours", "arguments": '{"n": 2}'}},
     {"id": "c1", "name": "hours", "arguments": "not json"}, {"name": "hours"},
-    {"id": "c1", "name": "odd name"}, {"id": "c1", "name": "hours", "arguments_hash": "00"}, "odd",
+    {"id": "c1", "name": "odd name"}, {"id": ["c1"], "name": "hours"}, {"id": "c1", "name": "hours", "arguments_hash": "00"}, "odd",
 ])  # fmt: skip
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["system", "user", "assistant", "tool", "model", "human", "critic"])},
     optional={
         "content": TEXT | PARTS | st.just({"hours": 40}) | st.none(),
-        "tool_calls": st.lists(CALL, max_size=2),
+        "tool_calls": st.lists(CALL, max_size=2) | st.sampled_from([None, 3, {"id": "c1"}]),
         "tool_call_id": st.sampled_from(["c1", "c2", None]),
         "content_hash": st.just("00"),
         "attachments": st.sampled_from([[], [{"media_type": "image/png"}]]),

@@ -72,7 +72,8 @@ def _message(message: JsonObject) -> Iterator[JsonObject]:
     if role == "tool":
         made |= {"tool_call_id": message.get("tool_call_id"), "content": text or ""}
     elif role == "assistant" and message.get("tool_calls"):
-        made["tool_calls"] = [_call(call) for call in message["tool_calls"]]
+        calls = message["tool_calls"]
+        made["tool_calls"] = [_call(call) for call in (calls if isinstance(calls, list) else [0])]
     if len(made) > 1:
         yield made
 
@@ -107,15 +108,17 @@ def _call(call: object) -> JsonObject:
     if not isinstance(call, dict):
         raise Unfit("odd_calls")
     inner = call["function"] if isinstance(call.get("function"), dict) else call
-    name, arguments = inner.get("name"), inner.get("arguments", {})
+    identifier, name, arguments = call.get("id"), inner.get("name"), inner.get("arguments")
     if "arguments_hash" in inner:
         raise Unfit("too_long")
-    if not isinstance(name, str) or not FUNCTION.fullmatch(name) or not call.get("id"):
+    if not isinstance(identifier, str) or not isinstance(name, str):
+        raise Unfit("odd_calls")
+    if not FUNCTION.fullmatch(name):
         raise Unfit("odd_calls")
     if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments).decode()
+        arguments = msgspec.json.encode(arguments or {}).decode()
     function = {"name": name, "arguments": arguments}
-    return {"id": call["id"], "type": "function", "function": function}
+    return {"id": identifier, "type": "function", "function": function}
 
 
 def _check_calls(said: Sequence[JsonObject]) -> None:
@@ -129,7 +132,10 @@ def _check_calls(said: Sequence[JsonObject]) -> None:
         elif open_:
             raise Unfit("odd_calls")
         else:
-            open_ = {call["id"] for call in message.get("tool_calls", ())}
+            ids = [call["id"] for call in message.get("tool_calls", ())]
+            open_ = set(ids)
+            if len(open_) < len(ids):
+                raise Unfit("odd_calls")
 
 
 def functions(tools: object) -> list[JsonObject]:
