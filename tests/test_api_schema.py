@@ -18,7 +18,15 @@ EXAMPLES = os.environ.get("LAKEWARD_SCHEMA_EXAMPLES", "12")
 """How many requests for each path and method; `make soak` asks for more."""
 LEFT_OUT = "negative_data_rejection"
 """What a type refuses is listed in a 200: the batch is taken."""
-PATHS = ("/", "/v1/interactions", "/v1/summary", "/v1/live/hour", "/metrics", "/health")
+PATHS = (
+    "/",
+    "/v1/interactions",
+    "/v1/ai/ratings",
+    "/v1/summary",
+    "/v1/live/hour",
+    "/metrics",
+    "/health",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,7 @@ def test_no_request_that_the_document_describes_or_forbids_gets_an_answer_beside
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Tested: 14" in done.stdout, done.stdout
+    assert "Tested: 15" in done.stdout, done.stdout
     report = lake.audit()
     assert report.ok, report.faults
     assert report.sum["offered"] > 20
@@ -64,7 +72,7 @@ def test_a_method_that_a_path_does_not_take_is_refused_with_those_it_takes(
         return
     assert answer.status_code == 405
     assert set(answer.json()) == {"code", "message"}
-    takes = "POST" if path == "/v1/interactions" else "GET, HEAD"
+    takes = "POST" if path in ("/v1/interactions", "/v1/ai/ratings") else "GET, HEAD"
     assert answer.headers["allow"] == takes
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lakeward.analysis.listing import render_questions_md
 from lakeward.cli.schema import broken, schemas, text_of
 from lakeward.dictionary import render_types_md
 from lakeward.interaction import SCHEMA_VERSION
 from lakeward.settings import render_markdown
 
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/questions.md": render_questions_md,
     "docs/settings.md": render_markdown,
     "docs/types.md": render_types_md,
 }

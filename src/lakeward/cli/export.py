@@ -1,4 +1,4 @@
-"""`lakeward export`: everything that is known of a person, as JSON Lines or Parquet."""
+"""`lakeward export`: all that is known of a person, as JSON Lines or Parquet; or AI turns."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
+from lakeward.cli import export_ai
 from lakeward.cli.output import fresh
 from lakeward.cli.whom import add_people, people
 from lakeward.errors import Terminal
+from lakeward.lake.erase import FLAGS
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
-FORMATS = ("jsonl", "parquet")
+FORMATS = ("jsonl", "parquet", "openai", "sharegpt")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Who, in which form, and where to."""
     add_people(command)
+    export_ai.add_arguments(command)
     command.add_argument(
         "--output", metavar="FILE", type=Path, help="a new file, readable by you alone; else stdout"
     )
@@ -25,6 +28,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Write the file and say what is in it."""
+    if arguments.ai:
+        if any(getattr(arguments, flag) for flag in FLAGS):
+            raise Terminal("--ai is of no single person: leave --user, --session, --anonymous out")
+        return export_ai.run(settings, arguments)
+    export_ai.refuse_without(arguments)
     from lakeward.lake.export import quarantined, write_lines, write_parquet
     from lakeward.lake.reading import open_reading
 

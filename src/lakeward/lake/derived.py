@@ -1,4 +1,5 @@
-"""Views that are worked out when they are asked: identities, and what became of outcomes.
+"""Views that are worked out when they are asked: identities, what became of outcomes, AI
+turns and their ratings.
 
 In: a query. Out: the views that it may name, made in the order in which they stand on each other.
 """
@@ -7,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lakeward.lake import identity, outcomes, runs
+from lakeward.lake import conversations, identity, outcomes, runs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS
+VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS | conversations.VIEWS
 """The select of each view by its name."""
 
 
@@ -25,4 +26,4 @@ def asked(sql: str) -> bool:
 def create(con: DuckDBPyConnection) -> None:
     """The views, where those of the types are."""
     for name, select in VIEWS.items():
-        con.execute(f'CREATE VIEW "{name}" AS {select}')
+        con.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS {select}')

@@ -26,6 +26,7 @@ from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
+from lakeward.server.ratings import Ratings
 from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
 from lakeward.server.sdk import KIND, sdk_answer
 from lakeward.settings import Settings
@@ -36,6 +37,7 @@ CORS_SECONDS = b"600"
 
 OWN: tuple[Part, ...] = (
     Part("interactions", "/v1/interactions"),
+    Part("ratings", "/v1/ai/ratings"),
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
@@ -96,6 +98,7 @@ class Server:
         self._routes: Routes[Handler] = Routes()
         handlers = {
             "interactions": Handler(POST, None, self._interactions, crosses=True),
+            "ratings": Handler(POST, None, Ratings(collector, intake).answer, crosses=True),
             "sdk": Handler(GET, None, self._sdk, crosses=True),
             "openapi": Handler(GET, None, self._openapi),
         }

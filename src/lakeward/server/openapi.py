@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.version import VERSION
 
 Object = dict[str, Any]
@@ -57,6 +58,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
     """By part, and path below its root."""
     return {
         ("interactions", ""): {"post": _interactions(most_bytes)},
+        ("ratings", ""): {"post": _ratings(most_bytes)},
         ("summary", ""): {"get": _summary()},
         ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
         ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
@@ -110,6 +112,7 @@ def _schemas() -> Object:
             },
             "additionalProperties": True,
         },
+        "Rating": RATING,
         "Outcome": {
             "type": "object",
             "required": ["accepted", "rejected"],
@@ -246,6 +249,24 @@ def _health() -> Object:
         "description": "It would not be.",
         **_content("application/json", schema),
     }
+    return found
+
+
+def _ratings(most_bytes: int) -> Object:
+    found = _interactions(most_bytes)
+    one = _reference("Rating")
+    many: Object = {"type": "array", "items": one}
+    listed = {"type": "object", "required": ["ratings"], "properties": {"ratings": many}}
+    found["summary"] = "Rate AI answers"
+    found["description"] = (
+        "One rating, or several, of turns that are named by their `interaction_id`, or by "
+        "`conversation_id` and `turn`. The answer comes when they are durable."
+    )
+    found["requestBody"] |= _content("application/json", {"anyOf": [one, many, listed]})
+    found["responses"] |= _refusals(
+        s400="Not JSON, or a single rating that rates no turn.",
+        s403="The key does not fit, or a page of another origin sends without one.",
+    )
     return found
 
 

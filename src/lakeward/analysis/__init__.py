@@ -1,0 +1,1 @@
+"""Questions to the lake: typed, compiled to SQL, answered in rows of named columns."""

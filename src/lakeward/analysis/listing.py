@@ -1,0 +1,116 @@
+"""The questions as a page: what each is called, takes and answers.
+
+Out: Markdown, made of the registry. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import NODEFAULT, inspect
+
+from lakeward.analysis.ai_ratings import RATING
+from lakeward.analysis.ai_turns import TURN
+from lakeward.analysis.registry import KINDS, question_of
+from lakeward.analysis.scope import Dimension
+
+HEAD: Final = """# Questions
+
+Written by `make docs` from `lakeward.analysis`. A question is a struct of parameters; it becomes
+SQL over the [views](query.md#views), with every value a parameter, and is answered in rows of these
+columns:
+
+```python
+from lakeward import Collector
+from lakeward.analysis.ai_cost import AiCost
+from lakeward.analysis.question import ask
+from lakeward.lake.reading import open_reading
+from lakeward.lakedir import open_lake
+
+with Collector.from_env() as collector:
+    collector.record("ai_conversation", model_answered="gpt-4o", cost_usd=0.02436625)
+    collector.commit()
+    settings = collector.settings
+
+with open_reading(open_lake(settings.lake_dir, create=False), settings) as reading:
+    for row in ask(reading, AiCost(by=("model",))).dicts():
+        print(row["model"], row["turns"], row["cost_usd"])
+```
+
+```text
+gpt-4o 1 0.02436625
+```
+
+On the command line they are [`lakeward ai`](cli.md#ai). Parameters that cannot be asked raise
+`Rejected` with one sentence.
+"""
+SHOWN: Final[Mapping[str, Mapping[str, str]]] = {"ai_thread": {"conversation": "c5"}}
+"""Parameters that a question cannot be made without."""
+
+
+def render_questions_md() -> str:
+    """The page."""
+    lines = [HEAD]
+    for kind in KINDS:
+        lines += _question(kind)
+    lines += ["## Dimensions", "", "`by` and `only` take these of a turn:", ""]
+    lines += _dimensions(TURN)
+    own = {name: found for name, found in RATING.items() if TURN.get(name) != found}
+    lines += ["", "`ai_ratings` has them all, and these for the rating itself:", ""]
+    lines += _dimensions(own)
+    return "\n".join(lines) + "\n"
+
+
+def _question(kind: type[msgspec.Struct]) -> Iterator[str]:
+    name = str(kind.name)  # type: ignore[attr-defined]  # each of KINDS has one
+    yield f"## {name}"
+    yield f"\n{kind.__doc__}\n"
+    yield "| parameter | default | |"
+    yield "|---|---|---|"
+    described = inspect.type_info(kind)
+    assert isinstance(described, inspect.StructType)
+    for field in described.fields:
+        yield f"| `{field.name}` | {_default(field)} | {_meaning(field)} |"
+    yield "\n| column | unit | |"
+    yield "|---|---|---|"
+    made = question_of(name, SHOWN.get(name, {}))
+    for column in made.columns():
+        yield f"| `{column.name}` | {column.unit or column.kind} | {column.doc} |"
+    if "per" in kind.__struct_fields__:
+        yield from _of_outcomes()
+    yield ""
+
+
+def _of_outcomes() -> Iterator[str]:
+    from lakeward.analysis.ai_cost import LED
+
+    for column in LED:
+        yield f"| `{column.name}` | {column.unit} | With `per`. {column.doc} |"
+
+
+def _default(field: inspect.Field) -> str:
+    if field.default is NODEFAULT and field.default_factory is NODEFAULT:
+        return "needed"
+    value = field.default if field.default is not NODEFAULT else None
+    return "" if value in (None, ()) else f"`{value}`"
+
+
+def _meaning(field: inspect.Field) -> str:
+    found = field.type
+    schema = (found.extra_json_schema or {}) if isinstance(found, inspect.Metadata) else {}
+    meaning = str(schema.get("description", ""))
+    inner = found.type if isinstance(found, inspect.Metadata) else found
+    members = inner.types if isinstance(inner, inspect.UnionType) else (inner,)
+    choices = [v for m in members if isinstance(m, inspect.LiteralType) for v in m.values]
+    if choices:
+        meaning += f" One of {', '.join(f'`{value}`' for value in choices)}."
+    return meaning
+
+
+def _dimensions(dimensions: Mapping[str, Dimension]) -> Iterator[str]:
+    yield "| dimension | |"
+    yield "|---|---|"
+    for name, dimension in dimensions.items():
+        yield f"| `{name}` | {dimension.doc} |"

@@ -1,0 +1,99 @@
+"""What a question is: a frozen struct of parameters that becomes SQL, and rows with known columns.
+
+In: a question and a reading of the lake. Out: an `Answer`. A question refuses parameters that it
+cannot take with `Rejected`, when it is made; asking fails as a reading does, and with `Terminal`
+where the answer needs more memory than there is.
+
+    AiCost(by=("model",)) ──► Sql(text, parameters) ──► engine ──► Answer(columns, rows)
+           checked               pure; values are
+                                 always parameters
+
+The SQL keeps to what other engines say too, and names the views of docs/query.md alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
+
+import msgspec
+
+from lakeward.errors import Terminal
+from lakeward.lake import derived
+
+if TYPE_CHECKING:
+    from lakeward.lake.reading import Reading
+
+Kind = Literal["text", "integer", "number", "boolean", "time", "date", "json"]
+Value = str | int | float | bool | datetime | date
+Cell = Value | None
+PIECE: Final = 500
+
+
+def says(meaning: str) -> msgspec.Meta:
+    """The documentation of a parameter, as the list of questions and a schema show it."""
+    return msgspec.Meta(description=meaning)
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of an answer."""
+
+    name: str
+    kind: Kind
+    doc: str
+    unit: str = ""
+
+
+class Sql(msgspec.Struct, frozen=True):
+    """A statement; `$name` stands for a parameter."""
+
+    text: str
+    parameters: Mapping[str, Value]
+
+
+class Question(Protocol):
+    """What can be asked."""
+
+    name: ClassVar[str]
+
+    def columns(self) -> tuple[Column, ...]:
+        """What the answer's rows hold, in this order."""
+
+    def sql(self) -> Sql:
+        """The statement; the same question has the same one."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Rows as the question orders them."""
+
+    columns: tuple[Column, ...]
+    rows: list[tuple[Cell, ...]]
+
+    def dicts(self) -> Iterator[dict[str, Cell]]:
+        """Each row by the names of its columns."""
+        names = [column.name for column in self.columns]
+        return (dict(zip(names, row, strict=True)) for row in self.rows)
+
+
+def ask(reading: Reading, question: Question) -> Answer:
+    """Put a question to the lake as the reading shows it."""
+    rows = [row for piece in pieces(reading, question) for row in piece]
+    return Answer(question.columns(), rows)
+
+
+def pieces(reading: Reading, question: Question) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of the answer, some at a time."""
+    import duckdb
+
+    statement = question.sql()
+    derived.create(reading.con)
+    try:
+        cursor = reading.con.execute(statement.text, dict(statement.parameters))
+        while piece := cursor.fetchmany(PIECE):
+            yield piece
+    except duckdb.OutOfMemoryException:
+        raise Terminal(
+            f"the question {question.name!r} needs more memory than there is: ask for fewer days, "
+            "or raise LAKEWARD_QUERY_MEMORY"
+        ) from None

@@ -1,0 +1,38 @@
+"""The questions that can be asked, by name.
+
+Out: the registry; a question made of a name and parameters as JSON has them. Fails with `Rejected`
+for a name that is none, and for parameters that the question cannot take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+
+from lakeward.analysis.ai_cost import AiCost
+from lakeward.analysis.ai_health import AiErrors, AiLatency
+from lakeward.analysis.ai_ratings import AiRatings
+from lakeward.analysis.ai_threads import AiThread, AiThreads
+from lakeward.analysis.question import Question
+from lakeward.errors import Rejected
+
+KINDS: Final = (AiCost, AiThreads, AiThread, AiRatings, AiLatency, AiErrors)
+QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
+
+
+def question_of(name: str, parameters: Mapping[str, Any]) -> Question:
+    """A question by its name."""
+    kind = QUESTIONS.get(name)
+    if kind is None:
+        raise Rejected(f"{name[:40]!r} is no question: ask one of {', '.join(QUESTIONS)}.")
+    if unknown := [key for key in parameters if key not in kind.__struct_fields__]:
+        raise Rejected(
+            f"{unknown[0][:40]!r} is no parameter of {name}: it takes "
+            f"{', '.join(kind.__struct_fields__)}."
+        )
+    try:
+        return cast(Question, msgspec.convert(parameters, kind))
+    except msgspec.ValidationError as error:
+        raise Rejected(f"{name}: {error}.") from None
