@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from conftest import Lake, wait_until
 from demo_served import FOCUS, GOOD, Contractor, Site, platform
-from lakeward.demo.assistant import NOTE, Bundled, answer, chunks, tokens, topics
+from lakeward.demo.answers import NOTE, answer, tokens, topics
+from lakeward.demo.assistant import Bundled, chunks
 from lakeward.demo.partners import FOCUS_AREAS
 
 CHUNK = {"id": "r-1", "model": "gpt-x-2026", "choices": [{"delta": {"content": "Hello"}}]}

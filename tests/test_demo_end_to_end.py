@@ -234,6 +234,14 @@ def test_ai_coach_conversation_logging(shown: Shown) -> None:
             assert roles == ["system", "user", "assistant"]
             said.append(row["messages"][1]["content"])
     assert sorted(said) == asked
+    used = [row["ai_metadata"] for rows in turns.values() for row in rows]
+    assert sum(one["input_tokens"] for one in used) == coach.input_tokens
+    assert sum(one["output_tokens"] for one in used) == coach.output_tokens
+    assert coach.cost_usd
+    rated = shown.of("ai_rating")
+    assert len(rated) == coach.helpful + coach.unhelpful > 0
+    owners = {row["interaction_id"]: row["user_id"] for rows in turns.values() for row in rows}
+    assert all(row["user_id"] == owners[row["parent_interaction_id"]] for row in rated)
     if chromium()[0]:
         in_browser = shown.in_browser(shown.of("ai_conversation"))
         assert len(in_browser) == 2 * BROWSERS

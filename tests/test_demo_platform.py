@@ -232,15 +232,18 @@ def test_the_coach_opens_with_feedback_and_logs_every_turn(site: Site, lake: Lak
     assert ann.post("/coach/messages", conversation="k-1", text="x").status_code == 403
     assert ann.post("/feedback", **{**GOOD, "nps": "11"}).status_code == 422
     assert ann.post("/feedback", **GOOD, recommend="yes", comments="Good.").url.path == "/coach"
-    said = []
+    said: list[str] = []
+    shown: list[str] = []
     for text in (question, "And payroll?"):
         answer = ann.post("/coach/messages", conversation="k-1", text=text)
         events = [json.loads(line[6:]) for line in answer.text.split("\n\n") if line]
         said.append("".join(event.get("text", "") for event in events))
-        assert events[-1] == {"done": True}
+        assert events[-1].pop("done") is True
+        shown.append(events[-1]["turn"])
     assert "demo" in said[0]
     assert said[0] != said[1]
     turns = settled(lake, "ai_conversation", 2)
+    assert [turn["interaction_id"] for turn in turns] == shown
     for number, (turn, text) in enumerate(zip(turns, (question, "And payroll?"), strict=True)):
         ai = turn["ai_metadata"]
         assert (turn["conversation_id"], ai["turn"]) == ("k-1", number)
@@ -257,6 +260,14 @@ def test_the_coach_opens_with_feedback_and_logs_every_turn(site: Site, lake: Lak
     bob.verify()
     bob.post("/feedback", **GOOD)
     assert bob.post("/coach/messages", conversation="k-1", text="mine?").status_code == 404
+    assert bob.post("/coach/ratings", turn=shown[0], helpful="no").status_code == 404
+    assert ann.post("/coach/ratings", turn=shown[0], helpful="perhaps").status_code == 422
+    for helpful in ("no", "yes"):
+        assert ann.post("/coach/ratings", turn=shown[0], helpful=helpful).status_code == 200
+    ratings = settled(lake, "ai_rating", 2)
+    assert [row["ai_metadata"]["helpful"] for row in ratings] == [False, True]
+    assert {row["parent_interaction_id"] for row in ratings} == {shown[0]}
+    assert {row["user_id"] for row in ratings} == {turns[0]["user_id"]}
 
 
 def test_a_partner_joins_step_by_step(site: Site, lake: Lake) -> None:

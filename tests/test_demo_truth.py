@@ -14,10 +14,13 @@ import pytest
 from conftest import Lake
 from lakeward.collector import Collector
 from lakeward.demo import truth as truth_of_demo
+from lakeward.demo.answers import answer, tokens
+from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import can_ask, counted
 from lakeward.demo.figures import Figures, differences
 from lakeward.demo.partners import LIBRARY
 from lakeward.demo.plan import Act, Plan, Visitor, plan, shown
+from lakeward.demo.stage import PRICES
 from lakeward.demo.truth import CONTRACTOR, FINISHES, MESSAGES, ONBOARDING, STATUS, Truth, expected
 from lakeward.errors import Terminal
 from lakeward.interaction import iso
@@ -89,7 +92,28 @@ class Enacted:
                 recommend=told["recommend"] == "yes", **who,
             )  # fmt: skip
         elif act.kind == "coach":
-            self.collector.record("ai_conversation", conversation_id=f"k{visitor.number}", **who)
+            focus = next(act for act in visitor.acts if act.kind == "focus")
+            asked = asking([area for _, area in focus.fields], told["text"])
+            prompt = sum(tokens(message["content"]) for message in asked)
+            spoken = tokens(answer(told["text"]))
+            self.turn = self.collector.record(
+                "ai_conversation",
+                conversation_id=f"k{visitor.number}",
+                provider="lakeward-demo",
+                model_answered="lakeward-demo-1",
+                input_tokens=prompt,
+                output_tokens=spoken,
+                total_tokens=prompt + spoken,
+                tokens_source="reported",
+                **who,
+            )
+        elif act.kind == "rate":
+            self.collector.record(
+                "ai_rating",
+                parent_interaction_id=self.turn,
+                helpful=told["helpful"] == "yes",
+                **who,
+            )
         elif act.path.startswith("/library/"):
             content = LIBRARY[act.path.rpartition("/")[2]]
             for _ in range(3 if act.kind == "content" else 1):
@@ -115,7 +139,8 @@ def the_truth() -> Truth:
 
 
 def test_a_lake_that_holds_what_was_planned_equals_the_truth(enacted: Lake) -> None:
-    settings = load(enacted.process_env(), enacted.root.parent) if can_ask() else None
+    env = enacted.process_env(LAKEWARD_AI_PRICES=str(PRICES))
+    settings = load(env, enacted.root.parent) if can_ask() else None
     assert truth_of_demo.compare(enacted.open(), the_truth(), settings) == []
 
 

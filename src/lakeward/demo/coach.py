@@ -1,36 +1,34 @@
 """The AI coach: a conversation through an OpenAI-compatible service, each turn recorded.
 
-In: a question of a contractor who gave feedback. Out: the answer as server-sent events, and one
-`ai_conversation` for the turn, however it ended. A service that fails or is away gets the visitor
-one friendly sentence.
+In: a question of a contractor who gave feedback, and later whether the answer helped. Out: the
+answer as server-sent events, and one `ai_conversation` for the turn, however it ended. A service
+that fails or is away gets the visitor one friendly sentence.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final
 
 import httpx
 import msgspec
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from lakeward.ai import Turn
+from lakeward.demo.answers import asked
 from lakeward.demo.assistant import MODEL, Bundled
-from lakeward.demo.partners import FOCUS_AREAS
 from lakeward.demo.platform import HEADERS, Platform, Problem, decoded
 from lakeward.settings import Settings
 
-SYSTEM: Final = (
-    "You coach contractors on this platform. Answer in a few sentences, from its partners only."
-)
+PROMPT: Final = "coach"
+PROMPT_VERSION: Final = "1"
 SORRY: Final = "The coach cannot answer now. Please try again in a minute."
 SECONDS: Final = 30.0
-Status = Literal["completed", "failed", "abandoned"]
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -46,46 +44,15 @@ class Choice(msgspec.Struct, frozen=True):
     finish_reason: str | None = None
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Tokens, as the service counts them."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-
-
 class Chunk(msgspec.Struct, frozen=True):
-    """A piece of a streamed chat completion, as far as it is used here."""
+    """A piece of a streamed chat completion, as far as it is looked at here."""
 
     choices: list[Choice] = []
-    model: str | None = None
-    id: str | None = None
-    usage: Usage | None = None
     error: object = None
 
 
 class Cut(Exception):
     """The answer stopped before its end."""
-
-
-class Turn(msgspec.Struct):
-    """One question and what is known of its answer by now."""
-
-    contractor: str
-    conversation_id: str
-    number: int
-    messages: list[dict[str, str]]
-    model: str
-    started: float
-    parts: list[str] = []
-    first: float | None = None
-    answered_by: str | None = None
-    response_id: str | None = None
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    status: Status = "abandoned"
-    """Until the end is seen, as when the visitor goes."""
-    error: str | None = None
 
 
 def routes(platform: Platform, service: Service) -> APIRouter:
@@ -106,12 +73,24 @@ def routes(platform: Platform, service: Service) -> APIRouter:
         visitor = await run_in_threadpool(_admitted, platform, request)
         if not text.strip() or not conversation.strip():
             raise Problem(422, "Ask the coach something.")
-        turn = await run_in_threadpool(
-            _begin, platform, visitor, conversation.strip(), text.strip(), service.model
+        begun = await run_in_threadpool(
+            _begin, platform, service, visitor, conversation.strip(), text.strip()
         )
         return StreamingResponse(
-            _told(platform, service, turn), media_type="text/event-stream", headers=HEADERS
+            _told(service, *begun), media_type="text/event-stream", headers=HEADERS
         )
+
+    @router.post("/coach/ratings")
+    def rate(
+        request: Request,
+        turn: Annotated[str, Form(max_length=64)] = "",
+        helpful: Annotated[str, Form(max_length=3)] = "",
+    ) -> Response:
+        visitor = _admitted(platform, request)
+        if helpful not in ("yes", "no"):
+            raise Problem(422, "Say whether the answer helped: yes or no.")
+        _rated(platform, visitor, turn, helpful == "yes")
+        return JSONResponse({"turn": turn, "helpful": helpful})
 
     return router
 
@@ -130,7 +109,7 @@ class Service:
             trust_env=False,
         )  # fmt: skip
 
-    async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, messages: list[dict[str, str]]) -> AsyncGenerator[dict[str, Any], None]:
         """The chunks of an answer; httpx's errors, msgspec's for what is no chunk, Cut."""
         body = {
             "model": self.model, "messages": messages, "stream": True,
@@ -142,7 +121,7 @@ class Service:
                 if line == "data: [DONE]":
                     return
                 if line.startswith("data:"):
-                    yield _sound(msgspec.json.decode(line[5:], type=Chunk))
+                    yield msgspec.json.decode(line[5:], type=dict[str, Any])
         raise Cut
 
     async def close(self) -> None:
@@ -158,79 +137,60 @@ def _admitted(platform: Platform, request: Request) -> sqlite3.Row:
 
 
 def _begin(
-    platform: Platform, visitor: sqlite3.Row, conversation: str, text: str, model: str
-) -> Turn:  # fmt: skip
-    """The turn, with its number in the conversation; another's conversation is refused."""
+    platform: Platform, service: Service, visitor: sqlite3.Row, conversation: str, text: str
+) -> tuple[Turn, list[dict[str, str]]]:
+    """The turn, with its number in the conversation, and what the service is asked; another's
+    conversation is refused."""
+    owner = visitor["contractor_id"]
     with platform.database.write() as connection:
         row = connection.execute(
             "INSERT INTO conversations VALUES (?, ?, 1) ON CONFLICT (conversation_id) "
             "DO UPDATE SET turns = turns + 1 RETURNING contractor_id, turns",
-            (conversation, visitor["contractor_id"]),
+            (conversation, owner),
         ).fetchone()
-        if row["contractor_id"] != visitor["contractor_id"]:
+        if row["contractor_id"] != owner:
             raise Problem(404, "There is no such conversation.")
-    focus = ", ".join(FOCUS_AREAS[area] for area in decoded(visitor["focus"]))
-    system = f"{SYSTEM} The contractor cares for: {focus}." if focus else SYSTEM
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-    return Turn(
-        visitor["contractor_id"], conversation, row["turns"] - 1, messages, model,
-        time.perf_counter(),
-    )  # fmt: skip
+        turn = platform.ai.conversation(
+            conversation, turn=row["turns"] - 1, feature="coach", operation="chat",
+            provider=service.provider, model=service.model, prompt_name=PROMPT,
+            prompt_version=PROMPT_VERSION, user_id=owner, user_type="contractor",
+        )  # fmt: skip
+        connection.execute("INSERT INTO turns VALUES (?, ?)", (turn.interaction_id, owner))
+    return turn, asked(decoded(visitor["focus"]), text)
 
 
-async def _told(platform: Platform, service: Service, turn: Turn) -> AsyncIterator[bytes]:
+async def _told(
+    service: Service, turn: Turn, messages: list[dict[str, str]]
+) -> AsyncIterator[bytes]:
     try:
-        async with aclosing(service.stream(turn.messages)) as stream:
-            async for chunk in stream:
-                if text := _heard(turn, chunk):
-                    yield _event({"text": text})
-        turn.status = "completed"
-        yield _event({"done": True})
-    except (httpx.HTTPError, msgspec.MsgspecError, Cut) as error:
-        turn.status, turn.error = "failed", type(error).__name__
+        with turn:
+            turn.ask(messages)
+            async with aclosing(turn.stream(service.stream(messages))) as stream:
+                async for chunk in stream:
+                    if text := _heard(chunk):
+                        yield _event({"text": text})
+        yield _event({"done": True, "turn": turn.interaction_id})
+    except (httpx.HTTPError, msgspec.MsgspecError, Cut):
         yield _event({"text": SORRY, "failed": True})
-    finally:
-        _record(platform, service, turn)
 
 
-def _sound(chunk: Chunk) -> Chunk:
-    if chunk.error is not None:
+def _heard(chunk: dict[str, Any]) -> str:
+    """What a chunk says; Cut when it is an error, msgspec's when it is no chunk."""
+    known = msgspec.convert(chunk, Chunk)
+    if known.error is not None:
         raise Cut
-    return chunk
+    return "".join(choice.delta.content or "" for choice in known.choices[:1])
 
 
-def _heard(turn: Turn, chunk: Chunk) -> str:
-    """What a chunk says; everything else in it is kept with the turn."""
-    turn.answered_by = chunk.model or turn.answered_by
-    turn.response_id = chunk.id or turn.response_id
-    turn.usage = chunk.usage or turn.usage
-    for choice in chunk.choices[:1]:
-        turn.finish_reason = choice.finish_reason or turn.finish_reason
-        if choice.delta.content:
-            turn.first = turn.first or time.perf_counter()
-            turn.parts.append(choice.delta.content)
-            return choice.delta.content
-    return ""
-
-
-def _record(platform: Platform, service: Service, turn: Turn) -> None:
-    usage, now = turn.usage or Usage(), time.perf_counter()
-    said = [{"role": "assistant", "content": "".join(turn.parts)}] if turn.parts else []
-    platform.collector.record(
-        "ai_conversation", user_id=turn.contractor, user_type="contractor",
-        conversation_id=turn.conversation_id, turn=turn.number, messages=[*turn.messages, *said],
-        feature="coach", operation="chat", provider=service.provider, streamed=True,
-        model_requested=turn.model, model_answered=turn.answered_by, status=turn.status,
-        response_id=turn.response_id, finish_reason=turn.finish_reason, error_type=turn.error,
-        duration_ms=_ms(now - turn.started), captured_by="api",
-        time_to_first_token_ms=_ms(turn.first - turn.started) if turn.first else None,
-        tokens_source="reported" if turn.usage else "none", input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens, total_tokens=usage.total_tokens,
-    )  # fmt: skip
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+def _rated(platform: Platform, visitor: sqlite3.Row, turn: str, helpful: bool) -> None:
+    owner = visitor["contractor_id"]
+    with platform.database.read() as connection:
+        known = connection.execute(
+            "SELECT 1 FROM turns WHERE interaction_id = ? AND contractor_id = ?", (turn, owner)
+        ).fetchone()
+    if known is None:
+        raise Problem(404, "There is no such answer.")
+    platform.ai.rate(turn, helpful=helpful, user_id=owner, user_type="contractor")
 
 
 def _event(data: dict[str, object]) -> bytes:

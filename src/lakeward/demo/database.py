@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS joins (
 CREATE TABLE IF NOT EXISTS conversations (
     conversation_id TEXT PRIMARY KEY, contractor_id TEXT NOT NULL, turns INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS turns (
+    interaction_id TEXT PRIMARY KEY, contractor_id TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS inbox (
     message_id INTEGER PRIMARY KEY AUTOINCREMENT, outbox_id TEXT UNIQUE NOT NULL,
     owner TEXT, address TEXT NOT NULL,

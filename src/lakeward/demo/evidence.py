@@ -32,14 +32,13 @@ def counted(rows: Iterable[JsonObject]) -> Figures:
     kinds: dict[str, list[JsonObject]] = defaultdict(list)
     for row in rows:
         kinds[row["interaction_type"]].append(row)
-    turns = kinds["ai_conversation"]
     return Figures(
         flows=_flows(kinds["flow_step"], kinds["flow_completion"]),
         matches=_matches(kinds["partner_match"]),
         bookings=_by(kinds["demo_booking"], lambda row: row["outcomes"]["status"]),
         deals=_deals(kinds["deal_closed"]),
         feedback=_feedback(kinds["feedback_submission"]),
-        coach=Coach(len({row.get("conversation_id") for row in turns}), len(turns)),
+        coach=_coach(kinds["ai_conversation"], kinds["ai_rating"]),
         onboardings=_by(kinds["partner_onboarding"], lambda row: row["outcomes"]["status"]),
         content=_by(kinds["content_interaction"], lambda row: row["outcomes"]["content_type"]),
         messages=_by(kinds["message_sent"], lambda row: row["properties"]["template"]),
@@ -120,6 +119,21 @@ def _feedback(rows: Iterable[JsonObject]) -> Feedback:
     )  # fmt: skip
 
 
+def _coach(turns: list[JsonObject], ratings: list[JsonObject]) -> Coach:
+    """The log does not know what a turn costs: that is worked out on the way into the table."""
+    known = {row["interaction_id"] for row in turns}
+    helped = [
+        row["ai_metadata"]["helpful"] for row in ratings if row["parent_interaction_id"] in known
+    ]
+    used = [row["ai_metadata"] for row in turns]
+    return Coach(
+        conversations=len({row.get("conversation_id") for row in turns}), turns=len(turns),
+        helpful=helped.count(True), unhelpful=helped.count(False),
+        input_tokens=sum(one.get("input_tokens", 0) for one in used),
+        output_tokens=sum(one.get("output_tokens", 0) for one in used),
+    )  # fmt: skip
+
+
 def _mean(marks: list[float]) -> float:
     return round(sum(marks) / len(marks), 3)
 
@@ -159,8 +173,13 @@ QUESTIONS: Final = {
             count(*) FILTER ((feedback->>'$.recommend')::BOOLEAN) AS recommend
         FROM feedback_submission WHERE {since}""",
     "coach": """
-        SELECT count(DISTINCT conversation_id) AS conversations, count(*) AS turns
-        FROM ai_conversation WHERE {since}""",
+        SELECT count(DISTINCT conversation_id) AS conversations, count(*) AS turns,
+            count(*) FILTER (helpful) AS helpful, count(*) FILTER (NOT helpful) AS unhelpful,
+            coalesce(sum(input_tokens), 0)::BIGINT AS input_tokens,
+            coalesce(sum(output_tokens), 0)::BIGINT AS output_tokens,
+            coalesce(sum(cost_usd), 0) AS cost_usd
+        FROM ai_turns JOIN (SELECT interaction_id FROM ai_conversation WHERE {since})
+            USING (interaction_id)""",
     "named": """
         SELECT 'bookings' AS what, outcomes->>'$.status' AS name, count(*) AS n
         FROM demo_booking WHERE {since} GROUP BY ALL
@@ -197,7 +216,7 @@ def asked(settings: Settings, began: str) -> Figures:
             feedback["n"], {row["name"]: row["mean"] for row in answers["scores"]},
             feedback["overall"] or 0.0, feedback["nps"] or 0.0, feedback["recommend"],
         ),
-        coach=Coach(coach["conversations"], coach["turns"]),
+        coach=Coach(**coach),
         ctas=answers["ctas"][0]["n"], failed_requests=answers["failed"][0]["n"],
     )  # fmt: skip
 

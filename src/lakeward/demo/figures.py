@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -54,10 +54,19 @@ class Feedback(msgspec.Struct, frozen=True):
 
 
 class Coach(msgspec.Struct, frozen=True):
-    """Conversations with the coach and their turns."""
+    """Conversations with the coach, their turns, and what people said of the answers.
+
+    Tokens are known where the bundled assistant answers, a cost where the demo's price counts; the
+    log knows tokens only.
+    """
 
     conversations: int = 0
     turns: int = 0
+    helpful: int = 0
+    unhelpful: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +93,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that met the outage."""
 
 
+UNKNOWN: Final = (".abandoned", ".input_tokens", ".output_tokens", ".cost_usd")
+"""Figures that one side may not know."""
+
+
 def differences(expected: Figures, found: Figures, where: str = "the lake") -> list[str]:
     """A sentence for each figure that is not as expected."""
     told = [
@@ -105,10 +118,10 @@ def _apart(want: object, have: object, name: str) -> Iterator[tuple[str, object,
         right: Mapping[str, object] = have if isinstance(have, Mapping) else {}
         for key in sorted({*left, *right}):
             yield from _apart(left.get(key, 0), right.get(key, 0), f"{name}.{key}".lstrip("."))
-    elif name.endswith(".abandoned") and (want is None or have is None):
+    elif name.endswith(UNKNOWN) and (want is None or have is None):
         return
     elif isinstance(want, float) or isinstance(have, float):
-        if abs(float(str(want)) - float(str(have))) > 0.0015:
+        if abs(float(str(want)) - float(str(have))) > (1e-6 if name.endswith("usd") else 0.0015):
             yield name, want, have
     elif want != have:
         yield name, want, have

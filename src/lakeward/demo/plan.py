@@ -23,8 +23,8 @@ from lakeward.demo.partners import FOCUS_AREAS, LIBRARY, PARTNERS, READINESS, RE
 
 Kind = Literal[
     "page", "mistake", "start", "wrong_code", "code", "focus", "profile", "choose",
-    "book", "reschedule", "cancel", "held", "no_show", "deal", "feedback", "coach", "content",
-    "join", "join_focus", "proposition", "review", "api", "away",
+    "book", "reschedule", "cancel", "held", "no_show", "deal", "feedback", "coach", "rate",
+    "content", "join", "join_focus", "proposition", "review", "api", "away",
 ]  # fmt: skip
 Role = Literal["contractor", "partner", "reader"]
 Fields = tuple[tuple[str, str], ...]
@@ -46,6 +46,8 @@ OUTAGE_BEGINS, OUTAGE_SHARE = 0.55, 0.08
 OUTAGE_READS: Final = 40
 MOST_BOOKINGS: Final = 70
 """Of one partner; it has 80 half hours to give."""
+RATES, HELPED = 0.5, 0.8
+"""How many of the coach's answers are rated, and how many of those helped."""
 OF_BOOKINGS: Final = ("book", "reschedule", "cancel", "held", "no_show", "deal")
 
 
@@ -159,7 +161,9 @@ def _whole(dice: random.Random, number: int) -> Iterator[Act]:
     yield _deal(dice)
     yield _feedback(dice)
     yield Act("coach", fields=(("text", crowd.QUESTIONS[0]),))
+    yield _rating(True)
     yield Act("coach", fields=(("text", crowd.QUESTIONS[4]),))
+    yield _rating(False)
     yield _content(dice)
 
 
@@ -206,8 +210,14 @@ def _afterwards(dice: random.Random) -> Iterator[Act]:
         if dice.random() < 0.7:
             for text in dice.sample(crowd.QUESTIONS, dice.randint(1, 3)):
                 yield Act("coach", fields=(("text", text),))
+                if dice.random() < RATES:
+                    yield _rating(dice.random() < HELPED)
     elif dice.random() < 0.2:
         yield Act("page", "/coach")  # closed until there is feedback
+
+
+def _rating(helpful: bool) -> Act:
+    return Act("rate", fields=(("helpful", "yes" if helpful else "no"),))
 
 
 def _booking(dice: random.Random) -> Iterator[Act]:

@@ -20,6 +20,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from lakeward import Collector
+from lakeward.ai import AI
 from lakeward.demo.database import Database
 from lakeward.demo.inbox import Post
 from lakeward.demo.partners import FOCUS_AREAS, PARTNERS, READINESS, REVENUE_TIERS, TEAMS
@@ -58,6 +59,7 @@ class Platform:
     ) -> None:  # fmt: skip
         self.collector = collector
         self.outcomes = Outcomes(collector)
+        self.ai = AI(collector)
         self.database = database
         self.post = post
         self.now = now

@@ -27,7 +27,7 @@ from lakeward.demo.evidence import can_ask, counted, rows_since
 from lakeward.demo.figures import Figures
 from lakeward.demo.plan import Plan, plan
 from lakeward.demo.progress import Progress
-from lakeward.demo.stage import Stage, declared
+from lakeward.demo.stage import PRICES, Stage, declared
 from lakeward.demo.summary import Run, render
 from lakeward.demo.traffic import Traffic
 from lakeward.demo.truth import Truth, compare, expected, position, write
@@ -78,7 +78,11 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
         if why:
             _say(f"no visitor comes in a browser: {why}")
-        truth = _begun(lake, asked, expected(planned, watched=bool(quiet)))
+        figures = expected(
+            planned, watched=bool(quiet), bundled=not settings.coach_url,
+            priced=settings.ai_prices == PRICES,
+        )  # fmt: skip
+        truth = _begun(lake, asked, figures)
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
         started = time.monotonic()

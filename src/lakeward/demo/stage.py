@@ -33,6 +33,8 @@ HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 30.0
 FLOWS: Final = Path(__file__).with_name("flows.toml")
+PRICES: Final = Path(__file__).with_name("prices.toml")
+"""Of the bundled assistant, which costs nothing."""
 LINK: Final = re.compile(r"make yourself the admin.*?: (\S+)")
 BOOT: Final = (
     "import ctypes,os,runpy,sys\n"
@@ -129,6 +131,7 @@ class Stage:
             **environ,
             "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
             "LAKEWARD_FLOWS": str(declared(self._settings).flows),
+            "LAKEWARD_AI_PRICES": str(declared(self._settings).ai_prices),
             "DEMO_STAFF": self.staff,
             "DEMO_DATABASE": str(self._folder / "platform.db"),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
@@ -150,8 +153,10 @@ class Stage:
 
 
 def declared(settings: Settings) -> Settings:
-    """The settings, with the demo's flows where none are declared."""
-    return settings if settings.flows else msgspec.structs.replace(settings, flows=FLOWS)
+    """The settings, with the demo's flows and prices where none are declared."""
+    return msgspec.structs.replace(
+        settings, flows=settings.flows or FLOWS, ai_prices=settings.ai_prices or PRICES
+    )
 
 
 def _free_port(besides: int = 0) -> int:

@@ -56,7 +56,9 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield (f"  feedback     {figures.feedback.count:,}, overall {figures.feedback.overall:.1f}, "
            f"NPS answers {figures.feedback.nps:.1f} on average")  # fmt: skip
     coach = figures.coach
-    yield f"  coach        {coach.conversations:,} conversations, {coach.turns:,} turns"
+    cost = "" if coach.cost_usd is None else f", {coach.cost_usd:.4f} USD"
+    yield (f"  coach        {coach.conversations:,} conversations, {coach.turns:,} turns{cost}, "
+           f"{coach.helpful:,} of {coach.helpful + coach.unhelpful:,} rated helpful")  # fmt: skip
     yield f"  content      {_counts(figures.content)}"
     yield f"  messages     {_counts(figures.messages)}"
     if run.outage is not None:
@@ -71,7 +73,8 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield ""
     yield "look further:"
     for words in (
-        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "coverage", "tail -n 5",
+        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "ai cost", "coverage",
+        "tail -n 5",
         "doctor",
     ):  # fmt: skip
         yield f"  {command} {words}"

@@ -18,12 +18,15 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
+from lakeward.demo.answers import answer, tokens
+from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import asked, counted, rows_since
 from lakeward.demo.figures import (
     Coach,
@@ -57,6 +60,8 @@ MESSAGES: Final = {
 """One to the contractor, of bookings one to the partner, too."""
 STATUS: Final = {"book": "booked", "reschedule": "rescheduled", "cancel": "cancelled",
                  "held": "held", "no_show": "no_show"}  # fmt: skip
+INPUT_PRICE, OUTPUT_PRICE = Decimal("2.5"), Decimal(10)
+"""USD for a million tokens, as `prices.toml` has them."""
 RATED: Final = ("communication", "expertise", "value")
 
 
@@ -89,11 +94,13 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
 
 
-def expected(plan: Plan, *, watched: bool = True) -> Figures:
-    """What comes of a plan; `watched`: flows that go quiet are told as abandoned in time."""
+def expected(
+    plan: Plan, *, watched: bool = True, bundled: bool = True, priced: bool = True
+) -> Figures:
+    """What comes of a plan; `watched`: flows that go quiet are told as abandoned in time;
+    `bundled`: the demo's own assistant answers; `priced`: by the demo's own prices."""
     acts = [act for visitor in plan.visitors for act in visitor.acts]
     done = Counter(act.kind for act in acts)
-    coaching = [any(act.kind == "coach" for act in who.acts) for who in plan.visitors]
     messages: Counter[str] = Counter()
     for kind, templates in MESSAGES.items():
         messages.update(Counter(templates * done[kind]))  # type: ignore[index]  # a Kind
@@ -108,7 +115,7 @@ def expected(plan: Plan, *, watched: bool = True) -> Figures:
         bookings={status: n for kind, status in STATUS.items() if (n := done[kind])},  # type: ignore[index]  # a Kind
         deals=_deals(acts),
         feedback=_feedback(acts),
-        coach=Coach(sum(coaching), done["coach"]),
+        coach=_coach(plan.visitors, bundled, priced),
         onboardings={
             status: n
             for status, n in {
@@ -190,6 +197,30 @@ def _feedback(acts: Sequence[Act]) -> Feedback:
     return Feedback(
         count=len(given), scores={name: mean(name) for name in RATED}, overall=mean("overall"),
         nps=mean("nps"), recommend=sum(one["recommend"] == "yes" for one in given),
+    )  # fmt: skip
+
+
+def _coach(visitors: Sequence[Visitor], bundled: bool, priced: bool) -> Coach:
+    """Each question is a turn, asked with what its contractor cares for."""
+    turns: list[tuple[int, int]] = []
+    ratings: Counter[str] = Counter()
+    for visitor in visitors:
+        focus = [dict(act.fields) for act in visitor.acts if act.kind == "focus"]
+        areas = list(focus[-1].values()) if focus else []
+        for act in visitor.acts:
+            if act.kind == "coach":
+                text = dict(act.fields)["text"]
+                prompt = sum(tokens(message["content"]) for message in asking(areas, text))
+                turns.append((prompt, tokens(answer(text))))
+            elif act.kind == "rate":
+                ratings[dict(act.fields)["helpful"]] += 1
+    told, said = (sum(counts) for counts in zip(*turns, strict=True)) if turns else (0, 0)
+    cost = (told * INPUT_PRICE + said * OUTPUT_PRICE) / 1_000_000
+    return Coach(
+        conversations=sum(any(act.kind == "coach" for act in who.acts) for who in visitors),
+        turns=len(turns), helpful=ratings["yes"], unhelpful=ratings["no"],
+        input_tokens=told if bundled else None, output_tokens=said if bundled else None,
+        cost_usd=float(cost) if bundled and priced else None,
     )  # fmt: skip
 
 

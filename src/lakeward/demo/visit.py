@@ -20,6 +20,7 @@ from lakeward.demo.plan import Act, Fields, Visitor, shown
 from lakeward.errors import Rejected
 
 CODE: Final = re.compile(r"\b([0-9]{6})\b")
+TURN: Final = re.compile(r'"turn"(?::| value=)"([0-9a-f-]{36})"')
 CONVERSATION: Final = re.compile(r'name="conversation" value="([^"]+)"')
 SLOT: Final = re.compile(r'<option value="([0-9T:-]+)"')
 INBOX_SECONDS: Final = 20.0
@@ -91,6 +92,8 @@ class Visit:
                 self._gave_feedback = True
             case "coach":
                 self._ask(act)
+            case "rate":
+                self._send("/coach/ratings", (("turn", self._turn()), *act.fields))
             case "content":
                 self._open(act.path)
                 self._send(act.path, act.fields)
@@ -146,6 +149,13 @@ class Visit:
             self._conversation = found[1]
         fields = (("conversation", self._conversation), *act.fields)
         self._send("/coach/messages", fields)
+
+    def _turn(self) -> str:
+        """The answer that came last."""
+        answers = TURN.findall(self._at.text)
+        if not answers:
+            raise Unexpected(f"visitor {self._visitor.number} got no answer to rate")
+        return str(answers[-1])
 
     def _received(self) -> str:
         """The code, as soon as the message is there."""
