@@ -205,6 +205,19 @@ def test_a_consent_that_is_no_truth_value_is_none_at_all() -> None:
     assert SAID not in json.dumps(collector.quarantined)
 
 
+@pytest.mark.parametrize("field", ["feature", "user_id", "finish_reason", "usage", "ai_metadata"])
+def test_what_is_refused_is_set_aside_without_what_was_said(field: str) -> None:
+    """A text where it does not belong, which may be what was said."""
+    for told in (f"{SAID} " * 20, [SAID], {"x": [SAID], "feature": {"y": SAID}}):
+        collector = MemoryCollector({"AI_CONTENT": "none"})
+        fields = turn(turn=-1) | {field: told}
+        assert collector.record("ai_conversation", **fields) is None
+        assert SAID not in json.dumps(collector.quarantined)
+        (entry,) = collector.quarantined
+        assert entry["record"]["model_requested"] == "gpt-4o"
+        assert entry["record"]["messages"][0] == {"role": "system"}
+
+
 def test_a_stricter_mode_of_the_record_counts_and_a_looser_one_does_not() -> None:
     assert recorded(**turn(content_mode="none"))["messages"][0] == {"role": "system"}
     row = recorded(AI_CONTENT="redacted", **turn(content_mode="full"))
@@ -214,18 +227,20 @@ def test_a_stricter_mode_of_the_record_counts_and_a_looser_one_does_not() -> Non
 
 @pytest.mark.parametrize("share", ["0", "50", "100"])
 def test_a_rollout_keeps_the_record_and_withholds_its_content(share: str) -> None:
-    """Nothing is counted `sampled`: the record is there, and its `content_mode` says what not."""
+    """What it leaves out is counted `sampled`, as a body is; the record is there."""
     collector = MemoryCollector({"LAKEWARD_ROLLOUT_AI_CONTENT": share})
     for n in range(400):
         collector.record("ai_conversation", **turn(user_id=f"u{n}"))
         collector.record("ai_rating", comment=SAID, user_id=f"u{n}")
     assert len(collector.records) == 800
-    assert collector.stats()["reasons"] == {}
     kept: dict[str, set[bool]] = {}
     for row in collector.records:
         kept.setdefault(row["user_id"], set()).add(SAID in json.dumps(row))
     assert all(len(answers) == 1 for answers in kept.values())
     covered = sum(True in answers for answers in kept.values())
+    stats = collector.stats()
+    assert stats["reasons"].get("sampled", 0) == 2 * (400 - covered)
+    assert stats["offered"] == 800 + 2 * (400 - covered)
     assert {"0": covered == 0, "50": 150 < covered < 250, "100": covered == 400}[share]
 
 
@@ -288,6 +303,18 @@ def test_the_longest_contents_go_first_and_the_result_fits() -> None:
     assert made["messages"][2]["tool_calls"][0]["function"]["arguments_hash"]
     assert fit(fields, 13_000) is fields
     assert calls[0]["function"] == {"name": "f", "arguments": "z" * 5000}, "the app's own stays"
+
+
+def test_a_content_of_any_depth_and_of_objects_fits_or_is_refused() -> None:
+    deep: Any = "x"
+    for _ in range(5_000):
+        deep = [deep]
+    for content in (deep, [object()] * 9, ["\ud83d" * 300_000], "\ud83d" * 1_100_000):
+        collector = MemoryCollector()
+        collector.record("ai_conversation", messages=[{"role": "user", "content": content}])
+        stats = collector.stats()
+        assert len(collector.records) + sum(stats["reasons"].values()) == 1
+        assert "unencodable" not in stats["reasons"]
 
 
 HOSTILE: list[Any] = [

@@ -323,7 +323,9 @@ class Collector:
         if is_policed(interaction_type):
             now_ns = self.now_ns()
             shares = self.shares(now_ns)
-            content = self.contents.settle(interaction_type, arranged, shares, str(now_ns))
+            content, sampled = self.contents.settle(interaction_type, arranged, shares, str(now_ns))
+            if sampled:  # as a body that is left out: one more that was offered
+                self.count(Reason.sampled)
         self.scrubber.clean(arranged)
         arranged |= content
         environment = arranged.pop("environment", self._environment)

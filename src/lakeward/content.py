@@ -24,7 +24,7 @@ from lakeward.interaction import FIELDS, JsonObject
 from lakeward.privacy import Policy, Scrubber
 from lakeward.rollout import AI_CONTENT, ALL, Shares, covers
 from lakeward.settings import Settings
-from lakeward.withheld import bare, known, of_a_span, turns
+from lakeward.withheld import bare, known, of_a_span, short, turns
 
 Mode = Literal["full", "redacted", "none"]
 STRICTNESS: Final[dict[object, int]] = {"full": 0, "redacted": 1, "none": 2}
@@ -75,14 +75,17 @@ class Contents:
 
     def settle(
         self, interaction_type: str, fields: JsonObject, shares: Shares, lot: str
-    ) -> JsonObject:
+    ) -> tuple[JsonObject, bool]:
         """The content of an arranged record as it may be kept, scrubbed, to be put over the other
-        fields; it is taken out of `fields`."""
+        fields; it is taken out of `fields`. And whether it was the rollout that left some out."""
         if interaction_type == "span" and not of_a_span(fields):
-            return {}
+            return {}, False
         content = {name: fields.pop(name) for name in fields.keys() & CONTENT_SET}
-        mode = self._allowed(content, fields, shares, lot)
+        mode, sampled = self._allowed(content, fields, shares, lot)
         if mode == NONE:
+            sampled = sampled and (
+                "messages" in content or "comment" in content.get("ai_metadata", ())
+            )
             content = withhold(interaction_type, content)
         elif "messages" in content:
             content = fit(content, self._most)
@@ -93,7 +96,7 @@ class Contents:
             own = content.get("ai_metadata")
             said = dict(own) if isinstance(own, dict) else {}
             content["ai_metadata"] = said | {"content_mode": MODES[mode]}
-        return content
+        return content, sampled
 
     def refused(
         self, interaction_type: str, fields: JsonObject, shares: Shares
@@ -104,32 +107,32 @@ class Contents:
             strict = self._mode or shares[AI_CONTENT] < ALL
             if not strict or not _speaks_of_ai(fields):
                 return fields, None
-        mode = self._allowed(fields, fields, shares, "")
+        mode, _ = self._allowed(fields, fields, shares, "")
         if mode == NONE:
             fields = withheld(interaction_type, fields)
         return fields, self._scrubbers[mode]
 
     def mode(self, fields: JsonObject, shares: Shares) -> Mode:
         """What may be kept of the content of a record that begins, whose fields lie flat."""
-        return MODES[self._allowed(fields, fields, shares, "")]
+        return MODES[self._allowed(fields, fields, shares, "")[0]]
 
-    def _allowed(self, content: JsonObject, fields: JsonObject, shares: Shares, lot: str) -> int:
-        """How strict to be with one record."""
-        if self._mode == NONE:
-            return NONE
+    def _allowed(
+        self, content: JsonObject, fields: JsonObject, shares: Shares, lot: str
+    ) -> tuple[int, bool]:
+        """How strict to be with one record, and whether that is the rollout's doing alone."""
         mode = self._mode
         for place in (content.get("ai_metadata"), content.get("properties"), content):
             if type(place) is dict:
                 if place.get("content_consent") not in (None, True):
-                    return NONE
+                    return NONE, False
                 told = place.get("content_mode")
                 if type(told) is str:
                     mode = max(mode, STRICTNESS.get(told, 0))
-        if shares[AI_CONTENT] < ALL:
+        if mode < NONE and shares[AI_CONTENT] < ALL:
             who = next((fields[name] for name in WHO if fields.get(name)), lot)
             if not covers(shares, AI_CONTENT, str(who)):
-                return NONE
-        return mode
+                return NONE, True
+        return mode, False
 
 
 WHO: Final = ("user_id", "anonymous_id", "session_id", "conversation_id", "distinct_id")
@@ -154,9 +157,10 @@ def withheld(interaction_type: str, fields: JsonObject) -> JsonObject:
         if name in CONTENT:
             content[name] = value
         elif name in IDENTITY or name in own:
-            kept[name] = value if type(value) in (str, int, float, bool) else bare(value)
+            kept[name] = short(value)
         else:
             loose[name] = value
+    kept = {name: value for name, value in kept.items() if value is not None}
     rest: JsonObject = bare(loose)
     return kept | rest | withhold(interaction_type, content)
 
@@ -251,11 +255,12 @@ def _size(value: object) -> int:
 def _encoded(value: object) -> bytes:
     try:
         return _encode(value)
-    except Exception:  # halves of surrogate pairs, objects that the scrubber will only name
-        return repr(value).encode("utf-8", "replace")
+    except Exception:  # halves of surrogate pairs, objects that JSON does not know, too deep
+        return _encode(Scrubber(WHOLE).value(value))
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = msgspec.json.Encoder().encode
+WHOLE: Final = Policy(max_string=1 << 24, max_items=1 << 20)
 
 
 def _speaks_of_ai(fields: JsonObject) -> bool:

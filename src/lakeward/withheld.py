@@ -31,14 +31,21 @@ SAID: Final = re.compile(
 """Names of fields that hold what was said, by their last word."""
 ABOUT_AI: Final = ("gen_ai.", "llm.", "traceloop.", "openinference.", "ai.", "input.", "output.",
                    "input_state", "output_state", "retrieval.", "embedding.")  # fmt: skip
+MOST_NAME: Final = 200
 MOST_DEPTH: Final = 4
 MOST_ITEMS: Final = 100
-FILE: Final = ("media_type", "size_bytes")
 
 
 def word(value: object) -> str | None:
     """A text that is one word; None for any other."""
     return value if type(value) is str and WORD.fullmatch(value) else None
+
+
+def short(value: Any) -> Any:
+    """What a field of a type may hold: a text no longer than a name; what is nested is bare."""
+    if type(value) is str:
+        return value if len(value) <= MOST_NAME else None
+    return bare(value)
 
 
 def bare(value: Any, depth: int = 0) -> Any:
@@ -71,7 +78,11 @@ def known(value: Any, own: frozenset[str]) -> JsonObject:
     """An object whose fields in `own` are a type's, and stay; the others are bare."""
     if type(value) is not dict:
         return {}
-    typed = {name: item for name, item in value.items() if name in own}
+    typed = {
+        name: kept
+        for name, item in value.items()
+        if name in own and (kept := short(item)) is not None
+    }
     loose: JsonObject = bare({name: item for name, item in value.items() if name not in own})
     return typed | loose
 

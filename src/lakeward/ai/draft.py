@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import mmap
 import os
 import threading
-import time
 import weakref
 from collections import deque
+from time import monotonic_ns, time_ns
 from typing import Final
-from uuid import UUID
 from zlib import crc32
 
 import msgspec
@@ -33,19 +33,21 @@ from lakeward.ai.draft_file import (
     PAYLOAD,
     PLACE,
     TEXT,
+    TYPE,
     USED,
     Chunk,
     File,
+    Rules,
     rules_of,
 )
+from lakeward.attachment import Attachment
 from lakeward.collector import Collector, join
-from lakeward.content import OWN as OWN_OF
-from lakeward.content import withheld
+from lakeward.content import OWN, withheld
 from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
-TYPE: Final = "ai_conversation"
-OWN: Final = OWN_OF[TYPE]
+NOBODYS: Final = OWN[TYPE] | {"conversation_id", "trace_id", "parent_interaction_id"}
+ZEROS: Final = bytes(CHUNK_BYTES)
 RETRY_NS: Final = 5_000_000_000
 
 
@@ -58,7 +60,12 @@ class Draft:
         self._turn = turn
         self._content = content
         self.chunks: list[Chunk] = []
-        self._at = self._end = 0
+        self._at = self._end = self._base = 0
+        self._pack = FRAME.pack
+        self._map: mmap.mmap
+        self._first: memoryview
+        self._last: memoryview
+        """Mapping, and words of the first and the last chunk, once there is one."""
         self._late: deque[bytes] = deque()
         self._writing = threading.Lock()
         self._ended = False
@@ -76,7 +83,7 @@ class Draft:
     def fields(self, fields: JsonObject) -> None:
         """Fields of the record that have become known; later ones win."""
         try:
-            allowed = fields if self._content else withheld(TYPE, fields)
+            allowed = fields if self._content else self._drafts.allowed(fields)
             self._put(FIELDS, self._drafts.encode(allowed))
         except Exception:
             self._drafts.missed += 1
@@ -100,30 +107,39 @@ class Draft:
     def _put(self, kind: int, content: bytes) -> None:
         """Write a frame. Who comes while another writes, from a finaliser or a second thread,
         leaves it to him."""
+        frame = self._pack(len(content), crc32(content, kind), kind) + content
+        if self._late or not self._writing.acquire(blocking=False):
+            self._late.append(frame)
+        else:
+            try:
+                self._write(frame)
+            finally:
+                self._writing.release()
+        if self._late or self._ended:
+            self._rest()
+
+    def _rest(self) -> None:
+        """What others left."""
         late = self._late
-        late.append(FRAME.pack(len(content), crc32(content), kind) + content)
         while late and self._writing.acquire(blocking=False):
             try:
                 while late:
-                    frame = late.popleft()
-                    if self._file is not None:
-                        self._write(frame)
+                    self._write(late.popleft())
             finally:
                 self._writing.release()
         if self._ended:
             self.close()
 
     def _write(self, frame: bytes) -> None:
-        size = len(frame)
-        at, end = self._at, self._at + size
+        at = self._at
+        end = at + len(frame)
         if end > self._end:
             self._write_on(frame)
             return
-        chunk = self.chunks[-1]
-        chunk.map[at:end] = frame
+        self._map[at:end] = frame
         self._at = end
-        self.chunks[0].words[LAST_NS] = time.time_ns()
-        chunk.words[USED] += size
+        self._first[LAST_NS] = time_ns()
+        self._last[USED] = end - self._base  # not added: what broke off before it is told now
 
     def _write_on(self, frame: bytes) -> None:
         """A frame that goes on in chunks to come: all of it or, where there is no room, nothing."""
@@ -140,23 +156,31 @@ class Draft:
             missing -= CHUNK_BYTES - PAYLOAD
         for chunk in more:
             frame = frame[self._fill(frame) :]
-            chunk.words[USED] = 0
-            chunk.words[LAST_NS] = chunk.words[DROPPED] = 0
-            chunk.map[chunk.at : chunk.at + 16] = self._turn
-            self.chunks.append(chunk)
-            chunk.words[PLACE] = len(self.chunks)
-            self._at, self._end = chunk.at + PAYLOAD, chunk.at + CHUNK_BYTES
-        self._fill(frame)
-        self.chunks[0].words[LAST_NS] = time.time_ns()
+            self._go_on(chunk)
+        if self.chunks:
+            self._fill(frame)
+            self._first[LAST_NS] = time_ns()
+
+    def _go_on(self, chunk: Chunk) -> None:
+        """Write into a new chunk from now on. The place comes last: it makes it the turn's."""
+        words = chunk.words
+        words[USED] = words[LAST_NS] = words[DROPPED] = 0
+        chunk.map[chunk.at : chunk.at + 16] = self._turn
+        if not self.chunks:
+            self._first = words
+        self.chunks.append(chunk)
+        words[PLACE] = len(self.chunks)
+        self._map, self._last = chunk.map, words
+        self._base = self._at = chunk.at + PAYLOAD
+        self._end = chunk.at + CHUNK_BYTES
 
     def _fill(self, frame: bytes) -> int:
         """Write what fits into the last chunk; how much it was."""
         room = min(len(frame), self._end - self._at)
         if room:
-            chunk = self.chunks[-1]
-            chunk.map[self._at : self._at + room] = frame[:room]
+            self._map[self._at : self._at + room] = frame[:room]
             self._at += room
-            chunk.words[USED] += room
+            self._last[USED] = self._at - self._base
         return room
 
     def _drop(self) -> None:
@@ -169,16 +193,15 @@ class Draft:
         """Its chunks, free and overwritten: the first goes first, without it there is no turn."""
         chunks = self.forget()
         for chunk in chunks:
-            used = chunk.words[USED]
             chunk.words[PLACE] = 0
-            chunk.map[chunk.at : chunk.at + PAYLOAD + used] = bytes(PAYLOAD + used)
+            chunk.map[chunk.at : chunk.at + CHUNK_BYTES] = ZEROS
         return chunks
 
     def forget(self) -> list[Chunk]:
         """Write no more."""
         self._file = None
         chunks, self.chunks = self.chunks, []
-        self._at = self._end = 0
+        self._at = self._end = self._base = 0
         return chunks
 
 
@@ -187,7 +210,7 @@ class Drafts:
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
-        self.encode = msgspec.json.Encoder(enc_hook=str).encode
+        self._encode = msgspec.json.Encoder().encode
         self._file: File | None = None
         self._open: dict[int, Draft] = {}
         self._opening = threading.RLock()
@@ -209,21 +232,22 @@ class Drafts:
 
     def _opened(self, interaction_id: str, head: JsonObject) -> Draft:
         collector = self._collector
-        turn = UUID(interaction_id).bytes
+        turn = bytes.fromhex(interaction_id.replace("-", ""))
+        if len(turn) != 16:
+            raise ValueError("an id of 32 digits")
         fields = dict(head)
         if (cause := CURRENT.get()) is not None:
             join(fields, cause)
-        mode = collector.contents.mode(fields, collector.shares(time.time_ns()))
+        mode = collector.contents.mode(fields, collector.shares(time_ns()))
         if collector.has_hook:
-            # What the host's own callable would cut, nobody knows here.
-            fields, mode = {name: fields[name] for name in OWN & fields.keys()}, "none"
+            mode = "none"
         content = mode != "none"
         settings = collector.settings
         given = {"environment": settings.environment, "app_version": settings.app_version,
                  "streamed": True, "captured_by": "api"}  # fmt: skip
         if settings.service:
             given["service"] = settings.service
-        begun = given | (fields if content else withheld(TYPE, fields)) | {"content_mode": mode}
+        begun = given | (fields if content else self.allowed(fields)) | {"content_mode": mode}
         raw = self.encode(begun)
         with self._opening:
             file = self._file or self._made()
@@ -235,15 +259,31 @@ class Drafts:
             draft.begin(raw)
         return draft
 
+    def allowed(self, fields: JsonObject) -> JsonObject:
+        """Of fields whose content may not be kept, what may. What the host's own callable would
+        cut, nobody knows here: then it is nothing that is anybody's."""
+        kept = withheld(TYPE, fields)
+        if self._collector.has_hook:
+            kept = {name: kept[name] for name in NOBODYS & kept.keys()}
+        return kept
+
+    def encode(self, fields: JsonObject | Rules) -> bytes:
+        """Fields as JSON; with what is no JSON in them as the scrubber names it."""
+        try:
+            return self._encode(fields)
+        except Exception:
+            return self._encode(self._collector.contents.scrubber.value(fields))
+
     def _made(self) -> File | None:
         """The file of this process; tried again every 5 seconds where it cannot be had."""
-        now = time.monotonic_ns()
+        now = monotonic_ns()
         if now < self._retry_ns:
             return None
         self._retry_ns = now + RETRY_NS
         holder = self._collector.attach()
-        if holder is not None and holder.ring.path.suffix == ".ring":
-            rules = self.encode(rules_of(self._collector.settings))
+        if isinstance(holder, Attachment):  # else there is no file
+            lake_id = holder.lake.identity.lake_id
+            rules = self.encode(rules_of(lake_id, self._collector.settings))
             self._file = File(holder.ring.path.parent, rules)
         return self._file
 

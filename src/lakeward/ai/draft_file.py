@@ -6,13 +6,14 @@ dead. Making it may fail with OSError; growing it is an answer. The file is this
 The file, little-endian, format 1 (`docs/formats/draft.md` draws every byte):
 
     0     head       magic "LAKEDRFT", u32 version, u32 where the chunks begin, u64 pid,
-                     u64 created ns, u32 length and u32 CRC of the JSON that follows: by which
-                     rules to scrub
+                     u64 created ns, u32 length and u32 CRC of the JSON that follows: whose they
+                     are and by which rules to scrub
     4096  chunks     16-byte turn id, u64 place in the turn from 1 (0: free), u64 bytes used,
                      u64 ns of the last piece, u64 pieces that found no room, payload
 
-The payloads of a turn's chunks, in their places, are a run of frames: u32 size, u32 CRC, u8 kind,
-content. A chunk's count of bytes moves last, so a killed writer shows nothing of a half-made frame.
+The payloads of a turn's chunks, in their places, are a run of frames: u32 size, u32 CRC of the
+content begun with the kind, u8 kind, content. A chunk's count of bytes moves last, so a killed
+writer shows nothing of a half-made frame.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from uuid_utils import uuid7
 
 from lakeward.settings import Settings
 
+TYPE: Final = "ai_conversation"
 MAGIC: Final = b"LAKEDRFT"
 VERSION: Final = 1
 HEAD: Final = struct.Struct("<8sIIQQII")
@@ -52,8 +54,11 @@ SUFFIX: Final = ".draft"
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """By which rules of its collector a draft must be scrubbed; the head of a file holds them."""
+    """Whose drafts they are, and by which rules of its app they must be scrubbed; the head of a
+    file holds them."""
 
+    lake: str = ""
+    """Id of the lake."""
     sensitive_keys: tuple[str, ...] = ()
     allow_keys: tuple[str, ...] = ()
     sensitive_paths: tuple[str, ...] = ()
@@ -63,9 +68,10 @@ class Rules(msgspec.Struct, frozen=True):
     ai_content: Literal["full", "redacted", "none"] = "full"
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(lake: str, settings: Settings) -> Rules:
     """The rules of an app's settings."""
-    return Rules(**{name: getattr(settings, name) for name in Rules.__struct_fields__})
+    names = Rules.__struct_fields__[1:]
+    return Rules(lake, **{name: getattr(settings, name) for name in names})
 
 
 class Chunk(NamedTuple):
