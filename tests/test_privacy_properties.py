@@ -59,6 +59,33 @@ def test_scrubbing_a_record_again_changes_nothing(drawn: tuple[dict[str, Any], l
 
 
 @thorough
+@given(planted_value(), st.booleans())
+def test_what_is_left_alone_would_not_have_changed(
+    drawn: tuple[Any, list[str]], wary: bool
+) -> None:
+    scrubber = Scrubber(Policy(emails=wary, phones=wary, max_items=50))
+    for fields in ({"messages": [drawn[0]]}, {"ai_metadata": {"usage": drawn[0]}}):
+        once = scrubber.fields(fields)  # names are known from now on
+        if scrubber.leaves_alone(fields):
+            assert once == fields
+        assert leaks(msgspec.json.encode(once), drawn[1]) == []
+
+
+def test_a_plain_conversation_is_left_alone() -> None:
+    scrubber = Scrubber()
+    turn: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "How do I price a retainer?"}],
+        "ai_metadata": {"usage": {"prompt_tokens": 5, "details": {"cached_tokens": 0}}},
+    }
+    scrubber.fields(turn)
+    assert scrubber.leaves_alone(turn)
+    assert not scrubber.leaves_alone(
+        {"messages": [{"role": "user", "content": "key sk-" + "a1B2" * 8}]}
+    )
+    assert not scrubber.leaves_alone({"ai_metadata": {"usage": {"prompt_tokens": "a1B2" * 8}}})
+
+
+@thorough
 @given(anything(), st.booleans())
 def test_whatever_comes_in_can_be_encoded(value: Any, short: bool) -> None:
     policy = Policy(max_string=20, max_items=2, max_depth=2) if short else Policy()

@@ -89,7 +89,9 @@ class Contents:
             content = withhold(interaction_type, content)
         elif "messages" in content:
             content = fit(content, self._most)
-        self._scrubbers[mode].clean(content)
+        scrubber = self._scrubbers[mode]
+        if not scrubber.leaves_alone(content):
+            scrubber.clean(content)
         if interaction_type == "ai_conversation":
             own = content.get("ai_metadata")
             said = dict(own) if isinstance(own, dict) else {}

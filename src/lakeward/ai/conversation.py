@@ -12,7 +12,7 @@ import functools
 import inspect
 import os
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Required, TypedDict, TypeVar, Unpack, cast
 
 from lakeward.ai.draft import Drafts
@@ -82,9 +82,9 @@ class AI:
     def conversation(self, conversation_id: str | None = None, /, **about: Unpack[About]) -> Turn:
         """One turn of a conversation, which begins now:
         `with ai.conversation("c5", feature="coach") as turn:`."""
-        return self._begun(conversation_id, dict(about))
+        return self._begun(conversation_id, about)
 
-    def _begun(self, conversation_id: str | None, about: JsonObject) -> Turn:
+    def _begun(self, conversation_id: str | None, about: Mapping[str, Any]) -> Turn:
         fields = {_NAMES.get(name, name): v for name, v in about.items() if v is not None}
         if conversation_id is not None:
             fields["conversation_id"] = conversation_id

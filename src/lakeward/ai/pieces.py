@@ -16,7 +16,7 @@ from lakeward.ai.reach import read, text
 from lakeward.ai.shapes import Heard, heard
 
 PIECES_MOST: Final = 1 << 26
-"""Characters of one answer that are kept; a stream may be without end."""
+"""Characters of one answer that are kept, about; a stream may be without end."""
 
 
 class Dialect(Protocol):
@@ -62,8 +62,8 @@ class Pieces:
             added = dialect.hear(chunk)
         except Exception:
             return None
-        if added:
-            self._kept += len(added)
+        if added is not None:
+            self._kept += len(added) or 64  # a thought, or a part of a call
         return added
 
     def told(self) -> Heard:
