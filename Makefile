@@ -81,6 +81,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/sdk.py
 	$(BIN)/python benchmarks/outcomes.py
+	$(BIN)/python benchmarks/ai.py
 	$(BIN)/python benchmarks/demo.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt

@@ -19,9 +19,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from uuid_utils import uuid7
 
 import lakeward
 from conftest import Lake
+from lakeward.ai.draft import Drafts
 from lakeward.catalog import TYPES
 from lakeward.cli import COMMANDS, parser
 from lakeward.collector import Collector
@@ -217,6 +219,26 @@ def test_the_reader_of_the_ring_page_finds_what_a_collector_put_in(lake: Lake) -
         ids = [collector.record("signed_up", n=n) for n in range(50)]
         waiting = read_ring(collector.stats()["ring"]["path"])
         assert [json.loads(payload)["interaction_id"] for payload in waiting] == ids
+
+
+def test_the_reader_of_the_draft_page_reads_what_turns_have_received(lake: Lake) -> None:
+    read_drafts = run(python_of("docs/formats/draft.md"))["read_drafts"]
+    with lake.collector(LAKEWARD_EXIT_SECONDS="0") as collector:
+        drafts = Drafts(collector)
+        opened = [str(uuid7()) for _ in range(3)]
+        for n, turn in enumerate(opened):
+            draft = drafts.open(turn, {"turn": n})
+            for piece in ("one ", "long " * 3_000, "three"):
+                draft.text(piece)
+            draft.fields({"feature": f"f{n}"})
+        drafts.open(str(uuid7()), {}).close()
+        (path,) = lake.ring_dir.glob("*.draft")
+        found = read_drafts(str(path))
+        assert sorted(found) == sorted(opened)
+        assert [(found[turn][0]["turn"], found[turn][0]["feature"]) for turn in opened] == [
+            (n, f"f{n}") for n in range(3)
+        ]
+        assert {answer for _, answer in found.values()} == {"one " + "long " * 3_000 + "three"}
 
 
 def test_the_reader_of_the_log_page_reads_a_real_log(lake: Lake) -> None:

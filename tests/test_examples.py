@@ -60,6 +60,25 @@ def test_the_script_records_and_says_that_it_is_durable(lake: Lake) -> None:
     assert lake.settled().ok
 
 
+def test_the_conversation_is_streamed_recorded_and_rated(lake: Lake) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / "ai.py")],
+        env=lake.process_env(OPENAI_BASE_URL="", OPENAI_API_KEY="", AI_MODEL=""),
+        cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Start from the hours you expect.\ndurable: turn ")
+    turn, rating = lake.rows()
+    assert rating["parent_interaction_id"] == turn["interaction_id"]
+    assert turn["messages"][2] == {
+        "role": "assistant",
+        "content": "Start from the hours you expect.",
+    }
+    assert turn["ai_metadata"]["total_tokens"] == 33
+    assert turn["ai_metadata"]["question_answered"] is True
+    assert lake.settled().ok
+
+
 def test_the_fastapi_application_names_its_user_and_keeps_one_routes_body(
     lake: Lake, free_port: int
 ) -> None:

@@ -23,6 +23,7 @@ PLATFORM = (
 )  # fmt: skip
 """The app that visitors use; the rest of the demo serves and visits it."""
 PUBLIC = {
+    "lakeward.ai",
     "lakeward",
     "lakeward.lake",
     "lakeward.lake.summary",

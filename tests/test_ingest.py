@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from conftest import Lake
 from intakes import KEY, ingest_of, send, send_batch, sender, take
+from lakeward.content import digest
 from lakeward.interaction import Clock, Moments, foreign_id, id_ms, iso, parse_iso
 from lakeward.server import body
 from lakeward.server.answer import Refusal
@@ -55,14 +56,20 @@ def test_a_single_interaction_over_its_limit_is_a_413_that_names_it(ingest: Inge
     assert "32768 bytes" in refused.value.message
 
 
-def test_an_ai_turn_may_be_a_megabyte_and_no_more(ingest: Ingest, lake: Lake) -> None:
+def test_an_ai_turn_may_be_a_megabyte_and_beyond_that_has_hashes(
+    ingest: Ingest, lake: Lake
+) -> None:
     def turn(kilobytes: int) -> dict[str, Any]:
         message = {"role": "user", "content": [{"text": "z" * 4000}] * (kilobytes // 4)}
         return {"interaction_type": "ai_conversation", "messages": [message]}
 
     assert take(ingest, turn(900)).accepted == 1
-    assert take(ingest, turn(1100)).rejected[0]["reason"].endswith("1048576 bytes.")
-    assert len(lake.rows()) == 1
+    assert take(ingest, turn(1100)).accepted == 1
+    short, long = (row["messages"][0] for row in lake.rows())
+    assert "content_hash" not in short
+    assert long == {"role": "user", "content_hash": digest(turn(1100)["messages"][0]["content"])}
+    large = turn(1) | {"parameters": {"tools": ["y" * 4000] * 300}}
+    assert take(ingest, large).rejected[0]["reason"].endswith("1048576 bytes.")
 
 
 def test_too_many_interactions_are_a_413_that_names_how_many_may_come(lake: Lake) -> None:

@@ -59,6 +59,34 @@ def test_scrubbing_a_record_again_changes_nothing(drawn: tuple[dict[str, Any], l
 
 
 @thorough
+@given(planted_value(), st.booleans())
+def test_what_is_left_alone_would_not_have_changed(
+    drawn: tuple[Any, list[str]], wary: bool
+) -> None:
+    scrubber = Scrubber(Policy(emails=wary, phones=wary, max_items=50))
+    for fields in ({"messages": [drawn[0]]}, {"ai_metadata": {"usage": drawn[0]}}):
+        once = scrubber.fields(fields)  # names are known from now on
+        assert scrubber.harmless(fields) in (None, once)
+        assert leaks(msgspec.json.encode(once), drawn[1]) == []
+
+
+def test_a_plain_conversation_is_copied_as_it_is() -> None:
+    scrubber = Scrubber()
+    turn: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "How do I price a retainer?"}],
+        "ai_metadata": {"usage": {"prompt_tokens": 5, "details": {"cached_tokens": 0}}},
+    }
+    scrubber.fields(turn)
+    kept = scrubber.harmless(turn)
+    assert kept == turn
+    turn["messages"][0]["content"] = "changed"
+    assert kept["messages"][0]["content"] == "How do I price a retainer?"
+    secret = "sk-" + "a1B2" * 8
+    assert scrubber.harmless({"messages": [{"role": "user", "content": secret}]}) is None
+    assert scrubber.harmless({"ai_metadata": {"usage": {"prompt_tokens": secret}}}) is None
+
+
+@thorough
 @given(anything(), st.booleans())
 def test_whatever_comes_in_can_be_encoded(value: Any, short: bool) -> None:
     policy = Policy(max_string=20, max_items=2, max_depth=2) if short else Policy()

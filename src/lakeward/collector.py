@@ -28,6 +28,7 @@ from uuid_utils import uuid7
 from lakeward import rollout
 from lakeward.attachment import Attachment, Holder
 from lakeward.catalog import TYPES, Call, arrange, call
+from lakeward.content import Contents, is_policed
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
     EARLIEST_NS,
@@ -116,7 +117,10 @@ class Collector:
         self._disabled = 0
         self._unplaced = {"no_ring": 0, "closed": 0}
         self.salts: Callable[[str], bytes] | None = None
-        self.scrubber = Scrubber(_policy(settings), salt=self.salt, hook=scrub)
+        policy = _policy(settings)
+        self.scrubber = Scrubber(policy, salt=self.salt, hook=scrub)
+        self.contents = Contents(settings, policy)
+        """What is kept of the content of AI conversations."""
         self._clean = self.scrubber.clean
         self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
@@ -311,17 +315,27 @@ class Collector:
         """Fields that need a closer look, each in its place, checked and scrubbed."""
         make = ApiCall if interaction_type == "api_call" else Interaction
         if self._hooked:
-            fields = self.scrubber.hooked(self._shown(fields))
+            ai = is_policed(interaction_type)
+            scrubber = self.contents.scrubber if ai else self.scrubber
+            fields = self.scrubber.hooked(self._shown(fields, scrubber))
         arranged = dict(arrange(interaction_type, fields))
+        content: JsonObject = {}
+        if is_policed(interaction_type):
+            now_ns = self.now_ns()
+            shares = self.shares(now_ns)
+            content, sampled = self.contents.settle(interaction_type, arranged, shares, str(now_ns))
+            if sampled:  # as a body that is left out: one more that was offered
+                self.count(Reason.sampled)
         self.scrubber.clean(arranged)
+        arranged |= content
         environment = arranged.pop("environment", self._environment)
         version = arranged.pop("app_version", self._app_version)
         return make("", "", environment, version, interaction_type, **arranged)
 
-    def _shown(self, fields: JsonObject) -> JsonObject:
+    def _shown(self, fields: JsonObject, scrubber: Scrubber) -> JsonObject:
         """What the host's callable sees: scrubbed, numbers still numbers for their type's sake."""
         shown = dict(fields)
-        self.scrubber.clean(shown)
+        scrubber.clean(shown)
         return shown | {name: v for name, v in fields.items() if isinstance(v, Decimal)}
 
     def _given(
@@ -416,7 +430,10 @@ class Collector:
 
     def _quarantine(self, interaction_type: str, reason: str, fields: JsonObject) -> None:
         try:
-            record = self.scrubber.value(self.scrubber.hooked(self._shown(fields)))
+            shares = self.shares(self.now_ns())
+            fields, strict = self.contents.refused(interaction_type, fields, shares)
+            scrubber = strict or self.scrubber
+            record = scrubber.value(self.scrubber.hooked(self._shown(fields, scrubber)))
             text = self.scrubber.text(str(interaction_type))[:256]
         except Exception as error:
             self.blame(Reason.scrub_failed, error)

@@ -58,6 +58,7 @@ _AHEAD = 4096  # how far behind the cut a text is scrubbed, so that no half of a
 _GUARD = 256  # a secret shorter than this may begin unseen at the end of what was looked at
 _SLACK = 64  # room for the marker of an earlier cut
 _FLAT_MOST = 24  # items of an object that is looked at text by text
+_FLAT_DEPTH = 2
 _LEVELS = 4  # texts within texts: JSON in a query in a URL in JSON
 _ROUNDS = 4
 
@@ -91,6 +92,8 @@ _ADDRESS_HEADERS = frozenset(
 _SECRET_HEADERS = frozenset(
     {b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"x-api-key"}
 )
+_RULED = frozenset({"path", "route", "referrer", "url", "ip_address"})
+"""Fields with a rule of their own."""
 _HOLDS_TEXT = (str, dict, list)
 _QUOTE_SAFE = "[]/:@,"
 _QUERY_STATE = frozenset({"state", "sessionstate", "iss", "scope"})
@@ -141,7 +144,9 @@ class Scrubber:
         self._salt = salt
         self._hook = hook
         self._limit = policy.max_string
-        self._flat_most = min(_FLAT_MOST, policy.max_items) if policy.max_depth else -1
+        self._flat_most = (
+            min(_FLAT_MOST, policy.max_items) if policy.max_depth > _FLAT_DEPTH else -1
+        )
         self._names = {folded(name): Verdict.PLAIN for name in policy.allow_keys}
         self._names |= {folded(name): Verdict.SECRET for name in policy.keys}
         self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
@@ -154,6 +159,8 @@ class Scrubber:
         """Origins of addresses that were looked at closely and found harmless."""
         self._verdicts: dict[str, Verdict] = {}
         self._plain_keys: set[str] = set()
+        self._count_keys: set[str] = set()
+        """Names under which a number is no secret, whatever a text would be: tokens, say."""
         self._leads: dict[str, int] = {}
         self._texts: _Cache = {REDACTED: REDACTED}
         self._paths: _Cache = {}
@@ -273,26 +280,104 @@ class Scrubber:
         changed = self._changed(walk.texts, level) if walk.texts else None
         return _replaced(shaped, changed) if changed else shaped
 
-    def known(self, item: JsonObject) -> JsonObject | None:
-        """A small flat object whose names are all known to be harmless, text by text from what is
-        remembered; None for any other, which takes the long way."""
-        if len(item) > self._flat_most or "value" in item or not self._plain_keys.issuperset(item):
+    def known(self, item: JsonObject, depth: int = 0) -> JsonObject | None:
+        """A small object, and small ones in it, whose names are all known to be harmless, text by
+        text from what is remembered; None for any other, which takes the long way."""
+        if len(item) > self._flat_most or "value" in item:
+            return None
+        harmless = self._plain_keys.issuperset(item)
+        if not harmless and not self._count_keys.issuperset(item):
             return None
         out = item.copy()
         for key, below in item.items():
             kind = type(below)
-            if kind is str:
+            if kind is int or kind is float:
+                if not -_LARGE < below < _LARGE:
+                    return None
+            elif kind is str:
                 known = self._texts.get(below)
                 if known is None:
                     known = self.text(below)
-                if len(known) > self._limit:
+                if len(known) > self._limit or not (harmless or key in self._plain_keys):
                     return None
                 out[key] = known
-            elif kind is int or kind is float:
-                if not -_LARGE < below < _LARGE:
+            elif kind is dict and depth < _FLAT_DEPTH:
+                inner = self.known(below, depth + 1)
+                if inner is None or not (harmless or key in self._plain_keys):
                     return None
+                out[key] = inner
             elif below is not None and kind is not bool:
                 return None
+        return out
+
+    def harmless(self, fields: JsonObject) -> JsonObject | None:
+        """A copy of fields that hold JSON, if `clean` would change nothing in them: one walk, one
+        search. None where it takes a closer look. What the caller goes on to change is not in it.
+        """
+        texts: list[str] = []
+        out: JsonObject = {}
+        for name, item in fields.items():
+            if name not in self._rules or name in _RULED:
+                return None
+            out[name] = kept = self._gathered(item, _FLAT_DEPTH + 2, texts)
+            if kept is UNSET:
+                return None
+        if len(texts) > self.policy.max_items or sum(map(len, texts)) > self._limit:
+            return None
+        clean = _encodable("".join(texts)) and not suspects(texts, self._hints)
+        return out if clean else None
+
+    def _gathered(self, item: object, depth: int, texts: list[str]) -> Any:
+        """A copy of a value whose texts are collected; UNSET when anything else in it may have to
+        change."""
+        kind = type(item)
+        if kind is str:
+            texts.append(item)  # type: ignore[arg-type]  # narrowed by `kind`
+            return item
+        if item is None or kind is bool:
+            return item
+        if depth > 0 and kind is list:
+            return self._gathered_list(item.copy(), depth, texts)  # type: ignore[attr-defined]
+        if depth > 0 and kind is dict:
+            return self._gathered_dict(item.copy(), depth, texts)  # type: ignore[attr-defined]
+        return UNSET
+
+    def _gathered_list(self, out: list[Any], depth: int, texts: list[str]) -> Any:
+        texts.append("")  # each container counts, or a few that hold each other were without end
+        if len(out) > self.policy.max_items or len(texts) > self.policy.max_items:
+            return UNSET
+        for index, below in enumerate(out):
+            kind = type(below)
+            if kind is str:
+                texts.append(below)
+            elif kind is dict:
+                kept = out[index] = self._gathered_dict(below.copy(), depth - 1, texts)
+                if kept is UNSET:
+                    return UNSET
+            else:
+                return UNSET
+        return out
+
+    def _gathered_dict(self, out: JsonObject, depth: int, texts: list[str]) -> Any:
+        texts.append("")
+        if len(out) > self._flat_most or "value" in out or len(texts) > self.policy.max_items:
+            return UNSET
+        harmless = self._plain_keys.issuperset(out)
+        if not harmless and not self._count_keys.issuperset(out):
+            return UNSET
+        for key, below in out.items():
+            kind = type(below)
+            if kind is int or kind is float:
+                if not -_LARGE < below < _LARGE:
+                    return UNSET
+            elif not harmless and key not in self._plain_keys:
+                return UNSET
+            elif kind is str:
+                texts.append(below)
+            elif below is not None and kind is not bool:
+                kept = out[key] = self._gathered(below, depth - 1, texts)
+                if kept is UNSET:
+                    return UNSET
         return out
 
     def _changed(self, texts: list[str], level: int) -> dict[str, str]:
@@ -362,15 +447,23 @@ class Scrubber:
         """Replace the values in `out` that their names make secret; remember harmless names."""
         for name in names:
             verdict, item = self._verdict(name), out[name]
+            if verdict in (Verdict.PLAIN, Verdict.MAYBE):
+                self._note(name, verdict)
             if verdict is Verdict.PLAIN:
-                if len(self._plain_keys) >= CACHE_MOST:
-                    self._plain_keys.clear()
-                if len(name) <= CACHE_LENGTH:
-                    self._plain_keys.add(name)
-            elif self._hides(verdict, item, out, verifying):
+                continue
+            if self._hides(verdict, item, out, verifying):
                 out[name] = REDACTED
             elif verdict is Verdict.VERIFY:
                 out[name] = self._shape(item, depth + 1, True, walk)
+
+    def _note(self, name: str, verdict: Verdict) -> None:
+        """Remember a harmless name, or one that is so for a number."""
+        for names in (self._plain_keys, self._count_keys):
+            if names is self._count_keys or verdict is Verdict.PLAIN:
+                if len(names) >= CACHE_MOST:
+                    names.clear()
+                if len(name) <= CACHE_LENGTH:
+                    names.add(name)
 
     def _list(self, out: list[Any], depth: int, verifying: bool, walk: _Walk) -> list[Any]:
         most = self.policy.max_items

@@ -173,12 +173,17 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse buckets that exceed the total: a sign that cached tokens were counted twice."""
-        if isinstance(self.total_tokens, int):
-            buckets = (getattr(self, name) for name in TOKEN_BUCKETS)
-            if sum(count for count in buckets if isinstance(count, int)) > self.total_tokens:
-                raise ValueError(
-                    "Rule: the token buckets are exclusive and must not exceed `total_tokens`"
-                )
+        total = self.total_tokens
+        if type(total) is not int:
+            return
+        for name in TOKEN_BUCKETS:
+            count = getattr(self, name)
+            if type(count) is int:
+                total -= count
+        if total < 0:
+            raise ValueError(
+                "Rule: the token buckets are exclusive and must not exceed `total_tokens`"
+            )
 
 
 class AiRating(msgspec.Struct, frozen=True, kw_only=True):

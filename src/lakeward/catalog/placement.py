@@ -48,7 +48,7 @@ CAPTURED = frozenset({"request_body", "messages", "headers", "query_params"})
 """Large, and JSON as they come: looking inside would be paid for on every call."""
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_PLAIN_OR_DICT = _PLAIN | {dict}
+_PLAIN_OR_MORE = _PLAIN | {dict, list}
 _convert = msgspec.convert
 
 
@@ -152,8 +152,7 @@ def _arrange(interaction_type: str, fields: JsonObject) -> JsonObject:
 def _arrange_plain(spec: TypeSpec | None, fields: JsonObject) -> JsonObject | None:
     """What `_arrange` makes of fields that are right as they are, as those that came as JSON
     mostly are: in two looks, without a loop. None for all others."""
-    kinds = set(map(type, fields.values()))
-    if not kinds <= _PLAIN and not (kinds <= _PLAIN_OR_DICT and _flat(fields)):
+    if not _PLAIN.issuperset(map(type, fields.values())) and not _settled(fields):
         return None
     try:
         if spec is None:
@@ -178,11 +177,22 @@ def _arrange_plain(spec: TypeSpec | None, fields: JsonObject) -> JsonObject | No
     return top
 
 
-def _flat(fields: JsonObject) -> bool:
-    """Whether the objects in `fields` hold nothing but plain values."""
-    for value in fields.values():
-        if type(value) is dict and not _PLAIN.issuperset(map(type, value.values())):
+def _settled(fields: JsonObject) -> bool:
+    """Whether `_native` would leave everything in `fields` as it is."""
+    for name, value in fields.items():
+        kind = type(value)
+        if kind in _PLAIN or name in CAPTURED:
+            continue
+        if kind is not dict and kind is not list:
             return False
+        for item in value.values() if kind is dict else value:
+            inner = type(item)
+            if inner in _PLAIN:
+                continue
+            if inner is not dict and inner is not list:
+                return False
+            if not _PLAIN_OR_MORE.issuperset(map(type, item.values() if inner is dict else item)):
+                return False
     return True
 
 

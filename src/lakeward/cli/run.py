@@ -17,6 +17,7 @@ from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
 from lakeward.cli.tidy import Tidying
+from lakeward.cli.unfinished import Unfinished
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
 from lakeward.lakedir import LakeDir, open_lake
@@ -34,6 +35,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
         ForgetSalts(ring_dir / "salts"),
         Compaction(lake, settings),
         Abandonment(lake, ring_dir, settings),
+        Unfinished(lake, ring_dir, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
         Tidying(lake, settings),

@@ -20,6 +20,7 @@ from lakeward.catalog import TYPES
 from lakeward.catalog.record import Record
 from lakeward.catalog.spec import FIELD_SET, TypeSpec
 from lakeward.collector import Collector, Received
+from lakeward.content import POLICED
 from lakeward.interaction import FIELDS, JsonObject
 from lakeward.server.skew import Moment
 
@@ -203,6 +204,7 @@ class Lines:
         if (
             spec is None or spec.slot is None or spec.forbidden
             or hasattr(spec.struct, "__post_init__") or interaction_type == "api_call"
+            or interaction_type in POLICED
             or not HEAD.isdisjoint(given) or not set(given) <= FIELD_SET | spec.own
             or not spec.required <= set(given) or not spec.lifted.isdisjoint(given)
             or not self._collector.scrubber.leaves_names(given) or "value" in given

@@ -1,0 +1,247 @@
+"""The keeper's task that records the AI turns which their process did not end.
+
+In: the folders of the lake's rings, in which a process that streams has a file of drafts. Out: at
+most one child at a time, which makes a record of each turn that stands in the files of the dead and
+deletes them when the records are durable. Killed at any point it is done again, with the same ids.
+A child that fails is started again later, each time after twice as long.
+
+What a dead process had recorded itself comes first: while a ring of its still waits, its drafts do,
+so that of two records with one id the one that tells of the end stands first in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lakeward.ai.draft_file import SUFFIX, TYPE, Rules
+from lakeward.ai.unfinished import lock, read
+from lakeward.cli.child import end, ended, start
+from lakeward.collector import Collector
+from lakeward.errors import LakewardError, Unreadable
+from lakeward.lakedir import LakeDir, open_lake
+from lakeward.ring_reader import RingReader
+from lakeward.ringdir import disk_folder
+from lakeward.settings import Settings, load
+
+logger = logging.getLogger("lakeward.drafts")
+
+LOOK_SECONDS: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+"""For a ring with the dead process's number: it may be another's by now."""
+LONGEST_PAUSE: Final = 600.0
+FAREWELL_SECONDS: Final = 2.0
+MOST_FILES: Final = 64
+"""Of one child."""
+CHILD: Final = __name__
+FAILED: Final = 1
+NICE: Final = 5
+
+
+class Unfinished:
+    """Starts the child when a dead process left a file."""
+
+    def __init__(
+        self,
+        lake: LakeDir,
+        ring_dir: Path,
+        settings: Settings,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lake = lake
+        self._ring_dir = ring_dir
+        self._env_folder = settings.source.env_file.parent
+        self._collects = settings.collect
+        self._now = now
+        self._child = self._failures = 0
+        self._look_at = self._not_before = 0.0
+        self._seen: dict[Path, float] = {}
+        """When the owner of a file was first found dead."""
+
+    def step(self, state: object) -> None:
+        """Once a second: reap, look, start."""
+        del state
+        now = self._now()
+        if not self._collects or now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        if self._child and not self._reaped(now):
+            return
+        if now < self._not_before:
+            return
+        ready = self._ready(now)[:MOST_FILES]
+        if ready:
+            words = (str(self._lake.root), str(self._env_folder), str(self._ring_dir))
+            self._child = start(CHILD, *words, *map(str, ready))
+
+    def _ready(self, now: float) -> list[Path]:
+        """Files of the dead that wait for nothing."""
+        folders = (self._ring_dir, disk_folder(self._lake))
+        lake_id = self._lake.identity.lake_id
+        dead = {
+            path: pid for path in drafts_in(folders) if (pid := _owner(path, lake_id)) is not None
+        }
+        self._seen = {path: self._seen.get(path, now) for path in dead}
+        if not dead:
+            return []
+        waiting = _owners(folders)
+        return [
+            path
+            for path, pid in dead.items()
+            if pid not in waiting or now >= self._seen[path] + LONGEST_WAIT
+        ]
+
+    def _reaped(self, now: float) -> bool:
+        code = ended(self._child)
+        if code is None:
+            return False
+        self._child = 0
+        self._failures = 0 if code == 0 else self._failures + 1
+        if code != 0:
+            self._not_before = now + min(2.0 ** min(self._failures, 20), LONGEST_PAUSE)
+        return True
+
+    def close(self) -> None:
+        """End the child; what it did not record, the next one does."""
+        child, self._child = self._child, 0
+        if child:
+            end(child, FAREWELL_SECONDS)
+
+
+def drafts_in(folders: Sequence[Path]) -> list[Path]:
+    """Files of drafts, whoever owns them."""
+    found: list[Path] = []
+    for folder in dict.fromkeys(folders):
+        try:
+            with os.scandir(folder) as entries:
+                found += [
+                    Path(entry.path)
+                    for entry in entries
+                    if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False)
+                ]
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def _owner(path: Path, lake_id: str) -> int | None:
+    """The process id of a file's dead owner, 0 where the file does not say; None: it lives, or
+    another lake's keeper has to do with it."""
+    try:
+        fd = lock(path)
+        if fd is None:
+            return None
+        try:
+            left = read(fd, turns=False)
+            return left.pid if left.rules.lake == lake_id else None
+        finally:
+            os.close(fd)
+    except (Unreadable, OSError):
+        return 0
+
+
+def _owners(folders: Sequence[Path]) -> set[int]:
+    """Process ids of the owners of all rings that are not drained to the end."""
+    found: set[int] = set()
+    for path in (path for folder in dict.fromkeys(folders) for path in folder.glob("*.ring")):
+        try:
+            reader = RingReader(path, writable=False)
+        except (Unreadable, OSError):
+            continue
+        found.add(reader.identity.pid)
+        reader.close()
+    return found
+
+
+def child(lake_dir: str, env_folder: str, ring_dir: str, *paths: str) -> int:
+    """What the child does: all turns of the files, then their end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        os.nice(NICE)
+        settings = load(folder=Path(env_folder))
+        settings = msgspec.structs.replace(settings, ring_dir=Path(ring_dir))
+        recover(open_lake(Path(lake_dir), create=False), settings, list(map(Path, paths)))
+    except (LakewardError, OSError) as error:
+        logger.error("%s", error)
+        return FAILED
+    except Exception as error:  # its text may quote what was said
+        logger.error("recording unfinished turns failed with %s", type(error).__name__)
+        return FAILED
+    finally:
+        sys.stderr.flush()
+    return 0
+
+
+def recover(
+    lake: LakeDir,
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    pause: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Record the turns of files whose owners are dead, and delete the files; how many turns."""
+    told = 0
+    for path in paths:
+        try:
+            fd = lock(path)
+        except Unreadable as error:
+            _delete(path, str(error))
+            continue
+        if fd is None:
+            continue
+        try:
+            told += _recover(lake, settings, path, fd, pause)
+        finally:
+            os.close(fd)
+    if told:
+        logger.info("%d AI turns were recorded that their process did not end", told)
+    return told
+
+
+def _recover(
+    lake: LakeDir, settings: Settings, path: Path, fd: int, pause: Callable[[str], None]
+) -> int:
+    try:
+        left = read(fd)
+    except Unreadable as error:
+        _delete(path, str(error))
+        return 0
+    if left.rules.lake != lake.identity.lake_id:
+        return 0
+    if left.turns:
+        collector = Collector(_settings(lake, settings, left.rules))
+        try:
+            for turn in left.turns:
+                pause("before record")
+                collector.record(TYPE, **turn)
+                pause("before commit")
+                collector.commit(LONGEST_WAIT)  # one by one: a ring holds any one of them
+        finally:
+            collector.detach()
+    pause("before delete")
+    path.unlink(missing_ok=True)
+    pause("after delete")
+    return len(left.turns)
+
+
+def _settings(lake: LakeDir, settings: Settings, rules: Rules) -> Settings:
+    """The keeper's, with the rules of scrubbing of the app that died; its environment, version and
+    service stand in the draft."""
+    told = msgspec.structs.asdict(rules)
+    del told["lake"]
+    return msgspec.structs.replace(
+        settings, lake_dir=lake.root, keeper="external", service="", exit_seconds=0.0, **told
+    )
+
+
+def _delete(path: Path, why: str) -> None:
+    """What cannot be read may hold anything, and nobody will ever read it."""
+    logger.error("%s was deleted unread: %s", path.name, why)
+    path.unlink(missing_ok=True)
