@@ -336,13 +336,16 @@ def test_a_turn_that_is_recorded_by_the_app_is_not_recorded_again(kind: str, con
     assert told["output_tokens"] == 188
 
 
-def test_a_span_that_wraps_another_of_its_kind_is_not_counted_beside_it() -> None:
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_span_that_wraps_another_of_its_kind_is_not_counted_beside_it(at_start: bool) -> None:
     with traced("openllmetry") as run:
         tracer = run.tracers.get_tracer("framework")
         given = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 86}
-        with tracer.start_as_current_span("chat", attributes=given):
+        with tracer.start_as_current_span("chat", attributes=given if at_start else {}) as span:
             run.chat(Answer(PLAIN))
+            span.set_attributes(given)
         assert run.turn()["response_id"] == "chatcmpl-1"
+        assert run.turns._open == {}
 
 
 def test_a_chat_that_embeds_is_counted_beside_the_embedding() -> None:

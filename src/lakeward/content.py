@@ -89,9 +89,11 @@ class Contents:
             content = withhold(interaction_type, content)
         elif "messages" in content:
             content = fit(content, self._most)
-        scrubber = self._scrubbers[mode]
-        if not scrubber.leaves_alone(content):
-            scrubber.clean(content)
+        harmless = self._scrubbers[mode].harmless(content)
+        if harmless is None:
+            self._scrubbers[mode].clean(content)
+        else:
+            content = harmless
         if interaction_type == "ai_conversation":
             own = content.get("ai_metadata")
             said = dict(own) if isinstance(own, dict) else {}

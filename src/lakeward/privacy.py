@@ -310,60 +310,75 @@ class Scrubber:
                 return None
         return out
 
-    def leaves_alone(self, fields: JsonObject) -> bool:
-        """Whether `clean` would change nothing in fields that hold JSON: found in one walk and one
-        search, without a copy. False also where it takes a closer look to know."""
+    def harmless(self, fields: JsonObject) -> JsonObject | None:
+        """A copy of fields that hold JSON, if `clean` would change nothing in them: one walk, one
+        search. None where it takes a closer look. What the caller goes on to change is not in it.
+        """
         texts: list[str] = []
+        out: JsonObject = {}
         for name, item in fields.items():
             if name not in self._rules or name in _RULED:
-                return False
-            if not self._gathers(item, _FLAT_DEPTH + 2, texts):
-                return False
+                return None
+            out[name] = kept = self._gathered(item, _FLAT_DEPTH + 2, texts)
+            if kept is UNSET:
+                return None
         if len(texts) > self.policy.max_items or sum(map(len, texts)) > self._limit:
-            return False
-        return _encodable("".join(texts)) and not suspects(texts, self._hints)
+            return None
+        clean = _encodable("".join(texts)) and not suspects(texts, self._hints)
+        return out if clean else None
 
-    def _gathers(self, item: object, depth: int, texts: list[str]) -> bool:
-        """Collect the texts of a value; whether everything else in it is harmless."""
+    def _gathered(self, item: object, depth: int, texts: list[str]) -> Any:
+        """A copy of a value whose texts are collected; UNSET when anything else in it may have to
+        change."""
         kind = type(item)
         if kind is str:
             texts.append(item)  # type: ignore[arg-type]  # narrowed by `kind`
-            return True
-        if kind is list:
-            return depth > 0 and self._gathers_each(item, depth, texts)  # type: ignore[arg-type]
-        if kind is dict:
-            return depth > 0 and self._gathers_named(item, depth, texts)  # type: ignore[arg-type]
-        return item is None or kind is bool
+            return item
+        if item is None or kind is bool:
+            return item
+        if depth > 0 and kind is list:
+            return self._gathered_list(item.copy(), depth, texts)  # type: ignore[attr-defined]
+        if depth > 0 and kind is dict:
+            return self._gathered_dict(item.copy(), depth, texts)  # type: ignore[attr-defined]
+        return UNSET
 
-    def _gathers_each(self, items: list[Any], depth: int, texts: list[str]) -> bool:
-        if len(items) > self.policy.max_items:
-            return False
-        for below in items:
+    def _gathered_list(self, out: list[Any], depth: int, texts: list[str]) -> Any:
+        texts.append("")  # each container counts, or a few that hold each other were without end
+        if len(out) > self.policy.max_items or len(texts) > self.policy.max_items:
+            return UNSET
+        for index, below in enumerate(out):
             kind = type(below)
             if kind is str:
                 texts.append(below)
-            elif kind is not dict or not self._gathers_named(below, depth - 1, texts):
-                return False
-        return True
+            elif kind is dict:
+                kept = out[index] = self._gathered_dict(below.copy(), depth - 1, texts)
+                if kept is UNSET:
+                    return UNSET
+            else:
+                return UNSET
+        return out
 
-    def _gathers_named(self, item: JsonObject, depth: int, texts: list[str]) -> bool:
-        if len(item) > self._flat_most or "value" in item:
-            return False
-        harmless = self._plain_keys.issuperset(item)
-        if not harmless and not self._count_keys.issuperset(item):
-            return False
-        for key, below in item.items():
+    def _gathered_dict(self, out: JsonObject, depth: int, texts: list[str]) -> Any:
+        texts.append("")
+        if len(out) > self._flat_most or "value" in out or len(texts) > self.policy.max_items:
+            return UNSET
+        harmless = self._plain_keys.issuperset(out)
+        if not harmless and not self._count_keys.issuperset(out):
+            return UNSET
+        for key, below in out.items():
             kind = type(below)
             if kind is int or kind is float:
                 if not -_LARGE < below < _LARGE:
-                    return False
+                    return UNSET
             elif not harmless and key not in self._plain_keys:
-                return False
+                return UNSET
             elif kind is str:
                 texts.append(below)
-            elif not (below is None or kind is bool or self._gathers(below, depth - 1, texts)):
-                return False
-        return True
+            elif below is not None and kind is not bool:
+                kept = out[key] = self._gathered(below, depth - 1, texts)
+                if kept is UNSET:
+                    return UNSET
+        return out
 
     def _changed(self, texts: list[str], level: int) -> dict[str, str]:
         """The texts that must change, with what they become."""

@@ -57,14 +57,13 @@ ANYWHERE = 16
 
 
 class _Open(msgspec.Struct):
-    """What is known of a span of an AI turn that is under way."""
+    """What is known of a span that is under way, of an AI turn or around one."""
 
-    operation: str
     cause: Cause | None
     turn: UnderWay | None
-    said: list[Event]
-    wraps: bool = False
-    """A span of the same operation inside it was recorded."""
+    said: list[Event] = []
+    wraps: set[str] = set()
+    """Operations of spans right inside it that were recorded."""
 
 
 class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not read
@@ -79,33 +78,39 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
         """Notes in which call and in which turn it begins; it may end elsewhere."""
         try:
-            operation = _operation(span)
-            if operation is None:
-                return
-            while len(self._open) >= MOST_OPEN:
-                self._open.pop(next(iter(self._open)), None)
-            self._open[span.context.span_id] = _Open(operation, CURRENT.get(), ACTIVE.get(), [])
+            if _operation(span) is not None:
+                self._began(span.context.span_id)
         except Exception as error:
             self._collector.blame(Reason.unencodable, error)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Records it, when it asked a model."""
         try:
+            began = self._open.pop(span.context.span_id, None) if self._open else None
             operation = _operation(span)
             if operation is None:
                 return
-            began = self._open.pop(span.context.span_id, None)
             if began is None:
-                began = _Open(operation, CURRENT.get(), ACTIVE.get(), [])
-            if not began.wraps:
-                self._record(span, began)
+                began = _Open(CURRENT.get(), ACTIVE.get())
+            if operation in began.wraps:
+                return
+            parent = span.parent
+            if parent is not None and not parent.is_remote:
+                # What it is may be said at its end only.
+                outer = self._open.get(parent.span_id) or self._began(parent.span_id)
+                outer.wraps.add(operation)
+            self._record(span, began)
         except Exception as error:
             self._collector.blame(Reason.unencodable, error)
 
+    def _began(self, span_id: int) -> _Open:
+        while len(self._open) >= MOST_OPEN:
+            self._open.pop(next(iter(self._open)), None)
+        began = self._open[span_id] = _Open(CURRENT.get(), ACTIVE.get())
+        return began
+
     def _record(self, span: ReadableSpan, began: _Open) -> None:
         read = _read(span, began.said, self._resource_of(span))
-        if span.parent is not None and (outer := self._open.get(span.parent.span_id)) is not None:
-            outer.wraps = outer.wraps or outer.operation == began.operation
         turn, *ratings = ai_conversation(read)
         if began.turn is not None:
             began.turn.heard(turn)
