@@ -23,7 +23,7 @@ import msgspec
 
 from lakeward.audit import Report, audit
 from lakeward.demo.browser import chromium
-from lakeward.demo.evidence import can_ask, rows_since
+from lakeward.demo.evidence import can_ask, counted, rows_since
 from lakeward.demo.figures import Figures
 from lakeward.demo.plan import Plan, plan
 from lakeward.demo.progress import Progress
@@ -93,6 +93,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         )
         path = write(truth, lake)
         if asked.once:
+            _sent(lake, truth)
             stage.end("platform")
         if quiet:
             _say(f"waiting for the flows that were given up to go quiet ({quiet:.0f} s)")
@@ -137,6 +138,15 @@ def _audited(lake: LakeDir, settings: Settings) -> Report:
 
 def _lost(report: Report) -> int:
     return sum(report.sum[name] for name in LOST)
+
+
+def _sent(lake: LakeDir, truth: Truth) -> None:
+    """Wait for the messages: what a platform has not sent at its end, its next start sends."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while counted(rows_since(lake, truth.after)).messages != truth.figures.messages:
+        if time.monotonic() > deadline:
+            return  # the comparison says what is missing
+        time.sleep(0.2)
 
 
 def _settled(
