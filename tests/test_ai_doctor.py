@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Lake
-from lakeward.cli import doctor
+from lakeward.cli import prices
 from lakeward.settings import load
 
 
@@ -41,7 +41,7 @@ def test_the_doctor_says_why_nothing_is_priced(lake: Lake, tmp_path: Path) -> No
 
 
 def test_the_doctor_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "available", lambda: False)
-    prices = doctor.price_tables(load({}, tmp_path))
-    assert prices.genai_prices is None
-    assert "pip install 'lakeward[ai]'" in doctor._prices(prices)
+    monkeypatch.setattr(prices, "available", lambda: False)
+    found = prices.price_tables(load({}, tmp_path))
+    assert found.genai_prices is None
+    assert "pip install 'lakeward[ai]'" in prices.told(found)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -15,7 +17,10 @@ from ai_turns import CACHED, SILENT, said, turn
 from lakeward.cli import repricing
 from lakeward.errors import MissingExtra, SettingError, Terminal
 from lakeward.lake import reprice as reprice_module
+from lakeward.lake.forget import TableEraser
+from lakeward.lake.reading import Reading
 from lakeward.lake.reprice import reprice
+from lakeward.person import Person
 from lakeward.settings import load
 from test_table import NOON, Desk, line
 
@@ -142,3 +147,27 @@ def test_the_command_says_what_it_did(shop: Shop, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out) == {"turns": 0, "files": 0, "unpriced": 1}
     with pytest.raises(Terminal, match="--since: 'soon' is no day"):
         repricing.run(shop.settings, parser.parse_args(["--since", "soon"]))
+
+
+def test_a_question_under_way_is_answered_from_the_files_it_began_with(shop: Shop) -> None:
+    shop.log.append([turn(HOUSE)])
+    shop.compact()
+    shop.price(house(3))
+    ask = "SELECT ai_metadata->>'$.cost_usd' FROM ai_conversation"
+    with Reading(shop.lake, shop.settings, memory=512 << 20) as reading:
+        assert reprice(shop.lake, shop.settings).turns == 1
+        assert reading.con.execute(ask).fetchall() == [(None,)]
+    assert shop.rows(ask) == [("3.0",)]
+
+
+def test_who_is_erased_afterwards_is_in_no_file(shop: Shop) -> None:
+    told = msgspec.json.decode(turn(HOUSE)) | {"user_id": "u-gone"}
+    shop.log.append([msgspec.json.encode(told), turn(HOUSE, ms=NOON + 1)])
+    shop.compact()
+    shop.price(house(3))
+    assert reprice(shop.lake, shop.settings).turns == 2
+    gone = TableEraser(shop.lake, shop.settings).erase(Person("user_id", "u-gone"))
+    assert gone.records == 1
+    for path in (shop.lake.root / "table").rglob("*.parquet"):
+        assert "u-gone" not in pq.read_table(path)["user_id"].to_pylist()
+    assert [turn["cost_usd"] for turn in shop.told()] == [3]

@@ -1,21 +1,15 @@
-"""`lakeward doctor`: the ledger's sum, proved from the files; exit code 1 when it does not hold.
-
-It also says by what the tokens and costs of AI turns are completed, and what is wrong with it.
-"""
+"""`lakeward doctor`: the ledger's sum, proved from the files; exit code 1 when it does not hold."""
 
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import version
 
 import msgspec
 
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
 from lakeward.cli.messages import MessagesAccount, look, sentence
-from lakeward.errors import SettingError
-from lakeward.lake import pricelist
-from lakeward.lake.prices import available
+from lakeward.cli.prices import PriceTables, price_tables, told
 from lakeward.lake.progress import TableAccount, account
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
@@ -24,17 +18,6 @@ from lakeward.settings import Settings
 
 PLACES = ("delivered", "quarantined", "waiting", "rejected", "dropped", "sampled", "excluded",
           "disabled", "erased", "expired", "suppressed", "vanished", "in_flight")  # fmt: skip
-
-
-class PriceTables(msgspec.Struct, frozen=True):
-    """What prices AI turns."""
-
-    own: int
-    """Rows of the file that LAKEWARD_AI_PRICES names."""
-    genai_prices: str | None
-    """Version of the public table, None where the extra `ai` is missing."""
-    fault: str = ""
-    """Why nothing is priced."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -49,31 +32,23 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     report = audit(lake, known_folders(lake, settings.ring_dir))
     table = account(lake, report.faults)
     report.ok = not report.faults
-    kept, prices, messages = is_kept(lake), price_tables(settings), look(settings)
+    kept = is_kept(lake)
+    messages, prices = look(settings), price_tables(settings)
     if arguments.format == "json":
-        more = {"keeper": kept, "table": table, "prices": prices, "messages": messages}
-        row = msgspec.to_builtins(report) | msgspec.to_builtins(more)
+        row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
+        row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, prices, messages))
+        print(render(report, kept, table, messages, prices))
     return 0 if report.ok else 1
-
-
-def price_tables(settings: Settings) -> PriceTables:
-    """What the settings and the installation have of prices."""
-    public = version("genai-prices") if available() else None
-    try:
-        return PriceTables(len(pricelist.read(settings.ai_prices).rows), public)
-    except SettingError as error:
-        return PriceTables(0, public, str(error))
 
 
 def render(
     report: Report,
     kept: bool,
     table: TableAccount | None = None,
-    prices: PriceTables | None = None,
     messages: MessagesAccount | None = None,
+    prices: PriceTables | None = None,
 ) -> str:
     """The report for people."""
     lines = [
@@ -95,10 +70,10 @@ def render(
     lines += [_follower(one) for one in report.followers]
     if table is not None:
         lines.append(_table(table))
-    if prices is not None:
-        lines.append(_prices(prices))
     if messages is not None:
         lines.append(f"messages  {sentence(messages)}")
+    if prices is not None:
+        lines.append(f"prices    {told(prices)}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
@@ -116,17 +91,6 @@ def _table(table: TableAccount) -> str:
     counts = msgspec.structs.asdict(table.counts) | {"uncounted": table.uncounted}
     shown = [f"{name} {n:,}" for name, n in counts.items() if n and name != "read"]
     return f"table     {', '.join(shown) or 'empty'}; {table.waiting_bytes:,} bytes wait"
-
-
-def _prices(prices: PriceTables) -> str:
-    if prices.fault:
-        return f"prices    AI turns get no cost: {prices.fault}"
-    own = f"{prices.own:,} rows of your own" if prices.own else ""
-    if prices.genai_prices is None:
-        public = "no public ones and no counted tokens: pip install 'lakeward[ai]'"
-    else:
-        public = f"genai-prices {prices.genai_prices}"
-    return f"prices    {'; '.join(part for part in (own, public) if part)}"
 
 
 def _follower(account: Account) -> str:
