@@ -104,7 +104,8 @@ CALL = st.sampled_from([
     {"id": "c1", "name": "hours", "arguments": {"n": 1}},
     {"id": "c2", "function": {"name": "hours", "arguments": '{"n": 2}'}},
     {"id": "c1", "name": "hours", "arguments": "not json"}, {"name": "hours"},
-    {"id": "c1", "name": "odd name"}, {"id": ["c1"], "name": "hours"}, {"id": "c1", "name": "hours", "arguments_hash": "00"}, "odd",
+    {"id": "c1", "name": "odd name"}, {"id": ["c1"], "name": "hours"}, "odd",
+    {"id": "c1", "name": "hours", "arguments_hash": "00"},
 ])  # fmt: skip
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["system", "user", "assistant", "tool", "model", "human", "critic"])},
