@@ -145,7 +145,7 @@ def test_a_service_that_is_away_costs_an_apology(lake: Lake, tmp_path: Path) -> 
     assert [message["role"] for message in row["messages"]] == ["system", "user"]
 
 
-def test_a_visitor_who_leaves_in_mid_answer_abandons_the_turn(lake: Lake, tmp_path: Path) -> None:
+def test_a_visitor_who_leaves_in_mid_answer_cancels_the_turn(lake: Lake, tmp_path: Path) -> None:
     with (
         service(200, sse(CHUNK), waits=True) as (url, _),
         platform(lake, tmp_path, LAKEWARD_COACH_URL=url, AI_MODEL="gpt-x") as site,
@@ -155,7 +155,7 @@ def test_a_visitor_who_leaves_in_mid_answer_abandons_the_turn(lake: Lake, tmp_pa
         with ann.http.stream("POST", "/coach/messages", data=form) as reading:
             assert "Hello" in next(reading.iter_text())
         row = turn(lake)
-    assert row["ai_metadata"]["status"] == "abandoned"
+    assert row["ai_metadata"]["status"] == "cancelled"
     assert row["messages"][-1] == {"role": "assistant", "content": "Hello"}
 
 
@@ -175,7 +175,7 @@ def test_a_visitor_who_is_cut_off_at_once_leaves_a_turn_too(lake: Lake, tmp_path
                     b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
                 )  # fmt: skip
             wait_until(lambda: bool(asked), what="the question")
-        assert turn(lake)["ai_metadata"]["status"] == "abandoned"
+        assert turn(lake)["ai_metadata"]["status"] == "cancelled"
 
 
 # The bundled assistant
