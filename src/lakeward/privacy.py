@@ -155,7 +155,9 @@ class Scrubber:
         personal = ((EMAILS, mail_in, policy.emails), (PHONES, phone_in, policy.phones))
         self._personal = [pattern for pattern, _, wanted in personal if wanted]
         hints: list[Hint] = [hint for _, hint, wanted in personal if wanted]
-        self._hints = (*hints, re.compile("://").search) if self._patterns else tuple(hints)
+        if self._patterns:
+            hints.append(re.compile("://").search)
+        self._hints: tuple[Hint, ...] = tuple(hints)
         self._wary = bool(self._personal or self._patterns)
         self._origins: set[str] = set()
         """Origins of addresses that were looked at closely and found harmless."""
