@@ -9,8 +9,12 @@ import string
 import uuid
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakeward.detectors import (
+    EMAILS,
+    PHONES,
     REDACTED,
     Verdict,
     card,
@@ -18,9 +22,11 @@ from lakeward.detectors import (
     hidden_segment,
     judge,
     leads_to_token,
+    mail_in,
     names_phone,
     opaque,
     path_tokens,
+    phone_in,
     redact,
     suspects,
     words,
@@ -314,3 +320,12 @@ def test_suspects_are_only_the_texts_that_need_a_look() -> None:
 def test_a_hostile_text_comes_to_an_end(unit: str) -> None:
     text = (unit * (200_000 // len(unit) + 1))[:200_000]
     assert len(redact(text, judge)) <= 4 * len(text)
+
+
+@given(
+    st.text(alphabet="0123456789+-. ()@ab\nü", max_size=60)
+    | st.from_regex(EMAILS) | st.from_regex(PHONES) | st.text(max_size=80)
+)  # fmt: skip
+def test_the_cheap_look_for_addresses_and_numbers_overlooks_none(text: str) -> None:
+    assert bool(mail_in(text)) == bool(EMAILS.search(text))
+    assert bool(phone_in(text)) == bool(PHONES.search(text))

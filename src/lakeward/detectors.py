@@ -470,6 +470,19 @@ PHONES = re.compile(
     r"|\(?[0-9]{3}\)?[ .-][0-9]{3}[ .-][0-9]{4})(?![\w-])"
 )
 
+_BETWEEN_PHONE_DIGITS = b" ().-"
+
+
+def mail_in(text: str) -> object:
+    """Whether `text` has an e-mail address; cheap where it has no `@`."""
+    return "@" in text and EMAILS.search(text)
+
+
+def phone_in(text: str) -> object:
+    """Whether `text` has a telephone number; cheap where no seven digits follow each other."""
+    raw = text.encode("utf-8", "surrogatepass").translate(_DIGIT_TABLE, _BETWEEN_PHONE_DIGITS)
+    return b"0000000" in raw and PHONES.search(text)
+
 
 def redact(text: str, judge: Judge) -> str:
     """`text` without keys, tokens, cards, one-time codes and values of sensitive names."""

@@ -35,9 +35,11 @@ from lakeward.detectors import (
     hidden_segment,
     judge,
     leads_to_token,
+    mail_in,
     names_phone,
     opaque,
     path_tokens,
+    phone_in,
     redact,
     suspects,
 )
@@ -150,10 +152,12 @@ class Scrubber:
         self._names = {folded(name): Verdict.PLAIN for name in policy.allow_keys}
         self._names |= {folded(name): Verdict.SECRET for name in policy.keys}
         self._patterns = [_path_pattern(pattern) for pattern in policy.paths]
-        personal = ((EMAILS, policy.emails), (PHONES, policy.phones))
-        self._personal = [pattern for pattern, wanted in personal if wanted]
-        hints = [*self._personal, re.compile("://")] if self._patterns else self._personal
-        self._hints: tuple[Hint, ...] = tuple(pattern.search for pattern in hints)
+        personal = ((EMAILS, mail_in, policy.emails), (PHONES, phone_in, policy.phones))
+        self._personal = [pattern for pattern, _, wanted in personal if wanted]
+        hints: list[Hint] = [hint for _, hint, wanted in personal if wanted]
+        if self._patterns:
+            hints.append(re.compile("://").search)
+        self._hints: tuple[Hint, ...] = tuple(hints)
         self._wary = bool(self._personal or self._patterns)
         self._origins: set[str] = set()
         """Origins of addresses that were looked at closely and found harmless."""
