@@ -6,8 +6,8 @@ or a stream of 50 chunks. Around it, in blocks that take turns:
     bare           the call alone; what is said of the others is beyond it
     lakeward       `with ai.conversation(…) as turn`, asked, answered; a keeper takes the records
     langfuse       a generation with input, output and usage, spans collected in memory
-    opentelemetry  the instrumentation of the OpenAI SDK with content, spans and events in batches
-                   into memory
+    opentelemetry  the instrumentation of the OpenAI SDK (openai-v2) with content in spans that go
+                   in batches into memory
 
 CPU time is that of the calling thread: what a user waits for. What exporters do in threads of
 their own is not counted, nor the keeper, which is a process.
@@ -15,7 +15,8 @@ their own is not counted, nor the keeper, which is a process.
 
 from __future__ import annotations
 
-import os
+import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ from langfuse import Langfuse
 from openai import OpenAI
 from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -37,6 +37,9 @@ from lakeward.ai import AI
 from lakeward.collector import Collector
 from lakeward.settings import load
 from measure import Report, interleaved, scratch, spread, table
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from otel_openai_v2 import instrumented
 
 TURNS, STREAMS = 2_000, 300
 CHUNKS = 50
@@ -120,7 +123,7 @@ class Contestants:
 
     def __init__(self, collector: Collector, client: OpenAI) -> None:
         self.ai = AI(collector)
-        self.create = client.chat.completions.create
+        self.completions = client.chat.completions
         self.spans = InMemorySpanExporter()
         self.events = InMemoryLogRecordExporter()
         self.langfuse = Langfuse(
@@ -135,18 +138,14 @@ class Contestants:
     def instrumented(self, name: str) -> Iterator[None]:
         """The SDK's class is wrapped for one of them only."""
         if name == "opentelemetry":
-            instrumentor = OpenAIInstrumentor()
-            instrumentor.instrument(tracer_provider=self.tracers, logger_provider=self.loggers)
-            try:
+            with instrumented(self.tracers, self.loggers, content="span_only"):
                 yield
-            finally:
-                instrumentor.uninstrument()
         else:
             yield
 
     def bare(self, number: int) -> None:
         """The call alone; what OpenTelemetry sees is the same call."""
-        self.create(model="gpt-4o", messages=asked(number))
+        self.completions.create(model="gpt-4o", messages=asked(number))
 
     opentelemetry = bare
 
@@ -157,7 +156,7 @@ class Contestants:
             prompt_version="3", turn=number, user_id="u1",
         ) as turn:  # fmt: skip
             turn.ask(messages)
-            turn.answer(self.create(model="gpt-4o", messages=messages))
+            turn.answer(self.completions.create(model="gpt-4o", messages=messages))
 
     def langfuse_(self, number: int) -> None:
         messages = asked(number)
@@ -165,14 +164,14 @@ class Contestants:
             as_type="generation", name="coach", model="gpt-4o", input=messages,
             metadata={"feature": "coach", "conversation": "c5"},
         ) as generation:  # fmt: skip
-            found = self.create(model="gpt-4o", messages=messages)
+            found = self.completions.create(model="gpt-4o", messages=messages)
             generation.update(
                 output=found.choices[0].message.content, model=found.model,
                 usage_details={"input": 86, "cache_read": 17_817, "output": 188},
             )  # fmt: skip
 
     def bare_stream(self, number: int) -> None:
-        stream = self.create(
+        stream = self.completions.create(
             model="gpt-4o", messages=asked(number), stream=True,
             stream_options={"include_usage": True},
         )  # fmt: skip
@@ -189,7 +188,7 @@ class Contestants:
         ) as turn:  # fmt: skip
             turn.ask(messages)
             for _ in turn.stream(
-                self.create(
+                self.completions.create(
                     model="gpt-4o", messages=messages, stream=True,
                     stream_options={"include_usage": True},
                 )
@@ -201,7 +200,7 @@ class Contestants:
         with self.langfuse.start_as_current_observation(
             as_type="generation", name="coach", model="gpt-4o", input=messages,
         ) as generation:  # fmt: skip
-            for chunk in self.create(
+            for chunk in self.completions.create(
                 model="gpt-4o", messages=messages, stream=True,
                 stream_options={"include_usage": True},
             ):  # fmt: skip
@@ -256,7 +255,6 @@ def measured(report: Report, contestants: Contestants, rounds: int, streamed: bo
 
 def main() -> None:
     """Measure both kinds of turn."""
-    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "true"
     report = Report("ai")
     source = Source()
 
@@ -270,6 +268,8 @@ def main() -> None:
         settings = load(environ, Path(environ["LAKEWARD_LAKE_DIR"]).parent)
         with Collector(settings) as collector:
             contestants = Contestants(collector, client)
+            gc.collect()
+            gc.freeze()  # what was made beforehand is not the cost of a turn
             for streamed in (False, True):
                 measured(report, contestants, report.rounds(9), streamed)
             reasons = collector.stats()["reasons"]

@@ -41,6 +41,9 @@ class Chat:
 
     def hear(self, chunk: object) -> str | None:
         """As `pieces.Dialect`."""
+        piece = self._common(chunk)
+        if piece is not None:
+            return piece
         get, fields = view(chunk), self._fields
         if "response_id" not in fields:
             if identifier := string(get("id"), ID_MOST):
@@ -56,6 +59,26 @@ class Chat:
             if piece is not None:
                 added = piece if added is None else added + piece
         return added
+
+    def _common(self, chunk: Any) -> str | None:
+        """The text of a chunk as most are, of the SDK's own classes: one choice, a text, no more.
+        None leaves it to the long way."""
+        try:
+            held = chunk.__dict__
+            (told,) = held["choices"]
+            said, delta = told.__dict__, told.delta
+            if held["usage"] is not None or said["finish_reason"] or said["index"] != 0:
+                return None
+            fields = delta.__dict__
+            piece = fields["content"]
+            if type(piece) is not str or not piece or delta.__pydantic_extra__:
+                return None
+            if fields["tool_calls"] or fields["refusal"] or fields["function_call"]:
+                return None
+            self._choices[0].content.append(piece)
+        except Exception:  # another class, or the first chunk of all
+            return None
+        return piece
 
     def _choice(self, get: Callable[[str], Any]) -> str | None:
         index = get("index")

@@ -57,9 +57,13 @@ class Following:
     def heard(self, chunk: object) -> None:
         """A chunk, on its way to the app."""
         added = self._pieces.hear(chunk)
-        if added is not None:
-            first, self._first = self._first, False
-            self._turn.piece(added, self._pieces.told() if first else None)
+        if added is None:
+            return
+        if self._first:
+            self._first = False
+            self._turn.piece(added, self._pieces.told())
+        elif added:
+            self._turn.piece(added, None)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""
