@@ -28,7 +28,7 @@ import msgspec
 
 from lakeward.ai.active import ACTIVE, UnderWay
 from lakeward.ai.genai import OPERATION, TURNS, ai_conversation
-from lakeward.ai.spans import Event, Span, our_id, time_of
+from lakeward.ai.spans import OF_THE_SDK, Event, Span, our_id
 from lakeward.collector import Collector, join
 from lakeward.errors import MissingExtra
 from lakeward.interaction import JsonObject
@@ -118,7 +118,7 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
             return
         turn |= {
             "interaction_id": our_id(read),
-            "timestamp": time_of(read.start_ns),
+            "timestamp": self._collector.clock.stamp(read.start_ns),
             "trace_id": read.trace_id,
         }
         for fields in (turn, *ratings):
@@ -201,7 +201,8 @@ def _copied(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _made_up(name: str, value: object) -> bool:
     """What the SDK says of a process by itself; the record has its own service."""
-    return name == "service.instance.id" or str(value).startswith("unknown_service")
+    own = name.startswith(OF_THE_SDK) or name == "service.instance.id"
+    return own or str(value).startswith("unknown_service")
 
 
 def _of_the_turn(fields: JsonObject, span: Span) -> JsonObject:
