@@ -35,6 +35,7 @@ from ai_servers import (
 )
 from ai_traced import ASKED, CLAUDE, TOOLS, Run, traced
 from conftest import wait_until
+from lakeward.ai import AI
 from lakeward.ai.active import ACTIVE
 from lakeward.ai.processor import MOST_OPEN, TurnProcessor
 from lakeward.capture.asgi import LakewardMiddleware
@@ -334,6 +335,78 @@ def test_a_turn_that_is_recorded_by_the_app_is_not_recorded_again(kind: str, con
     (told,) = under_way.told
     assert told["input_tokens"] == 86
     assert told["output_tokens"] == 188
+
+
+@pytest.mark.parametrize(("kind", "content"), DIALECTS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_conversation_around_an_instrumented_sdk_is_one_record(
+    kind: str, content: str, streamed: bool
+) -> None:
+    with traced(kind, content) as run:
+        with AI(run.collector).conversation("c5", feature="coach") as turn:
+            turn.ask(ASKED)
+            if streamed:
+                more = {"stream": True, "stream_options": {"include_usage": True}}
+                for _ in turn.stream(run.chat(Answer(CACHED), **more)):
+                    pass
+            else:
+                turn.answer(run.chat(Answer(CACHED)))
+        told = run.turn()
+    assert told["interaction_id"] == turn.interaction_id
+    assert told["captured_by"] == "api"
+    assert said(told) == SAID
+    expected = {"input_tokens": 86, "cache_read_tokens": 17_817, "output_tokens": 188}
+    assert buckets(told) == expected
+    assert told["total_tokens"] == 18_091
+
+
+@pytest.mark.parametrize(("kind", "content"), DIALECTS)
+def test_an_async_stream_of_an_instrumented_sdk_is_followed(kind: str, content: str) -> None:
+    async def ask(run: Run) -> None:
+        async with run.async_openai() as client, AI(run.collector).conversation("c5") as turn:
+            turn.ask(ASKED)
+            stream = await client.chat.completions.create(
+                model="gpt-4o", messages=ASKED, stream=True
+            )
+            async for _ in turn.stream(stream):
+                pass
+
+    with traced(kind, content) as run:
+        asyncio.run(ask(run))
+        assert said(run.turn()) == SAID
+
+
+@pytest.mark.parametrize("waited_for", [False, True])
+def test_streams_of_claude_are_followed_through_the_instrumentation(waited_for: bool) -> None:
+    async def ask(run: Run) -> None:
+        async with run.async_anthropic() as client, AI(run.collector).conversation("c5") as turn:
+            turn.ask(ASKED)
+            async for _ in turn.stream(await client.messages.create(**CLAUDE, stream=True)):
+                pass
+
+    with traced("openllmetry") as run:
+        if waited_for:
+            asyncio.run(ask(run))
+        else:
+            with AI(run.collector).conversation("c5") as turn:
+                turn.ask(ASKED)
+                for _ in turn.stream(run.claude(Answer(PLAIN), stream=True)):
+                    pass
+        told = run.turn()
+    assert said(told) == SAID
+    assert buckets(told) == {"input_tokens": 86, "output_tokens": 188}
+
+
+def test_an_instrumentation_completes_a_conversation_that_is_told_nothing() -> None:
+    with traced("openllmetry") as run:
+        with AI(run.collector).conversation("c5", feature="coach"):
+            run.chat(Answer(CACHED))
+        told = run.turn()
+    assert told["feature"] == "coach"
+    assert told["conversation_id"] == "c5"
+    assert told["model_answered"] == "gpt-4o-2024-08-06"
+    assert told["cache_read_tokens"] == 17_817
+    assert told["total_tokens"] == 18_091
 
 
 @pytest.mark.parametrize("at_start", [True, False])

@@ -24,6 +24,7 @@ PLATFORM = (
 """The app that visitors use; the rest of the demo serves and visits it."""
 PUBLIC = {
     "lakeward.ai",
+    "lakeward.ai.processor",
     "lakeward",
     "lakeward.lake",
     "lakeward.lake.summary",

@@ -28,7 +28,7 @@ import msgspec
 
 from lakeward.ai.active import ACTIVE, UnderWay
 from lakeward.ai.genai import OPERATION, TURNS, ai_conversation
-from lakeward.ai.spans import Event, Span, our_id, time_of
+from lakeward.ai.spans import OF_THE_SDK, Event, Span, our_id
 from lakeward.collector import Collector, join
 from lakeward.errors import MissingExtra
 from lakeward.interaction import JsonObject
@@ -51,6 +51,7 @@ MOST_OPEN = 1024
 """Spans that began and did not end yet: some instrumentations never end one that was left."""
 MOST_SAID = 1000
 """Log records of one span."""
+OF_THE_RECORD = frozenset({"interaction_type", "captured_by", "metadata"})
 SCALARS = frozenset({str, int, bool, type(None)})
 ANYWHERE = 16
 """How deep a value is looked into."""
@@ -113,11 +114,11 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
         read = _read(span, began.said, self._resource_of(span))
         turn, *ratings = ai_conversation(read)
         if began.turn is not None:
-            began.turn.heard(turn)
+            began.turn.heard(_of_the_turn(turn, read))
             return
         turn |= {
             "interaction_id": our_id(read),
-            "timestamp": time_of(read.start_ns),
+            "timestamp": self._collector.clock.stamp(read.start_ns),
             "trace_id": read.trace_id,
         }
         for fields in (turn, *ratings):
@@ -200,7 +201,14 @@ def _copied(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _made_up(name: str, value: object) -> bool:
     """What the SDK says of a process by itself; the record has its own service."""
-    return name == "service.instance.id" or str(value).startswith("unknown_service")
+    own = name.startswith(OF_THE_SDK) or name == "service.instance.id"
+    return own or str(value).startswith("unknown_service")
+
+
+def _of_the_turn(fields: JsonObject, span: Span) -> JsonObject:
+    """What completes a turn that is recorded by itself: all but how this record was made."""
+    known = {name: value for name, value in fields.items() if name not in OF_THE_RECORD}
+    return known | {"properties": {"otel_trace_id": span.trace_id, "span_id": span.span_id}}
 
 
 def _joined(fields: JsonObject, cause: Cause) -> None:

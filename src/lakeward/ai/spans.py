@@ -97,10 +97,11 @@ def completed(
     """The record with what every span has: who, of which service, and what is left of it."""
     own = fields["interaction_type"] == "span"
     resource = Attributes(span.resource)
-    for name, names in PEOPLE.items():
-        value = attributes.text(names) or resource.text(names)
-        if value is not None:
-            fields[name] = value[:LONGEST_ID]
+    if attributes.rest or resource.rest:
+        for name, names in PEOPLE.items():
+            value = attributes.text(names) or resource.text(names)
+            if value is not None:
+                fields[name] = value[:LONGEST_ID]
     error = attributes.text(("error.type",)) or _exception(span, attributes)
     if error is not None:
         fields["error_type"] = error
@@ -154,7 +155,7 @@ def _beside(span: Span, events: Iterable[int]) -> JsonObject:
 def _metadata(resource: Attributes, scope: str | None) -> JsonObject:
     """Which service it was, by its own word."""
     found: JsonObject = {}
-    for name, names in ORIGIN.items():
+    for name, names in ORIGIN.items() if resource.rest else ():
         if (value := resource.text(names)) is not None:
             found[name] = value
     if scope:
