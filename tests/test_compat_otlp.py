@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
+from lakeward.ai.genai_messages import message_of
+from lakeward.ai.spans import Span
 from lakeward.interaction import foreign_id, parse_iso
 from lakeward.server.compat import otlp
 from lakeward.server.compat.dialect import Call, Outcome, Refused, Undecodable
-from lakeward.server.compat.genai_messages import message_of
 from lakeward.server.compat.otlp import answer
-from lakeward.server.compat.otlp_spans import Span
 from recorded_clients import Made, made
 
 RECORDED = Path(__file__).parent / "data" / "otlp" / "shop.bin"

@@ -25,6 +25,13 @@ from msgspec import UNSET, UnsetType
 from lakeward.detectors import REDACTED, card
 
 
+def text_of(value: object) -> str | None:
+    """`value` as text when it is text or a number that stands for an id; None for an empty one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value) or None
+
+
 def number(value: int | float) -> int | float | str | None:
     """A JSON number, unless it is none, is a card's or does not fit 64 bits."""
     if isinstance(value, float):

@@ -15,6 +15,9 @@ from lakeward.interaction import JsonObject
 NAME_MOST: Final = 200
 ID_MOST: Final = 512
 _NESTED: Final = 5
+_WAITING: Final = ("__anext__", "__aiter__", "__aenter__", "__await__")
+_HELD: Final = ("__wrapped__", "stream")
+"""Where wrapt and OpenTelemetry's openai-v2 keep the stream."""
 
 
 def view(thing: object) -> Callable[[str], Any]:
@@ -128,3 +131,15 @@ def mapping(thing: object) -> JsonObject | None:
     """As `plain`, when that is an object."""
     found = plain(thing)
     return found if type(found) is dict and found else None
+
+
+def waits(source: object) -> bool:
+    """Whether coroutines read it."""
+    kind = type(source)
+    if not hasattr(kind, "__next__"):
+        return any(hasattr(kind, name) for name in _WAITING)
+    if not hasattr(kind, "__anext__"):
+        return False
+    # An instrumentation's wrapper, which has the methods of both: what it holds has one's.
+    held = (getattr(source, name, None) for name in _HELD)
+    return any(hasattr(one, "__anext__") and not hasattr(one, "__next__") for one in held)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
 from lakeward.ai.pieces import Pieces
-from lakeward.ai.reach import read, text
+from lakeward.ai.reach import read, text, waits
 from lakeward.ai.shapes import Heard
 
 _FINALS: Final = frozenset(
@@ -94,10 +95,7 @@ class Yields(Following):
 
 def follow(source: object, following: Following) -> Any:
     """`source` with somebody who listens."""
-    kind = type(source)
-    if any(hasattr(kind, name) for name in ("__anext__", "__aiter__", "__aenter__", "__await__")):
-        return _AsyncStream(source, following)
-    return _SyncStream(source, following)
+    return (_AsyncStream if waits(source) else _SyncStream)(source, following)
 
 
 class _Stream:
@@ -273,7 +271,9 @@ class _AsyncStream(_Stream):
         for name in names:
             close = getattr(self._source, name, None)
             if close is not None:
-                await close()
+                closed = close()
+                if isawaitable(closed):  # openai-v2's wrapper of an async stream has a plain close
+                    await closed
                 return
 
     def _final(self, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -150,13 +150,6 @@ def object_of(value: object) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def text_of(value: object) -> str | None:
-    """`value` as text when it is text or a number that stands for an id; None for an empty one."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(value) or None
-
-
 def path_of(url: str) -> str | None:
     """The path of an address, None when it is none."""
     try:

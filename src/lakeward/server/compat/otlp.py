@@ -1,7 +1,7 @@
 """OpenTelemetry: traces over OTLP/HTTP, `POST /v1/traces`, in protobuf or in JSON.
 
-In: an export of any OpenTelemetry SDK or collector. Out: `api_call`, `ai_conversation`, `ai_rating`
-and `span` interactions (`otlp_records.py`, `genai.py`), and an `ExportTraceServiceResponse` in the
+In: an export of any OpenTelemetry SDK or collector. Out: interactions (`otlp_records.py`,
+`ai/genai.py`), and an `ExportTraceServiceResponse` in the
 encoding of the request. What was refused is said as a partial success, which no exporter sends
 again. Logs and metrics have no endpoint: a 404 says that they are not kept, a 200 would lie.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from lakeward.ai.genai import ai_conversation, is_turn
+from lakeward.ai.spans import Span
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import (
     JSON,
@@ -24,10 +26,9 @@ from lakeward.server.compat.dialect import (
     Sending,
     each,
 )
-from lakeward.server.compat.genai import ai_conversation, is_turn
 from lakeward.server.compat.otlp_json import from_json
 from lakeward.server.compat.otlp_records import api_call, identified, is_call, operation
-from lakeward.server.compat.otlp_spans import Span, from_protobuf
+from lakeward.server.compat.otlp_spans import from_protobuf
 
 PROTOBUF = b"application/x-protobuf"
 

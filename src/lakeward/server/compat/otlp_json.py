@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from lakeward.ai.spans import Event, Span
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import SHARED_BYTES, Undecodable
 from lakeward.server.compat.otlp_spans import (
@@ -22,8 +23,6 @@ from lakeward.server.compat.otlp_spans import (
     SPAN_BYTES,
     TOO_MANY_GROUPS,
     TRACE_BYTES,
-    Event,
-    Span,
     finite,
     id_of,
 )

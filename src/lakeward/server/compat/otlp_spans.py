@@ -17,8 +17,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from lakeward.ai.spans import Event, Span
 from lakeward.interaction import JsonObject
 from lakeward.server.compat.dialect import SHARED_BYTES, Undecodable
 
@@ -36,34 +35,6 @@ MOST_GROUPS = 10_000
 """Resources and scopes of one request: empty ones are two bytes each and take time."""
 TOO_MANY_GROUPS = f"The request has more than {MOST_GROUPS} resources and scopes."
 LARGE_RESOURCE = f"A resource is larger than {SHARED_BYTES} bytes."
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened during a span."""
-
-    name: str
-    time_ns: int
-    attributes: JsonObject
-
-
-class Span(msgspec.Struct, frozen=True):
-    """One span; the enums are OTLP's numbers."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str
-    name: str
-    kind: int
-    start_ns: int
-    end_ns: int
-    attributes: JsonObject
-    events: list[Event]
-    links: list[tuple[str, str]]
-    """Trace and span of each."""
-    status: int
-    status_message: str
-    resource: JsonObject
-    scope: str
 
 
 def from_protobuf(body: bytes) -> Iterator[Span]:

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from lakeward.interaction import JsonObject
+from lakeward.plain import text_of
 from lakeward.server.compat import posthog_ai as ai
 from lakeward.server.compat import posthog_person as who
 from lakeward.server.compat import posthog_web as web
@@ -35,7 +36,6 @@ from lakeward.server.compat.dialect import (
     Undecodable,
     each,
     object_of,
-    text_of,
 )
 from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.posthog_event import (

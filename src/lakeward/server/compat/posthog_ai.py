@@ -17,8 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lakeward.ai.genai_messages import call_of
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, text_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of
 from lakeward.server.compat.posthog_event import (
     LONGEST_ID,
     LONGEST_NAME,
@@ -44,6 +46,7 @@ COUNTS = {"input": "$ai_input_tokens", "output": "$ai_output_tokens",
 MORE_USAGE = ("$ai_total_tokens", "$ai_usage", "$ai_cache_reporting_exclusive",
               "$ai_cache_creation_5m_input_tokens",
               "$ai_cache_creation_1h_input_tokens")  # fmt: skip
+REFUSALS = frozenset({"refusal", "content_filter", "safety", "prohibited_content"})
 CALLS = frozenset({"function", "tool_use", "tool-call", "tool_call"})
 UP = frozenset({"true", "good", "positive", "helpful", "thumbs_up", "thumbsup", "up", "yes"})
 DOWN = frozenset({"false", "bad", "negative", "unhelpful", "thumbs_down", "thumbsdown", "down",
@@ -60,21 +63,17 @@ def ai_conversation(event: Event) -> list[JsonObject]:
     own |= names(given, {"response_id": "$ai_response_id"}, LONGEST_ID)
     own["operation"] = "embeddings" if event.name == "$ai_embedding" else "chat"
     own["captured_by"] = "posthog"
-    own["status"] = "failed" if given.get("$ai_is_error") is True else "completed"
-    own |= _error(given)
-    if isinstance(given.get("$ai_stream"), bool):
-        own["streamed"] = given["$ai_stream"]
-    if parameters := object_of(given.get("$ai_model_parameters")):
-        own["parameters"] = parameters
+    own |= _error(given) | _asked(given)
     costs = {field: cost for field, name in COSTS.items()
              if (cost := number(given.get(name))) is not None}  # fmt: skip
     if costs:
         own |= costs | {"price_source": "posthog"}
     own |= _spoken(given) | tokens(given)
+    own["status"] = _ended(given, own)
     used = _JOINED | {*NAMED.values(), *TIMES.values(), *COSTS.values(), *COUNTS.values(),
                       *MORE_USAGE, "$ai_response_id", "$ai_is_error", "$ai_stream",
                       "$ai_model_parameters", "$ai_input", "$ai_output_choices",
-                      "$ai_error_type"}  # fmt: skip
+                      "$ai_error_type", "$ai_tools", "$ai_instructions"}  # fmt: skip
     return [record(event, "ai_conversation", own, frozenset(used))]
 
 
@@ -96,8 +95,36 @@ def _times(given: JsonObject, wanted: dict[str, str]) -> JsonObject:
 
 
 def _error(given: JsonObject) -> JsonObject:
+    """The class of an error, or the status that the provider answered with."""
     kind = text_of(given.get("$ai_error_type"))
+    if kind is None and given.get("$ai_is_error") is True and given.get("$ai_http_status"):
+        kind = text_of(given["$ai_http_status"])
     return {} if kind is None else {"error_type": kind[:LONGEST_NAME]}
+
+
+def _asked(given: JsonObject) -> JsonObject:
+    """The parameters of the request; the SDK has `stream` among them."""
+    found: JsonObject = {}
+    parameters = object_of(given.get("$ai_model_parameters"))
+    for streamed in (given.get("$ai_stream"), parameters.get("stream")):
+        if isinstance(streamed, bool):
+            found["streamed"] = streamed
+            break
+    if given.get("$ai_tools"):
+        parameters = parameters | {"tools": given["$ai_tools"]}
+    return found | ({"parameters": parameters} if parameters else {})
+
+
+def _ended(given: JsonObject, own: JsonObject) -> str:
+    """How it ended. Of a stream that was closed, the SDK (7.91) sends what came, as if it were all:
+    no reason to stop and no tokens tell it from an answer."""
+    if given.get("$ai_is_error") is True:
+        return "cancelled" if given.get("$ai_error") == "cancelled" else "failed"
+    reason = str(own.get("finish_reason", "")).lower()
+    if reason in REFUSALS:
+        return "refused"
+    unread = own.get("streamed") is True and not reason and "output_tokens" not in own
+    return "abandoned" if unread else "completed"
 
 
 def tokens(given: JsonObject) -> JsonObject:
@@ -130,7 +157,9 @@ def _without(count: int, parts: int) -> int:
 def _spoken(given: JsonObject) -> JsonObject:
     """What was said, and which tools the answer wants."""
     asked = [_message(m, "user") for m in _listed(given.get("$ai_input"))]
-    answered = [_message(m, "assistant") for m in _listed(given.get("$ai_output_choices"))]
+    if given.get("$ai_instructions") and all(m["role"] != "system" for m in asked):
+        asked.insert(0, _message(given["$ai_instructions"], "system"))
+    answered = [_as_one(_message(m, "assistant")) for m in _listed(given.get("$ai_output_choices"))]
     found: JsonObject = {"messages": asked + answered} if asked or answered else {}
     calls = [call for message in answered for call in _calls(message)]
     if calls:
@@ -167,6 +196,24 @@ def _message(value: Any, role: str) -> JsonObject:
     if "tool_call_id" in message:
         message["tool_call_id"] = text_of(message["tool_call_id"])
     return message
+
+
+def _as_one(message: JsonObject) -> JsonObject:
+    """The SDK puts an answer's text and its calls into parts: as a text, and calls beside it.
+    Parts of other kinds stay as they are, all of them."""
+    parts = message.get("content")
+    if not isinstance(parts, list) or "tool_calls" in message:
+        return message
+    kinds = [part.get("type") if isinstance(part, dict) else None for part in parts]
+    if not parts or set(kinds) - {"text", "function"} or kinds.count("text") > 1:
+        return message
+    made = {name: value for name, value in message.items() if name != "content"}
+    for kind, part in zip(kinds, parts, strict=True):
+        if kind == "text":
+            made["content"] = part.get("text")
+        else:
+            made.setdefault("tool_calls", []).append(call_of(part))
+    return made
 
 
 def _calls(message: JsonObject) -> list[JsonObject]:

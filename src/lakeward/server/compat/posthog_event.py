@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from lakeward.interaction import LATEST_MS, JsonObject, iso
-from lakeward.server.compat.dialect import object_of, path_of, placed, text_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of, path_of, placed
 
 DIRECT = "$direct"
 COOKIELESS = "$posthog_cookieless"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, text_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of
 from lakeward.server.compat.posthog_event import LONGEST_ID, Event, names, record
 
 OF_A_SENDER = frozenset({"$device_id", "$is_identified", "$process_person_profile", "$session_id",

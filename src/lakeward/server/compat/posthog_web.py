@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, path_of, text_of, type_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of, path_of, type_of
 from lakeward.server.compat.posthog_event import (
     LONGEST_ID,
     LONGEST_NAME,

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from lakeward.interaction import JsonObject
+from lakeward.plain import text_of
 from lakeward.server.compat.dialect import (
     SHARED_BYTES,
     Answer,
@@ -31,7 +32,6 @@ from lakeward.server.compat.dialect import (
     Undecodable,
     each,
     object_of,
-    text_of,
 )
 from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.segment_event import NO_OBJECT, SHORT, interaction

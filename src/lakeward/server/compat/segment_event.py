@@ -16,12 +16,12 @@ import msgspec
 from lakeward.catalog import TYPES
 from lakeward.catalog.spec import TypeSpec
 from lakeward.interaction import JsonObject
+from lakeward.plain import text_of
 from lakeward.server.compat.dialect import (
     Refused,
     object_of,
     path_of,
     placed,
-    text_of,
     type_of,
 )
 

@@ -18,7 +18,8 @@ import msgspec
 
 from lakeward.catalog import TYPES
 from lakeward.interaction import LATEST_MS, JsonObject, iso
-from lakeward.server.compat.dialect import object_of, placed, text_of, type_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of, placed, type_of
 from lakeward.server.compat.lenient_json import decoded
 from lakeward.server.compat.snowplow_schemas import MEANINGS, Meaning
 from lakeward.store.token import is_token

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from lakeward.interaction import JsonObject
-from lakeward.server.compat.dialect import object_of, text_of
+from lakeward.plain import text_of
+from lakeward.server.compat.dialect import object_of
 
 LONGEST_NAME, LONGEST_TEXT, LONGEST_ID = 200, 32_768, 512
 LANGUAGES_OF_SERVERS = frozenset({"PYTHON", "RUBY", "PHP", "GOLANG", "GO", "CSHARP", "SCALA",
