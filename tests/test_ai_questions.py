@@ -23,7 +23,7 @@ from lakeward.analysis.question import Question, ask
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.catalog import TYPES
 from lakeward.catalog.ai import TOKEN_BUCKETS
-from lakeward.errors import Rejected
+from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import iso
 from lakeward.lake import derived
 from lakeward.lake.columns import COLUMNS
@@ -525,3 +525,14 @@ def test_a_question_to_a_real_lake_is_answered_from_the_log_and_twice(lake: Lake
             assert (row["model"], row["turns"], row["cost_usd"]) == ("gpt-4o", 1, 0.02436625)
         (said,) = ask(reading, AiThread(conversation="c5")).dicts()
         assert json.loads(str(said["messages"])) == [{"role": "user", "content": "Hello"}]
+
+
+def test_an_answer_that_needs_more_memory_than_there_is_says_what_to_do(lake: Lake) -> None:
+    collector = lake.collector()
+    for n in range(400):
+        collector.record("ai_conversation", user_id=f"u{n}", conversation_id=f"c{n}")
+    collector.commit()
+    with open_reading(lake.open(), load(lake.env)) as reading:
+        reading.con.execute("SET memory_limit = '1MB'")
+        with pytest.raises(Terminal, match=r"'ai_cost' needs more memory .* LAKEWARD_QUERY_MEMORY"):
+            ask(reading, AiCost(by=("user", "conversation"), per="deal_closed"))
