@@ -121,7 +121,7 @@ class BrowserHands:
             with self._tab.expect_response(lambda one: urlsplit(one.url).path == path) as got:
                 button.click()
             status = got.value.status
-            form.locator("button:not([disabled])").wait_for()  # the answer is there
+            form.locator("button:not([disabled])").first.wait_for()  # the answer is there
             return self._seen(status)
 
     def close(self) -> None:
