@@ -405,12 +405,26 @@ with ai.conversation("c5") as turn:
 """
 
 
-def test_what_streams_when_the_process_ends_is_recorded(lake: Lake) -> None:
+FORKED = """
+import os
+
+before = ai.conversation("other")
+next(before.stream(iter(["x", "y"])))
+if child := os.fork():
+    os.waitpid(child, 0)
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_what_streams_when_the_process_ends_is_recorded(lake: Lake, forked: bool) -> None:
+    first, rest = PROGRAM.split("with", 1)
+    program = f"{first}{FORKED}with{rest}" if forked else PROGRAM
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAM],
+        [sys.executable, "-W", "error", "-c", program],
         env=lake.process_env(), cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    [record] = lake.rows()
+    [record] = [row for row in lake.rows() if row["conversation_id"] == "c5"]
     assert record["ai_metadata"]["status"] == "abandoned"
     assert record["messages"] == [{"role": "assistant", "content": "a"}]

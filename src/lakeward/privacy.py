@@ -94,6 +94,7 @@ _SECRET_HEADERS = frozenset(
 )
 _RULED = frozenset({"path", "route", "referrer", "url", "ip_address"})
 """Fields with a rule of their own."""
+_COUNTS, _WORDS = {int}, {str}
 _HOLDS_TEXT = (str, dict, list)
 _QUOTE_SAFE = "[]/:@,"
 _QUERY_STATE = frozenset({"state", "sessionstate", "iss", "scope"})
@@ -365,6 +366,12 @@ class Scrubber:
         harmless = self._plain_keys.issuperset(out)
         if not harmless and not self._count_keys.issuperset(out):
             return UNSET
+        kinds = set(map(type, out.values()))
+        if kinds == _COUNTS:
+            return out if min(out.values()) > -_LARGE and max(out.values()) < _LARGE else UNSET
+        if kinds == _WORDS and harmless:
+            texts += out.values()
+            return out
         for key, below in out.items():
             kind = type(below)
             if kind is int or kind is float:

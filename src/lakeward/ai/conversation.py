@@ -77,7 +77,8 @@ class AI:
         self.collector = collector
         self.drafts = Drafts(collector)
         self._streaming: dict[str, Turn] = {}
-        self._watches = False
+        self._watched = 0
+        """The process whose end is watched."""
 
     def conversation(self, conversation_id: str | None = None, /, **about: Unpack[About]) -> Turn:
         """One turn of a conversation, which begins now:
@@ -136,9 +137,10 @@ class AI:
 
     def opened(self, turn: Turn) -> None:
         """A turn streams: it ends with the process at the latest."""
-        if not self._watches:
-            self._watches = True
-            atexit.register(_at_exit, weakref.ref(self), os.getpid())
+        pid = os.getpid()
+        if self._watched != pid:
+            self._watched, self._streaming = pid, {}
+            atexit.register(_at_exit, weakref.ref(self), pid)
         self._streaming[turn.interaction_id] = turn
 
     def closed(self, turn: Turn) -> None:
