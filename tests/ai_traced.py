@@ -92,11 +92,11 @@ class Run:
 
 
 @contextmanager
-def traced(kind: str, content: str = "") -> Iterator[Run]:
+def traced(kind: str, content: str = "", **settings: str) -> Iterator[Run]:
     """The instrumentation `kind` around the SDKs: openai_v2, openllmetry, or none."""
     with ExitStack() as stack:
         server = stack.enter_context(model_server())
-        run = Run(stack, server, stack.enter_context(MemoryCollector()))
+        run = Run(stack, server, stack.enter_context(MemoryCollector(settings)))
         if kind == "openai_v2":
             stack.enter_context(
                 otel_openai_v2.instrumented(run.tracers, run.loggers, content=content)

@@ -579,3 +579,18 @@ def over_http(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.mark.parametrize(("kind", "content"), DIALECTS)
+def test_without_content_no_word_of_it_is_kept(kind: str, content: str) -> None:
+    with traced(kind, content, AI_CONTENT="none") as run:
+        run.chat(Answer(SPEAKS_AND_CALLS), tools=TOOLS)
+        for _ in run.chat(Answer(PLAIN), stream=True):
+            pass
+        with pytest.raises(RateLimitError):
+            run.chat(Answer(status=429))
+        records = run.collector.records
+    assert [record["ai_metadata"]["content_mode"] for record in records] == ["none"] * 3
+    for word in ("brief", "retainer", "hours", "Let me look", "crm", "refused by the stub"):
+        assert word not in str(records), word
+    assert records[0]["ai_metadata"]["tools_used"] == ["search"]
