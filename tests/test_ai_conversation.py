@@ -259,12 +259,12 @@ def test_the_turn_under_way_is_known_within_its_block(ai: AI, collector: MemoryC
         active = ACTIVE.get()
         assert active is turn
         active.heard({"input_tokens": 5, "total_tokens": 5, "tokens_source": "reported",
-                      "status": "failed", "model_answered": "m", "provider": "p"})  # fmt: skip
+                      "status": "refused", "model_answered": "m", "provider": "p"})  # fmt: skip
         turn.answer("Start.")
     assert ACTIVE.get() is None
     told = only(collector)
     assert (told["input_tokens"], told["tokens_source"]) == (5, "reported")
-    assert (told["model_answered"], told["provider"], told["status"]) == ("m", "p", "completed")
+    assert (told["model_answered"], told["provider"], told["status"]) == ("m", "p", "refused")
 
 
 def test_two_requests_that_only_an_instrumentation_saw_add_up(
@@ -276,6 +276,23 @@ def test_two_requests_that_only_an_instrumentation_saw_add_up(
         turn.heard({**seen, "finish_reason": "stop"})
     told = only(collector)
     assert (told["input_tokens"], told["total_tokens"], told["finish_reason"]) == (10, 14, "stop")
+
+
+def test_what_only_an_instrumentation_saw_fail_has_failed(
+    ai: AI, collector: MemoryCollector
+) -> None:
+    with ai.conversation() as turn:
+        turn.heard({"status": "failed", "error_type": "RateLimitError", "captured_by": "otel"})
+    first = only(collector)
+    assert (first["status"], first["error_type"]) == ("failed", "RateLimitError")
+    assert first["captured_by"] == "api"
+    collector.clear()
+    with ai.conversation() as turn:
+        turn.heard({"status": "failed", "error_type": "RateLimitError"})
+        turn.heard({"status": "completed", "streamed": True})
+    again = only(collector)
+    assert (again["status"], again["streamed"]) == ("completed", True)
+    assert "error_type" not in again
 
 
 def test_what_the_app_heard_itself_wins(ai: AI, collector: MemoryCollector) -> None:

@@ -79,10 +79,9 @@ class Turn:
 
         `system` is Anthropic's, or the `instructions` of OpenAI's Responses.
         """
-        now = time.perf_counter_ns()
+        self._asked_ns = time.perf_counter_ns()
         if not self._ended_ns:
-            self._began_ns = now
-        self._asked_ns = now
+            self._began_ns = self._asked_ns
         if self._on:
             found = asked(messages, system)
             self._asked, self._said = found[-MESSAGES_MOST:], []
@@ -145,7 +144,9 @@ class Turn:
 
     def heard(self, fields: JsonObject) -> None:
         """What an instrumentation saw of one request: it fills what is not known here."""
-        before = self._more
+        before = dict(self._more)
+        if "status" in fields:
+            before.pop("error_type", None)
         if "total_tokens" in before and "total_tokens" in fields:
             fields = {**fields, **added([before, fields])}
         self._more = {**before, **fields}
@@ -273,17 +274,19 @@ class Turn:
 
     def _whole(self) -> JsonObject:
         """The record's fields, as far as they are known."""
-        made: JsonObject = {"captured_by": "api", "streamed": False, "status": "completed"}
+        made: JsonObject = {}
         if self._ended_ns:
             made["duration_ms"] = (self._ended_ns - self._began_ns) / 1e6
         if self._first_ns:
             made["time_to_first_token_ms"] = (self._first_ns - self._asked_ns) / 1e6
-        made.update(self._seen)
-        made.update(together(self._usages))
+        made |= self._seen | together(self._usages)
         if messages := self._asked + self._said:
             made["messages"] = messages
         if self._more:
             made = filled(made, self._more)
+        made["captured_by"] = "api"
+        made.setdefault("status", "completed")
+        made.setdefault("streamed", False)
         made.update(self._fields)
         return made
 
