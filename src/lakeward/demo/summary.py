@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -73,11 +75,15 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield ""
     yield "look further:"
     for words in (
-        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "ai cost", "coverage",
-        "tail -n 5",
-        "doctor",
+        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "tail -n 5", "doctor",
     ):  # fmt: skip
         yield f"  {command} {words}"
+    for setting, name, words in (
+        ("LAKEWARD_FLOWS", "flows.toml", "coverage"),
+        ("LAKEWARD_AI_PRICES", "prices.toml", "ai cost"),
+    ):
+        path = os.path.relpath(Path(__file__).with_name(name))
+        yield f"  {setting}={path} {command} {words}"
 
 
 def _flow(name: str, flow: Flow) -> Iterator[str]:
