@@ -171,6 +171,8 @@ class Collector:
             if "timestamp" in fields or "interaction_id" in fields:
                 given = {name: fields.pop(name) for name in GIVEN if name in fields}
             made, now_ns = self._made(interaction_type, fields, given)
+            if given:  # the keeper is looked after by the clock, not by when something happened
+                now_ns = self.now_ns()
             return self._append(self._encode(made), str(made.interaction_id), now_ns)
         except Rejected as error:
             self._quarantine(interaction_type, str(error), fields | given)
