@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -220,7 +221,7 @@ def prism(spec: str, folder: Path) -> Iterator[str]:
     with (folder / "prism.log").open("wb") as log:
         process = subprocess.Popen(
             [PRISM, "mock", "-h", "127.0.0.1", "-p", str(port), described],
-            stdout=log, stderr=log, env={**os.environ, "PATH": path},
+            stdout=log, stderr=log, env={**os.environ, "PATH": path}, start_new_session=True,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 90
@@ -233,7 +234,7 @@ def prism(spec: str, folder: Path) -> Iterator[str]:
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # `node` may be a launcher with a child
         process.wait(10)
 
 
