@@ -326,14 +326,14 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=str)
+@pytest.mark.parametrize("value", HOSTILE, ids=map(str, range(len(HOSTILE))))
 def test_whatever_form_it_has_nothing_said_is_left(value: Any) -> None:
     for made in (bare(value), turns(value)):
         text = str(made)
         assert not any(word in text for word in (SAID, "several words", "患者", "0.1"))
 
 
-@pytest.mark.parametrize("value", HOSTILE, ids=str)
+@pytest.mark.parametrize("value", HOSTILE, ids=map(str, range(len(HOSTILE))))
 def test_no_form_of_messages_raises_into_the_app(value: Any) -> None:
     for mode in MODES:
         collector = MemoryCollector({"AI_CONTENT": mode})
