@@ -121,7 +121,7 @@ def test_a_deal_of_another_process_weeks_later_finds_match_and_demo(
     deals = asked(lake, "SELECT * EXCLUDE (interaction_id, closed_at, matched_at) FROM deals",
                   capsysbinary)  # fmt: skip
     assert deals == [
-        {"deal_id": "d-1", "person": "c-17", "partner_id": "p1", "value": 24000.0,
+        {"service": None, "deal_id": "d-1", "person": "c-17", "partner_id": "p1", "value": 24000.0,
          "currency": "USD", "deal_type": None, "contract_months": None, "days_to_close": None,
          "satisfaction": None, "match_interaction_id": match["interaction_id"],
          "match_score": 87.5, "match_rank": 1, "days_from_match": 35.0, "booking_id": "b-1"}
