@@ -367,6 +367,28 @@ def test_neither_without_consent_nor_behind_a_hosts_own_scrubbing(lake: Lake) ->
             assert (b"ann-7" in raw) is (made is collector), "what the host would cut, who knows"
 
 
+REFUSED = """
+import os, signal
+from lakeward import Collector
+from lakeward.ai import AI
+
+with AI(Collector.from_env()).conversation("c5") as turn:
+    turn.ask("asked of")
+    next(turn.stream(iter(["told ", "so"])))
+    turn.set(content_consent=False)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_consent_that_is_refused_while_the_answer_streams_holds_after_a_kill(lake: Lake) -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED], env=lake.process_env())
+    assert done.returncode == -signal.SIGKILL
+    recovered(lake)
+    (row,) = turns(lake)
+    assert row["ai_metadata"]["content_mode"] == "none"
+    assert not {"asked of", "told "} & {str(m.get("content")) for m in row["messages"]}
+
+
 def test_the_apps_rules_of_scrubbing_hold_for_what_it_left(lake: Lake) -> None:
     """The keeper may have been started with others."""
     more = {"AI_CONTENT": "redacted", "LAKEWARD_SENSITIVE_KEYS": "nickname", "APP_VERSION": "7.1",
