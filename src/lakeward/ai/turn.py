@@ -195,6 +195,9 @@ class Turn:
                 ACTIVE.reset(active)
             except ValueError:  # a generator that is closed in another context than it began in
                 ACTIVE.set(None)
+            outer = ACTIVE.get()
+            if outer is not None and not outer.is_open:  # generators that took turns
+                ACTIVE.set(None)
         try:
             if error is not None:
                 self._end_streams(error)
