@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -491,6 +492,29 @@ def test_a_function_is_a_turn(ai: AI, collector: MemoryCollector) -> None:
     assert (told["feature"], told["conversation_id"]) == ("coach", "c5")
     assert told["messages"] == [{"role": "user", "content": "retainers"},
                                 {"role": "assistant", "content": "About retainers"}]  # fmt: skip
+
+
+def test_a_turn_that_the_caller_gives_is_the_callers(ai: AI, collector: MemoryCollector) -> None:
+    @ai.turns()
+    def reply(text: str, turn: int) -> str:
+        return f"{text} {turn}"
+
+    @ai.turns()
+    def only_by_place(turn: int, /) -> str:
+        return str(turn)
+
+    assert (reply("hi", 3), reply("hi", turn=4), only_by_place(5)) == ("hi 3", "hi 4", "5")
+    assert len(collector.records) == 3
+
+
+def test_a_tool_is_called_with_what_it_is_called_with(ai: AI, collector: MemoryCollector) -> None:
+    given = {"ids": list(range(100)), "none": None, "deep": {"a": {"b": {"c": {"d": [1]}}}}}
+    call = {"type": "tool_use", "id": "t1", "name": "find", "input": given}
+    with ai.conversation() as turn:
+        turn.answer({"type": "message", "role": "assistant", "content": [call]})
+    (message,) = only(collector)["messages"]
+    arguments = message["tool_calls"][0]["arguments"]
+    assert (arguments if isinstance(arguments, dict) else json.loads(arguments)) == given
 
 
 def test_a_coroutine_a_generator_and_an_async_generator_are_turns(

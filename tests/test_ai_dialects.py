@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeward.ai.genai import ai_conversation
-from lakeward.ai.genai_tokens import WHOLES
+from lakeward.ai.genai_tokens import WHOLES, tokens
 from lakeward.ai.spans import Span
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.catalog.placement import arrange
@@ -204,6 +204,15 @@ def test_whatever_posthog_says_the_buckets_add_up(given: dict[str, Any]) -> None
     found = buckets(record)
     assert all(count >= 0 for count in found.values())
     assert sum(found.values()) == record.get("total_tokens", 0)
+
+
+def test_a_side_that_nobody_told_is_not_zero() -> None:
+    assert tokens({"input_tokens": 100}) | {"usage": 0} == {
+        "input_tokens": 100, "total_tokens": 100, "tokens_source": "reported", "usage": 0,
+    }  # fmt: skip
+    assert "input_tokens" not in tokens({"output_tokens": 7})
+    told = tokens({"input_tokens": 10, "total_tokens": 130})
+    assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (10, 120, 130)
 
 
 def test_audio_and_images_are_taken_out_of_the_text() -> None:

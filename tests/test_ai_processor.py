@@ -4,6 +4,7 @@ local server that speaks the providers' wire formats."""
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import os
 import subprocess
@@ -81,6 +82,8 @@ class Turn:
     """A turn of `AI.conversation` that is under way."""
 
     interaction_id = "0198a3c1-7d2e-7f40-9c3b-2f1d5e6a7b8d"
+
+    is_open = True
 
     def __init__(self) -> None:
         self.told: list[JsonObject] = []
@@ -407,6 +410,48 @@ def test_an_instrumentation_completes_a_conversation_that_is_told_nothing() -> N
     assert told["model_answered"] == "gpt-4o-2024-08-06"
     assert told["cache_read_tokens"] == 17_817
     assert told["total_tokens"] == 18_091
+
+
+def test_a_request_that_ends_after_the_turn_is_a_turn_of_its_own() -> None:
+    with traced("openllmetry") as run:
+        tracer = run.tracers.get_tracer("sdk")
+        given = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "late"}
+        with AI(run.collector).conversation("c5"):
+            inherited = contextvars.copy_context()  # as a task has it that the block starts
+            within = tracer.start_span("chat", attributes=given)
+        within.end()
+        inherited.run(lambda: tracer.start_span("chat", attributes=given).end())
+        ids = [r["ai_metadata"].get("response_id") for r in run.collector.records]
+    assert ids == [None, "late", "late"]
+
+
+def test_generators_that_take_turns_leave_no_turn_behind() -> None:
+    with traced("openllmetry") as run:
+        ai = AI(run.collector)
+
+        def answers(name: str) -> Iterator[str]:
+            with ai.conversation(name) as turn:
+                yield from turn.stream(iter(["a", "b"]))
+
+        one, other = answers("c1"), answers("c2")
+        next(one), next(other)
+        list(one), list(other)
+        given = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "own"}
+        run.tracers.get_tracer("sdk").start_span("chat", attributes=given).end()
+        found = [r.get("conversation_id") for r in run.collector.records]
+    assert found == ["c1", "c2", None]
+
+
+def test_a_request_that_fails_does_not_take_the_tokens_of_the_one_before() -> None:
+    with traced("openllmetry") as run:
+        with AI(run.collector).conversation("c5") as turn:
+            turn.heard({"input_tokens": 100, "output_tokens": 5, "total_tokens": 105,
+                        "tokens_source": "reported", "usage": {"input_tokens": 100}})  # fmt: skip
+            turn.heard({"status": "failed", "error_type": "Timeout", "tokens_source": "none"})
+        told = run.turn()
+    assert (told["tokens_source"], told["total_tokens"], told["status"]) == (
+        "reported", 105, "failed",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("at_start", [True, False])

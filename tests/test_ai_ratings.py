@@ -124,12 +124,34 @@ def test_a_retry_with_the_same_rating_id_meets_itself(lake: Lake, served: Servin
     ids = lake.ids()
     assert ids[::2] == ids[1::2]
     assert len(set(ids)) == 4
-    assert ids[6] == own["rating_id"]
+    assert ids[6] != own["rating_id"], "it could be the id of a turn"
     (first, second) = lake.rows()[:2]
     assert first["timestamp"] <= second["timestamp"]
     assert first["timestamp"][:10] == first["received_at"][:10], "its time is when it came"
     with open_reading(lake.open(), load(lake.env)) as reading:
         assert reading.con.execute("SELECT count(*) FROM ai_rating").fetchone() == (4,)
+
+
+def test_a_rating_cannot_take_the_place_of_its_turn(lake: Lake, served: Serving) -> None:
+    turn = str(uuid7())
+    rated = {"interaction_id": turn, "rating_id": turn, "helpful": True, "user_id": "u1"}
+    assert rate(served, rated).json()["accepted"] == 1  # while the turn streams
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    collector.record("ai_conversation", interaction_id=turn, user_id="u1", conversation_id="c5")
+    collector.commit()
+    (row,) = current(lake)
+    assert (row["turn_id"], row["helpful"]) == (turn, True)
+
+
+def test_a_rating_from_the_future_is_not_the_last_word_for_ever(
+    lake: Lake, served: Serving
+) -> None:
+    turn = str(uuid7())
+    for helpful, more in ((False, {"timestamp": "2099-01-01T00:00:00Z"}), (True, {})):
+        rated = {"interaction_id": turn, "user_id": "u1", "helpful": helpful, **more}
+        assert rate(served, rated).json()["accepted"] == 1
+    (row,) = current(lake)
+    assert row["helpful"] is True
 
 
 def test_the_last_word_of_a_rater_counts_whichever_way_the_turn_is_named(

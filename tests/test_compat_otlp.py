@@ -355,7 +355,7 @@ USAGE = "gen_ai.usage."
         # More cached than there is input: what was sent is exclusive already.
         (
             {"input_tokens": 86, "cache_read_input_tokens": 17817},
-            {"input": 86, "cache_read": 17817, "output": 0, "total": 17903},
+            {"input": 86, "cache_read": 17817, "total": 17903},
         ),
     ],
 )

@@ -199,6 +199,19 @@ def test_without_consent_no_content_is_kept(consent: bool | None) -> None:
     assert ("comment" in row["ai_metadata"] or "comment" in row) is (consent is not False)
 
 
+def test_a_sentence_in_the_place_of_a_word_and_a_question_in_an_address_go_too() -> None:
+    where = {"url": f"https://app.example/ask?q={SAID}", "referrer": f"https://x.example/#{SAID}"}
+    for interaction_type, fields in (
+        ("ai_rating", {"turn": 0, "reason": TEXT} | where),
+        ("ai_conversation", {"finish_reason": TEXT} | where),
+    ):
+        row = recorded(interaction_type, content_mode="none", **fields)
+        assert SAID not in json.dumps(row)
+        assert row["url"] == "https://app.example/ask"
+    row = recorded("ai_rating", turn=0, reason="too_long", content_mode="none")
+    assert row["ai_metadata"]["reason"] == "too_long"
+
+
 def test_a_consent_that_is_no_truth_value_is_none_at_all() -> None:
     collector = MemoryCollector()
     assert collector.record("ai_conversation", **turn(content_consent="no")) is None

@@ -142,7 +142,7 @@ def test_turns_of_many_threads_and_none_that_was_closed(lake: Lake) -> None:
     failed = [row for row in rows.values() if row["ai_metadata"]["status"] == "failed"]
     assert 1 <= len(failed) <= 6
     for row in failed:
-        assert same(answer(row), said[row["interaction_id"]])
+        assert same(answer(row), said.get(row["interaction_id"], ""))
     ended = {turn for turn, text in said.items() if "[14]" not in text}
     assert ended <= {row["interaction_id"] for row in failed}
     assert lake.settled().ok
@@ -365,6 +365,31 @@ def test_neither_without_consent_nor_behind_a_hosts_own_scrubbing(lake: Lake) ->
             assert b"told so" not in raw
             assert all(word in raw for word in (b"coach", b"gpt-4o", b"c5"))
             assert (b"ann-7" in raw) is (made is collector), "what the host would cut, who knows"
+
+
+REFUSED = """
+import os, signal
+from lakeward import Collector
+from lakeward.ai import AI
+
+with AI(Collector.from_env()).conversation("c5") as turn:
+    turn.ask("asked of")
+    next(turn.stream(iter(["told ", "so"])))
+    turn.set(content_consent=False)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_consent_that_is_refused_while_the_answer_streams_holds_after_a_kill(lake: Lake) -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED], env=lake.process_env())
+    assert done.returncode == -signal.SIGKILL
+    with lake.collector() as collector:
+        recover(lake.open(), settings_of(lake), drafts_in([lake.ring_dir]))
+        collector.commit()
+        wait_until(lambda: turns(lake), what="the turn")
+    (row,) = turns(lake)
+    assert row["ai_metadata"]["content_mode"] == "none"
+    assert not {"asked of", "told "} & {str(m.get("content")) for m in row["messages"]}
 
 
 def test_the_apps_rules_of_scrubbing_hold_for_what_it_left(lake: Lake) -> None:

@@ -14,6 +14,7 @@ false, and of a rollout that does not cover the user.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -87,6 +88,8 @@ class Contents:
                 "messages" in content or "comment" in content.get("ai_metadata", ())
             )
             content = withhold(interaction_type, content)
+            for name in ADDRESSES & fields.keys():
+                fields[name] = _without_query(fields[name])
         elif "messages" in content:
             content = fit(content, self._most)
         harmless = self._scrubbers[mode].harmless(content)
@@ -159,12 +162,20 @@ def withheld(interaction_type: str, fields: JsonObject) -> JsonObject:
         if name in CONTENT:
             content[name] = value
         elif name in IDENTITY or name in own:
-            kept[name] = short(value)
+            kept[name] = _without_query(value) if name in ADDRESSES else short(value, name)
         else:
             loose[name] = value
     kept = {name: value for name, value in kept.items() if value is not None}
     rest: JsonObject = bare(loose)
     return kept | rest | withhold(interaction_type, content)
+
+
+ADDRESSES: Final = frozenset({"url", "referrer"})
+
+
+def _without_query(address: Any) -> Any:
+    """An address without what was asked in it."""
+    return re.split("[?#]", address, maxsplit=1)[0] if type(address) is str else bare(address)
 
 
 def withhold(interaction_type: str, content: JsonObject) -> JsonObject:

@@ -31,6 +31,8 @@ SAID: Final = re.compile(
 """Names of fields that hold what was said, by their last word."""
 ABOUT_AI: Final = ("gen_ai.", "llm.", "traceloop.", "openinference.", "ai.", "input.", "output.",
                    "input_state", "output_state", "retrieval.", "embedding.")  # fmt: skip
+TOLD: Final = frozenset({"reason", "finish_reason"})
+"""Names of fields for a word, into which anybody may write a sentence."""
 MOST_NAME: Final = 200
 MOST_DEPTH: Final = 4
 MOST_ITEMS: Final = 100
@@ -41,8 +43,10 @@ def word(value: object) -> str | None:
     return value if type(value) is str and WORD.fullmatch(value) else None
 
 
-def short(value: Any) -> Any:
+def short(value: Any, name: str = "") -> Any:
     """What a field of a type may hold: a text no longer than a name; what is nested is bare."""
+    if name in TOLD:
+        return word(value)
     if type(value) is str:
         return value if len(value) <= MOST_NAME else None
     return bare(value)
@@ -81,7 +85,7 @@ def known(value: Any, own: frozenset[str]) -> JsonObject:
     typed = {
         name: kept
         for name, item in value.items()
-        if name in own and (kept := short(item)) is not None
+        if name in own and (kept := short(item, name)) is not None
     }
     loose: JsonObject = bare({name: item for name, item in value.items() if name not in own})
     return typed | loose

@@ -17,6 +17,10 @@ class UnderWay(Protocol):
 
     interaction_id: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not recorded yet; contexts outlive their turns."""
+
     def heard(self, fields: JsonObject) -> None:
         """What somebody else saw of one request of it, as fields of `ai_conversation`: they fill
         what the turn does not know by itself. Never raises; too late is ignored."""

@@ -13,7 +13,7 @@ import inspect
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import Any, Required, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Final, Required, TypedDict, TypeVar, Unpack, cast
 
 from lakeward.ai.draft import Drafts
 from lakeward.ai.shapes import heard
@@ -159,6 +159,9 @@ def _at_exit(me: weakref.ref[AI], pid: int) -> None:
         ai.leave_open()
 
 
+_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
 class _Calls:
     """The calls of one decorated function, as turns."""
 
@@ -167,13 +170,21 @@ class _Calls:
         self._about = about
         self._ask = ask
         self._signature = inspect.signature(function)
-        self._wants_turn = "turn" in self._signature.parameters
+        wanted = self._signature.parameters.get("turn")
+        self._wants_turn = wanted is not None and wanted.kind in _BY_NAME
+
+    def _has_turn(self, given: tuple[Any, ...], named: JsonObject) -> bool:
+        """Whether the caller gives a `turn` of its own."""
+        try:
+            return "turn" in self._signature.bind_partial(*given, **named).arguments
+        except TypeError:  # the call itself will say it
+            return True
 
     def begin(self, given: tuple[Any, ...], named: JsonObject) -> Turn:
         """The turn of one call; it may get into `named`."""
         turn = self._ai._begun(None, self._about)
-        if self._wants_turn:
-            named.setdefault("turn", turn)
+        if self._wants_turn and not self._has_turn(given, named):
+            named["turn"] = turn
         if self._ask is not None:
             try:
                 bound = self._signature.bind(*given, **named).arguments

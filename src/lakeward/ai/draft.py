@@ -154,11 +154,12 @@ class Draft:
                 return
             more.append(chunk)
             missing -= CHUNK_BYTES - PAYLOAD
+        rest = memoryview(frame)  # slices of bytes would copy the rest for each chunk
         for chunk in more:
-            frame = frame[self._fill(frame) :]
+            rest = rest[self._fill(rest) :]
             self._go_on(chunk)
         if self.chunks:
-            self._fill(frame)
+            self._fill(rest)
             self._first[LAST_NS] = time_ns()
 
     def _go_on(self, chunk: Chunk) -> None:
@@ -174,7 +175,7 @@ class Draft:
         self._base = self._at = chunk.at + PAYLOAD
         self._end = chunk.at + CHUNK_BYTES
 
-    def _fill(self, frame: bytes) -> int:
+    def _fill(self, frame: bytes | memoryview) -> int:
         """Write what fits into the last chunk; how much it was."""
         room = min(len(frame), self._end - self._at)
         if room:

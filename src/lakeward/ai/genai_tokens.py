@@ -86,7 +86,17 @@ def _exclusive(found: dict[str, int]) -> dict[str, int]:
             buckets[part] = _without(buckets[part], found.get(in_cache, 0))
             buckets["input"] = _without(buckets["input"], buckets[part])
     buckets["output"] = _without(buckets["output"], found.get("audio_output", 0))
-    return buckets
+    return _said(buckets, found)
+
+
+def _said(buckets: dict[str, int], found: dict[str, int]) -> dict[str, int]:
+    """The buckets without a side that nobody told; where the total is told, it is the rest."""
+    unsaid = [part for part in ALWAYS if part not in found]
+    said = {part: count for part, count in buckets.items() if part not in unsaid}
+    rest = found.get("total", 0) - sum(said.values())
+    if len(unsaid) == 1 and rest > 0:
+        said[unsaid[0]] = rest
+    return said
 
 
 def _counted(

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lakeward.ai.attached import attachment, bulky, holds_file, without_files
-from lakeward.ai.reach import ID_MOST, items, listed, name, plain, read, text
+from lakeward.ai.reach import ID_MOST, exact, items, listed, name, plain, read, text
 from lakeward.interaction import JsonObject
 
 _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
@@ -163,7 +163,7 @@ def call(told: object) -> JsonObject:
     for key in ("arguments", "input"):
         given = read(held, key)
         if given is not None:
-            made["arguments"] = _small(plain(given, 12))
+            made["arguments"] = _small(exact(given))
             break
     return made
 

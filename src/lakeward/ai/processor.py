@@ -92,7 +92,7 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
             if operation is None:
                 return
             if began is None:
-                began = _Open(CURRENT.get(), ACTIVE.get())
+                began = _Open(CURRENT.get(), _under_way(ACTIVE.get()))
             if operation in began.wraps:
                 return
             parent = span.parent
@@ -107,14 +107,14 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
     def _began(self, span_id: int) -> _Open:
         while len(self._open) >= MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
-        began = self._open[span_id] = _Open(CURRENT.get(), ACTIVE.get())
+        began = self._open[span_id] = _Open(CURRENT.get(), _under_way(ACTIVE.get()))
         return began
 
     def _record(self, span: ReadableSpan, began: _Open) -> None:
         read = _read(span, began.said, self._resource_of(span))
         turn, *ratings = ai_conversation(read)
-        if began.turn is not None:
-            began.turn.heard(_of_the_turn(turn, read))
+        if (outer := _under_way(began.turn)) is not None:
+            outer.heard(_of_the_turn(turn, read))
             return
         turn |= {
             "interaction_id": our_id(read),
@@ -179,6 +179,11 @@ class ContentProcessor(LogRecordProcessor):  # type: ignore[misc]  # its package
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing is held here."""
         return True
+
+
+def _under_way(turn: UnderWay | None) -> UnderWay | None:
+    """The turn if it can still take something: a task that goes on after the block does not."""
+    return turn if turn is not None and turn.is_open else None
 
 
 def _operation(span: ReadableSpan) -> str | None:

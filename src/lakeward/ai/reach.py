@@ -15,6 +15,8 @@ from lakeward.interaction import JsonObject
 NAME_MOST: Final = 200
 ID_MOST: Final = 512
 _NESTED: Final = 5
+_DEEP: Final = 16
+_ITEMS: Final = 4096
 _WAITING: Final = ("__anext__", "__aiter__", "__aenter__", "__await__")
 _HELD: Final = ("__wrapped__", "stream")
 """Where wrapt and OpenTelemetry's openai-v2 keep the stream."""
@@ -110,6 +112,26 @@ def plain(thing: object, depth: int = _NESTED) -> Any:
             if value is not None
             and type(key) is str
             and (found := value if type(value) is int else plain(value, depth - 1)) is not None
+        }
+    except Exception:
+        return None
+
+
+def exact(thing: object, depth: int = _DEEP) -> Any:
+    """An object as JSON, nulls and long lists included: what a tool is called with."""
+    kind = type(thing)
+    if thing is None or kind is str or kind is int or kind is float or kind is bool:
+        return thing
+    if depth <= 0:
+        return None
+    try:
+        if kind is list or kind is tuple:
+            return [exact(item, depth - 1) for item in thing[:_ITEMS]]  # type: ignore[index]  # by kind
+        held = thing if kind is dict else _held(thing)
+        return {
+            key: exact(value, depth - 1)
+            for key, value in held.items()  # type: ignore[attr-defined]  # a mapping by now
+            if type(key) is str
         }
     except Exception:
         return None

@@ -141,10 +141,19 @@ class Turn:
     def set(self, **fields: Any) -> None:
         """Any other field of `ai_conversation`; names that are none are kept as properties."""
         self._fields.update(fields)
+        if self._draft is not None:  # a consent, say, that is refused while the answer streams
+            self._draft.fields(fields)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not recorded yet."""
+        return bool(self._open)
 
     def heard(self, fields: JsonObject) -> None:
         """What an instrumentation saw of one request: it fills what is not known here."""
         before = dict(self._more)
+        if "total_tokens" in before and fields.get("tokens_source") == "none":
+            fields = {n: v for n, v in fields.items() if n not in ("tokens_source", "usage")}
         if "status" in fields:
             before.pop("error_type", None)
         if "total_tokens" in before and "total_tokens" in fields:
@@ -181,10 +190,13 @@ class Turn:
 
     def _leave(self, error: BaseException | None) -> None:
         active, self._active = self._active, None
-        if active is not None:
+        if active is not None and ACTIVE.get() is self:
             try:
                 ACTIVE.reset(active)
             except ValueError:  # a generator that is closed in another context than it began in
+                ACTIVE.set(None)
+            outer = ACTIVE.get()
+            if outer is not None and not outer.is_open:  # generators that took turns
                 ACTIVE.set(None)
         try:
             if error is not None:

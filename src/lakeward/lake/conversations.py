@@ -78,7 +78,8 @@ FROM ai_conversation
 """Turns with their numbers."""
 
 SAID: Final = f"""
-SELECT interaction_id, timestamp AS rated_at, service, conversation_id, trace_id,
+SELECT interaction_id, service, conversation_id, trace_id,
+    least(timestamp, coalesce(TRY_CAST(received_at AS TIMESTAMPTZ), timestamp)) AS rated_at,
     nullif(parent_interaction_id, '') AS parent_interaction_id,
     TRY_CAST(ai_metadata->>'$.turn' AS BIGINT) AS turn,
     TRY_CAST(ai_metadata->>'$.helpful' AS BOOLEAN) AS helpful,

@@ -14,6 +14,7 @@ its turn's. Whether there is such a turn is not asked here: it may be on its way
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -141,6 +142,9 @@ class Ratings:
         if turn is not None:
             turn = turn.lower() if OURS.fullmatch(turn.lower()) else turn
             fields["parent_interaction_id"] = turn
+        if rating_id is not None:  # never an id as it comes: it could be that of a turn
+            what = (turn, fields.get("conversation_id"), fields.get("turn"), rating_id)
+            rating_id = f"rating-{blake2b(repr(what).encode(), digest_size=16).hexdigest()}"
         if rating_id is not None and "timestamp" in fields:
             fields["interaction_id"] = rating_id  # ingest hashes it at this time
         elif rating_id is not None and turn is not None and OURS.fullmatch(turn):
