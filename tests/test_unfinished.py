@@ -18,9 +18,9 @@ from conftest import Lake, alive, wait_until
 from drafting import SECRET
 from lakeward.ai.draft import Drafts
 from lakeward.ai.draft_file import CHUNK_BYTES, EXTENT_BYTES, MOST_BYTES
-from lakeward.ai.unfinished import lock, read
+from lakeward.ai.unfinished import drafts_in, lock, read
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import Unfinished, drafts_in, recover
+from lakeward.cli.unfinished import Unfinished, recover
 from lakeward.interaction import id_ms, iso
 from lakeward.settings import Settings, load
 from lakeward.testing import MemoryCollector
@@ -33,7 +33,8 @@ import os, signal, sys
 from pathlib import Path
 import msgspec
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import Unfinished, drafts_in, recover
+from lakeward.ai.unfinished import drafts_in
+from lakeward.cli.unfinished import recover
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
 
