@@ -3,6 +3,7 @@ and its bytes go."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
 from pathlib import Path
@@ -78,6 +79,16 @@ def recovered(lake: Lake) -> list[str]:
         recover(lake.open(), settings_of(lake), drafts_in([lake.ring_dir]))
         collector.commit()
     return [row["user_id"] for row in lake.rows() if row["interaction_type"] == "ai_conversation"]
+
+
+def waits(lake: Lake) -> bool:
+    """Whether an erasure lets no new delivery begin."""
+    with (lake.root / ".lakeward" / "erase.turn").open("rb") as turn:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_who_is_erased_stands_in_no_file_of_a_dead_process_and_the_others_are_recorded(
@@ -161,6 +172,7 @@ def test_an_erasure_that_begins_while_the_dead_ones_turns_are_recorded_takes_the
             erasing.start()
             listed = lake.root / ".lakeward" / "suppressed.jsonl"
             wait_until(lambda: listed.exists() and listed.stat().st_size > 0, what="the list")
+            wait_until(lambda: receipts or waits(lake), what="the erasure at the barrier, or over")
 
     with lake.collector() as collector:
         collector.commit()
