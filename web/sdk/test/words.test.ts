@@ -22,7 +22,7 @@ test.each([
   expect(typeOf(name)).toBe(type);
 });
 
-test("an id is a UUIDv7 of its millisecond, and never the same twice", () => {
+test("an id is a page's UUIDv8 of its millisecond, and never the same twice", () => {
   const ms = Date.parse("2025-08-14T16:11:28.677Z");
   const ids = Array.from({ length: 1000 }, () => idOf(ms));
   expect(new Set(ids).size).toBe(1000);
