@@ -13,7 +13,7 @@ from uuid_utils import uuid7
 
 from conftest import Lake, wait_until
 from heard_server import heard_server
-from lakeward.interaction import is_pages
+from lakeward.interaction import id_ms, is_pages, iso
 from lakeward.lake import derived
 from lakeward.lake.reading import open_reading
 from lakeward.settings import load
@@ -170,11 +170,23 @@ def test_no_page_takes_the_place_of_a_turn_or_speaks_for_a_rater_that_a_server_t
         for key in (as_page, as_page, as_server | {"origin": "http://127.0.0.1:9"}):
             sent = client.post("/v1/interactions", json=forged, headers=key)
             assert sent.json() == {"accepted": 4, "rejected": []}
+        at = {"timestamp": iso(id_ms(turn))}
+        doors = {
+            "/batch/": {"api_key": page, "batch": [
+                {"event": "x", "uuid": turn, "distinct_id": "u1", "properties": {}} | at]},
+            "/v1/batch": {"writeKey": page, "batch": [
+                {"type": "track", "event": "x", "messageId": turn, "anonymousId": "u1"} | at]},
+        }  # fmt: skip
+        for path, content in doors.items():
+            assert client.post(path, json=content, headers=as_page).status_code == 200
     assert rate(served, rated | {"helpful": False}, **as_page).json()["accepted"] == 1
     rate(served, rated | {"helpful": False, "rating_id": "s", "anonymous_id": "a1"}, **as_page)
     collector = lake.collector(LAKEWARD_KEEPER="external")
     collector.record("ai_conversation", interaction_id=turn, user_id="u1", conversation_id="c5")
     collector.commit()
+    ids = {row["interaction_type"]: row["interaction_id"] for row in lake.rows()}
+    assert {kind for kind, given in ids.items() if not is_pages(given)} == {"ai_conversation"}
+    assert sum(row["interaction_type"] == "x" for row in lake.rows()) == 2
     assert {row["turn_id"] for row in current(lake)} == {turn}
     said = [(row["rater_kind"], row["rater"], row["helpful"]) for row in current(lake)]
     assert sorted(said) == [
