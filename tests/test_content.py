@@ -141,7 +141,7 @@ def by_posthog(lake: Lake, mode: str) -> None:
 
 
 def by_import(lake: Lake, mode: str) -> None:
-    """Files of both kinds, with lines that no type takes and one that is none, and a resumed one."""
+    """Files of both kinds, with lines that no type takes and one that is none."""
     when = {"timestamp": "2026-11-01T10:00:00.000Z"}
     rows: list[JsonObject] = [
         turn(interaction_type="ai_conversation", **when),

@@ -279,7 +279,7 @@ class Drafts:
 
     def _made(self) -> File | None:
         """The file of this process; tried again every 5 seconds where it cannot be had. Whoever
-        comes while another makes it waits for a moment, and goes without where that is too short."""
+        comes while another makes it waits for a moment, and goes without where it is too short."""
         making = self._making
         if not making.acquire(timeout=WAIT_SECONDS):
             return None

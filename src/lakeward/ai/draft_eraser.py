@@ -1,8 +1,8 @@
 """The drafts of a lake as a store that can forget a person.
 
-In: a lake, where its rings are, and a person. Out: nothing of the person in what the dead have left;
-other people's turns stay there for the keeper. A file whose owner lives is the owner's alone: it
-overwrites each turn that ends, and should it die first, the keeper records nothing of who was
+In: a lake, where its rings are, and a person. Out: nothing of the person in what the dead have
+left; other people's turns stay there for the keeper. A file whose owner lives is the owner's alone:
+it overwrites each turn that ends, and should it die first, the keeper records nothing of who was
 erased meanwhile. May be repeated at any point.
 """
 

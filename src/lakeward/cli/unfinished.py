@@ -5,7 +5,9 @@ most one child at a time, which makes a record of each turn that stands in the f
 deletes them when the records are durable. Killed at any point it is done again, with the same ids.
 A child that fails is started again later, each time after twice as long.
 
-Turns of people who were erased after they began are not recorded. What a dead process had recorded itself comes first: while a ring of its still waits, its drafts do,
+Turns of people who were erased after they began are not recorded.
+
+What a dead process had recorded itself comes first: while a ring of its still waits, its drafts do,
 so that of two records with one id the one that tells of the end stands first in the log.
 """
 
