@@ -268,6 +268,7 @@ def test_pages_of_the_app_rate_at_its_own_origin_without_a_key(lake: Lake, tmp_p
         assert client.post(path, json=content).status_code == 401
     (row,) = [row for row in lake.rows() if row["interaction_type"] == "ai_rating"]
     assert row["parent_interaction_id"] == TURN
+    assert is_pages(row["interaction_id"]), "whoever opens the page could have sent it"
 
 
 BUTTONS = """<!doctype html><title>Coach</title>
