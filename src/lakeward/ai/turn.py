@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from uuid_utils import uuid7
 
 from lakeward.ai.active import ACTIVE, UnderWay
+from lakeward.ai.following import Following, Yields
 from lakeward.ai.messages import asked
 from lakeward.ai.reach import mapping
 from lakeward.ai.shapes import Heard, heard
-from lakeward.ai.streaming import Following, Yields, follow
+from lakeward.ai.streaming import follow
 from lakeward.ai.usage import added, filled, together
 from lakeward.interaction import JsonObject
 from lakeward.ledger import Reason
@@ -225,7 +226,8 @@ class Turn:
         try:
             if not (self.handed and isinstance(following, Yields)):
                 self._ended_ns = following.ended_ns
-                self._seen["streamed"] = True
+                if following.streamed:
+                    self._seen["streamed"] = True
                 self._take(found)
             if error is not None:
                 self._broken(error)
