@@ -76,7 +76,8 @@ class AI:
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
         self.drafts = Drafts(collector)
-        self._streaming: dict[str, Turn] = {}
+        self._open: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
+        """Turns whose end is not certain; who forgets one ends it."""
         self._watched = 0
         """The process whose end is watched."""
 
@@ -136,20 +137,16 @@ class AI:
         return self.collector.record("ai_rating", **fields)
 
     def opened(self, turn: Turn) -> None:
-        """A turn streams: it ends with the process at the latest."""
+        """A turn streams or has no block: it ends with the process at the latest."""
         pid = os.getpid()
         if self._watched != pid:
-            self._watched, self._streaming = pid, {}
+            self._watched, self._open = pid, weakref.WeakValueDictionary()
             atexit.register(_at_exit, weakref.ref(self), pid)
-        self._streaming[turn.interaction_id] = turn
-
-    def closed(self, turn: Turn) -> None:
-        """It is recorded."""
-        self._streaming.pop(turn.interaction_id, None)
+        self._open[turn.interaction_id] = turn
 
     def leave_open(self) -> None:
-        """End the streams that nobody reads any more, as the process ends."""
-        for turn in list(self._streaming.values()):
+        """End what nobody reads or ends any more, as the process ends."""
+        for turn in list(self._open.values()):
             turn.leave_open()
 
 

@@ -46,8 +46,8 @@ class Turn:
 
     __slots__ = (
         "__weakref__", "_active", "_ai", "_asked", "_asked_ns", "_began_ns", "_cause", "_draft",
-        "_ended_ns", "_fields", "_first_ns", "_holds", "_more", "_on", "_open", "_pid", "_said",
-        "_seen", "_timestamp", "_usages", "handed", "interaction_id",
+        "_ended", "_ended_ns", "_fields", "_first_ns", "_holds", "_known", "_more", "_on", "_open",
+        "_pid", "_said", "_seen", "_timestamp", "_usages", "handed", "interaction_id",
     )  # fmt: skip
 
     def __init__(self, ai: AI, fields: JsonObject) -> None:
@@ -68,10 +68,14 @@ class Turn:
         self._said: list[JsonObject] = []
         self._seen: JsonObject = {}
         self._usages: list[tuple[JsonObject, str]] = []
-        self._holds: set[object] = set()
+        self._holds: set[Following] = set()
         self.handed = False
         """Whether an answer or a stream of it was handed over."""
         self._open = [True]
+        self._ended = False
+        """The block was left, or `end` called: what is waited for now are streams."""
+        self._known = False
+        """The end of the process would find it."""
         self._active: Token[UnderWay | None] | None = None
         self._draft: Draft | None = None
 
@@ -84,6 +88,7 @@ class Turn:
         if not self._ended_ns:
             self._began_ns = self._asked_ns
         if self._on:
+            self._begun()
             found = asked(messages, system)
             self._asked, self._said = found[-MESSAGES_MOST:], []
             if len(found) > MESSAGES_MOST:
@@ -95,6 +100,7 @@ class Turn:
         self._ended_ns = time.perf_counter_ns()
         self.handed = True
         if self._on:
+            self._begun()
             self._take(heard(response))
         return response
 
@@ -112,7 +118,7 @@ class Turn:
             return source
         try:
             self._holds.add(following)
-            self._ai.opened(self)
+            self._begun(streams=True)
             self._drafted()
             return follow(source, following)
         except Exception as error:
@@ -166,7 +172,6 @@ class Turn:
         self._leave(error)
 
     def __enter__(self) -> Self:
-        self._holds.add(self)
         self._active = ACTIVE.set(self)
         return self
 
@@ -203,7 +208,8 @@ class Turn:
             if error is not None:
                 self._end_streams(error)
                 self._broken(error)
-            self._release(self)
+            self._ended = True
+            self._release(None)
         except Exception as failure:
             self._ai.collector.blame(Reason.unencodable, failure)
 
@@ -262,16 +268,16 @@ class Turn:
         self._seen["status"] = "cancelled" if names & _CANCELLED else "failed"
         self._seen["error_type"] = type(error).__name__[:200]
 
-    def _release(self, hold: object) -> None:
+    def _release(self, hold: Following | None) -> None:
         """Let go of what the turn waits for; the last one records it."""
-        self._holds.discard(hold)
-        if self._holds:
+        if hold is not None:
+            self._holds.discard(hold)
+        if self._holds or not self._ended:
             return
         try:
             self._open.pop()
         except IndexError:
             return
-        self._ai.closed(self)
         if self._pid != os.getpid():
             return
         if not self._ended_ns:
@@ -304,11 +310,32 @@ class Turn:
         made.update(self._fields)
         return made
 
+    def _begun(self, *, streams: bool = False) -> None:
+        """There is something to record. In a block its end is certain; elsewhere, and of streams,
+        the end of the process is the last occasion."""
+        if not self._known and (streams or self._active is None):
+            self._known = True
+            self._ai.opened(self)
+
     def leave_open(self) -> None:
-        """The process ends: streams that are still open were left unread."""
+        """The process ends: streams that are still open were left unread, and so was a turn that
+        waits for nothing but its `end`."""
         self._end_streams(None)
+        if self._active is None:
+            self._forgotten()
+
+    def _forgotten(self) -> None:
+        if not self.handed and not self._usages:
+            self._seen.setdefault("status", "abandoned")
+        self._leave(None)
+
+    def __del__(self) -> None:
+        try:
+            if self._open and self._known:
+                self._forgotten()
+        except Exception:  # noqa: S110 - the interpreter may be gone
+            pass
 
     def _end_streams(self, error: BaseException | None) -> None:
         for following in list(self._holds):
-            if isinstance(following, Following):
-                following.end(error)
+            following.end(error)
