@@ -10,7 +10,7 @@ import time
 from typing import Protocol
 
 from lakeward.ai.pieces import Pieces
-from lakeward.ai.returned import is_answer, is_stream, returned
+from lakeward.ai.returned import is_answer, is_stream, known, returned
 from lakeward.ai.shapes import Heard, heard
 
 
@@ -94,8 +94,8 @@ class Yields(Following):
 
     def heard(self, chunk: object) -> None:
         """A piece, on its way to whoever reads the generator."""
-        if not self._turn.handed:
-            super().heard(chunk)
+        if not self._turn.handed and (told := known(chunk)) is not None:
+            super().heard(told)
 
     def reads_on(self, found: object) -> bool:
         """Whether it is certainly one; the app's own objects are not touched."""

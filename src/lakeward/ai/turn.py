@@ -23,6 +23,7 @@ from lakeward.ai.active import ACTIVE, UnderWay
 from lakeward.ai.following import Following, Yields
 from lakeward.ai.messages import asked
 from lakeward.ai.reach import mapping
+from lakeward.ai.returned import returned
 from lakeward.ai.shapes import Heard, heard
 from lakeward.ai.streaming import follow
 from lakeward.ai.usage import added, filled, together
@@ -103,6 +104,14 @@ class Turn:
             self._begun()
             self._take(heard(response))
         return response
+
+    def returned(self, result: object) -> None:
+        """What a function of the app gave back: an answer, if it is one for certain."""
+        found = returned(result) if self._on else None
+        if found is not None and (found.messages or found.usage):
+            self._ended_ns = time.perf_counter_ns()
+            self.handed = True
+            self._take(found)
 
     def stream(self, source: T) -> T:
         """A stream of the answer, which is followed while the app reads it."""
