@@ -265,6 +265,9 @@ class Turn:
             used = [*seen.get("tools_used", ()), *fields.get("tools_used", ())]
             fields["tools_used"] = list(dict.fromkeys(used))[:100]
             fields["tool_call_count"] = seen["tool_call_count"] + fields.get("tool_call_count", 0)
+        if "response_id" in seen and "response_id" in fields:
+            ids = [*seen.get("response_ids", (seen["response_id"],)), fields["response_id"]]
+            fields["response_ids"] = list(dict.fromkeys(ids))[-100:]
         if "status" in fields:  # a request that failed was made again
             seen.pop("error_type", None)
         seen.update(fields)

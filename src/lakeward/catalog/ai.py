@@ -15,6 +15,7 @@ from lakeward.catalog.spec import (
     Amount,
     Count,
     Id,
+    Ids,
     Millis,
     Name,
     Names,
@@ -65,6 +66,9 @@ class AiMessage(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+TELLING_ID = 16
+"""Characters that a provider's id of an answer has at least if nobody gives it twice; servers on
+one's own machine count `chatcmpl-1` to `chatcmpl-999`."""
 TOKEN_BUCKETS: tuple[str, ...] = (
     "input_tokens",
     "cache_read_tokens",
@@ -95,6 +99,9 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     model_requested: Annotated[Opt[Name], doc("Model that the app asked for.")] = UNSET
     model_answered: Annotated[Opt[Name], doc("Model that answered, by its own word.")] = UNSET
     response_id: Annotated[Opt[Id], doc("The provider's id of the answer.")] = UNSET
+    response_ids: Annotated[Opt[Ids], doc("Ids of all answers, where the turn had several.")] = (
+        UNSET
+    )
     parameters: Annotated[
         Opt[JsonObject], doc("Parameters of the request, such as temperature.", personal="content")
     ] = UNSET

@@ -1,7 +1,10 @@
 """Turns of AI conversations and how people rate them, worked out when it is asked.
 
-Out: the views `ai_turns`, one row for each `ai_conversation`, and `ai_ratings_current`, one for the
-last word of each rater on each turn.
+Out: the views `ai_turns`, one row for each turn, `ai_ratings_current`, one for the last word of
+each rater on each turn, and `ai_told_twice`, one for each record that is no turn of its own.
+
+An app that records a turn itself may be traced, too: what a span told of the same answer, by the
+provider's id of it, is no second turn. Which of the two came first is all the same.
 
     ai_rating ──► its turn    by parent_interaction_id, where that is a turn
                   │           else by service, conversation_id and number
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lakeward.catalog.ai import TOKEN_BUCKETS
+from lakeward.catalog.ai import TELLING_ID, TOKEN_BUCKETS
 
 NOBODY: Final = "('anonymous', '')"
 
@@ -30,6 +33,7 @@ KINDS: Final[dict[str, str]] = {
     "model_requested": "VARCHAR",
     "model_answered": "VARCHAR",
     "response_id": "VARCHAR",
+    "response_ids": "VARCHAR[]",
     "prompt_name": "VARCHAR",
     "prompt_version": "VARCHAR",
     "status": "VARCHAR",
@@ -67,20 +71,39 @@ _OWN: Final = ", ".join(
     if name not in ("turn", "total_tokens")
 )
 
+TWICE: Final = f"""
+WITH span AS (
+    SELECT interaction_id, ai_metadata->>'$.response_id' AS response_id FROM ai_conversation
+    WHERE contains(ai_metadata, '"otel"') AND ai_metadata->>'$.captured_by' = 'otel'
+        AND length(ai_metadata->>'$.response_id') >= {TELLING_ID}
+), own AS (
+    SELECT interaction_id AS turn_id, timestamp, ai_metadata->>'$.response_id' AS response_id
+    FROM ai_conversation WHERE ai_metadata->>'$.captured_by' = 'api'
+    UNION ALL
+    SELECT interaction_id, timestamp, unnest(TRY_CAST(ai_metadata->'$.response_ids' AS VARCHAR[]))
+    FROM ai_conversation
+    WHERE contains(ai_metadata, '"response_ids"') AND ai_metadata->>'$.captured_by' = 'api'
+)
+SELECT s.interaction_id, min_by(o.turn_id, (o.timestamp, o.turn_id)) AS turn_id
+FROM own o JOIN span s ON o.response_id = s.response_id
+GROUP BY s.interaction_id
+"""
+"""Most lakes have no such spans: their text is looked at before it is parsed, and first."""
+
 NUMBERED: Final = """
 SELECT interaction_id, timestamp AS started_at, service, conversation_id,
     trace_id, coalesce(TRY_CAST(ai_metadata->>'$.turn' AS BIGINT),
         if(conversation_id IS NULL, NULL, row_number() OVER (
             PARTITION BY service, conversation_id ORDER BY timestamp, interaction_id) - 1)
     ) AS turn
-FROM ai_conversation
+FROM ai_conversation ANTI JOIN ai_told_twice USING (interaction_id)
 """
 """Turns with their numbers."""
 
 SAID: Final = f"""
-SELECT interaction_id, service, conversation_id, trace_id,
+SELECT r.interaction_id, service, conversation_id, trace_id,
     least(timestamp, coalesce(TRY_CAST(received_at AS TIMESTAMPTZ), timestamp)) AS rated_at,
-    nullif(parent_interaction_id, '') AS parent_interaction_id,
+    nullif(coalesce(w.turn_id, parent_interaction_id), '') AS parent_interaction_id,
     TRY_CAST(ai_metadata->>'$.turn' AS BIGINT) AS turn,
     TRY_CAST(ai_metadata->>'$.helpful' AS BOOLEAN) AS helpful,
     TRY_CAST(ai_metadata->>'$.rating' AS BIGINT) AS rating,
@@ -89,7 +112,7 @@ SELECT interaction_id, service, conversation_id, trace_id,
         WHEN user_id NOT IN {NOBODY} THEN 'u' || user_id
         WHEN anonymous_id NOT IN {NOBODY} THEN 'a' || anonymous_id
         WHEN session_id NOT IN {NOBODY} THEN 's' || session_id END AS whose
-FROM ai_rating
+FROM ai_rating r LEFT JOIN ai_told_twice w ON w.interaction_id = r.parent_interaction_id
 """
 
 RATINGS: Final = f"""
@@ -157,5 +180,7 @@ FROM told t JOIN ({NUMBERED}) n ON n.interaction_id = t.interaction_id
 LEFT JOIN rated r ON r.turn_id = t.interaction_id
 """
 
-VIEWS: Final[dict[str, str]] = {"ai_ratings_current": RATINGS, "ai_turns": TURNS}
-"""The select of each view by its name; the second stands on the first."""
+VIEWS: Final[dict[str, str]] = {
+    "ai_told_twice": TWICE, "ai_ratings_current": RATINGS, "ai_turns": TURNS
+}  # fmt: skip
+"""The select of each view by its name; each stands on those before."""
