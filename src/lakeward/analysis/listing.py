@@ -6,7 +6,7 @@ Out: Markdown, made of the registry. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, inspect
@@ -69,7 +69,11 @@ or false, for a field that is not there, too:
 letters), `starts`, `ends`, `above`, `at_least`, `below`, `at_most`, `known` or `unknown`; of
 several values one is enough.
 """
-SHOWN: Final[Mapping[str, Mapping[str, str]]] = {"ai_thread": {"conversation": "c5"}}
+_STEPS: Final = {"steps": [{"event": "page_view"}, {"event": "demo_booking"}]}
+SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ai_thread": {"conversation": "c5"},
+    **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
+}
 """Parameters that a question cannot be made without."""
 
 
