@@ -332,6 +332,21 @@ class Scrubber:
         clean = _encodable("".join(texts)) and not suspects(texts, self._hints)
         return out if clean else None
 
+    def gathered(self, item: JsonObject | list[Any], texts: list[str]) -> Any:
+        """A copy of an object or list inside a field, whose texts are added to `texts` to be looked
+        at; UNSET when anything else in it may have to change."""
+        return self._gathered(item, _FLAT_DEPTH + 1, texts)
+
+    def leaves(self, texts: list[str]) -> bool:
+        """Whether `clean` would leave each of these texts as it is, where no name makes it a
+        secret."""
+        if len(texts) > self.policy.max_items or sum(map(len, texts)) > self._limit:
+            return False
+        if not _encodable("".join(texts)):
+            return False
+        found = suspects(texts, self._hints)
+        return not found or all(self.text(text) == text for text in found)
+
     def _gathered(self, item: object, depth: int, texts: list[str]) -> Any:
         """A copy of a value whose texts are collected; UNSET when anything else in it may have to
         change."""
