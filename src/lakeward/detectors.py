@@ -269,9 +269,24 @@ Hint: TypeAlias = Callable[[str], object]
 
 _MARKS = ("=", "\\", '["', "%", "<", "eyJ", "ya29.")
 _COLON = re.compile(r":(?:(?!//)(?:(?![0-9])|(?<![0-9]:))|[\w-]{32})").search  # not of times, URLs
-_SPACE = re.compile(
+_SPACE_FOLDED = re.compile(
     r" (?:(?<=earer )|(?<=asic )|(?<=code )|(?<=otp )|(?<=is your ))", re.IGNORECASE
 ).search
+
+
+def _SPACE(text: str) -> object:  # noqa: N802 - beside the other searches
+    """As `_SPACE_FOLDED` finds it, in a fifth of its time: each of its words by itself."""
+    if text.isascii():
+        low = text.lower()
+    elif "\u0130" in text or "\u0131" in text or "\u017f" in text:  # i, i and s, case ignored
+        return _SPACE_FOLDED(text)
+    else:
+        low = text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+    return (
+        "earer " in low or "asic " in low or "code " in low or "otp " in low or "is your " in low
+    )
+
+
 _LINK = re.compile(  # any URL but one of a few short segments, none of them a word before tokens
     r"://(?![\w.-]{1,80}(?::[0-9]{1,5})?"
     rf"(?:/(?!(?:{'|'.join(sorted(_LINK_WORDS | _DOOR_WORDS))})(?![a-z]))[a-z]{{1,12}}){{0,8}}"
@@ -305,6 +320,18 @@ _HINTS: tuple[tuple[str, Hint], ...] = (
     *_KEY_HINTS,
     ("", _many_digits),
 )
+
+
+def clear(texts: list[str], more: tuple[Hint, ...] = ()) -> bool:
+    """Whether `suspects` finds none of them; may be wary of a text with line breaks."""
+    blob = "\n" + "\n".join(texts)
+    for mark in _MARKS:
+        if mark in blob:
+            return False
+    for rare, hint in _HINTS:
+        if rare in blob and hint(blob):
+            return False
+    return "\n/" not in blob and not any(hint(blob) for hint in more)
 
 
 def suspects(texts: list[str], more: tuple[Hint, ...] = ()) -> set[str]:

@@ -30,6 +30,7 @@ from lakeward.detectors import (
     PHONES,
     Hint,
     Verdict,
+    clear,
     code_like,
     folded,
     hidden_segment,
@@ -344,8 +345,9 @@ class Scrubber:
             return False
         if not _encodable("".join(texts)):
             return False
-        found = suspects(texts, self._hints)
-        return not found or all(self.text(text) == text for text in found)
+        if clear(texts, self._hints):
+            return True
+        return all(self.text(text) == text for text in suspects(texts, self._hints))
 
     def _gathered(self, item: object, depth: int, texts: list[str]) -> Any:
         """A copy of a value whose texts are collected; UNSET when anything else in it may have to
