@@ -184,6 +184,31 @@ class Collector:
             self.blame(Reason.unencodable, error)
         return None
 
+    def record_turn(self, fields: JsonObject, interaction_id: str, timestamp: str) -> str | None:
+        """As `record` for an `ai_conversation`, of which this collector's clock told the time and
+        the id when it began; `fields` are used up."""
+        try:
+            if (cause := CURRENT.get()) is not None:
+                join(fields, cause)
+            now_ns = self.now_ns()
+            made = None
+            if self._collects and not self._hooked:
+                made = self._usual.finished(fields, self.shares(now_ns))
+            if made is not None:
+                made.interaction_id = interaction_id
+                made.timestamp = timestamp
+                made.environment = self._environment
+                made.app_version = self._app_version
+                made.interaction_type = "ai_conversation"
+                if self._service:
+                    made.service = self._service
+                return self._append(self._encode(made), interaction_id, now_ns)
+        except Exception as error:
+            self.blame(Reason.unencodable, error)
+            return None
+        fields["interaction_id"], fields["timestamp"] = interaction_id, timestamp
+        return self.record("ai_conversation", **fields)
+
     def _made(
         self, interaction_type: str, fields: JsonObject, given: JsonObject
     ) -> tuple[Call | Conversation | Interaction, int]:

@@ -26,6 +26,14 @@ _TOP: Final = frozenset(
     }
 )  # fmt: skip
 """Of the record's fields those without a rule of their own."""
+_WORDS: Final = frozenset(
+    {
+        "feature", "operation", "provider", "model_requested", "model_answered", "prompt_name",
+        "prompt_version", "status", "finish_reason", "captured_by", "tokens_source", "user_type",
+    }
+)  # fmt: skip
+"""Fields whose texts are few, and the same in most turns."""
+_MOST_WORDS: Final = 1024
 _SPOKEN: Final = frozenset({"role", "content"})
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool", "developer"})
 _LARGE: Final = 10**12
@@ -39,6 +47,8 @@ class UsualTurns:
         self._contents = contents
         self._named = contents.scrubber.leaves_names({*_OWN, *_TOP, *_SPOKEN})
         """Whether no name of a field is a secret's, as a host may have it."""
+        self._clear: set[str] = set()
+        """Words that are no secrets."""
 
     def finished(self, fields: JsonObject, shares: Shares) -> Conversation | None:
         """The record of a turn without id, time, environment and version."""
@@ -47,13 +57,18 @@ class UsualTurns:
             return None
         scrubber, mode, most = usual
         texts: list[str] = []
+        words: list[str] = []
+        known = self._clear
         own: JsonObject = {"content_mode": mode}
         top: JsonObject = {}
         try:
             for name, value in fields.items():
                 kind = type(value)
                 if kind is str:
-                    texts.append(value)
+                    if value not in known:
+                        texts.append(value)
+                        if name in _WORDS:
+                            words.append(value)
                 elif kind is int or kind is float:
                     if not -_LARGE < value < _LARGE:
                         return None
@@ -61,7 +76,8 @@ class UsualTurns:
                     if name == "messages":
                         value = _messages(value, texts, scrubber, most)
                     else:
-                        value = scrubber.gathered(value, texts)
+                        counts = scrubber.counted(value) if name == "usage" else None
+                        value = counts or scrubber.gathered(value, texts)
                     if value is UNSET:
                         return None
                 elif kind is not bool:
@@ -76,7 +92,12 @@ class UsualTurns:
             return None
         if own.get("content_consent", True) is not True or not scrubber.leaves(texts):
             return None
-        return conversation(top, own)
+        made = conversation(top, own)
+        if words and made is not None:
+            if len(known) >= _MOST_WORDS:
+                known.clear()
+            known.update(words)
+        return made
 
 
 def _messages(messages: Any, texts: list[str], scrubber: Scrubber, most: int) -> Any:

@@ -276,9 +276,7 @@ class Turn:
             self._ended_ns = time.perf_counter_ns()
         token = CURRENT.set(self._cause)
         try:
-            fields = self._whole()
-            fields["interaction_id"], fields["timestamp"] = self.interaction_id, self._timestamp
-            self._ai.collector.record("ai_conversation", **fields)
+            self._ai.collector.record_turn(self._whole(), self.interaction_id, self._timestamp)
         finally:
             CURRENT.reset(token)
             if self._draft is not None:

@@ -62,8 +62,8 @@ def call(fields: JsonObject) -> Call | None:
 
 
 def conversation(top: JsonObject, own: JsonObject) -> Conversation | None:
-    """The record's fields and the type's own as a finished `ai_conversation`. The messages in
-    `top` are taken as they are: `is_messages` looks at them."""
+    """The record's fields and the type's own as a finished `ai_conversation`; `top` is used up. The
+    messages in it are taken as they are: `is_messages` looks at them."""
     try:
         if (left := own.get("total_tokens")) is not None:
             for name in TOKEN_BUCKETS:
@@ -71,7 +71,8 @@ def conversation(top: JsonObject, own: JsonObject) -> Conversation | None:
                     left -= own[name]
             if left < 0:
                 return None
-        return _convert(top | {"ai_metadata": own}, Conversation)
+        top["ai_metadata"] = own
+        return _convert(top, Conversation)
     except Exception:
         return None
 
