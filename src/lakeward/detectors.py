@@ -282,9 +282,7 @@ def _SPACE(text: str) -> object:  # noqa: N802 - beside the other searches
         return _SPACE_FOLDED(text)
     else:
         low = text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
-    return (
-        "earer " in low or "asic " in low or "code " in low or "otp " in low or "is your " in low
-    )
+    return "earer " in low or "asic " in low or "code " in low or "otp " in low or "is your " in low
 
 
 _LINK = re.compile(  # any URL but one of a few short segments, none of them a word before tokens

@@ -33,6 +33,8 @@ _WORDS: Final = frozenset(
     }
 )  # fmt: skip
 """Fields whose texts are few, and the same in most turns."""
+_LONGEST: Final = 512
+"""Characters of an id, than which no text of the type's is longer but what was said."""
 _MOST_WORDS: Final = 1024
 _SPOKEN: Final = frozenset({"role", "content"})
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool", "developer"})
@@ -66,6 +68,8 @@ class UsualTurns:
                 kind = type(value)
                 if kind is str:
                     if value not in known:
+                        if len(value) > _LONGEST:
+                            return None
                         texts.append(value)
                         if name in _WORDS:
                             words.append(value)
