@@ -19,7 +19,7 @@ from lakeward.interaction import JsonObject
 from lakeward.privacy import Policy, Scrubber
 from lakeward.testing import MemoryCollector
 
-thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 ID = "0198a9b0-1111-7222-8333-444455556666"
 WHEN = "2026-11-25T20:00:00.123Z"
@@ -135,7 +135,7 @@ def test_a_turn_finished_in_one_go_is_the_turn_that_is_arranged_settled_and_scru
     same()
     usual = "AI_CONTENT" not in str(env).replace("AI_CONTENT': 'redacted", "")
     if usual and "LAKEWARD_SENSITIVE_KEYS" not in env:
-        assert sum(made is not None for made in taken) > 20
+        assert sum(made is not None for made in taken) > 10
 
 
 def test_what_the_app_changes_afterwards_is_not_in_the_record() -> None:

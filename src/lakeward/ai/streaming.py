@@ -32,9 +32,12 @@ _FINALS: Final = frozenset(
 class Follower(Protocol):
     """The turn, which hears how its stream goes on."""
 
-    def piece(self, added: str, first: Heard | None) -> None:
-        """The answer grew by this text, before the app has it; with the first piece comes what
-        else is known."""
+    def piece(self, added: str, first: Heard) -> None:
+        """The first text of the answer, before the app has it, and what else is known."""
+
+    @property
+    def writer(self) -> Callable[[str], object] | None:
+        """What takes the texts after the first, each before the app has it; None: nobody does."""
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """The stream ended; called once."""
@@ -51,6 +54,7 @@ class Following:
         self._turn = turn
         self._pieces = Pieces()
         self._first = True
+        self._write: Callable[[str], object] | None = None
         self._open = [True]
         self.ended_ns = 0
 
@@ -61,9 +65,10 @@ class Following:
             return
         if self._first:
             self._first = False
-            self._turn.piece(added, self._pieces.told())
-        elif added:
-            self._turn.piece(added, None)
+            self._turn.piece(added, self._pieces.begun())
+            self._write = self._turn.writer
+        elif added and self._write is not None:
+            self._write(added)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""
@@ -104,6 +109,7 @@ class _Stream:
     def __init__(self, source: Any, following: Following) -> None:
         self._source = source
         self._following = following
+        self._heard = following.heard
         self._iterator: Any = None
 
     @property  # type: ignore[misc]  # `isinstance` sees the source's class, as wrapt does it
@@ -147,7 +153,7 @@ class _SyncStream(_Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def send(self, value: Any) -> Any:
@@ -169,7 +175,7 @@ class _SyncStream(_Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def __enter__(self) -> Any:
@@ -227,7 +233,7 @@ class _AsyncStream(_Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def __await__(self) -> Any:

@@ -97,6 +97,8 @@ def together(usages: list[tuple[JsonObject, str]]) -> JsonObject:
     dialect."""
     if len(usages) == 1:
         return _buckets(*usages[0])
+    if not usages:
+        return {"tokens_source": "none"}
     return added([_buckets(*told) for told in usages])
 
 
