@@ -7,6 +7,7 @@ piece as it comes and, once, what was heard. Nothing fails.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from lakeward.ai.pieces import Pieces
@@ -17,9 +18,12 @@ from lakeward.ai.shapes import Heard, heard
 class Follower(Protocol):
     """The turn, which hears how its stream goes on."""
 
-    def piece(self, added: str, first: Heard | None) -> None:
-        """The answer grew by this text, before the app has it; with the first piece comes what
-        else is known."""
+    def piece(self, added: str, first: Heard) -> None:
+        """The first text of the answer, before the app has it, and what else is known."""
+
+    @property
+    def writer(self) -> Callable[[str], object] | None:
+        """What takes the texts after the first, each before the app has it; None: nobody does."""
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """The stream ended; called once."""
@@ -36,6 +40,7 @@ class Following:
         self._turn = turn
         self._pieces = Pieces()
         self._first = True
+        self._write: Callable[[str], object] | None = None
         self._open = [True]
         self.ended_ns = 0
         self.streamed = True
@@ -48,9 +53,10 @@ class Following:
             return
         if self._first:
             self._first = False
-            self._turn.piece(added, self._pieces.told())
-        elif added:
-            self._turn.piece(added, None)
+            self._turn.piece(added, self._pieces.begun())
+            self._write = self._turn.writer
+        elif added and self._write is not None:
+            self._write(added)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""

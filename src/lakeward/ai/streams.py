@@ -32,6 +32,7 @@ class Stream:
     def __init__(self, source: Any, following: Following) -> None:
         self._source = source
         self._following = following
+        self._heard = following.heard
         self._iterator: Any = None
 
     @property  # type: ignore[misc]  # `isinstance` sees the source's class, as wrapt does it
@@ -77,7 +78,7 @@ class SyncStream(Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def send(self, value: Any) -> Any:
@@ -99,7 +100,7 @@ class SyncStream(Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def __enter__(self) -> Any:
@@ -157,7 +158,7 @@ class AsyncStream(Stream):
         except BaseException as error:
             self._following.end(error)
             raise
-        self._following.heard(chunk)
+        self._heard(chunk)
         return chunk
 
     def __getattr__(self, name: str) -> Any:
@@ -176,7 +177,7 @@ class AsyncStream(Stream):
             except BaseException as error:
                 self._following.end(error)
                 raise
-            self._following.heard(chunk)
+            self._heard(chunk)
             return chunk
 
         return resumed

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
@@ -222,19 +223,22 @@ class Turn:
         except Exception as failure:
             self._ai.collector.blame(Reason.unencodable, failure)
 
-    def piece(self, added: str, first: Heard | None) -> None:
-        """A stream's next text, before the app has it."""
-        if first is not None:
-            self._first_ns = self._first_ns or time.perf_counter_ns()
+    def piece(self, added: str, first: Heard) -> None:
+        """A stream's first text, before the app has it."""
+        self._first_ns = self._first_ns or time.perf_counter_ns()
         draft = self._draft
         if draft is None:
             return
-        if first is not None:
-            waited = {"time_to_first_token_ms": (self._first_ns - self._asked_ns) / 1e6}
-            known = {name: first.fields[name] for name in _KNOWN_FIRST if name in first.fields}
-            draft.fields(waited | known)
+        waited = {"time_to_first_token_ms": (self._first_ns - self._asked_ns) / 1e6}
+        known = {name: first.fields[name] for name in _KNOWN_FIRST if name in first.fields}
+        draft.fields(waited | known)
         if added:
             draft.text(added)
+
+    @property
+    def writer(self) -> Callable[[str], None] | None:
+        """What keeps a stream's next texts, each before the app has it."""
+        return self._draft.text if self._draft is not None else None
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """A stream ended."""
@@ -296,9 +300,7 @@ class Turn:
             self._ended_ns = time.perf_counter_ns()
         token = CURRENT.set(self._cause)
         try:
-            fields = self._whole()
-            fields["interaction_id"], fields["timestamp"] = self.interaction_id, self._timestamp
-            self._ai.collector.record("ai_conversation", **fields)
+            self._ai.collector.record_turn(self._whole(), self.interaction_id, self._timestamp)
         finally:
             CURRENT.reset(token)
             if self._draft is not None:

@@ -20,13 +20,13 @@ from typing import Any, Final
 
 import msgspec
 
+from lakeward.ai.usual import MOST_TOKENS
+from lakeward.ai.usual import buckets as usual_buckets
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.interaction import JsonObject
 
 INCLUSIVE: Final = frozenset({"openai", "responses", "embeddings", "inclusive"})
 EXCLUSIVE: Final = frozenset({"anthropic", "bedrock", "exclusive"})
-_MOST: Final = 10**14
-"""More tokens than this are no count; the sum of all buckets still fits a double."""
 
 _INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_eval_count", "inputTokenCount")
 _OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "eval_count", "outputTokenCount")
@@ -79,6 +79,8 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
 
 def _buckets(told: JsonObject, dialect: str) -> JsonObject:
     """The same of a dict that holds nothing but what was said."""
+    if dialect == "openai" and (usual := usual_buckets(told)) is not None:
+        return usual
     gemini = dialect == "gemini" or not _GEMINI.isdisjoint(told)
     counts = _gemini(told) if gemini else _read(told)
     found = _split(counts, _beside(told, dialect), dialect)
@@ -95,6 +97,8 @@ def together(usages: list[tuple[JsonObject, str]]) -> JsonObject:
     dialect."""
     if len(usages) == 1:
         return _buckets(*usages[0])
+    if not usages:
+        return {"tokens_source": "none"}
     return added([_buckets(*told) for told in usages])
 
 
@@ -256,7 +260,7 @@ def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 def _whole(value: object) -> int | None:
     if type(value) is int:
-        return value if 0 <= value <= _MOST else None
+        return value if 0 <= value <= MOST_TOKENS else None
     if type(value) is float and value.is_integer():
-        return int(value) if 0 <= value <= _MOST else None
+        return int(value) if 0 <= value <= MOST_TOKENS else None
     return None
