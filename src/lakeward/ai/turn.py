@@ -24,7 +24,7 @@ from lakeward.ai.messages import asked
 from lakeward.ai.reach import mapping
 from lakeward.ai.shapes import Heard, heard
 from lakeward.ai.streaming import Following, Yields, follow
-from lakeward.ai.usage import added, filled, together
+from lakeward.ai.usage import ABOUT, added, filled, together
 from lakeward.interaction import JsonObject
 from lakeward.ledger import Reason
 from lakeward.trace import CURRENT
@@ -66,7 +66,7 @@ class Turn:
         self._asked: list[JsonObject] = []
         self._said: list[JsonObject] = []
         self._seen: JsonObject = {}
-        self._usages: list[tuple[JsonObject, str]] = []
+        self._usages: list[tuple[JsonObject, str, JsonObject]] = []
         self._holds: set[object] = set()
         self.handed = False
         """Whether an answer or a stream of it was handed over."""
@@ -136,7 +136,7 @@ class Turn:
     def usage(self, usage: object, dialect: str = "") -> None:
         """Tokens as the provider counts them, where no answer says it; see `ai.usage.buckets`."""
         if found := mapping(usage):
-            self._usages.append((found, dialect))
+            self._usages.append((found, dialect, {}))
 
     def set(self, **fields: Any) -> None:
         """Any other field of `ai_conversation`; names that are none are kept as properties."""
@@ -158,6 +158,7 @@ class Turn:
             before.pop("error_type", None)
         if "total_tokens" in before and "total_tokens" in fields:
             fields = {**fields, **added([before, fields])}
+            before.pop("requests", None)
         self._more = {**before, **fields}
 
     def end(self, error: BaseException | None = None) -> None:
@@ -242,7 +243,8 @@ class Turn:
     def _take(self, found: Heard) -> None:
         self._said += found.messages
         if found.usage:
-            self._usages.append((found.usage, found.dialect))
+            about = {name: found.fields[name] for name in ABOUT if name in found.fields}
+            self._usages.append((found.usage, found.dialect, about))
         seen, fields = self._seen, found.fields
         if "tool_call_count" in seen:  # by an earlier request of this turn
             used = [*seen.get("tools_used", ()), *fields.get("tools_used", ())]
