@@ -135,7 +135,7 @@ def _request(told: JsonObject) -> JsonObject:
 
 REQUESTS_MOST: Final = 1000
 """Requests of a turn that are kept one by one; of a turn of more, none is."""
-ABOUT: Final = ("operation", "provider", "model_requested", "model_answered")
+ABOUT: Final[tuple[str, ...]] = ("operation", "provider", "model_requested", "model_answered")
 """Whose tokens they are."""
 _OF_REQUESTS: Final = (*ABOUT, *TOKEN_BUCKETS, "total_tokens")
 _TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage", "requests"})

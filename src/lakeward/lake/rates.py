@@ -1,7 +1,8 @@
 """What one model's tokens cost, bucket by bucket, and the sum for a request.
 
-In: a `Rates` and the exclusive token buckets of a request. Out: its `Cost` in Decimal, or None where
-it has tokens or searches for which there is no rate: a cost is whole or absent, never part of one. Pure.
+In: a `Rates` and the exclusive token buckets of a request. Out: its `Cost` in Decimal, or None
+where it has tokens or searches for which there is no rate: a cost is whole or absent, never part of
+one. Pure.
 
 Nothing is rounded here but what 28 digits cannot hold; whoever stores a cost rounds it once.
 """

@@ -76,17 +76,17 @@ def requests(turn: JsonObject) -> list[JsonObject] | None:
 def _request(turn: JsonObject, one: JsonObject) -> JsonObject:
     """One request with what it has of its turn. What the app asked for says nothing of a request
     that another model answered than the turn's."""
-    shared = {name: turn[name] for name in ("operation", "provider", "parameters") if name in turn}
+    names = ["operation", "provider", "parameters"]
     if text(one, "model_answered") in ("", text(turn, "model_answered")):
-        models = ("model_requested", "model_answered")
-        shared |= {name: turn[name] for name in models if name in turn}
+        names += ["model_requested", "model_answered"]
+    shared = {name: turn[name] for name in names if name in turn}
     return shared | one | {"usage": one}
 
 
 def buckets(turn: JsonObject) -> dict[str, int]:
     """The buckets; writes to the cache for an hour, which cost more, in one of their own."""
     found = {name: count(turn, name) or 0 for name in TOKEN_BUCKETS}
-    long = count(turn, "cache_write_1h_tokens")
+    long: object = count(turn, "cache_write_1h_tokens")
     if long is None:
         long = inside(turn, "usage", "cache_creation", "ephemeral_1h_input_tokens")
     if isinstance(long, int) and 0 < long <= found["cache_write_tokens"]:
@@ -97,7 +97,7 @@ def buckets(turn: JsonObject) -> dict[str, int]:
 
 def searches(turn: JsonObject) -> int:
     """Searches of the web that the model made, where the provider counts them."""
-    found = count(turn, "web_searches")
+    found: object = count(turn, "web_searches")
     if found is None:
         found = inside(turn, "usage", "server_tool_use", "web_search_requests")
     return found if isinstance(found, int) and 0 < found < MOST else 0
