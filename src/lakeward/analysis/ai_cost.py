@@ -133,7 +133,8 @@ class AiCost(Scope, frozen=True, kw_only=True):
     SELECT {listed(self)}sum(cost_usd) AS leading_cost_usd
     FROM (SELECT DISTINCT {listed(self)}interaction_id, cost_usd FROM led) l {grouped(self)}
 ), measured AS ({measured})
-SELECT m.*, coalesce(f.outcomes, 0) AS outcomes, l.leading_cost_usd,
+SELECT m.*, coalesce(f.outcomes, 0) AS outcomes,
+    if(f.outcomes IS NULL, 0, l.leading_cost_usd) AS leading_cost_usd,
     l.leading_cost_usd / nullif(f.outcomes, 0) AS cost_per_outcome_usd
 FROM measured m LEFT JOIN followed f ON {same(self, "f", "m")}
 LEFT JOIN spent l ON {same(self, "l", "m")}
