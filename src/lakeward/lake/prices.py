@@ -2,8 +2,8 @@
 
 In: provider and models as a turn's record names them, the request's token buckets, its time. Out:
 a `Priced`, or None where nobody knows the price, which is never a cost of zero. Own prices win.
-`MissingExtra` without the extra `ai`, and `SettingError` where the file of own prices is wrong; then
-nothing is priced, for the public price may be the wrong one.
+`MissingExtra` without the extra `ai`, and `SettingError` where the file of own prices is wrong;
+then nothing is priced, for the public price may be the wrong one.
 
 The table of genai-prices is the one in its package: its updates over the network are never asked
 for. What a bucket costs is worked out from it once for each price and then remembered; a test holds
