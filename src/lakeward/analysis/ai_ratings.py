@@ -30,6 +30,7 @@ from lakeward.analysis.scope import (
     selected,
     where,
 )
+from lakeward.lake.conversations import ALL
 
 RATING: Final[dict[str, Dimension]] = {
     **TURN,
@@ -55,7 +56,7 @@ MEASURES: Final = (
 )
 
 
-OF_RATED: Final = "(FROM ai_conversation WHERE interaction_id IN (SELECT turn_id FROM rated))"
+OF_RATED: Final = f"(FROM {ALL} WHERE interaction_id IN (SELECT turn_id FROM rated))"
 
 
 class AiRatings(Scope, frozen=True, kw_only=True):

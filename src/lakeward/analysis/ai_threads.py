@@ -14,7 +14,7 @@ from lakeward.analysis.ai_turns import TURN, of_turns
 from lakeward.analysis.question import Column, Sql, Value, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
-from lakeward.lake.conversations import ratings
+from lakeward.lake.conversations import ALL, ratings
 
 THREADS: Final = (
     Column("conversation", "text", "Id of the conversation."),
@@ -95,8 +95,8 @@ OF_THREAD: Final = """interaction_id IN (SELECT interaction_id FROM ai_rating
     WHERE conversation_id = $conversation
     OR parent_interaction_id IN (SELECT interaction_id FROM thread)
     OR trace_id IN (SELECT trace_id FROM thread))"""
-"""The ratings that may be of its turns, by each way in which a rating names one. Their ids are found
-first: then few row groups are read for the rest."""
+"""The ratings that may be of its turns, by each way in which a rating names one. Their ids are
+found first: then few row groups are read for the rest."""
 
 
 class AiThread(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
             for column in THREAD
         )  # fmt: skip
         text = f"""WITH thread AS (
-    FROM ai_conversation WHERE (conversation_id = $conversation
+    FROM {ALL} WHERE (conversation_id = $conversation
         OR (conversation_id IS NULL AND interaction_id = $conversation)) {of_service}
 )
 SELECT {own} FROM ai_turns t

@@ -11,7 +11,7 @@ from typing import Final
 
 from lakeward.analysis.question import Column
 from lakeward.analysis.scope import Dimension, days
-from lakeward.lake.conversations import ratings, turns
+from lakeward.lake.conversations import ALL, ratings, turns
 
 Z95: Final = 1.959963984540054
 """The normal quantile of a 95 % interval."""
@@ -47,7 +47,7 @@ def is_of_turns(text: str) -> bool:
     return _USED.search(text) is not None
 
 
-def of_turns(text: str, rows: str = "ai_conversation", rated: str = RATED) -> str:
+def of_turns(text: str, rows: str = ALL, rated: str = RATED) -> str:
     """The text with the columns of `ai_turns t` that it names in the place of that view: a question
     about a few reads and parses less. Only turns of `rows`, and ratings of `rated`."""
     whole = "ai_turns t"

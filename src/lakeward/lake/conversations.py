@@ -27,6 +27,8 @@ from typing import Final
 from lakeward.catalog.ai import TOKEN_BUCKETS
 
 NOBODY: Final = "('anonymous', '')"
+ALL: Final = "ai_conversation"
+"""Where all turns are."""
 
 KINDS: Final[dict[str, str]] = {
     "turn": "BIGINT",
@@ -118,7 +120,7 @@ def ratings(only: str = "TRUE", *, numbered: bool = True) -> str:
     """The select of `ai_ratings_current`, without `turn` where it is not `numbered`. `only` lets
     rows of `ai_rating` through: all that rate the turns that are asked for."""
     turn = "if(k.turn_id IS NULL, k.turn, n.turn) AS turn," if numbered else ""
-    own = numbers("ai_conversation")
+    own = numbers(ALL)
     number = f"LEFT JOIN ({own}) n ON n.interaction_id = k.turn_id" if numbered else ""
     return f"""
 WITH said AS (
@@ -135,12 +137,12 @@ WITH said AS (
 ), named AS (
     SELECT s.*, n.interaction_id AS named_id, n.service AS named_service,
         n.conversation_id AS named_conversation
-    FROM said s LEFT JOIN ai_conversation n ON n.interaction_id = s.parent_interaction_id
+    FROM said s LEFT JOIN {ALL} n ON n.interaction_id = s.parent_interaction_id
 ), unnamed AS (
     SELECT interaction_id, service, conversation_id, trace_id, rated_at, parent_interaction_id, turn
     FROM named WHERE named_id IS NULL
 ), counted AS (
-    FROM ai_conversation
+    FROM {ALL}
     WHERE conversation_id IN (SELECT conversation_id FROM unnamed WHERE turn IS NOT NULL)
 ), may_be AS (
     SELECT s.interaction_id, s.rated_at, n.interaction_id AS turn_id, n.conversation_id,
@@ -150,7 +152,7 @@ WITH said AS (
     JOIN ({numbers("counted")}) c ON c.interaction_id = n.interaction_id AND c.turn = s.turn
     UNION ALL
     SELECT s.interaction_id, s.rated_at, n.interaction_id, n.conversation_id, n.timestamp
-    FROM unnamed s JOIN ai_conversation n ON n.trace_id = s.trace_id
+    FROM unnamed s JOIN {ALL} n ON n.trace_id = s.trace_id
         AND n.service IS NOT DISTINCT FROM s.service
     WHERE s.parent_interaction_id IS NULL AND s.turn IS NULL
 ), chosen AS (
@@ -187,9 +189,7 @@ FROM last k {number}
 """
 
 
-def turns(
-    names: Collection[str], rows: str = "ai_conversation", rated: str = "ai_ratings_current"
-) -> str:
+def turns(names: Collection[str], rows: str = ALL, rated: str = "ai_ratings_current") -> str:
     """The select of these columns of `ai_turns`, of the turns of `rows`, which has all of a
     conversation where the number is asked for, and of the ratings of `rated`."""
     made = {name: sql for name, sql in TURN.items() if name in names}
