@@ -12,7 +12,7 @@ from typing import Final
 
 from lakeward.ai.reach import mapping
 from lakeward.ai.shapes import Heard
-from lakeward.ai.usage import added, filled, together
+from lakeward.ai.usage import ABOUT, added, filled, together
 from lakeward.interaction import JsonObject
 
 _CANCELLED: Final = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit"})
@@ -34,7 +34,7 @@ class Told:
         self._asked: list[JsonObject] = []
         self._said: list[JsonObject] = []
         self._seen: JsonObject = {}
-        self._usages: list[tuple[JsonObject, str]] = []
+        self._usages: list[tuple[JsonObject, str, JsonObject]] = []
 
     def flag(
         self,
@@ -53,7 +53,7 @@ class Told:
     def usage(self, usage: object, dialect: str = "") -> None:
         """Tokens as the provider counts them, where no answer says it; see `ai.usage.buckets`."""
         if found := mapping(usage):
-            self._usages.append((found, dialect))
+            self._usages.append((found, dialect, {}))
 
     def heard(self, fields: JsonObject) -> None:
         """What an instrumentation saw of one request: it fills what is not known here."""
@@ -64,12 +64,14 @@ class Told:
             before.pop("error_type", None)
         if "total_tokens" in before and "total_tokens" in fields:
             fields = {**fields, **added([before, fields])}
+            before.pop("requests", None)
         self._more = {**before, **fields}
 
     def _take(self, found: Heard) -> None:
         self._said += found.messages
         if found.usage:
-            self._usages.append((found.usage, found.dialect))
+            about = {name: found.fields[name] for name in ABOUT if name in found.fields}
+            self._usages.append((found.usage, found.dialect, about))
         seen, fields = self._seen, found.fields
         if "tool_call_count" in seen:  # by an earlier request of this turn
             used = [*seen.get("tools_used", ()), *fields.get("tools_used", ())]

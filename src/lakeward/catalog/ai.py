@@ -82,6 +82,34 @@ TOKEN_BUCKETS: tuple[str, ...] = (
 """Exclusive: each token is in one bucket, so the buckets add up to `total_tokens`."""
 
 
+class AiRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several requests of a turn: what its price depends on. Keys beyond these are kept."""
+
+    operation: Annotated[Opt[Name], doc("Kind of request, where its answer says it.")] = UNSET
+    provider: Annotated[Opt[Name], doc("Who runs the model; left out: as the turn's.")] = UNSET
+    model_requested: Annotated[Opt[Name], doc("Model that was asked for.")] = UNSET
+    model_answered: Annotated[Opt[Name], doc("Model that answered; left out: as the turn's.")] = (
+        UNSET
+    )
+    input_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_read_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_write_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_write_1h_tokens: Annotated[
+        Opt[Count], doc("Those of `cache_write_tokens` that were written for an hour.", "tokens")
+    ] = UNSET
+    output_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    reasoning_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    audio_input_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    audio_output_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    image_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    total_tokens: Annotated[Opt[Count], doc("Sum of its buckets.", "tokens")] = UNSET
+    web_searches: Annotated[
+        Opt[Count], doc("Searches of the web that the model made.", "searches")
+    ] = UNSET
+    service_tier: Annotated[Opt[Name], doc("Tier that served it, by the provider's word.")] = UNSET
+    speed: Annotated[Opt[Name], doc("Speed that served it, by the provider's word.")] = UNSET
+
+
 class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     """One turn of an AI conversation ended: answered, failed, cancelled or abandoned.
 
@@ -154,6 +182,10 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: Annotated[Opt[Name], doc("Tokeniser of an estimate, such as `o200k_base`.")] = UNSET
     usage: Annotated[
         Opt[JsonObject], doc("The provider's usage as it came.", personal="content")
+    ] = UNSET
+    requests: Annotated[
+        Opt[Annotated[list[AiRequest], Meta(max_length=1000)]],
+        doc("Of a turn of several requests, what each took; the buckets above are their sums."),
     ] = UNSET
 
     cost_usd: Annotated[
