@@ -358,7 +358,7 @@ class Scrubber:
                 counts = inner.values()
                 if not (
                     _COUNTS.issuperset(map(type, counts))
-                    and min(counts) > -_LARGE
+                    and -_LARGE < min(counts)
                     and max(counts) < _LARGE
                 ):
                     return None
