@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from lakeward.ai.messages import flat
-from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, mapping, name, read, string, text, view
+from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, name, read, string, text, view
 from lakeward.ai.shapes import Heard, count_calls, ended
+from lakeward.ai.usual import usage
 from lakeward.interaction import JsonObject
 
 
@@ -152,7 +153,7 @@ class Chat:
 
     def told(self) -> Heard:
         """As `pieces.Dialect`."""
-        found = Heard(dict(self._fields), [], mapping(self._usage), "openai")
+        found = Heard(dict(self._fields), [], usage(self._usage), "openai")
         refused = False
         for choice in self._choices.values():
             found.messages.append(_chat_message(choice))
