@@ -79,7 +79,7 @@ OFTEN: dict[str, st.SearchStrategy[Any]] = {
         ["completed", "failed", "odd"]),
 }  # fmt: skip
 SELDOM: dict[str, st.SearchStrategy[Any]] = {
-    "properties": NESTED, "parameters": NESTED, "trace_id": IDS, "session_id": IDS, "user_type": NAMES,
+    "properties": NESTED, "metadata": NESTED, "parameters": NESTED, "trace_id": IDS, "session_id": IDS, "user_type": NAMES,
     "error_type": NAMES | st.just("E" * 20_000), "content_consent": st.sampled_from([True, False, None, "no"]),
     "content_mode": st.sampled_from(["full", "none", "odd"]), "tools_used": st.lists(NAMES, max_size=2),
     "url": SAID, "environment": NAMES, "mine": SAID, "ai_metadata": NESTED, "cost_usd": COUNTS,

@@ -22,7 +22,7 @@ _OWN: Final = TYPES["ai_conversation"].own - {"content_mode"}
 _TOP: Final = frozenset(
     {
         "user_id", "user_type", "anonymous_id", "session_id", "trace_id", "parent_interaction_id",
-        "partner_id", "conversation_id", "error_type", "messages", "properties",
+        "partner_id", "conversation_id", "error_type", "messages", "properties", "metadata",
     }
 )  # fmt: skip
 """Of the record's fields those without a rule of their own."""

@@ -116,15 +116,15 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
         if (outer := _under_way(began.turn)) is not None:
             outer.heard(_of_the_turn(turn, read))
             return
-        turn |= {
-            "interaction_id": our_id(read),
-            "timestamp": self._collector.clock.stamp(read.start_ns),
-            "trace_id": read.trace_id,
-        }
+        turn["trace_id"] = read.trace_id
         for fields in (turn, *ratings):
             if began.cause is not None:
                 _joined(fields, began.cause)
-            self._collector.record(fields.pop("interaction_type"), **fields)
+        collector = self._collector
+        del turn["interaction_type"]
+        collector.record_turn(turn, our_id(read), collector.clock.stamp(read.start_ns))
+        for fields in ratings:
+            collector.record(fields.pop("interaction_type"), **fields)
 
     def _hear(self, span_id: int, event: Event) -> None:
         """What a log record says of a span that is under way."""
