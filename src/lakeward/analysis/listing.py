@@ -6,7 +6,7 @@ Out: Markdown, made of the registry. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, inspect
@@ -45,8 +45,10 @@ with open_reading(open_lake(settings.lake_dir, create=False), settings) as readi
 gpt-4o 1 0.02436625
 ```
 
-On the command line they are [`lakeward ai`](cli.md#ai). Parameters that cannot be asked raise
-`Rejected` with one sentence.
+On the command line they are [`lakeward ask`](cli.md#ask) and commands of their own, such as
+[`lakeward funnel`](cli.md#funnel) and [`lakeward ai`](cli.md#ai); over HTTP they are
+[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected` with
+one sentence.
 """
 FIELDS_HEAD: Final = """## Fields of interactions
 
@@ -69,7 +71,11 @@ or false, for a field that is not there, too:
 letters), `starts`, `ends`, `above`, `at_least`, `below`, `at_most`, `known` or `unknown`; of
 several values one is enough.
 """
-SHOWN: Final[Mapping[str, Mapping[str, str]]] = {"ai_thread": {"conversation": "c5"}}
+_STEPS: Final = {"steps": [{"event": "page_view"}, {"event": "demo_booking"}]}
+SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ai_thread": {"conversation": "c5"},
+    **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
+}
 """Parameters that a question cannot be made without."""
 
 

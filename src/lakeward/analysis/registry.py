@@ -16,12 +16,24 @@ from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
+from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.question import Question
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
 
-KINDS: Final = (Trend, AiCost, AiThreads, AiThread, AiRatings, AiLatency, AiErrors)
+KINDS: Final = (
+    Trend,
+    Funnel,
+    FunnelUnits,
+    FunnelTimes,
+    AiCost,
+    AiThreads,
+    AiThread,
+    AiRatings,
+    AiLatency,
+    AiErrors,
+)
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 
 
