@@ -121,9 +121,10 @@ def _messages(messages: Any, texts: list[str], scrubber: Scrubber, most: int) ->
                 made.append({"role": role, "content": content})
                 continue
         strange = True
-        made.append(scrubber.gathered(message, texts) if type(message) is dict else UNSET)
-        if made[-1] is UNSET:
+        kept = scrubber.gathered(message, texts) if type(message) is dict else UNSET
+        if kept is UNSET:
             return UNSET
+        made.append(kept)
     if strange:
         size = rough(made)
         if not is_messages(made):

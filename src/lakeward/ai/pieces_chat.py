@@ -51,8 +51,8 @@ class Chat:
             fields = said["delta"].__dict__
             piece, first = fields["content"], self._first
             if (
-                type(piece) is str and piece and first is not None and not said["finish_reason"] and not said["index"]
-                and not fields["tool_calls"] and not fields["refusal"]
+                type(piece) is str and piece and first is not None and not said["finish_reason"]
+                and not said["index"] and not fields["tool_calls"] and not fields["refusal"]
                 and not fields["function_call"] and not said["delta"].__pydantic_extra__
                 and chunk.usage is None
             ):  # fmt: skip
