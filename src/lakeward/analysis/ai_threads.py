@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from lakeward.analysis.ai_turns import TURN, of_turns
-from lakeward.analysis.question import Column, Sql, Value, says
+from lakeward.analysis.question import Column, Row, Sql, Value, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
 from lakeward.lake.conversations import ALL, ratings
@@ -128,3 +128,7 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
 SELECT {own} FROM ai_turns t
 ORDER BY t.service NULLS FIRST, t.turn, t.started_at, t.interaction_id"""
         return Sql(of_turns(text, "thread", f"({ratings(OF_THREAD, numbered=False)})"), found)
+
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """As the statement gave them."""
+        return rows
