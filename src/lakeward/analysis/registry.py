@@ -15,6 +15,8 @@ from lakeward.analysis.ai_cost import AiCost
 from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
+from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
+from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.question import Question
@@ -33,6 +35,9 @@ KINDS: Final = (
     AiRatings,
     AiLatency,
     AiErrors,
+    ApiHealth,
+    ApiSlowest,
+    ApiFailures,
 )
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 

@@ -23,8 +23,8 @@ FORMATS: Final = ("table", "json", "csv")
 CLOCKS: Final = ("event", "device", "sent", "received")
 
 
-def add_events(command: argparse.ArgumentParser) -> None:
-    """The arguments of every such command."""
+def add_events(command: argparse.ArgumentParser, *, traffic: bool = True) -> None:
+    """The arguments of every such command; without `traffic` of one that counts all of it."""
     command.add_argument("--since", metavar="WHEN", help="from then on: a day, a moment, or 7d")
     command.add_argument("--until", metavar="WHEN", help="before then")
     command.add_argument("--zone", default="UTC", metavar="ZONE", help="whose days are meant (UTC)")
@@ -35,10 +35,11 @@ def add_events(command: argparse.ArgumentParser) -> None:
         "--where", action="append", default=[], metavar="FIELD=VALUE",
         help="what must hold: = != ~ !~ ^= $= > >= < <=, or a filter as JSON; several: all of them",
     )  # fmt: skip
-    command.add_argument("--bots", action="store_true", help="count bots, too")
-    command.add_argument(
-        "--internal", action="store_true", help="count the team's own traffic, too"
-    )
+    if traffic:
+        command.add_argument("--bots", action="store_true", help="count bots, too")
+        command.add_argument(
+            "--internal", action="store_true", help="count the team's own traffic, too"
+        )
     command.add_argument("--sql", action="store_true", help="print the SQL and ask nothing")
 
 
@@ -68,8 +69,9 @@ def events(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
 
     zone, now = zone_of(arguments.zone), datetime.now(UTC)
     found: dict[str, Any] = {
-        "zone": arguments.zone, "clock": arguments.clock, "bots": arguments.bots,
-        "internal": arguments.internal, "internal_is": settings.internal,
+        "zone": arguments.zone, "clock": arguments.clock,
+        "bots": getattr(arguments, "bots", True), "internal": getattr(arguments, "internal", True),
+        "internal_is": settings.internal,
     }  # fmt: skip
     for name in ("since", "until"):
         if (text := getattr(arguments, name)) is not None:
