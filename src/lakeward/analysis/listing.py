@@ -74,6 +74,7 @@ several values one is enough.
 _STEPS: Final = {"steps": [{"event": "page_view"}, {"event": "demo_booking"}]}
 SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
     "ai_thread": {"conversation": "c5"},
+    "data_fields": {"event": "partner_match"},
     **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
 }
 """Parameters that a question cannot be made without."""

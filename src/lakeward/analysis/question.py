@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,6 +68,14 @@ class Question(Protocol):
         """The answer's rows, of those that the statement gave; the columns are the same."""
 
 
+@runtime_checkable
+class Prepared(Protocol):
+    """A question about what is not in the table, too."""
+
+    def prepare(self, reading: Reading) -> None:
+        """Make the small tables that its statement names beside the views."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Rows as the question orders them."""
 
@@ -92,6 +100,8 @@ def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
 
     statement = question.sql()
     derived.create(reading.con)
+    if isinstance(question, Prepared):
+        question.prepare(reading)
     try:
         cursor = reading.con.execute(statement.text, dict(statement.parameters))
         while piece := cursor.fetchmany(PIECE):

@@ -19,6 +19,10 @@ from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.quality import DataQuality
+from lakeward.analysis.quality_fields import DataFields
+from lakeward.analysis.quality_places import DataPlaces, DataRefused
 from lakeward.analysis.question import Question
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
@@ -38,6 +42,12 @@ KINDS: Final = (
     ApiHealth,
     ApiSlowest,
     ApiFailures,
+    Outcomes,
+    PartnerPerformance,
+    DataQuality,
+    DataFields,
+    DataRefused,
+    DataPlaces,
 )
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 

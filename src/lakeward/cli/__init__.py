@@ -32,6 +32,8 @@ COMMANDS = {
     "ask": "ask any question by its name: trends, funnels, AI cost and all others",
     "funnel": "how many went through steps, how far, how long it took, and who dropped",
     "api": "how many calls, how many failed, how quick: by route and consumer",
+    "outcomes": "what became of matches, demos and deals, and how partners do",
+    "quality": "whether data come as expected: volume, empty fields, refusals, lag, clocks",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",
