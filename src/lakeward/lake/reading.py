@@ -65,6 +65,7 @@ class Reading:
         spill: Path | None = None,
     ) -> None:
         self.lake = lake
+        self.settings = settings
         self.table = Table(table_storage(lake.root, settings))
         self.con: DuckDBPyConnection = connect(memory, threads, spill, self.table.storage)
         self._lease: Lease | None = None

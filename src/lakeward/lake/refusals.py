@@ -1,8 +1,8 @@
 """What stands outside the table, as tables that a question can name: refusals, and what became of
 everything that was offered.
 
-In: a lake and a connection. Out: the tables `refusals` and `places` in memory, made once for each
-connection. Entries of the quarantine that nobody can read are left out; counts that cannot be had
+In: a reading of the lake. Out: the tables `refusals` and `places` in its memory, made anew each
+time. Entries of the quarantine that nobody can read are left out; counts that cannot be had
 just now, because the ledger moves or is damaged, are not there.
 
     refusals   set_aside_at, interaction_type, reason, follower, brought_back, n
@@ -21,17 +21,20 @@ from lakeward.lake.summary import lake_counts
 from lakeward.quarantine import Entry, Selection, brought_back, entries
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from lakeward.lake.reading import Reading
 
 LONGEST: Final = 200
 REFUSALS: Final = (
-    "CREATE TEMP TABLE IF NOT EXISTS refusals (set_aside_at TIMESTAMPTZ, interaction_type VARCHAR, "
+    "CREATE OR REPLACE TEMP TABLE refusals (set_aside_at TIMESTAMPTZ, interaction_type VARCHAR, "
     "reason VARCHAR, follower VARCHAR, brought_back BOOLEAN, n BIGINT)"
 )
+FILL: Final = (
+    "INSERT INTO refusals SELECT make_timestamptz(unnest(?::BIGINT[]) * 1000), "
+    "unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::VARCHAR[]), unnest(?::BOOLEAN[]), "
+    "unnest(?::BIGINT[])"
+)
 PLACES: Final = (
-    "CREATE TEMP TABLE IF NOT EXISTS places (place VARCHAR, reason VARCHAR, n BIGINT, "
+    "CREATE OR REPLACE TEMP TABLE places (place VARCHAR, reason VARCHAR, n BIGINT, "
     "oldest_at TIMESTAMPTZ)"
 )
 Key = tuple[int, str | None, str, str | None, bool]
@@ -39,18 +42,15 @@ Key = tuple[int, str | None, str, str | None, bool]
 
 def make_refusals(reading: Reading) -> None:
     """The quarantine: how many of a type were set aside in a millisecond, and why."""
-    if not _created(reading.con, REFUSALS, "refusals"):
-        return
+    reading.con.execute(REFUSALS)
     marked = brought_back(reading.lake)
     found: Counter[Key] = Counter()
     for entry in entries(reading.lake, Selection()):
         if (key := _key(entry, marked)) is not None:
             found[key] += 1
     if found:
-        reading.con.executemany(
-            "INSERT INTO refusals VALUES (make_timestamptz(? * 1000), ?, ?, ?, ?, ?)",
-            [[*key, n] for key, n in found.items()],
-        )
+        columns = [list(values) for values in zip(*found, strict=True)]
+        reading.con.execute(FILL, [*columns, list(found.values())])
 
 
 def _key(entry: Entry, marked: set[str]) -> Key | None:
@@ -65,10 +65,9 @@ def _key(entry: Entry, marked: set[str]) -> Key | None:
 def make_places(reading: Reading) -> None:
     """Where everything offered is, and what became of each line on its way into the table."""
     con = reading.con
-    if not _created(con, PLACES, "places"):
-        return
+    con.execute(PLACES)
     rows: list[tuple[str, str | None, int]] = []
-    counts = lake_counts(reading.lake)
+    counts = lake_counts(reading.lake, reading.settings.ring_dir)
     if counts is not None:
         names = ("offered", "delivered", "quarantined", "waiting")
         rows += [(name, None, getattr(counts, name)) for name in names]
@@ -84,12 +83,3 @@ def make_places(reading: Reading) -> None:
     con.execute(
         "INSERT INTO places SELECT 'not_in_table', NULL, count(*), min(timestamp) FROM tail"
     )
-
-
-def _created(con: DuckDBPyConnection, statement: str, name: str) -> bool:
-    """Whether the table is new."""
-    known = con.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE temporary AND table_name = ?", [name]
-    ).fetchone()
-    con.execute(statement)
-    return known is None
