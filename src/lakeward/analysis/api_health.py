@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from lakeward.analysis import offsets
 from lakeward.analysis.ai_turns import Z95, share_columns, wilson
 from lakeward.analysis.events import CALENDAR, Events, Source, looked
 from lakeward.analysis.question import Column, Row, Sql, says
@@ -108,28 +109,34 @@ class ApiHealth(Events, frozen=True, kw_only=True):
         return (*(Column(name, found.kind, found.doc) for name, found in kept), *COUNTED)
 
     def sql(self) -> Sql:
-        """All percentiles of a row from one sort: `test_api_health.py` proves it the same."""
+        """Percentiles from one sort, the calendar by arithmetic; the answer is the same."""
         shares = ", ".join(f"{p / 100}" for p in PERCENTS)
         ranked = {"ranked": f"quantile_disc(i.ms, [{shares}])"}
-        return self._sql(ranked, {f"p{p}": f"ranked[{n}]" for n, p in enumerate(PERCENTS, 1)})
+        shown = {f"p{p}": f"ranked[{n}]" for n, p in enumerate(PERCENTS, 1)}
+        return self._sql(ranked, shown, quick=self.clock == "event")
 
     def portable(self) -> Sql:
         """What other engines say too."""
         ranked = {f"p{p}": f"quantile_disc(i.ms, {p / 100})" for p in PERCENTS}
         return self._sql(ranked, {name: name for name in ranked})
 
-    def _sql(self, ranked: dict[str, str], percentiles: dict[str, str]) -> Sql:
+    def _sql(
+        self, ranked: dict[str, str], percentiles: dict[str, str], *, quick: bool = False
+    ) -> Sql:
         source = Source(self)
         threshold = source.values(float(self.apdex_ms))
-        dimensions = [CALL.get(name) or source.field(name) for name in self.by]
+        told = [self._told(name, source, quick) for name in self.by]
         keys = [f"by_{n}" for n in range(1, len(self.by) + 1)]
-        named = "".join(f"{d.sql} AS {key}, " for d, key in zip(dimensions, keys, strict=True))
+        named = "".join(f"{sql} AS {key}, " for (sql, _), key in zip(told, keys, strict=True))
         listed = "".join(f"{key}, " for key in keys)
         flat = {name: sql.format(t=threshold) for name, sql in _FLAT.items()} | ranked
         places = ", ".join(str(n) for n in range(1, len(keys) + 1))
         order = [f"{key} NULLS LAST" for key in keys]
         most = ", ".join(["calls DESC", *order])
-        shown = [f'{key} AS "{name}"' for key, name in zip(keys, self.by, strict=True)]
+        shown = [
+            f'{meant.format(x=key)} AS "{name}"'
+            for (_, meant), key, name in zip(told, keys, self.by, strict=True)
+        ]
         shown += [f"{sql} AS {name}" for name, sql in _figures(percentiles).items()]
         by_time = bool(self.by) and self.by[0] in CALENDAR
         relation = source.relation(*self.by)
@@ -149,6 +156,15 @@ SELECT {", ".join(shown)}
 FROM timed
 ORDER BY {", ".join(order) if by_time else most}"""
         return Sql(text, source.parameters | {"z": Z95})
+
+    def _told(self, name: str, source: Source, quick: bool) -> tuple[str, str]:
+        """What is grouped by, and what is shown of it."""
+        if quick and name in offsets.SHOWN:
+            ms = "epoch_ms(i.timestamp)"
+            return (
+                offsets.numbered(name, ms, self.zone, self.since, self.until), offsets.SHOWN[name]
+            )  # fmt: skip
+        return (CALL.get(name) or source.field(name)).sql, "{x}"
 
     def _span_ms(self, source: Source) -> str:
         """Of the whole answer; `finish` knows better where it is broken down by time."""

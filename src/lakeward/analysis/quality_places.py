@@ -67,7 +67,8 @@ class DataRefused(Scope, frozen=True, kw_only=True):
         """Over the quarantine."""
         places = ", ".join(str(n) for n in range(1, len(self.by) + 1))
         text = f"""SELECT {selected(self, REFUSAL)}coalesce(sum(x.n), 0) AS refused,
-    coalesce(sum(CASE WHEN x.brought_back THEN x.n END), 0) AS brought_back, max(x.set_aside_at) AS last_at
+    coalesce(sum(CASE WHEN x.brought_back THEN x.n END), 0) AS brought_back,
+    max(x.set_aside_at) AS last_at
 FROM refusals x WHERE {where(self, REFUSAL, "x.set_aside_at")}
 {f"GROUP BY {places}" if places else ""}
 {ordered(self, REFUSAL, "refused")}"""
