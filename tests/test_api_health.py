@@ -90,8 +90,8 @@ def _figures(rows: list[Row], threshold: float) -> Row:
         if ms is not None and not failed:
             points += 1 if ms <= threshold else 0.5 if ms <= 4 * threshold else 0
     sent = {
-        name: [r[name] for r in rows if r.get(name) is not None]
-        for name in ("request_bytes", "response_bytes")
+        name: [r[field] for r in rows if r.get(field) is not None]
+        for name, field in (("bytes_in", "request_bytes"), ("bytes_out", "response_bytes"))
     }
     low, high = _wilson(errors, len(states))
     return {

@@ -56,13 +56,11 @@ COUNTED: Final = (
     *(Column(f"p{p}", "number", f"Response time, percentile {p}.", "ms") for p in PERCENTS),
     Column("longest", "number", "Longest response time.", "ms"),
     Column("apdex", "number", "Apdex of the threshold.", "0 to 1"),
-    Column("request_bytes", "integer", "Bytes of the requests that say it.", "bytes"),
-    Column("response_bytes", "integer", "Bytes of the responses that say it.", "bytes"),
+    Column("bytes_in", "integer", "Bytes of the requests that say it.", "bytes"),
+    Column("bytes_out", "integer", "Bytes of the responses that say it.", "bytes"),
 )
 _FLAT: Final = {
     "calls": "count(*)",
-    "first_ms": "min(i.at_ms)",
-    "last_ms": "max(i.at_ms)",
     "answered": "count(i.status)",
     "client_errors": "count(*) FILTER (WHERE i.status >= 400 AND i.status < 500)",
     "errors": "count(*) FILTER (WHERE i.status >= 500)",
@@ -71,8 +69,8 @@ _FLAT: Final = {
     "tolerating": "count(*) FILTER (WHERE i.ms > {t} AND i.ms <= 4.0 * {t} "
     "AND coalesce(i.status < 500, TRUE))",
     "longest": "max(i.ms)",
-    "request_bytes": "sum(i.request_bytes)",
-    "response_bytes": "sum(i.response_bytes)",
+    "bytes_in": "sum(i.request_bytes)",
+    "bytes_out": "sum(i.response_bytes)",
 }
 """What is aggregated in both forms."""
 
@@ -130,6 +128,8 @@ class ApiHealth(Events, frozen=True, kw_only=True):
         named = "".join(f"{sql} AS {key}, " for (sql, _), key in zip(told, keys, strict=True))
         listed = "".join(f"{key}, " for key in keys)
         flat = {name: sql.format(t=threshold) for name, sql in _FLAT.items()} | ranked
+        if self._span is None:
+            flat |= {"first_ms": "min(i.at_ms)", "last_ms": "max(i.at_ms)"}
         places = ", ".join(str(n) for n in range(1, len(keys) + 1))
         order = [f"{key} NULLS LAST" for key in keys]
         most = ", ".join(["calls DESC", *order])
@@ -157,6 +157,11 @@ FROM timed
 ORDER BY {", ".join(order) if by_time else most}"""
         return Sql(text, source.parameters | {"z": Z95})
 
+    @property
+    def _span(self) -> str | None:
+        """The shortest stretch of time that it is broken down by."""
+        return next((name for name in SPANS if name in self.by), None)
+
     def _told(self, name: str, source: Source, quick: bool) -> tuple[str, str]:
         """What is grouped by, and what is shown of it."""
         if quick and name in offsets.SHOWN:
@@ -167,7 +172,9 @@ ORDER BY {", ".join(order) if by_time else most}"""
         return (CALL.get(name) or source.field(name)).sql, "{x}"
 
     def _span_ms(self, source: Source) -> str:
-        """Of the whole answer; `finish` knows better where it is broken down by time."""
+        """Of the whole answer; where it is broken down by time, `finish` knows."""
+        if self._span is not None:
+            return "CAST(NULL AS BIGINT)"
         first, last = "min(first_ms) OVER ()", "max(last_ms) OVER ()"
         if self.since is not None:
             first = source.values(round(self.since.timestamp() * 1000))
@@ -177,8 +184,7 @@ ORDER BY {", ".join(order) if by_time else most}"""
 
     def finish(self, rows: list[Row]) -> list[Row]:
         """With the calls per minute of each stretch of time."""
-        span = next((name for name in SPANS if name in self.by), None)
-        if span is None:
+        if (span := self._span) is None:
             return rows
         place, calls = self.by.index(span), len(self.by)
         found = []
@@ -234,5 +240,5 @@ def _figures(percentiles: dict[str, str]) -> dict[str, str]:
             f"{short}_high": f"CASE WHEN answered > 0 THEN {high} END",
         }
     apdex = "(satisfied + tolerating / 2.0) / nullif(rated, 0)"
-    same = ("request_bytes", "response_bytes")
+    same = ("bytes_in", "bytes_out")
     return found | percentiles | {"longest": "longest", "apdex": apdex, **{n: n for n in same}}

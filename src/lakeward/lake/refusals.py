@@ -69,8 +69,8 @@ def make_places(reading: Reading) -> None:
     rows: list[tuple[str, str | None, int]] = []
     counts = lake_counts(reading.lake, reading.settings.ring_dir)
     if counts is not None:
-        names = ("offered", "delivered", "quarantined", "waiting")
-        rows += [(name, None, getattr(counts, name)) for name in names]
+        kept = ("offered", "delivered", "quarantined", "waiting")
+        rows += [(name, None, getattr(counts, name)) for name in kept]
         rows += [("dropped", reason, n) for reason, n in counts.reasons.items()]
     try:
         done = read_progress(reading.lake).done.counts
