@@ -1,0 +1,33 @@
+"""The test at a fixed end: Welch's t for means, shares, ratios and quantiles alike.
+
+In: estimates of two arms. Out: an `Effect` at the level. Valid once, at the moment that was planned:
+who looks earlier and stops at what pleases uses `sequential`. Pure; `MissingExtra` without scipy.
+"""
+
+from __future__ import annotations
+
+from lakeward.analysis.experiment import effect
+from lakeward.analysis.experiment.distributions import t_quantile, t_two_sided
+from lakeward.analysis.experiment.effect import Contrast, Effect, Measured
+from lakeward.analysis.experiment.moments import Estimate
+
+
+def compare(control: Estimate, treatment: Estimate, level: float = 0.95) -> Effect:
+    """Difference and lift with intervals of the level."""
+    return Effect(
+        measured(effect.difference(control, treatment), level),
+        measured(effect.lift(control, treatment), level),
+    )
+
+
+def measured(contrast: Contrast | None, level: float) -> Measured | None:
+    """A contrast with its t interval and two-sided p; without spread, only its value."""
+    if contrast is None:
+        return None
+    if not contrast.error:
+        return Measured(contrast.value)
+    half = t_quantile((1 + level) / 2, contrast.freedom) * contrast.error
+    return Measured(
+        contrast.value, contrast.value - half, contrast.value + half,
+        t_two_sided(contrast.value / contrast.error, contrast.freedom),
+    )  # fmt: skip
