@@ -3,8 +3,8 @@
 In: estimates of control and treatment. Out: `Contrast`s; with an interval and a p they are
 `Measured`. Pure.
 
-The lift's error is by the delta method. It needs a control that is clearly not zero: within three
-errors of zero, the lift is not told (`None`), for its interval would not hold what it promises.
+The lift's error is by the delta method. It needs a control that is clearly not zero: nearer to zero
+than so many errors, the lift is not told (`None`), for its interval would not hold what it promises.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from lakeward.analysis.experiment.moments import Estimate
 
-CLEAR_OF_ZERO: Final = 3.0
+CLEAR_OF_ZERO: Final = 5.0
 """Errors that control must be away from zero for a lift."""
 
 
@@ -60,11 +60,13 @@ def difference(control: Estimate, treatment: Estimate) -> Contrast | None:
     )  # fmt: skip
 
 
-def lift(control: Estimate, treatment: Estimate) -> Contrast | None:
+def lift(
+    control: Estimate, treatment: Estimate, clear: float = CLEAR_OF_ZERO
+) -> Contrast | None:  # fmt: skip
     """Treatment by control, minus 1."""
     if control.value is None or treatment.value is None or control.error is None:
         return None
-    if control.value == 0 or abs(control.value) < CLEAR_OF_ZERO * control.error:
+    if control.value == 0 or abs(control.value) < clear * control.error:
         return None
     ratio = treatment.value / control.value
     error = None

@@ -8,9 +8,14 @@ equation 9. With n units of both arms, s the error of the contrast times √n:
 
     half width = s · sqrt( 2 (n ρ² + 1) / (n² ρ²) · ln( sqrt(n ρ² + 1) / α ) )
 
-ρ is chosen so that the interval is tightest near `tuning` units; there it is about 1.4 times as wide
-as the fixed one. The always-valid p is the smallest α whose sequence leaves zero out, ρ held. As the
-sequence is asymptotic, nothing is told of fewer than `FEWEST` units.
+ρ is chosen so that the interval is tightest near `tuning` units; there it is about 1.5 times as wide
+as the fixed one. The always-valid p is the smallest α whose sequence leaves zero out, ρ held.
+
+"Asymptotic" promises little for few units, and looking always finds every weakness: an arm of 10 %
+in which nobody has converted yet has no variance, and any difference looks certain. So nothing is
+told before each arm has `FEWEST` units; an arm that is not `SETTLED` has at least the variance of
+both arms together; a lift is told once control is `CLEAR_OF_ZERO`. `benchmarks/peeking.py` shows
+the error with all of it, and what it is without.
 """
 
 from __future__ import annotations
@@ -24,25 +29,51 @@ from lakeward.analysis.experiment.moments import Estimate
 
 TUNING: Final = 5000
 """Units at which the interval is tightest."""
-FEWEST: Final = 100
-"""Units of both arms from which on the sequence is told."""
+FEWEST: Final = 30
+"""Units that each arm must have."""
+SETTLED: Final = 20.0
+"""Errors that an arm's value is away from zero when its own variance is to be trusted alone."""
+CLEAR_OF_ZERO: Final = 10.0
+"""Errors that control must be away from zero for a lift."""
 
 
 def compare(
     control: Estimate, treatment: Estimate, level: float = 0.95, tuning: int = TUNING
 ) -> Effect:  # fmt: skip
     """Difference and lift with intervals that hold at every moment."""
-    return Effect(
-        measured(effect.difference(control, treatment), level, tuning),
-        measured(effect.lift(control, treatment), level, tuning),
+    control, treatment = floored(control, treatment)
+    told = min(control.units, treatment.units) >= FEWEST
+    found = [
+        measured(contrast, level, tuning) if told or contrast is None else Measured(contrast.value)
+        for contrast in (
+            effect.difference(control, treatment), effect.lift(control, treatment, CLEAR_OF_ZERO),
+        )
+    ]  # fmt: skip
+    return Effect(*found)
+
+
+def floored(control: Estimate, treatment: Estimate) -> tuple[Estimate, Estimate]:
+    """The arms, those that are not settled with no less than the variance of both."""
+    freedom = control.units + treatment.units - 2
+    if freedom < 1:
+        return control, treatment
+    both = math.fsum(max(0, arm.units - 1) * arm.variance for arm in (control, treatment)) / freedom
+    one, other = (
+        arm if _settled(arm) else Estimate(arm.units, arm.value, max(arm.variance, both))
+        for arm in (control, treatment)
     )
+    return one, other
+
+
+def _settled(arm: Estimate) -> bool:
+    return bool(arm.error) and abs(arm.value or 0.0) >= SETTLED * (arm.error or 0.0)
 
 
 def measured(contrast: Contrast | None, level: float, tuning: int = TUNING) -> Measured | None:
     """A contrast with its confidence sequence and always-valid p; without spread, its value."""
     if contrast is None:
         return None
-    if not contrast.error or contrast.units < FEWEST:
+    if not contrast.error:
         return Measured(contrast.value)
     half = contrast.error * width(contrast.units, 1 - level, tuning)
     return Measured(
