@@ -1,1 +1,1 @@
-"""Experiments: sufficient statistics of arms in, effects with their uncertainty and a verdict out."""
+"""Experiments: statistics of arms in, effects with their uncertainty and a verdict out."""

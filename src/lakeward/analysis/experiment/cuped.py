@@ -3,8 +3,8 @@
 In: moments of all arms that carry the covariate. Out: adjusted estimates. Pure.
 
 Deng, Xu, Kohavi and Walker (2013): what a unit did before its exposure cannot be an effect, so the
-part of the metric that it predicts is taken off. θ and the covariate's mean are those of all arms
-together, so that arms are adjusted alike. A ratio's covariate is the ratio before, both by their
+part of the metric that it predicts is taken off. Theta and the covariate's mean are those of all
+arms together, so that arms are adjusted alike. A ratio's covariate is the ratio before, both by their
 linear parts (delta method).
 """
 
@@ -18,14 +18,14 @@ from lakeward.analysis.experiment.moments import Estimate, Moments, estimate, po
 
 
 class Adjustment(msgspec.Struct, frozen=True):
-    """What is taken off: θ times the distance of an arm's covariate from that of all."""
+    """What is taken off: theta times the distance of an arm's covariate from that of all."""
 
     theta: float
     centre: float
 
 
 def adjustment(arms: Sequence[Moments]) -> Adjustment:
-    """θ of all units; 0 where the covariate has no spread or does not exist."""
+    """theta of all units; 0 where the covariate has no spread or does not exist."""
     total = pooled(arms)
     if total.units == 0 or total.d == 0 or total.z == 0:
         return Adjustment(0.0, 0.0)

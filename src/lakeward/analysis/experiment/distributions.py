@@ -64,10 +64,14 @@ def t_two_sided(statistic: float, freedom: float) -> float:
 
 
 def t_power(shift: float, freedom: float, critical: float) -> float:
-    """Probability that a t around `shift` is beyond ±`critical`."""
-    special = _special()
-    above = 1 - float(special.nctdtr(freedom, shift, critical))
-    return above + float(special.nctdtr(freedom, shift, -critical))
+    """Probability that a t around `shift`, which is 0 or more, is beyond ±`critical`."""
+    return 1 - _shifted(freedom, shift, critical) + _shifted(freedom, shift, -critical)
+
+
+def _shifted(freedom: float, shift: float, at: float) -> float:
+    """A t around `shift`: probability below; scipy has none (nan) far out in a tail."""
+    found = float(_special().nctdtr(freedom, shift, at))
+    return found if math.isfinite(found) else normal_below(at - shift)
 
 
 def chi_square_above(statistic: float, freedom: int) -> float:

@@ -4,7 +4,7 @@ In: estimates of control and treatment. Out: `Contrast`s; with an interval and a
 `Measured`. Pure.
 
 The lift's error is by the delta method. It needs a control that is clearly not zero: nearer to zero
-than so many errors, the lift is not told (`None`), for its interval would not hold what it promises.
+than so many errors the lift is not told (`None`), as its interval would not hold what it says.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The test at a fixed end: Welch's t for means, shares, ratios and quantiles alike.
 
-In: estimates of two arms. Out: an `Effect` at the level. Valid once, at the moment that was planned:
-who looks earlier and stops at what pleases uses `sequential`. Pure; `MissingExtra` without scipy.
+In: estimates of two arms. Out: an `Effect` at the level. Valid once, at the planned moment: who
+looks earlier and stops at what pleases uses `sequential`. Pure; `MissingExtra` without scipy.
 """
 
 from __future__ import annotations

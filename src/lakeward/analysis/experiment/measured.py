@@ -1,16 +1,16 @@
 """What units of each arm did: sufficient statistics of a metric, made by SQL.
 
-In: an experiment, a metric. Out: a row for each arm: units, means and sample covariances of y, d, x
-and z (`moments`), or a quantile with the order statistics at the ends of its interval. A deed counts
-from the unit's first exposure on (the same millisecond included) and for `within_days`; of the
-covariate, in the `before_days` before it. Units that did nothing count with 0.
+In: an experiment, a metric. Out: a row for each arm: units, means and sample covariances of y, d,
+x and z (`moments`), or a quantile with the order statistics at the ends of its interval. A deed
+counts from the unit's first exposure on (the same millisecond included) and for `within_days`; of
+the covariate, in the `before_days` before it. Units that did nothing count with 0.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final
 
-from lakeward.analysis.experiment.metric import Measure, Metric, measure, metric
+from lakeward.analysis.experiment.metric import Measure, Metric, Verb, measure, metric
 from lakeward.analysis.experiment.moments import FIELDS, PAIRS
 from lakeward.analysis.experiment.question import MOST_DAYS, Exposed, check, exposures, parameters
 from lakeward.analysis.experiment.source import Source, source
@@ -61,7 +61,7 @@ class ExperimentMoments(Exposed, frozen=True, kw_only=True):
     def sql(self) -> Sql:
         """Over `stitched`, and the views of outcomes."""
         wanted = metric(self.metric)
-        bare = "count" if wanted.kind == "ratio" else "did"
+        bare: Verb = "count" if wanted.kind == "ratio" else "did"
         measures = [measure(text, bare) for text in wanted.measures]
         more: dict[str, Value] = {"within_days": self.within_days, "before_days": self.before_days}
         ctes = [exposures(self)]

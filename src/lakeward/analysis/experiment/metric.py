@@ -105,6 +105,8 @@ def measure(text: str, verb: Verb = "did") -> Measure:
         raise Rejected(f"{text[:60]!r} names no type and field such as deal_closed.value.")
     if verb in ("sum", "told") and not field:
         raise Rejected(f"{text[:60]!r}: which field? Such as sum:deal_closed.value.")
+    if verb == "did" and field:
+        raise Rejected(f"{text[:60]!r}: sum:, mean: or a quantile of that field?")
     return Measure(verb, name, field or None, _filters(conditions, text))
 
 

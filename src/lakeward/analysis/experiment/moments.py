@@ -6,10 +6,10 @@ In: counts, means and covariances over an arm's units, as SQL or a CSV gives the
     y   what is measured         d   what it is divided by (a mean: 1 for each unit)
     x   y before the exposure    z   d before the exposure
 
-Every metric is a ratio of two means; a plain mean has d = 1. The variance is that of the linear part
-of the ratio (delta method; Deng, Knoblich and Lu 2018, arXiv 1803.06336, section 2), so units may
-have any number of events each. Covariances are the sample's (n - 1), already centred: raw sums of
-squares of large values would lose their digits.
+Every metric is a ratio of two means; a plain mean has d = 1. The variance is that of the linear
+part of the ratio (delta method; Deng, Knoblich and Lu 2018, arXiv 1803.06336, section 2), so units
+may have any number of events each. Covariances are the sample's (n - 1), already centred: raw sums
+of squares of large values would lose their digits.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def pooled(arms: Sequence[Moments]) -> Moments:
     }  # fmt: skip
     found: dict[str, float] = dict(means)
     for pair in PAIRS:
-        one, other = pair
+        one, other = pair[0], pair[1]
         total = math.fsum(
             (arm.units - 1) * getattr(arm, pair)
             + arm.units * (getattr(arm, one) - means[one]) * (getattr(arm, other) - means[other])

@@ -1,6 +1,6 @@
 """Many tests at once: adjusted p values.
 
-In: p values. Out: adjusted ones in the same order, to hold against the same α. Pure.
+In: p values. Out: adjusted ones in the same order, to hold against the same alpha. Pure.
 
 Holm (1979) bounds the chance of any false discovery; Benjamini and Hochberg (1995) the share of
 false ones among the discoveries. Both take always-valid p values, too.

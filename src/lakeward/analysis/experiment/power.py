@@ -1,10 +1,10 @@
 """How many units an effect needs, what effect so many units show, and how long that takes.
 
-In: the variance of a unit in each arm, an effect, α and power. Out: units, effects, days. Pure;
+In: the variance of a unit in each arm, an effect, alpha and power. Out: units, effects, days. Pure;
 `MissingExtra` without scipy.
 
-Fixed: Welch's t around a noncentral t. Sequential: the units at which one look finds the effect with
-this power; looks before can only find it sooner, so it is an upper bound.
+Fixed: Welch's t around a noncentral t. Sequential: the units at which one look finds the effect
+with this power; looks before can only find it sooner, so it is an upper bound.
 """
 
 from __future__ import annotations

@@ -74,7 +74,10 @@ def parameters(asked: Exposed, **more: Value) -> dict[str, Value]:
 
 def exposures(asked: Exposed) -> str:
     """CTEs `seen`, `counted`, `met` (a row for each unit) and `exposed` (those of one arm)."""
-    terms = ["interaction_type = 'experiment_exposure'", "experiments->>'$.experiment' = $experiment"]
+    terms = [
+        "interaction_type = 'experiment_exposure'",
+        "experiments->>'$.experiment' = $experiment",
+    ]
     if asked.since is not None:
         terms.append("timestamp >= $since")
     if asked.until is not None:
@@ -129,7 +132,7 @@ class ExperimentUnits(Exposed, frozen=True, kw_only=True):
     SELECT arm, string_agg(DISTINCT assigned_by, ', ' ORDER BY assigned_by) AS assigned_by
     FROM counted GROUP BY arm
 ), earlier AS (
-    SELECT s.service, s.unit, s.at, s.arm, s.aside FROM seen s JOIN newest n ON s.version < n.version
+    SELECT s.service, s.unit, s.at, s.arm FROM seen s JOIN newest n ON s.version < n.version
     WHERE s.aside IS NULL
 )
 SELECT 'exposed' AS state, e.arm, min(e.variant_index) AS variant_index, count(*) AS units,

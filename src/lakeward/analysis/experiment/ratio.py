@@ -5,8 +5,8 @@ scipy for the fixed test.
 
 Fixed: chi-square. Looked at always: the Bayes factor of a Dirichlet-multinomial alternative around
 the plan against the plan itself (Lindon and Malek 2020, arXiv 2011.03567, equation 6); by Ville's
-inequality its inverse is below α with a chance of at most α, however often one looks. Counts are
-held against the plan, never against equal shares.
+inequality its inverse is below alpha with a chance of at most alpha, however often one looks.
+Counts are held against the plan, never against equal shares.
 """
 
 from __future__ import annotations

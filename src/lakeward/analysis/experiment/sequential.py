@@ -1,15 +1,15 @@
 """The test that may be looked at always: intervals that hold at every moment at once.
 
-In: estimates of two arms. Out: an `Effect` whose interval and p are valid however often and whenever
-one looks, and whenever one stops. Pure.
+In: estimates of two arms. Out: an `Effect` whose interval and p are valid however often and
+whenever one looks, and whenever one stops. Pure.
 
 Asymptotic confidence sequence: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, arXiv 2103.06476,
-equation 9. With n units of both arms, s the error of the contrast times √n:
+equation 9. With n units of both arms, s the error of the contrast times sqrt(n):
 
-    half width = s · sqrt( 2 (n ρ² + 1) / (n² ρ²) · ln( sqrt(n ρ² + 1) / α ) )
+    half width = s · sqrt( 2 (n rho² + 1) / (n² rho²) · ln( sqrt(n rho² + 1) / alpha ) )
 
-ρ is chosen so that the interval is tightest near `tuning` units; there it is about 1.5 times as wide
-as the fixed one. The always-valid p is the smallest α whose sequence leaves zero out, ρ held.
+rho makes the interval tightest near `tuning` units, where it is about 1.5 times as wide as the
+fixed one. The always-valid p is the smallest alpha whose sequence leaves zero out, rho held.
 
 "Asymptotic" promises little for few units, and looking always finds every weakness: an arm of 10 %
 in which nobody has converted yet has no variance, and any difference looks certain. So nothing is
@@ -89,7 +89,7 @@ def width(units: float, alpha: float, tuning: int = TUNING) -> float:
 
 
 def rho_squared(alpha: float, tuning: int) -> float:
-    """ρ² that makes the interval tightest near `tuning` units."""
+    """rho² that makes the interval tightest near `tuning` units."""
     return (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuning
 
 
