@@ -4,8 +4,8 @@ In: moments of all arms that carry the covariate. Out: adjusted estimates. Pure.
 
 Deng, Xu, Kohavi and Walker (2013): what a unit did before its exposure cannot be an effect, so the
 part of the metric that it predicts is taken off. Theta and the covariate's mean are those of all
-arms together, so that arms are adjusted alike. A ratio's covariate is the ratio before, both by their
-linear parts (delta method).
+arms together, so that arms are adjusted alike. A ratio's covariate is the ratio before, both by
+their linear parts (delta method).
 """
 
 from __future__ import annotations

@@ -96,15 +96,15 @@ def _of_unit(n: int) -> tuple[str, str]:
 
 def _deeds(asked: Exposed, found: Source, n: int, of: Measure) -> list[str]:
     """CTEs: a measure's events in a unit's time, and what they make."""
-    until = " AND v.at < $until" if asked.until is not None else ""
+    until = " AND v.moment < $until" if asked.until is not None else ""
     value = VALUE[of.verb].replace("count(*)", "count(*) FILTER (WHERE {})")
     value = value.replace("(value)", "(value) FILTER (WHERE {})")
     return [
         f"""event{n} AS ({found.text}), deed{n} AS (
-    SELECT e.service, e.unit, v.at >= e.first_at AS later, v.value, v.kind
+    SELECT e.service, e.unit, v.moment >= e.first_at AS later, v.value, v.kind
     FROM exposed e JOIN event{n} v ON v.unit = e.unit AND v.service IS NOT DISTINCT FROM e.service
-        AND v.at >= e.first_at - $before_days * INTERVAL '1' DAY
-        AND v.at < e.first_at + $within_days * INTERVAL '1' DAY{until}
+        AND v.moment >= e.first_at - $before_days * INTERVAL '1' DAY
+        AND v.moment < e.first_at + $within_days * INTERVAL '1' DAY{until}
 )""",
         f"""did{n} AS (
     SELECT service, unit, {value.format("later")} AS after, {value.format("NOT later")} AS before
@@ -166,15 +166,15 @@ class ExperimentQuantile(Exposed, frozen=True, kw_only=True):
         var_samp(below) AS bb, covar_samp(below, values_) AS bv, var_samp(values_) AS vv
     FROM unit GROUP BY arm
 ), spread AS (
-    SELECT arm, units, $z * sqrt(greatest(0.0, bb - 2 * share * bv + share * share * vv) / units)
-        / mean AS half
+    SELECT arm, units, CASE WHEN units > 1 THEN $z * sqrt(
+        greatest(0.0, bb - 2 * share * bv + share * share * vv) / units) / mean END AS half
     FROM cluster
 ), ends AS (
     SELECT p.arm, any_value(s.units) AS measured_units, any_value(p.events) AS events,
         max(p.value) FILTER (WHERE p.place = greatest(1, ceil($share * p.events))) AS value,
-        max(p.value) FILTER (WHERE p.place =
+        max(p.value) FILTER (WHERE s.half IS NOT NULL AND p.place =
             greatest(1, ceil(greatest(0.0, $share - s.half) * p.events))) AS low,
-        max(p.value) FILTER (WHERE p.place =
+        max(p.value) FILTER (WHERE s.half IS NOT NULL AND p.place =
             least(p.events, floor(least(1.0, $share + s.half) * p.events) + 1)) AS high
     FROM placed p JOIN spread s ON s.arm = p.arm GROUP BY p.arm
 ), whole AS (

@@ -85,7 +85,7 @@ def exposures(asked: Exposed) -> str:
     if asked.service is not None:
         terms.append("service = $service")
     return f"""seen AS (
-    SELECT service, {UNITS[asked.unit]} AS unit, timestamp AS at,
+    SELECT service, {UNITS[asked.unit]} AS unit, timestamp AS moment,
         experiments->>'$.variant' AS arm,
         TRY_CAST(experiments->>'$.variant_index' AS BIGINT) AS variant_index,
         experiments->>'$.hash_attribute' AS assigned_by,
@@ -100,7 +100,7 @@ def exposures(asked: Exposed) -> str:
 ), counted AS (
     SELECT s.* FROM seen s JOIN newest n ON n.version = s.version WHERE s.aside IS NULL
 ), met AS (
-    SELECT service, unit, min(at) AS first_at, min(arm) AS arm, count(DISTINCT arm) AS arms,
+    SELECT service, unit, min(moment) AS first_at, min(arm) AS arm, count(DISTINCT arm) AS arms,
         min(variant_index) AS variant_index
     FROM counted GROUP BY service, unit
 ), exposed AS (
@@ -132,7 +132,7 @@ class ExperimentUnits(Exposed, frozen=True, kw_only=True):
     SELECT arm, string_agg(DISTINCT assigned_by, ', ' ORDER BY assigned_by) AS assigned_by
     FROM counted GROUP BY arm
 ), earlier AS (
-    SELECT s.service, s.unit, s.at, s.arm FROM seen s JOIN newest n ON s.version < n.version
+    SELECT s.service, s.unit, s.moment, s.arm FROM seen s JOIN newest n ON s.version < n.version
     WHERE s.aside IS NULL
 )
 SELECT 'exposed' AS state, e.arm, min(e.variant_index) AS variant_index, count(*) AS units,
@@ -141,10 +141,10 @@ SELECT 'exposed' AS state, e.arm, min(e.variant_index) AS variant_index, count(*
 FROM exposed e LEFT JOIN assigned a ON a.arm = e.arm GROUP BY e.arm
 UNION ALL SELECT 'several_arms', arm, NULL, count(*), min(first_at), max(first_at), NULL, NULL
 FROM crossed GROUP BY arm
-UNION ALL SELECT 'earlier_version', arm, NULL, count(DISTINCT ROW(service, unit)), min(at), max(at),
+UNION ALL SELECT 'earlier_version', arm, NULL, count(DISTINCT ROW(service, unit)), min(moment), max(moment),
     NULL, NULL FROM earlier GROUP BY arm
 UNION ALL SELECT aside, arm, NULL, CASE WHEN aside = 'unknown' THEN count(*)
-    ELSE count(DISTINCT ROW(service, unit)) END, min(at), max(at), NULL, NULL
+    ELSE count(DISTINCT ROW(service, unit)) END, min(moment), max(moment), NULL, NULL
 FROM seen WHERE aside IS NOT NULL GROUP BY aside, arm
 ORDER BY state, arm NULLS FIRST"""
         return Sql(text, parameters(self, **more))

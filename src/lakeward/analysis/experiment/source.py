@@ -58,7 +58,7 @@ TOLD: Final[Mapping[str, Told]] = {
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A measure's events as SQL: a select of service, unit, at, value and kind."""
+    """A measure's events as SQL: a select of service, unit, moment, value and kind."""
 
     text: str
     parameters: Mapping[str, Value]
@@ -91,7 +91,7 @@ def _of_view(measure: Measure, told: Told, prefix: str) -> Source:
         value_ = f"CAST({measure.field} AS DOUBLE)"
         kind = "currency" if measure.field == "value" else "NULL"
     text = (
-        f"SELECT service, person AS unit, {told.at} AS at, {value_} AS value, {kind} AS kind "
+        f"SELECT service, person AS unit, {told.at} AS moment, {value_} AS value, {kind} AS kind "
         f"FROM {told.relation} WHERE {' AND '.join(terms)}"
     )
     return Source(text, parameters)
@@ -118,7 +118,7 @@ def _of_rows(measure: Measure, unit: Unit, prefix: str) -> Source:
         column = _column(known, measure.field, f"{prefix}_path", parameters)
         value_ = f"TRY_CAST({column} AS DOUBLE)"
     text = (
-        f"SELECT service, {UNITS[unit]} AS unit, timestamp AS at, {value_} AS value, NULL AS kind "
+        f"SELECT service, {UNITS[unit]} AS unit, timestamp AS moment, {value_} AS value, NULL AS kind "
         f"FROM stitched WHERE {' AND '.join(terms)}"
     )
     return Source(text, parameters)
