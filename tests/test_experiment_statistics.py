@@ -142,9 +142,7 @@ def test_means_are_those_of_tea_tasting() -> None:
 
 def test_ratios_are_those_of_tea_tasting() -> None:
     one, other = (estimate(arm) for arm in arms(1, 2, fields="yd"))
-    agree(
-        frequentist.compare(one, other), analysed(tea_tasting.RatioOfMeans("orders", "sessions"))
-    )
+    agree(frequentist.compare(one, other), analysed(tea_tasting.RatioOfMeans("orders", "sessions")))
 
 
 def test_means_with_a_covariate_are_those_of_tea_tasting() -> None:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakeward.cli.span import moment, zone_of
+from lakeward.cli.asking import add_events, add_unit, events, print_sql
 from lakeward.errors import Rejected, Terminal
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:  # what is behind it needs an extra that other commands do without
+    from lakeward.analysis.experiment.asking import Wanted
+    from lakeward.analysis.experiment.question import Exposed
     from lakeward.analysis.experiment.result import Report, Terms
 
 FORMATS = ("table", "json")
@@ -24,8 +26,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", metavar="NAME", help="key of the experiment; of a CSV, its title")
     command.add_argument(
         "--metric", action="append", default=[], metavar="METRIC",
-        help="what decides: demo_booking, count:TYPE, sum:TYPE.FIELD, mean:TYPE.FIELD, ratio:A/B, "
-        "p90:TYPE.FIELD; lower:… where less is better; may be repeated",
+        help="what decides: STEP, count:STEP, sum:FIELD:STEP, mean:FIELD:STEP, ratio:A/B, "
+        "p90:FIELD:STEP; lower:… where less is better; may be repeated",
     )  # fmt: skip
     command.add_argument(
         "--guardrail", action="append", default=[], metavar="METRIC",
@@ -33,7 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--csv", type=Path, metavar="FILE", help="users of a file, not the lake")
     _add_terms(command)
-    _add_span(command)
+    _add_time(command)
 
 
 def _add_terms(command: argparse.ArgumentParser) -> None:
@@ -59,29 +61,28 @@ def _add_terms(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_span(command: argparse.ArgumentParser) -> None:
+def _add_time(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--within", type=float, default=14, metavar="DAYS", help="after the exposure (14)"
-    )
+        "--within", type=float, default=14, metavar="DAYS",
+        help="how long after its exposure a unit's deeds count (14)",
+    )  # fmt: skip
     command.add_argument(
         "--cuped", type=float, default=0, metavar="DAYS",
         help="adjust for the same metric so long before (0: not)",
     )  # fmt: skip
-    command.add_argument(
-        "--unit", choices=("person", "session", "visitor"), default="person",
-        help="what was assigned (person)",
-    )  # fmt: skip
-    command.add_argument("--service", metavar="APP", help="only this app")
-    command.add_argument("--since", metavar="WHEN", help="exposures from then on: a day, or 7d")
-    command.add_argument("--until", metavar="WHEN", help="nothing from then on (now)")
-    command.add_argument("--zone", default="UTC", metavar="ZONE", help="whose days are meant (UTC)")
+    add_unit(command)
+    add_events(command)
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Judge and print."""
+    from lakeward.analysis.experiment.distributions import need
     from lakeward.cli.verdict import write
 
     try:
+        if arguments.sql:
+            return _print_sql(settings, arguments)
+        need()
         found = _of_csv(arguments) if arguments.csv else _of_lake(settings, arguments)
     except Rejected as error:
         raise Terminal(str(error)) from None
@@ -90,11 +91,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _of_csv(arguments: argparse.Namespace) -> Report:
-    from lakeward.analysis.experiment.distributions import need
     from lakeward.analysis.experiment.report import report
     from lakeward.analysis.experiment.sheet import read
 
-    need()
     terms = _terms(arguments)
     sheet = read(arguments.csv)
     guarded = {text.removeprefix("lower:") for text in arguments.guardrail}
@@ -105,27 +104,42 @@ def _of_csv(arguments: argparse.Namespace) -> Report:
 
 
 def _of_lake(settings: Settings, arguments: argparse.Namespace) -> Report:
-    from lakeward.analysis.experiment.asking import Wanted, experiment
-    from lakeward.analysis.experiment.distributions import need
-    from lakeward.analysis.experiment.question import Exposed
+    from lakeward.analysis.experiment.asking import experiment
     from lakeward.lake.reading import Reading
     from lakeward.lake.scratch import scratch
 
-    need()
     terms = _terms(arguments)
-    zone, now = zone_of(arguments.zone), datetime.now(UTC)
-    since = moment("--since", arguments.since, zone, now) if arguments.since else None
-    until = moment("--until", arguments.until, zone, now) if arguments.until else now
-    asked = Exposed(
-        experiment=arguments.name, unit=arguments.unit, service=arguments.service, since=since,
-        until=until, within_days=arguments.within,
-    )  # fmt: skip
-    wanted = [Wanted(text) for text in arguments.metric]
-    wanted += [Wanted(text, "guardrail") for text in arguments.guardrail]
+    of, wanted = _asked(settings, arguments)
     lake = open_lake(settings.lake_dir, create=False)
     memory = settings.query_memory
     with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
-        return experiment(reading, asked, wanted, terms, arguments.cuped)
+        return experiment(reading, of, wanted, terms, arguments.cuped)
+
+
+def _asked(settings: Settings, arguments: argparse.Namespace) -> tuple[Exposed, list[Wanted]]:
+    from lakeward.analysis.experiment.asking import Wanted
+    from lakeward.analysis.experiment.metric import metric
+    from lakeward.analysis.experiment.question import Exposed
+
+    # One moment for all questions: what comes in between would be in some of them.
+    parameters = {"until": datetime.now(UTC)} | events(settings, arguments)
+    of = Exposed(
+        **parameters, experiment=arguments.name, unit=arguments.unit, within_days=arguments.within
+    )
+    wanted = [Wanted(metric(text)) for text in arguments.metric]
+    wanted += [Wanted(metric(text), "guardrail") for text in arguments.guardrail]
+    return of, wanted
+
+
+def _print_sql(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.analysis.experiment.asking import questions
+
+    of, wanted = _asked(settings, arguments)
+    asked = questions(of, wanted, arguments.cuped)
+    print_sql(asked.units)
+    for question in asked.measured:
+        print_sql(question)
+    return 0
 
 
 def _terms(arguments: argparse.Namespace) -> Terms:

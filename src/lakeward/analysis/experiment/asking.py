@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lakeward.analysis.experiment.measured import Z95, ExperimentMoments, ExperimentQuantile
-from lakeward.analysis.experiment.metric import Metric, measure, metric
+from lakeward.analysis.experiment.metric import Metric
 from lakeward.analysis.experiment.moments import FIELDS, PAIRS, Estimate, Moments, quantile
 from lakeward.analysis.experiment.question import ExperimentUnits, Exposed
 from lakeward.analysis.experiment.report import report
@@ -24,110 +24,107 @@ if TYPE_CHECKING:
     from lakeward.lake.reading import Reading
 
 MOST_METRICS: Final = 20
-UNIT_OF: Final[Mapping[str, str]] = {"session_id": "session", "anonymous_id": "visitor"}
-"""The unit that an attribute assigns, where it is not a person."""
+PEOPLE: Final = frozenset({"person", "user_id", "id"})
+"""Attributes of which `person` is the unit."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
     """A metric, and whether it decides or guards."""
 
-    text: str
+    metric: Metric
     role: Role = "metric"
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """The questions of one experiment: who took part, and one for each metric."""
+
+    units: ExperimentUnits
+    measured: tuple[ExperimentMoments | ExperimentQuantile, ...]
+
+
+def questions(of: Exposed, wanted: Sequence[Wanted], before_days: float = 0) -> Asked:
+    """What has to be asked; `Rejected` for what cannot be."""
+    if len(wanted) > MOST_METRICS:
+        raise Rejected(
+            f"an experiment has at most {MOST_METRICS} metrics: {len(wanted)} are given."
+        )
+    common = {name: getattr(of, name) for name in Exposed.__struct_fields__}
+    measured = tuple(
+        ExperimentQuantile(**common, metric=each.metric)
+        if each.metric.kind == "quantile"
+        else ExperimentMoments(**common, metric=each.metric, before_days=before_days)
+        for each in wanted
+    )
+    return Asked(ExperimentUnits(**common), measured)
+
+
 def experiment(
-    reading: Reading, asked: Exposed, wanted: Sequence[Wanted], terms: Terms,
-    before_days: float = 0,
+    reading: Reading, of: Exposed, wanted: Sequence[Wanted], terms: Terms, before_days: float = 0
 ) -> Report:  # fmt: skip
     """Ask who met which arm and what they did, and judge it."""
-    metrics = [(_metric(each.text), each.role) for each in wanted]
-    if len(metrics) > MOST_METRICS:
-        raise Rejected(
-            f"an experiment has at most {MOST_METRICS} metrics: {len(metrics)} are given."
-        )
-    questions = [_question(asked, each, before_days) for each, _ in metrics]
-    people = population(asked, list(ask(reading, units_of(asked)).dicts()))
+    asked = questions(of, wanted, before_days)
+    people = population(of, list(ask(reading, asked.units).dicts()))
     observed = [
-        observed_of(each, role, list(ask(reading, question).dicts()), before_days)
-        for (each, role), question in zip(metrics, questions, strict=True)
+        observed_of(each, list(ask(reading, question).dicts()), before_days)
+        for each, question in zip(wanted, asked.measured, strict=True)
     ]
     return report(people, observed, terms)
 
 
-def _metric(text: str) -> Metric:
-    """A metric of the lake; a bare measure with a verb is a mean, a bare type a share."""
-    found = metric(text)
-    for each in found.measures:
-        measure("sum:" + each if found.kind == "quantile" else each, "count")
-    return found
-
-
-def units_of(asked: Exposed) -> ExperimentUnits:
-    """The question who met which arm."""
-    return ExperimentUnits(**msgspec.structs.asdict(asked))
-
-
-def _question(
-    asked: Exposed, each: Metric, before_days: float
-) -> ExperimentMoments | ExperimentQuantile:
-    of = {**msgspec.structs.asdict(asked), "metric": each.text}
-    if each.kind == "quantile":
-        return ExperimentQuantile(**of)
-    return ExperimentMoments(**of, before_days=before_days)
-
-
-def population(asked: Exposed, rows: Sequence[Mapping[str, Any]]) -> Population:
+def population(of: Exposed, rows: Sequence[Mapping[str, Any]]) -> Population:
     """Who took part, of the rows of `experiment_units`; arms by their place, then their name."""
     if not rows:
         raise Rejected(
-            f"nobody met the experiment {asked.experiment[:80]!r} in this time: is it an "
+            f"nobody met the experiment {of.experiment[:80]!r} in this time: is it an "
             "experiment_exposure of this lake?"
         )
     exposed = [row for row in rows if row["state"] == "exposed"]
     last = float("inf")
     exposed.sort(
-        key=lambda r: (last if r["variant_index"] is None else r["variant_index"], r["arm"])
-    )  # fmt: skip
-    opens = [row["open_units"] for row in exposed if row["open_units"] is not None]
+        key=lambda row: (last if row["variant_index"] is None else row["variant_index"], row["arm"])
+    )
+    still = [row["open_units"] for row in exposed if row["open_units"] is not None]
     return Population(
-        experiment=asked.experiment,
+        experiment=of.experiment,
         arms={row["arm"]: row["units"] for row in exposed},
         set_aside=[
             Aside(row["state"], row["arm"], row["units"])
             for row in rows if row["state"] != "exposed"
         ],
-        open_units=sum(opens) if opens else None,
-        notes=_notes(asked, exposed),
+        open_units=sum(still) if still else None,
+        notes=_notes(of, exposed),
     )  # fmt: skip
 
 
-def _notes(asked: Exposed, exposed: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(of: Exposed, exposed: Sequence[Mapping[str, Any]]) -> list[str]:
     named = {name for row in exposed for name in (row["assigned_by"] or "").split(", ") if name}
-    units = {UNIT_OF.get(name, "person") for name in named}
-    if units and units != {asked.unit}:
-        return [
-            f"assigned by {', '.join(sorted(named))} and analysed by {asked.unit}: "
-            "ask for the unit that assigned"
-        ]
-    return []
+    fits = PEOPLE if of.unit == "person" else {of.unit}
+    if named <= fits:
+        return []
+    return [
+        f"assigned by {', '.join(sorted(named))} and analysed by {of.unit}: "
+        "ask for the unit that assigned"
+    ]
 
 
-def observed_of(
-    each: Metric, role: Role, rows: Sequence[Mapping[str, Any]], before_days: float
-) -> Observed:
+def observed_of(of: Wanted, rows: Sequence[Mapping[str, Any]], before_days: float) -> Observed:
     """What a metric showed, of the rows of its question."""
+    metric = of.metric
     if any((row["currencies"] or 0) > 1 for row in rows):
         raise Rejected(
-            f"{each.text[:80]!r} adds up amounts of several currencies: name one, such as "
-            "sum:deal_closed.value,currency=EUR."
+            f"{metric.name[:80]!r} adds up amounts of several currencies: name one, such as "
+            "sum:outcomes.value:deal_closed[outcomes.currency=EUR]."
         )
-    if each.kind == "quantile":
-        found: dict[str, Estimate] = {
-            row["arm"]: quantile(
-                row["measured_units"], row["value"], row["low"], row["high"], Z95
-            ) for row in rows
-        }  # fmt: skip
-        return Observed(metric=each, role=role, arms=found)
-    names = ("units", *FIELDS, *PAIRS)
-    moments = {row["arm"]: Moments(**{name: row[name] for name in names}) for row in rows}
-    return Observed(metric=each, role=role, arms=moments, covariate=before_days > 0)
+    held: Mapping[str, Moments] | Mapping[str, Estimate]
+    if metric.kind == "quantile":
+        held = {
+            row["arm"]: quantile(row["measured_units"], row["value"], row["low"], row["high"], Z95)
+            for row in rows
+        }
+    else:
+        names = ("units", *FIELDS, *PAIRS)
+        held = {row["arm"]: Moments(**{name: row[name] for name in names}) for row in rows}
+    return Observed(
+        metric=metric.name, kind=metric.kind, lower=metric.lower, role=of.role, arms=held,
+        covariate=before_days > 0 and metric.kind != "quantile",
+    )  # fmt: skip

@@ -1,110 +1,102 @@
 """Who met which arm: units of an experiment, and those that are set aside.
 
 In: an experiment's name and how its units are known. Out: a row for each arm and for each reason to
-set units aside. A unit is exposed when it first met its arm; who met several arms is in none. Units
-are kept apart by app (`service`), as outcomes are. Exposures that were forced by hand or came of
-programs do not count; of several versions of an experiment, the newest does.
+set units aside. A unit is exposed when it first met its arm, in the time that is asked for; who met
+several arms in it is in none. Units are kept apart by app (`service`), as outcomes are. Exposures
+that were forced by hand do not count; of several versions of an experiment, the newest does.
+`where` must hold of the exposures, not of what follows on them.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
 
-import msgspec
-
-from lakeward.analysis.experiment.source import UNITS, Unit
-from lakeward.analysis.question import Column, Sql, Value, says
+from lakeward.analysis.events import Events, Source, looked
+from lakeward.analysis.question import Column, Sql, says
 from lakeward.errors import Rejected
 
 MOST_DAYS: Final = 3650
 LONGEST: Final = 200
+DAY_MS: Final = 86_400_000
 COLUMNS: Final = (
-    Column("state", "text", "exposed, several_arms, forced, program, earlier_version or unknown."),
-    Column("arm", "text", "The arm; of several, all of them."),
+    Column("state", "text", "exposed, several_arms, forced, earlier_version or unknown."),
+    Column("arm", "text", "The arm; of several the first and the last."),
     Column("variant_index", "integer", "Its least place among the variants."),
     Column("units", "integer", "Units; of unknown ones, exposures.", "units"),
     Column("first_at", "time", "The first exposure."),
-    Column("last_at", "time", "The last unit's first exposure."),
-    Column("open_units", "integer", "Units whose time to act is not over at `until`.", "units"),
-    Column("assigned_by", "text", "Attributes that assigned, where they were told."),
+    Column("last_at", "time", "The last one; of an arm, the last unit's first."),
+    Column("open_units", "integer", "Units whose time is not over at `until`.", "units"),
+    Column("assigned_by", "text", "What assigned, where it was told; of several two."),
 )
 
 
-class Exposed(msgspec.Struct, frozen=True, kw_only=True):
+class Exposed(Events, frozen=True, kw_only=True):
     """The parameters that questions about an experiment have in common."""
 
     experiment: Annotated[str, says("Key of the experiment.")]
-    unit: Annotated[Unit, says("What is a unit: whoever assigned by it.")] = "person"
-    service: Annotated[str | None, says("Only this app.")] = None
-    since: Annotated[datetime | None, says("The first moment that counts.")] = None
-    until: Annotated[datetime | None, says("The first moment that counts no more.")] = None
+    unit: Annotated[str, says("What was assigned: person, session_id, or any field.")] = "person"
     within_days: Annotated[
         float, says("How many days from its first exposure on a unit's deeds count.")
     ] = 14
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
-        check(self)
+        super().__post_init__()
+        if not 0 < len(self.experiment) <= LONGEST:
+            raise Rejected(f"`experiment` must have 1 to {LONGEST} letters.")
+        if not 0 < self.within_days <= MOST_DAYS:
+            raise Rejected(f"`within_days` must be above 0 and at most {MOST_DAYS}.")
+        if looked(self.unit).kind != "text":
+            raise Rejected(f"`unit`: {self.unit!r} is no id: take person, session_id or another.")
+
+    @property
+    def within_ms(self) -> int:
+        """How long a unit's deeds count."""
+        return round(self.within_days * DAY_MS)
 
 
-def check(asked: Exposed) -> None:
-    """Refuse what cannot be asked of any experiment."""
-    if not 0 < len(asked.experiment) <= LONGEST:
-        raise Rejected(f"`experiment` must have 1 to {LONGEST} letters.")
-    if not 0 < asked.within_days <= MOST_DAYS:
-        raise Rejected(f"`within_days` must be above 0 and at most {MOST_DAYS}.")
-    for parameter, moment in (("since", asked.since), ("until", asked.until)):
-        if moment is not None and moment.tzinfo is None:
-            raise Rejected(f"`{parameter}` must have a zone, such as 2026-11-01T00:00:00Z.")
-    if asked.since and asked.until and asked.since >= asked.until:
-        raise Rejected("`until` must be after `since`.")
+def source_of(asked: Exposed) -> Source:
+    """What builds the statement."""
+    return Source(asked)
 
 
-def parameters(asked: Exposed, **more: Value) -> dict[str, Value]:
-    """The values of `exposures`."""
-    found: dict[str, Value] = {"experiment": asked.experiment, **more}
-    for name, moment in (("since", asked.since), ("until", asked.until)):
-        if moment is not None:
-            found[name] = moment.astimezone(UTC)
-    if asked.service is not None:
-        found["service"] = asked.service
-    return found
+def source_of_deeds(asked: Exposed, source: Source) -> Source:
+    """The same for what follows on exposures: neither `since` nor `where` is about it."""
+    common = {name: getattr(asked, name) for name in Events.__struct_fields__}
+    return Source(Events(**common | {"since": None, "where": None}), source.values)
 
 
-def exposures(asked: Exposed) -> str:
+def exposures(asked: Exposed, source: Source) -> str:
     """CTEs `seen`, `counted`, `met` (a row for each unit) and `exposed` (those of one arm)."""
-    terms = [
-        "interaction_type = 'experiment_exposure'",
-        "experiments->>'$.experiment' = $experiment",
-    ]
-    if asked.since is not None:
-        terms.append("timestamp >= $since")
-    if asked.until is not None:
-        terms.append("timestamp < $until")
-    if asked.service is not None:
-        terms.append("service = $service")
+
+    def own(name: str) -> str:
+        return source.field(f"experiments.{name}").sql
+
+    unit = source.field(asked.unit).sql
+    terms = source.where(
+        source.of_type("experiment_exposure"),
+        f"{own('experiment')} = {source.values(asked.experiment)}",
+    )
     return f"""seen AS (
-    SELECT service, {UNITS[asked.unit]} AS unit, timestamp AS moment,
-        experiments->>'$.variant' AS arm,
-        TRY_CAST(experiments->>'$.variant_index' AS BIGINT) AS variant_index,
-        experiments->>'$.hash_attribute' AS assigned_by,
-        coalesce(TRY_CAST(experiments->>'$.experiment_version' AS BIGINT), 0) AS version,
-        CASE WHEN coalesce(bot, false) THEN 'program'
-            WHEN coalesce(TRY_CAST(experiments->>'$.forced' AS BOOLEAN), false) THEN 'forced'
-            WHEN {UNITS[asked.unit]} IS NULL OR experiments->>'$.variant' IS NULL THEN 'unknown'
-        END AS aside
-    FROM stitched WHERE {" AND ".join(terms)}
+    SELECT i.service, {unit} AS unit, {source.ms} AS ms, {own("variant")} AS arm,
+        TRY_CAST({own("variant_index")} AS BIGINT) AS variant_index,
+        {own("hash_attribute")} AS assigned_by,
+        coalesce(TRY_CAST({own("experiment_version")} AS BIGINT), 0) AS version,
+        CASE WHEN {own("forced")} = 'true' THEN 'forced'
+            WHEN {unit} IS NULL OR {own("variant")} IS NULL THEN 'unknown' END AS aside
+    FROM stitched i WHERE {terms}
 ), newest AS (
     SELECT max(version) AS version FROM seen WHERE aside IS NULL
 ), counted AS (
     SELECT s.* FROM seen s JOIN newest n ON n.version = s.version WHERE s.aside IS NULL
 ), met AS (
-    SELECT service, unit, min(moment) AS first_at, min(arm) AS arm, count(DISTINCT arm) AS arms,
-        min(variant_index) AS variant_index
+    SELECT service, unit, min(ms) AS first_ms, max(ms) AS last_ms, min(arm) AS arm,
+        max(arm) AS other, count(DISTINCT arm) AS arms, min(variant_index) AS variant_index,
+        min(assigned_by) AS assigned_by, max(assigned_by) AS assigned_too
     FROM counted GROUP BY service, unit
 ), exposed AS (
-    SELECT service, unit, first_at, arm, variant_index FROM met WHERE arms = 1
+    SELECT service, unit, first_ms, arm, variant_index, assigned_by, assigned_too
+    FROM met WHERE arms = 1
 )"""
 
 
@@ -119,32 +111,33 @@ class ExperimentUnits(Exposed, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `stitched`."""
-        more: dict[str, Value] = {}
+        source = source_of(self)
+        ctes = exposures(self, source)
         open_ = "CAST(NULL AS BIGINT)"
         if self.until is not None:
-            more["within_days"] = self.within_days
-            open_ = "count(*) FILTER (WHERE first_at > $until - $within_days * INTERVAL '1' DAY)"
-        text = f"""WITH {exposures(self)}, crossed AS (
-    SELECT m.service, m.unit, m.first_at, string_agg(DISTINCT c.arm, ' + ' ORDER BY c.arm) AS arm
-    FROM met m JOIN counted c ON c.unit = m.unit AND c.service IS NOT DISTINCT FROM m.service
-    WHERE m.arms > 1 GROUP BY m.service, m.unit, m.first_at
-), assigned AS (
-    SELECT arm, string_agg(DISTINCT assigned_by, ', ' ORDER BY assigned_by) AS assigned_by
-    FROM counted GROUP BY arm
-), earlier AS (
-    SELECT s.service, s.unit, s.moment, s.arm FROM seen s JOIN newest n ON s.version < n.version
-    WHERE s.aside IS NULL
+            over = round(self.until.timestamp() * 1000) - self.within_ms
+            open_ = f"count(*) FILTER (WHERE first_ms > {source.values(over)})"
+        text = f"""WITH {ctes}, aside AS (
+    SELECT 'several_arms' AS state, CASE WHEN arms = 2 THEN arm || ' + ' || other
+        ELSE arm || ' + … + ' || other END AS arm, first_ms, last_ms
+    FROM met WHERE arms > 1
+    UNION ALL SELECT 'earlier_version', s.arm, min(s.ms), max(s.ms)
+    FROM seen s JOIN newest n ON s.version < n.version
+    WHERE s.aside IS NULL GROUP BY s.service, s.unit, s.arm
+    UNION ALL SELECT 'forced', arm, min(ms), max(ms)
+    FROM seen WHERE aside = 'forced' GROUP BY service, unit, arm
+    UNION ALL SELECT 'unknown', arm, ms, ms FROM seen WHERE aside = 'unknown'
+), told AS (
+    SELECT 'exposed' AS state, arm, min(variant_index) AS variant_index, count(*) AS units,
+        min(first_ms) AS first_ms, max(first_ms) AS last_ms, {open_} AS open_units,
+        CASE WHEN min(assigned_by) = max(assigned_too) THEN min(assigned_by)
+            ELSE min(assigned_by) || ', ' || max(assigned_too) END AS assigned_by
+    FROM exposed GROUP BY arm
+    UNION ALL SELECT state, arm, CAST(NULL AS BIGINT), count(*), min(first_ms), max(last_ms),
+        CAST(NULL AS BIGINT), CAST(NULL AS VARCHAR)
+    FROM aside GROUP BY state, arm
 )
-SELECT 'exposed' AS state, e.arm, min(e.variant_index) AS variant_index, count(*) AS units,
-    min(e.first_at) AS first_at, max(e.first_at) AS last_at, {open_} AS open_units,
-    any_value(a.assigned_by) AS assigned_by
-FROM exposed e LEFT JOIN assigned a ON a.arm = e.arm GROUP BY e.arm
-UNION ALL SELECT 'several_arms', arm, NULL, count(*), min(first_at), max(first_at), NULL, NULL
-FROM crossed GROUP BY arm
-UNION ALL SELECT 'earlier_version', arm, NULL, count(DISTINCT ROW(service, unit)), min(moment), max(moment),
-    NULL, NULL FROM earlier GROUP BY arm
-UNION ALL SELECT aside, arm, NULL, CASE WHEN aside = 'unknown' THEN count(*)
-    ELSE count(DISTINCT ROW(service, unit)) END, min(moment), max(moment), NULL, NULL
-FROM seen WHERE aside IS NOT NULL GROUP BY aside, arm
-ORDER BY state, arm NULLS FIRST"""
-        return Sql(text, parameters(self, **more))
+SELECT state, arm, variant_index, units, make_timestamptz(first_ms * 1000) AS first_at,
+    make_timestamptz(last_ms * 1000) AS last_at, open_units, assigned_by
+FROM told ORDER BY state, arm NULLS LAST"""
+        return Sql(text, source.parameters)

@@ -106,15 +106,14 @@ def _result(observed: Observed, names: Sequence[str], terms: Terms) -> MetricRes
     estimates, taken = _estimates(observed, names)
     control = estimates[names[0]]
     return MetricResult(
-        metric=observed.metric.name,
-        kind=observed.metric.kind,
+        metric=observed.metric,
+        kind=observed.kind,
         role=observed.role,
-        better="lower" if observed.metric.lower else "higher",
+        better="lower" if observed.lower else "higher",
         adjusted=taken,
         arms=[ArmValue(n, e.units, e.value, e.error) for n, e in estimates.items()],
         effects=[
-            _effect(name, control, estimates[name], observed.metric.lower, terms)
-            for name in names[1:]
+            _effect(name, control, estimates[name], observed.lower, terms) for name in names[1:]
         ],
     )
 
@@ -140,7 +139,7 @@ def _estimates(
 
 
 def _estimate(observed: Observed, arm: Moments) -> Estimate:
-    return share(arm) if observed.metric.kind == "share" else estimate(arm)
+    return share(arm) if observed.kind == "share" else estimate(arm)
 
 
 def _effect(

@@ -9,7 +9,7 @@ import msgspec
 
 from lakeward.analysis.experiment.bayesian import Belief
 from lakeward.analysis.experiment.effect import Measured
-from lakeward.analysis.experiment.metric import Kind, Metric
+from lakeward.analysis.experiment.metric import Kind
 from lakeward.analysis.experiment.moments import Estimate, Moments
 from lakeward.analysis.experiment.multiple import CORRECTIONS, Correction
 from lakeward.analysis.experiment.ratio import Split
@@ -76,8 +76,10 @@ class Population(msgspec.Struct, frozen=True, kw_only=True):
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What a metric showed in each arm: moments, or estimates of a quantile."""
 
-    metric: Metric
+    metric: str
+    kind: Kind
     role: Role
+    lower: bool = False
     arms: Mapping[str, Moments] | Mapping[str, Estimate]
     covariate: bool = False
 

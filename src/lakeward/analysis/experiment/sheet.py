@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lakeward.analysis.experiment.metric import Metric, metric
+from lakeward.analysis.experiment.metric import Kind, written
 from lakeward.analysis.experiment.moments import Estimate, Moments, of_rows, quantile
 from lakeward.analysis.experiment.result import Aside, Observed, Population, Role
 from lakeward.errors import Rejected, Terminal
@@ -49,14 +49,18 @@ class Sheet:
 
     def observed(self, text: str, role: Role = "metric") -> Observed:
         """What a metric showed."""
-        wanted = metric(text)
-        if wanted.kind == "share" and not self._is_share(wanted.measures[0]):
-            wanted = metric(text, "mean")
-        places = [self._place(name, wanted) for name in wanted.measures]
-        if wanted.kind == "quantile":
-            return Observed(metric=wanted, role=role, arms=self._quantiles(places[0], wanted))
+        wanted = written(text)
+        places = [self._place(name, text) for name in wanted.parts]
+        kind: Kind = wanted.kind
+        if kind == "share" and not self._is_share(places[0]):
+            kind = "mean"
+        if wanted.quantile is not None:
+            held = self._quantiles(places[0], wanted.quantile)
+            return Observed(
+                metric=wanted.label, kind=kind, role=role, lower=wanted.lower, arms=held
+            )
         fields = "yd"[: len(places)]
-        before = [name + BEFORE for name in wanted.measures]
+        before = [name + BEFORE for name in wanted.parts]
         covariate = all(name in self.columns for name in before)
         if covariate:
             places += [self.columns.index(name) for name in before]
@@ -65,25 +69,24 @@ class Sheet:
             arm: of_rows([[row[n] for n in places] for row in rows], fields)
             for arm, rows in self.arms.items()
         }
-        return Observed(metric=wanted, role=role, arms=moments, covariate=covariate)
+        return Observed(
+            metric=wanted.label, kind=kind, role=role, lower=wanted.lower, arms=moments,
+            covariate=covariate,
+        )  # fmt: skip
 
-    def _place(self, name: str, wanted: Metric) -> int:
+    def _place(self, name: str, text: str) -> int:
         if name not in self.columns:
             raise Rejected(
-                f"{wanted.text[:60]!r}: there is no column {name[:60]!r}: take one of "
+                f"{text[:60]!r}: there is no column {name[:60]!r}: take one of "
                 f"{', '.join(self.names()) or 'those you add'}."
             )
         return self.columns.index(name)
 
-    def _is_share(self, name: str) -> bool:
+    def _is_share(self, n: int) -> bool:
         """Whether a column holds nothing but 0 and 1."""
-        if name not in self.columns:
-            return True
-        n = self.columns.index(name)
         return all(row[n] in (0.0, 1.0) for rows in self.arms.values() for row in rows)
 
-    def _quantiles(self, n: int, wanted: Metric) -> dict[str, Estimate]:
-        share = wanted.quantile or 0.5
+    def _quantiles(self, n: int, share: float) -> dict[str, Estimate]:
         return {
             arm: order_statistics(sorted(row[n] for row in rows), share)
             for arm, rows in self.arms.items()
