@@ -13,6 +13,7 @@ import msgspec
 
 from lakeward.analysis.experiment.effect import Measured
 from lakeward.analysis.experiment.result import ArmEffect, MetricResult, Report
+from lakeward.analysis.experiment.verdict import small
 from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
 
@@ -42,7 +43,7 @@ def lines(report: Report) -> Iterator[str]:
     """The report in words."""
     yield report.verdict.sentence
     yield ""
-    planned = "" if report.split.p is None else f"; shares as planned: p {report.split.p:.4f}"
+    planned = "" if report.split.p is None else f"; shares as planned: p {small(report.split.p)}"
     arms = ", ".join(f"{arm.arm} {arm.units:,} ({arm.planned:.1%} planned)" for arm in report.arms)
     yield f"Units: {arms}{planned}."
     for aside in report.set_aside:
@@ -57,7 +58,7 @@ def lines(report: Report) -> Iterator[str]:
         yield from _metric(metric, report)
     yield ""
     how = "valid whenever you look" if report.method == "sequential" else "valid once, at the end"
-    yield f"Intervals of {report.level:.4g}, {how}; p by {report.correction}."
+    yield f"Intervals of {100 * report.level:.4g} %, {how}; p adjusted by {report.correction}."
 
 
 def _metric(metric: MetricResult, report: Report) -> Iterator[str]:
@@ -80,7 +81,7 @@ def _effect(effect: ArmEffect) -> Iterator[str]:
         if found is not None:
             yield f"    {name} {_measured(found, shape)}"
     if effect.p_adjusted is not None:
-        yield f"    adjusted p {effect.p_adjusted:.5f}"
+        yield f"    adjusted p {small(effect.p_adjusted)}"
     if effect.belief is not None:
         shape = "{:.2%}" if effect.belief_of == "lift" else "{:.4g}"
         loss = shape.format(effect.belief.loss_if_shipped)
@@ -96,7 +97,7 @@ def _measured(found: Measured, shape: str) -> str:
     text = shape.format(found.value)
     if found.low is not None and found.high is not None:
         text += f" ({shape.format(found.low)} to {shape.format(found.high)})"
-    return text if found.p is None else f"{text}, p {found.p:.5f}"
+    return text if found.p is None else f"{text}, p {small(found.p)}"
 
 
 def _figure(value: float | None) -> str:

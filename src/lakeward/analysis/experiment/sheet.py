@@ -171,14 +171,15 @@ def _sheet(columns: Sequence[str], rows: Iterator[Row]) -> Sheet:
     differing: set[str] = set()
     repeated = 0
     for user, arm, numbers in rows:
-        arm_before, numbers_before = first.setdefault(user, (arm, numbers))
-        if arm_before != arm:
-            crossed.setdefault(user, {arm_before}).add(arm)
-        elif numbers_before is not numbers:
-            repeated += 1
-            if numbers_before != numbers:
-                differing.add(user)
         sheet.arms.setdefault(arm, [])
+        if user not in first:
+            first[user] = (arm, numbers)
+        elif first[user] == (arm, numbers):
+            repeated += 1
+        elif first[user][0] == arm:
+            differing.add(user)
+        else:
+            crossed.setdefault(user, {first[user][0]}).add(arm)
     for user, (arm, numbers) in first.items():
         if user not in crossed and user not in differing:
             sheet.arms[arm].append(numbers)

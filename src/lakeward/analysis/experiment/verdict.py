@@ -67,7 +67,7 @@ def _split(arms: Sequence[ArmUnits], split: Split) -> list[Reason]:
         for arm, n, e in zip(arms, split.units, split.expected, strict=True)
     )
     sentence = (
-        f"the arms do not have their planned shares ({came}; p {_small(split.p)}, below {ALPHA}): "
+        f"the arms do not have their planned shares ({came}; p {small(split.p)}, below {ALPHA}): "
         "find out what assigns, exposes or loses units unevenly, and begin anew."
     )
     return [Reason(code="sample_ratio", sentence=sentence, figures={"p": split.p})]
@@ -137,14 +137,14 @@ def _reason(metric: MetricResult, effect: ArmEffect, terms: Terms) -> Reason:
     elif effect.state != "unclear":
         code = effect.state
     else:
-        code = "too_small" if _too_small(metric, effect, terms) else "unclear"
+        code = "too_small" if _toosmall(metric, effect, terms) else "unclear"
     return Reason(
         code=code, arm=effect.arm, metric=metric.metric,
         sentence=_sentence(code, metric, effect, terms), figures=_figures(effect),
     )  # fmt: skip
 
 
-def _too_small(metric: MetricResult, effect: ArmEffect, terms: Terms) -> bool:
+def _toosmall(metric: MetricResult, effect: ArmEffect, terms: Terms) -> bool:
     """Whether the interval leaves out every gain that matters."""
     if terms.minimum is None or effect.lift is None:
         return False
@@ -182,12 +182,12 @@ def _measured(effect: ArmEffect, level: float) -> str:
     text = f"{found.value:+.4g}"
     if found.low is None or found.high is None:
         return f"{text}, without an interval"
-    text += f" (interval of {level:.4g}: {found.low:+.4g} to {found.high:+.4g})"
+    text += f" ({100 * level:.4g} % interval {found.low:+.4g} to {found.high:+.4g})"
     if effect.lift is not None:
         text += f", a lift of {effect.lift.value:+.1%}"
     if effect.p_adjusted is not None:
-        return f"{text}, adjusted p {_small(effect.p_adjusted)}"
-    return text if found.p is None else f"{text}, p {_small(found.p)}"
+        return f"{text}, adjusted p {small(effect.p_adjusted)}"
+    return text if found.p is None else f"{text}, p {small(found.p)}"
 
 
 def _figures(effect: ArmEffect) -> dict[str, float]:
@@ -214,5 +214,6 @@ def _effect(metric: MetricResult, arm: str) -> ArmEffect:
     return next(effect for effect in metric.effects if effect.arm == arm)
 
 
-def _small(p: float) -> str:
+def small(p: float) -> str:
+    """A p as people write it."""
     return f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
