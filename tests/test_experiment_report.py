@@ -11,6 +11,7 @@ import pytest
 
 from lakeward.analysis.experiment.distributions import need
 from lakeward.analysis.experiment.moments import Moments, of_share, of_sums
+from lakeward.analysis.experiment.power import Plan, units_needed
 from lakeward.analysis.experiment.report import report
 from lakeward.analysis.experiment.result import (
     Aside,
@@ -98,6 +99,17 @@ def test_a_gain_too_small_to_matter_is_not_shipped() -> None:
     assert (found.status, found.reasons[0].code) == ("do_not_ship", "too_small")
     assert "gains less than 30.00%" in found.sentence
     assert judged(SAME, minimum=0.01).verdict.status == "keep_running"
+
+
+def test_the_smallest_lift_that_matters_says_how_long_to_wait() -> None:
+    people = Population(experiment="x", arms=EVEN, per_day=500.0)
+    found = report(people, [SAME], Terms(minimum=0.05, sequential=False))
+    effect = found.metrics[0].effects[0]
+    needed = units_needed(0.05 * 0.14, 0.14 * 0.86, Plan())
+    assert effect.needed == needed
+    assert effect.days_left == pytest.approx((needed - 10_000) / 500)
+    assert f"A lift of 5.00% needs {needed:,} units of both arms, about " in found.verdict.sentence
+    assert judged(SAME).metrics[0].effects[0].needed is None
 
 
 def test_arms_without_their_planned_shares_are_broken_whatever_they_show() -> None:

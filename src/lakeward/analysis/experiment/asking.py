@@ -7,6 +7,7 @@ for what cannot be asked, or judged by these terms; as a question does when it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -92,8 +93,18 @@ def population(of: Exposed, rows: Sequence[Mapping[str, Any]]) -> Population:
             for row in rows if row["state"] != "exposed"
         ],
         open_units=sum(still) if still else None,
+        per_day=_per_day(exposed),
         notes=_notes(of, exposed),
     )  # fmt: skip
+
+
+def _per_day(exposed: Sequence[Mapping[str, Any]]) -> float | None:
+    """Units in a day, once there has been one."""
+    if not exposed:
+        return None
+    span = max(row["last_at"] for row in exposed) - min(row["first_at"] for row in exposed)
+    came = span / timedelta(days=1)
+    return sum(row["units"] for row in exposed) / came if came >= 1 else None
 
 
 def _notes(of: Exposed, exposed: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ import msgspec
 
 from lakeward.analysis.events import Source
 from lakeward.analysis.experiment.metric import Measure
-from lakeward.analysis.filters import Filter, both, condition
+from lakeward.analysis.filters import Filter, both, condition, fields_of
 from lakeward.analysis.metric import number
 from lakeward.analysis.scope import Dimension
 from lakeward.errors import Rejected
@@ -51,6 +51,8 @@ TOLD: Final[Mapping[str, Told]] = {
 }
 """`demo_held` is a booking whose status was `held`, at that moment."""
 MONEY: Final = "outcomes.value"
+LARGEST: Final = 1e15
+"""As for numbers of the catalog; infinity in one stranger's record would leave no figure."""
 
 
 def deeds(measure: Measure, unit: str, source: Source) -> str:
@@ -73,15 +75,23 @@ def deeds(measure: Measure, unit: str, source: Source) -> str:
 
 def _of_rows(measure: Measure, unit: str, source: Source) -> str:
     """Each record is one of its own."""
-    value = "1.0" if measure.field is None else number(source.field(measure.field))
+    value, named = "1.0", [unit, *fields_of(measure.where)]
+    if measure.field is not None:
+        value = _finite(number(source.field(measure.field)))
+        named.append(measure.field)
     of = source.field(unit).sql
     terms = source.where(
         source.of_type(measure.event), source.condition(measure.where), f"{of} IS NOT NULL"
     )
     return (
         f"SELECT i.service, {of} AS unit, {source.ms} AS ms, {value} AS value, NULL AS kind "
-        f"FROM stitched i WHERE {terms}"
+        f"FROM {source.relation(*named)} WHERE {terms}"
     )
+
+
+def _finite(value: str) -> str:
+    """A number that can be squared and added up; any other is none."""
+    return f"CASE WHEN abs({value}) <= {LARGEST:.0f} THEN {value} END"
 
 
 def _of_view(measure: Measure, told: Told, source: Source) -> str:
@@ -95,7 +105,7 @@ def _of_view(measure: Measure, told: Told, source: Source) -> str:
 
     value = kind = None
     if measure.field is not None:
-        value = f"TRY_CAST({look(measure.field).sql} AS DOUBLE)"
+        value = _finite(f"TRY_CAST({look(measure.field).sql} AS DOUBLE)")
         kind = "i.currency" if measure.field == MONEY else None
     terms = ["i.person IS NOT NULL", f"i.{told.at} IS NOT NULL"]
     if source.events.until is not None:

@@ -4,6 +4,9 @@ In: an experiment, a metric. Out: a row for each arm: units, means and sample co
 x and z (`moments`), or a quantile with the order statistics at the ends of its interval. A deed
 counts from the unit's first exposure on (the same millisecond included) and for `within_days`; of
 the covariate, in the `before_days` before it. Units that did nothing count with 0.
+
+The interval of a quantile has units as clusters of values: Deng, Knoblich and Lu 2018, arXiv
+1803.06336, section 4.
 """
 
 from __future__ import annotations
@@ -123,10 +126,7 @@ def _made(n: int, of: Measure) -> str:
 
 
 class ExperimentQuantile(Exposed, frozen=True, kw_only=True):
-    """A quantile of a field in each arm, by nearest rank, and the ends of its interval.
-
-    Units are clusters of values: Deng, Knoblich and Lu 2018, arXiv 1803.06336, section 4.
-    """
+    """A quantile of a field in each arm, by nearest rank, and the ends of its interval."""
 
     name: ClassVar[str] = "experiment_quantile"
 

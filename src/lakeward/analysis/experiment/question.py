@@ -84,7 +84,7 @@ def exposures(asked: Exposed, source: Source) -> str:
         coalesce(TRY_CAST({own("experiment_version")} AS BIGINT), 0) AS version,
         CASE WHEN {own("forced")} = 'true' THEN 'forced'
             WHEN {unit} IS NULL OR {own("variant")} IS NULL THEN 'unknown' END AS aside
-    FROM stitched i WHERE {terms}
+    FROM {source.relation(asked.unit)} WHERE {terms}
 ), newest AS (
     SELECT max(version) AS version FROM seen WHERE aside IS NULL
 ), counted AS (
@@ -110,7 +110,7 @@ class ExperimentUnits(Exposed, frozen=True, kw_only=True):
         return COLUMNS
 
     def sql(self) -> Sql:
-        """Over `stitched`."""
+        """Over `stitched`, or `interactions` where the unit is no person."""
         source = source_of(self)
         ctes = exposures(self, source)
         open_ = "CAST(NULL AS BIGINT)"

@@ -19,7 +19,7 @@ from lakeward.analysis.experiment.distributions import need
 from lakeward.analysis.experiment.effect import Effect
 from lakeward.analysis.experiment.moments import Estimate, Moments, estimate, share
 from lakeward.analysis.experiment.multiple import CORRECTIONS
-from lakeward.analysis.experiment.power import Plan, detectable
+from lakeward.analysis.experiment.power import Plan, days, detectable, units_needed
 from lakeward.analysis.experiment.result import (
     MOST_ARMS,
     Adjusted,
@@ -51,7 +51,7 @@ def report(people: Population, observed: Sequence[Observed], terms: Terms) -> Re
     counts = [arm.units for arm in arms]
     test = ratio.sequential if terms.sequential else ratio.fixed
     split = test(counts, list(plan.values()))
-    metrics = _corrected([_result(each, names, terms) for each in observed], terms)
+    metrics = _corrected([_result(each, names, people, terms) for each in observed], terms)
     set_aside = [*people.set_aside, *aside]
     crossed = sum(each.units for each in set_aside if each.reason == "several_arms")
     return Report(
@@ -101,10 +101,18 @@ def _ordered(names: list[str], terms: Terms) -> list[str]:
     return [control, *(name for name in names if name != control)]
 
 
-def _result(observed: Observed, names: Sequence[str], terms: Terms) -> MetricResult:
+def _result(
+    observed: Observed, names: Sequence[str], people: Population, terms: Terms
+) -> MetricResult:  # fmt: skip
     """A metric in all arms; p values are not corrected yet."""
     estimates, taken = _estimates(observed, names)
     control = estimates[names[0]]
+    whole = sum(people.arms.values())
+    pace = people.per_day / whole if people.per_day and whole else None
+    effects = [
+        _planned(_effect(name, control, each, observed.lower, terms), control, each, pace, terms)
+        for name, each in estimates.items() if name != names[0]
+    ]  # fmt: skip
     return MetricResult(
         metric=observed.metric,
         kind=observed.kind,
@@ -112,9 +120,7 @@ def _result(observed: Observed, names: Sequence[str], terms: Terms) -> MetricRes
         better="lower" if observed.lower else "higher",
         adjusted=taken,
         arms=[ArmValue(n, e.units, e.value, e.error) for n, e in estimates.items()],
-        effects=[
-            _effect(name, control, estimates[name], observed.lower, terms) for name in names[1:]
-        ],
+        effects=effects,
     )
 
 
@@ -149,11 +155,6 @@ def _effect(
     lift = effect.lift(control, treatment)
     prior = None if terms.prior is None or lift is None else Prior(0.0, terms.prior)
     contrast = lift if lift is not None else effect.difference(control, treatment)
-    units = control.units + treatment.units
-    plan = Plan(
-        alpha=1 - terms.level, power=terms.power, sequential=terms.sequential, tuning=terms.tuning,
-        share=treatment.units / units if min(control.units, treatment.units) else 0.5,
-    )  # fmt: skip
     return ArmEffect(
         arm=name,
         difference=found.difference,
@@ -162,7 +163,28 @@ def _effect(
         state="unclear",
         belief=believe(contrast, terms.level, prior, lower),
         belief_of="difference" if lift is None else "lift",
-        detectable=detectable(units, control.variance, plan) if control.variance else None,
+        detectable=None,
+    )
+
+
+def _planned(
+    found: ArmEffect, control: Estimate, treatment: Estimate, pace: float | None, terms: Terms
+) -> ArmEffect:  # fmt: skip
+    """With what so many units show, and what the smallest lift that matters needs. `pace`: the part
+    of all units that comes in a day."""
+    units = control.units + treatment.units
+    if control.value is None or not control.variance:
+        return found
+    plan = Plan(
+        alpha=1 - terms.level, power=terms.power, sequential=terms.sequential, tuning=terms.tuning,
+        share=treatment.units / units if min(control.units, treatment.units) else 0.5,
+    )  # fmt: skip
+    needed = left = None
+    if terms.minimum is not None and control.value:
+        needed = units_needed(terms.minimum * control.value, control.variance, plan)
+        left = days(max(0, needed - units), units * pace) if pace else None
+    return msgspec.structs.replace(
+        found, detectable=detectable(units, control.variance, plan), needed=needed, days_left=left
     )
 
 

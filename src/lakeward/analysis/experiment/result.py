@@ -70,6 +70,8 @@ class Population(msgspec.Struct, frozen=True, kw_only=True):
     set_aside: list[Aside] = []
     open_units: int | None = None
     """Units whose time to act is not over."""
+    per_day: float | None = None
+    """Units of all arms that came in a day."""
     notes: list[str] = []
 
 
@@ -105,6 +107,10 @@ class ArmEffect(msgspec.Struct, frozen=True, kw_only=True):
     belief_of: Literal["lift", "difference"]
     detectable: float | None
     """The smallest difference that so many units show with the power that is asked for."""
+    needed: int | None = None
+    """Units of both arms that show the smallest lift that matters."""
+    days_left: float | None = None
+    """How long until they have come, as they came so far."""
 
 
 class Adjusted(msgspec.Struct, frozen=True):

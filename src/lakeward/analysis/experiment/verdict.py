@@ -171,7 +171,15 @@ def _sentence(code: str, metric: MetricResult, effect: ArmEffect, terms: Terms) 
         f" So many units show a difference of {effect.detectable:.4g} or more in "
         f"{terms.power:.0%} of cases."
     )  # fmt: skip
-    return f"{metric.metric} is unclear: {measured}.{found}"
+    return f"{metric.metric} is unclear: {measured}.{found}{_needed(effect, terms)}"
+
+
+def _needed(effect: ArmEffect, terms: Terms) -> str:
+    """How many units the smallest lift that matters needs, and how long they take."""
+    if effect.needed is None or terms.minimum is None:
+        return ""
+    left = "" if effect.days_left is None else f", about {effect.days_left:,.0f} days more"
+    return f" A lift of {terms.minimum:.2%} needs {effect.needed:,} units of both arms{left}."
 
 
 def _measured(effect: ArmEffect, level: float) -> str:
@@ -191,7 +199,10 @@ def _measured(effect: ArmEffect, level: float) -> str:
 
 
 def _figures(effect: ArmEffect) -> dict[str, float]:
-    figures = {"p_adjusted": effect.p_adjusted, "detectable": effect.detectable}
+    figures = {
+        "p_adjusted": effect.p_adjusted, "detectable": effect.detectable, "needed": effect.needed,
+        "days_left": effect.days_left,
+    }  # fmt: skip
     for name, found in (("difference", effect.difference), ("lift", effect.lift)):
         if found is not None:
             figures |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
