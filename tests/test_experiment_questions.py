@@ -411,6 +411,32 @@ def test_a_column_of_the_record_is_a_field_too() -> None:
     assert found[0]["value"] == 5
 
 
+def test_a_number_that_no_figure_can_hold_is_none() -> None:
+    rows = [exposure(0, ME, "a"), exposure(0, {"user": "u2"}, "a")]
+    for value in ("Infinity", "-Infinity", "NaN", 1e300, "many", 3, "4"):
+        rows.append(row("view", 1, ME, value=value))
+    fill(numbered(rows))
+    found = answered(ExperimentMoments(experiment="x", metric=metric("mean:properties.value:view")))
+    assert (found[0]["y"], found[0]["d"], found[0]["yy"]) == (3.5, 1, 24.5)
+    median = answered(
+        ExperimentQuantile(experiment="x", metric=metric("p50:properties.value:view"))
+    )
+    assert (median[0]["values"], median[0]["value"]) == (2, 3)
+
+
+def test_since_and_filters_are_about_exposures_and_not_about_deeds() -> None:
+    rows = [
+        exposure(-4, ME, "a"), exposure(0, ME, "b"), row("view", -1, ME), row("view", 1, ME),
+        exposure(1, ME | {"session": "s9"}, "a"),
+    ]  # fmt: skip
+    fill(numbered(rows))
+    found = answered(ExperimentMoments(
+        experiment="x", metric=metric("count:view"), since=at(0), before_days=3,
+        where=Filter(field="session_id", op="unknown"),
+    ))  # fmt: skip
+    assert [(r["arm"], r["y"], r["x"]) for r in found] == [("b", 1, 1)]
+
+
 def test_apps_with_the_same_ids_are_not_mixed() -> None:
     rows = [
         exposure(0, ME | {"service": "web"}, "a"), exposure(0, ME | {"service": "shop"}, "b"),

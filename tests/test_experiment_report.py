@@ -132,6 +132,10 @@ def test_too_many_units_in_several_arms_are_broken() -> None:
     assert "300 of 10,300 units (2.9%) met several arms" in found.sentence
     few = (Aside("several_arms", "control + treatment", 60),)
     assert judged(UP, aside=few).verdict.status == "ship"
+    small = {"control": 50, "treatment": 50}
+    nine = (Aside("several_arms", "control + treatment", 9),)
+    metric = shares("m", {"control": 5, "treatment": 6}, small)
+    assert judged(metric, arms=small, aside=nine).verdict.status == "keep_running"
 
 
 def test_of_a_few_units_nothing_is_said() -> None:
