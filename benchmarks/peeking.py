@@ -62,6 +62,7 @@ KINDS: dict[str, Kind] = {
     "5 % convert, 90/10": Kind(did(0.05), "share", 0.1),
     "1 % convert, 90/10": Kind(did(0.01), "share", 0.1),
     "5 % convert, 10/90": Kind(did(0.05), "share", 0.9),
+    "99 % convert, 90/10": Kind(did(0.99), "share", 0.1),
     "normal": Kind(lambda dice, n: {"y": dice.normal(1, 1, n)}),
     "log-normal": Kind(lambda dice, n: {"y": dice.lognormal(0, 1, n)}),
     "log-normal, 90/10": Kind(lambda dice, n: {"y": dice.lognormal(0, 1, n)}, "mean", 0.1),

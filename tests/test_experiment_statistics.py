@@ -327,6 +327,18 @@ def test_an_arm_in_which_nothing_happened_yet_proves_nothing() -> None:
     assert bare.p < 0.01
 
 
+@pytest.mark.parametrize("of_60", [0, 1, 59, 60])
+def test_few_who_did_or_did_not_are_judged_about_as_exactly_as_fisher_does(of_60: int) -> None:
+    whole = 50 if of_60 < 30 else 850
+    found = told(
+        frequentist.compare(share(of_share(900, whole)), share(of_share(60, of_60))).difference
+    )
+    table = [[whole, 900 - whole], [of_60, 60 - of_60]]
+    assert found.p == pytest.approx(stats.fisher_exact(table).pvalue, abs=0.2)
+    assert found.p is not None
+    assert found.p > 0.05
+
+
 def test_the_interval_is_tightest_near_its_tuning() -> None:
     widths = {n: sequential.width(n, 0.05, 5000) for n in (500, 5000, 50_000)}
     assert widths[5000] < min(widths[500], widths[50_000])

@@ -10,6 +10,7 @@ than so many errors the lift is not told (`None`), as its interval would not hol
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -75,6 +76,21 @@ def lift(
     # A lift is of control's size: below zero, "more" is still towards more.
     value = (treatment.value - control.value) / abs(control.value)
     return Contrast(value, error, control.units + treatment.units, freedom(control, treatment))
+
+
+def floored(
+    control: Estimate, treatment: Estimate, trusted: Callable[[Estimate], bool]
+) -> tuple[Estimate, Estimate]:
+    """The arms, those that are not trusted with no less than the variance of both together."""
+    degrees = control.units + treatment.units - 2
+    if degrees < 1:
+        return control, treatment
+    both = math.fsum(max(0, arm.units - 1) * arm.variance for arm in (control, treatment)) / degrees
+    one, other = (
+        arm if trusted(arm) else Estimate(arm.units, arm.value, max(arm.variance, both), arm.top)
+        for arm in (control, treatment)
+    )
+    return one, other
 
 
 def freedom(control: Estimate, treatment: Estimate) -> float:

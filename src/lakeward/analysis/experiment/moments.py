@@ -53,6 +53,8 @@ class Estimate(msgspec.Struct, frozen=True):
     units: int
     value: float | None
     variance: float
+    top: float | None = None
+    """What no value is above: 1 of a share."""
 
     @property
     def error(self) -> float | None:
@@ -60,6 +62,17 @@ class Estimate(msgspec.Struct, frozen=True):
         if self.units < 2 or self.value is None:
             return None
         return math.sqrt(self.variance / self.units)
+
+    @property
+    def clearance(self) -> float:
+        """Errors between the value and zero, or the top where that is nearer; of no error 0.
+
+        Of a share it is about the root of how many did, or did not: what the error is known by.
+        """
+        if self.value is None or not self.error:
+            return 0.0
+        ends = [abs(self.value)] + ([] if self.top is None else [self.top - self.value])
+        return min(ends) / self.error
 
 
 def of_sums(units: int, total: float, squares: float) -> Moments:
@@ -124,7 +137,7 @@ def share(arm: Moments) -> Estimate:
     """The share of units that did; its variance is p (1 - p), as of a proportion."""
     if arm.units == 0:
         return Estimate(0, None, 0.0)
-    return Estimate(arm.units, arm.y, max(0.0, arm.y * (1 - arm.y)))
+    return Estimate(arm.units, arm.y, max(0.0, arm.y * (1 - arm.y)), 1.0)
 
 
 def quantile(units: int, value: float | None, low: float | None, high: float | None, z: float

@@ -13,7 +13,7 @@ fixed one. The always-valid p is the smallest alpha whose sequence leaves zero o
 
 "Asymptotic" promises little for few units, and looking always finds every weakness: an arm of 10 %
 in which nobody has converted yet has no variance, and any difference looks certain. So nothing is
-told before each arm has `FEWEST` units; an arm that is not `SETTLED` has at least the variance of
+told before each arm has `FEWEST` units; an arm that is not settled has at least the variance of
 both arms together; a lift is told once control is `CLEAR_OF_ZERO`. `benchmarks/peeking.py` shows
 the error with all of it, and what it is without.
 """
@@ -31,8 +31,9 @@ TUNING: Final = 5000
 """Units at which the interval is tightest."""
 FEWEST: Final = 30
 """Units that each arm must have."""
+MANY: Final = 1000
 SETTLED: Final = 20.0
-"""Errors that an arm's value is away from zero when its own variance is to be trusted alone."""
+"""Units of an arm, and errors from its value to zero, with which its own variance is trusted."""
 CLEAR_OF_ZERO: Final = 10.0
 """Errors that control must be away from zero for a lift."""
 
@@ -41,7 +42,7 @@ def compare(
     control: Estimate, treatment: Estimate, level: float = 0.95, tuning: int = TUNING
 ) -> Effect:  # fmt: skip
     """Difference and lift with intervals that hold at every moment."""
-    control, treatment = floored(control, treatment)
+    control, treatment = effect.floored(control, treatment, _settled)
     told = min(control.units, treatment.units) >= FEWEST
     found = [
         measured(contrast, level, tuning) if told or contrast is None else Measured(contrast.value)
@@ -52,21 +53,8 @@ def compare(
     return Effect(*found)
 
 
-def floored(control: Estimate, treatment: Estimate) -> tuple[Estimate, Estimate]:
-    """The arms, those that are not settled with no less than the variance of both."""
-    freedom = control.units + treatment.units - 2
-    if freedom < 1:
-        return control, treatment
-    both = math.fsum(max(0, arm.units - 1) * arm.variance for arm in (control, treatment)) / freedom
-    one, other = (
-        arm if _settled(arm) else Estimate(arm.units, arm.value, max(arm.variance, both))
-        for arm in (control, treatment)
-    )
-    return one, other
-
-
 def _settled(arm: Estimate) -> bool:
-    return bool(arm.error) and abs(arm.value or 0.0) >= SETTLED * (arm.error or 0.0)
+    return arm.units >= MANY and arm.clearance >= SETTLED
 
 
 def measured(contrast: Contrast | None, level: float, tuning: int = TUNING) -> Measured | None:
