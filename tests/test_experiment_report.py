@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lakeward.analysis.experiment.distributions import need
 from lakeward.analysis.experiment.moments import Moments, of_share, of_sums
@@ -249,6 +251,53 @@ def test_arms_that_the_plan_does_not_name_are_set_aside() -> None:
     assert Aside("not_in_the_plan", "third", 7) in found.set_aside
     missing = judged(UP, arms=EVEN, split=(("control", 1), ("treatment", 1), ("gone", 1)))
     assert missing.verdict.status == "broken"
+
+
+def test_arms_made_up_by_strangers_are_shown_together() -> None:
+    arms = EVEN | {f"z{n}": n + 1 for n in range(500)}
+    found = judged(UP, arms=arms, split=(("control", 1.0), ("treatment", 1.0)))
+    assert found.verdict.status == "ship"
+    assert len(found.set_aside) == 21
+    assert sum(each.units for each in found.set_aside) == 500 * 501 / 2
+
+
+UNITS = st.integers(0, 10**6)
+MEAN = st.sampled_from([0.0, 1.0, -1.0, 1e-9, 0.3, 1e15, -1e15])
+SPREAD = st.sampled_from([0.0, 1e-12, 0.2, 1.0, 1e9, 1e30])
+
+
+@given(
+    st.lists(
+        st.tuples(UNITS, MEAN, SPREAD, MEAN, SPREAD, st.floats(-1, 1)), min_size=2, max_size=4
+    ),
+    st.sampled_from(["mean", "ratio", "share"]), st.booleans(), st.booleans(),
+    st.sampled_from([None, 0.02]), st.booleans(),
+)  # fmt: skip
+@settings(deadline=None, max_examples=80)
+def test_whatever_arms_show_there_is_a_report_of_finite_figures(
+    drawn: list[tuple[int, float, float, float, float, float]], kind: Any, sequential: bool,
+    covariate: bool, minimum: float | None, lower: bool,
+) -> None:  # fmt: skip
+    arms = {
+        f"a{n}": Moments(units, y=abs(y) % 1 if kind == "share" else y, yy=yy, d=d, dd=dd,
+                         yd=r * (yy * dd) ** 0.5, x=y, xx=yy, yx=r * yy)
+        for n, (units, y, yy, d, dd, r) in enumerate(drawn)
+    }  # fmt: skip
+    observed = Observed(
+        metric="m", kind=kind, role="metric", lower=lower, arms=arms, covariate=covariate
+    )
+    people = Population(experiment="x", arms={name: m.units for name, m in arms.items()})
+    found = report(people, [observed], Terms(sequential=sequential, minimum=minimum))
+    text = msgspec.json.encode(found)
+    assert msgspec.json.decode(text, type=Report) == found
+    for effect in found.metrics[0].effects:
+        for told in (effect.difference, effect.lift):
+            if told is not None and told.p is not None:
+                assert 0 <= told.p <= 1
+                assert told.low is not None
+                assert told.high is not None
+                assert told.low <= told.value <= told.high
+    assert list(lines(found))
 
 
 @pytest.mark.parametrize("arms", [{}, {"control": 5}, {f"a{n}": 1 for n in range(21)}])

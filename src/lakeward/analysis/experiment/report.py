@@ -8,6 +8,7 @@ scipy. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -61,13 +62,26 @@ def report(people: Population, observed: Sequence[Observed], terms: Terms) -> Re
         correction=terms.correction,
         control=names[0],
         arms=arms,
-        set_aside=set_aside,
+        set_aside=_largest(set_aside),
         open_units=people.open_units,
         split=split,
         metrics=metrics,
         verdict=verdict(arms, crossed, split, metrics, terms),
         notes=people.notes,
     )
+
+
+def _largest(set_aside: Sequence[Aside]) -> list[Aside]:
+    """The largest of each reason, and the rest together: strangers may make up arms without end."""
+    found: list[Aside] = []
+    for reason in dict.fromkeys(each.reason for each in set_aside):
+        of = [each for each in set_aside if each.reason == reason]
+        if len(of) > MOST_ARMS:
+            of.sort(key=lambda each: -each.units)
+            rest = sum(each.units for each in of[MOST_ARMS:])
+            of = [*of[:MOST_ARMS], Aside(reason, None, rest)]
+        found += of
+    return found
 
 
 def _plan(people: Population, terms: Terms) -> tuple[dict[str, float], list[Aside]]:
@@ -181,8 +195,9 @@ def _planned(
     )  # fmt: skip
     needed = left = None
     if terms.minimum is not None and control.value:
-        needed = units_needed(terms.minimum * control.value, control.variance, plan)
-        left = days(max(0, needed - units), units * pace) if pace else None
+        with suppress(Rejected):  # more than there are
+            needed = units_needed(terms.minimum * control.value, control.variance, plan)
+            left = days(max(0, needed - units), units * pace) if pace else None
     return msgspec.structs.replace(
         found, detectable=detectable(units, control.variance, plan), needed=needed, days_left=left
     )
