@@ -20,8 +20,7 @@ from lakeward.cli.tail import printable
 REASONS = {
     "several_arms": "met several arms",
     "forced": "were put into an arm by hand",
-    "program": "are bots",
-    "earlier_version": "met an earlier version only counted there",
+    "earlier_version": "met an earlier version",
     "unknown": "exposures name no unit",
     "not_in_the_plan": "met an arm that the split does not name",
     "repeated_rows": "rows came again",

@@ -5,8 +5,8 @@ x and z (`moments`), or a quantile with the order statistics at the ends of its 
 counts from the unit's first exposure on (the same millisecond included) and for `within_days`; of
 the covariate, in the `before_days` before it. Units that did nothing count with 0.
 
-The interval of a quantile has units as clusters of values: Deng, Knoblich and Lu 2018, arXiv
-1803.06336, section 4.
+The interval of a quantile has units as clusters of values (Deng, Knoblich and Lu 2018, arXiv
+1803.06336).
 """
 
 from __future__ import annotations

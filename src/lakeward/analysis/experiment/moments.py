@@ -7,7 +7,7 @@ In: counts, means and covariances over an arm's units, as SQL or a CSV gives the
     x   y before the exposure    z   d before the exposure
 
 Every metric is a ratio of two means; a plain mean has d = 1. The variance is that of the linear
-part of the ratio (delta method; Deng, Knoblich and Lu 2018, arXiv 1803.06336, section 2), so units
+part of the ratio (delta method; Deng, Knoblich and Lu 2018, arXiv 1803.06336), so units
 may have any number of events each. Covariances are the sample's (n - 1), already centred: raw sums
 of squares of large values would lose their digits.
 """
@@ -144,7 +144,7 @@ def quantile(units: int, value: float | None, low: float | None, high: float | N
              ) -> Estimate:  # fmt: skip
     """Of a quantile and the order statistics at the ends of its interval of ±z errors.
 
-    Deng, Knoblich and Lu 2018, section 4: the variance of the share of values below the quantile,
+    Deng, Knoblich and Lu 2018: the variance of the share of values below the quantile,
     with units as clusters, says which order statistics those are.
     """
     if value is None or low is None or high is None:

@@ -4,7 +4,7 @@ In: units of each arm and the planned shares. Out: a `Split` with p. Pure; `Miss
 scipy for the fixed test.
 
 Fixed: chi-square. Looked at always: the Bayes factor of a Dirichlet-multinomial alternative around
-the plan against the plan itself (Lindon and Malek 2020, arXiv 2011.03567, equation 6); by Ville's
+the plan against the plan itself (Lindon and Malek 2020, arXiv 2011.03567); by Ville's
 inequality its inverse is below alpha with a chance of at most alpha, however often one looks.
 Counts are held against the plan, never against equal shares.
 """
