@@ -1,6 +1,6 @@
 """How often experiments without an effect are called a finding when one looks again and again.
 
-    python benchmarks/peeking.py [--sims 1000] [--units 10000] [--every 20]
+    python benchmarks/peeking.py [--sims 500] [--units 10000] [--every 50]
 
 Each simulated experiment has no effect (or a known one, for the coverage) and is looked at after
 every so many units, by the very functions that reports use. It counts as an error when any look has
@@ -172,9 +172,9 @@ def broken(test: Callable[[Sequence[int], Sequence[float]], ratio.Split], part: 
 def main() -> None:
     """Print a table."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--sims", type=int, default=1000)
+    words.add_argument("--sims", type=int, default=500)
     words.add_argument("--units", type=int, default=10_000)
-    words.add_argument("--every", type=int, default=20)
+    words.add_argument("--every", type=int, default=50)
     told = words.parse_args()
     places = list(range(told.every, told.units + 1, told.every))
     print(f"{told.sims} experiments without an effect, {len(places)} looks each")
