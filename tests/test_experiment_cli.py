@@ -55,7 +55,7 @@ def told(lake: Lake) -> None:
     for n, value in enumerate((1000.0, 500.0, 250.0)):
         outcomes.deal_closed(
             user_id=f"u{n}", partner_id="p1", deal_id="d1" if n < 2 else f"d{n}", value=value,
-            currency="EUR" if n < 2 else "USD", timestamp=when(3),
+            currency="EUR" if n < 2 else "USD", timestamp=when(3 + n / 8),
         )  # fmt: skip
     collector.commit()
 
