@@ -117,7 +117,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
     ),
     "trend by texts, filtered": Trend(
         grain="month", by=("properties.plan", "route"), where=WHERE, top=1000, unit="session_id",
-        series=(Series(metric="units"), Series(event="api_call", metric="sum", field="response_time_ms")),
+        series=(Series(metric="units"), Series(metric="sum", field="response_time_ms")),
     ),
     "trend by the device's clock, with bots and staff": Trend(
         clock="device", bots=True, internal=True, grain="hour", zone="America/New_York",
