@@ -13,6 +13,9 @@ STATIC := src/lakeward/server/static
 CLIENTS_STAMP := tests/clients/node_modules/.ready
 SOAK_STAMP := $(VENV)/.soak-ready
 
+# The tests start some thousand processes: each compiling all modules anew takes half their time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test browser java check bench soak docs web web-check format clean
 
@@ -33,7 +36,7 @@ demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stay
 	$(BIN)/lakeward demo
 
 test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q tests
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q --durations 15 tests
 
 check: $(STAMP) web-check ## format, lint, types, import floors, docs
 	$(BIN)/ruff format --check .
