@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:  # most tests need no database and no cloud
     from clouds import Cloud
     from databases import Store
 
+
+hypothesis.settings.register_profile("lakeward", deadline=None)
+hypothesis.settings.load_profile("lakeward")
+"""A busy machine is no finding."""
 
 os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
