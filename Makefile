@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check bench soak docs web web-check format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,10 +38,15 @@ demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stay
 test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q --durations 15 tests
 
-check: $(STAMP) web-check ## format, lint, types, import floors, docs
+check: $(STAMP) $(WEB_STAMP) ## format, lint, types, import floors, docs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target types style web-check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+style: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_exported_members.py
 
