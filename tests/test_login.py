@@ -65,7 +65,7 @@ def audited(lake: Lake) -> list[tuple[str, str]]:
 
 
 def test_the_first_start_prints_a_link_that_makes_one_admin_and_no_second(lake: Lake) -> None:
-    with serving(lake) as server, server.client() as client:
+    with serving(lake, first=True) as server, server.client() as client:
         token = first_link(server)
         assert client.get("/v1/me").json() == {"who": "anyone"}
         assert client.get("/v1/live/hour").status_code == 200  # a quick start asks for nothing
