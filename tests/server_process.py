@@ -52,7 +52,8 @@ class Serving:
     def client(self, **options: object) -> httpx.Client:
         """An HTTP client for it. Without certificates, which nothing on the loopback has: to load
         them takes as long as fifty requests."""
-        return httpx.Client(base_url=self.url, timeout=20, verify=False, **options)  # type: ignore[arg-type]
+        options = {"base_url": self.url, "timeout": 20, "verify": False, **options}
+        return httpx.Client(**options)  # type: ignore[arg-type]  # passed on
 
     def stop(self) -> int:
         """End it politely; its exit code."""
