@@ -68,13 +68,20 @@ class Serving:
 
 
 @contextmanager
-def serving(
-    lake: Lake, *options: str, health: str = "/health", first: bool = False, **env: str
-) -> Iterator[Serving]:
-    """`lakeward serve` on `lake`; yields once it answers. All but the `first` server of a lake find
-    its database made, which is quicker here than in a process that loads alembic for it."""
-    if not first and "LAKEWARD_DATABASE_URL" not in env:
+def serving(lake: Lake, *options: str, health: str = "/health", **env: str) -> Iterator[Serving]:
+    """`lakeward serve` on `lake`; yields once it answers. It finds the lake's database made, which
+    is quicker here than in a process that loads alembic for it."""
+    if "LAKEWARD_DATABASE_URL" not in env:
         open_database(load(lake.env, lake.root.parent)).close()
+    with first_serving(lake, *options, health=health, **env) as server:
+        yield server
+
+
+@contextmanager
+def first_serving(
+    lake: Lake, *options: str, health: str = "/health", **env: str
+) -> Iterator[Serving]:
+    """The same on a lake that is not there yet."""
     output = lake.root.parent / "serve.log"
     command = [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0", *options]
     with output.open("wb") as file:
