@@ -39,7 +39,7 @@ os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> None:
     """Poll until `true()`; fail the test when it does not become so."""
     deadline = time.monotonic() + seconds
     while not true():
