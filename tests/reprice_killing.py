@@ -114,12 +114,12 @@ def look(root: Path) -> dict[str, Any]:
         "hash": hashlib.sha256(repr((rows, told)).encode()).hexdigest(),
         "priced": sum(cost is not None for cost in costs), "costs": sorted({c for c in costs if c}),
         "turns": len(costs), "absent": len(named - stored), "spare": len(stored - named),
-        "bad": sum(not _sound(root / "table", name) for name in table.file_uris()),
+        "bad": sum(not _sound(name) for name in table.file_uris()),
     }  # fmt: skip
 
 
-def _sound(root: Path, name: str) -> bool:
-    return pq.ParquetFile(name.removeprefix("file://")).metadata.num_rows > 0
+def _sound(name: str) -> bool:
+    return bool(pq.ParquetFile(name.removeprefix("file://")).metadata.num_rows)
 
 
 def complete(root: Path, prices: Path) -> dict[str, Any]:

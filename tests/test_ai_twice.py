@@ -107,7 +107,7 @@ def test_a_block_and_the_apps_own_exporter_are_one_turn(ours: bool) -> None:
     assert own["ai_metadata"]["response_ids"] == [FIRST, SECOND]
     collector.clear()
     for span in exporter.get_finished_spans():
-        told = recorded(_read(span, [], {}))[0]
+        told = recorded(_read(span, dict(span.attributes or {}), [], {}))[0]
         assert isinstance(told, dict)
         collector.record(told.pop("interaction_type"), **told)
     spans = collector.records

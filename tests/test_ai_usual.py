@@ -34,67 +34,144 @@ HOSTS: tuple[dict[str, str], ...] = (
     {"LAKEWARD_AI_EVENT_BYTES": "8KiB"},
     {"LAKEWARD_ROLLOUT_AI_CONTENT": "0"},
 )
-SAID = st.sampled_from([
-    "How do I price a retainer?", "", "x" * 300, "Zürich — naïve ünïcode",
-    f"My card is {CARD}.", f"key {KEY}", "password=hunter2x", "Your code is 123456", "/reset/Qz7Rk2Lw9Tn",
-    "mail anna.lopez@example.com", "call +1 415 555 0123", "see https://example.com/?token=abcdef",
-    "BEARER abc123def456", "half a pair \ud83d", "a\n/b\n", "1 2 3 4 5 6 7 8 9 0 1 2 3 4",
-])  # fmt: skip
-IDS = st.sampled_from([
-    "u1", "anna.lopez@example.com", ID, "550e8400-e29b-41d4-a716-446655440000", CARD, KEY, 17, "",
-    "x" * 600, None, "4bf92f3577b34da6a3ce929d0e0e4736",
-])  # fmt: skip
+SAID = st.sampled_from(
+    [
+        "How do I price a retainer?",
+        "",
+        "x" * 300,
+        "Zürich — naïve ünïcode",
+        f"My card is {CARD}.",
+        f"key {KEY}",
+        "password=hunter2x",
+        "Your code is 123456",
+        "/reset/Qz7Rk2Lw9Tn",
+        "mail anna.lopez@example.com",
+        "call +1 415 555 0123",
+        "see https://example.com/?token=abcdef",
+        "BEARER abc123def456",
+        "half a pair \ud83d",
+        "a\n/b\n",
+        "1 2 3 4 5 6 7 8 9 0 1 2 3 4",
+    ]
+)
+IDS = st.sampled_from(
+    [
+        "u1",
+        "anna.lopez@example.com",
+        ID,
+        "550e8400-e29b-41d4-a716-446655440000",
+        CARD,
+        KEY,
+        17,
+        "",
+        "x" * 600,
+        None,
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+    ]
+)
 NAMES = st.sampled_from(["coach", "gpt-4o", "gpt-4o-2024-08-06", "y" * 201, KEY, 3, True, None, ""])
-COUNTS = st.sampled_from([0, 1, 86, 188, 17_817, 18_091, -1, 2.0, 2.5, True, None, "7", 4111111111111111,
-                          10**12])  # fmt: skip
+COUNTS = st.sampled_from(
+    [0, 1, 86, 188, 17_817, 18_091, -1, 2.0, 2.5, True, None, "7", 4111111111111111, 10**12]
+)
 NESTED = st.dictionaries(
-    st.sampled_from(["a", "city", "temperature", "cached_tokens", "token", "value", "content", "name"]),
-    COUNTS | SAID | st.lists(SAID, max_size=2) | st.dictionaries(st.sampled_from(["a", "code"]), SAID),
+    st.sampled_from(
+        ["a", "city", "temperature", "cached_tokens", "token", "value", "content", "name"]
+    ),
+    COUNTS
+    | SAID
+    | st.lists(SAID, max_size=2)
+    | st.dictionaries(st.sampled_from(["a", "code"]), SAID),
     max_size=3,
-)  # fmt: skip
+)
 MESSAGES = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "z", KEY, 5, ""]),
-                           "content": SAID})
-    | st.fixed_dictionaries({"role": st.just("assistant")}, optional={
-        "content": st.none() | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": SAID}),
-                                        max_size=2),
-        "tool_calls": st.lists(st.fixed_dictionaries({"id": st.just("c1"), "name": NAMES, "arguments": SAID}),
-                               max_size=2),
-        "tool_call_id": IDS, "content_hash": NAMES, "more": NESTED})
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "assistant", "system", "z", KEY, 5, ""]), "content": SAID}
+    )
+    | st.fixed_dictionaries(
+        {"role": st.just("assistant")},
+        optional={
+            "content": st.none()
+            | st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": SAID}), max_size=2),
+            "tool_calls": st.lists(
+                st.fixed_dictionaries({"id": st.just("c1"), "name": NAMES, "arguments": SAID}),
+                max_size=2,
+            ),
+            "tool_call_id": IDS,
+            "content_hash": NAMES,
+            "more": NESTED,
+        },
+    )
     | NESTED,
     max_size=4,
-)  # fmt: skip
-USAGES = st.fixed_dictionaries({}, optional={
-    "prompt_tokens": COUNTS, "completion_tokens": COUNTS, "total_tokens": COUNTS,
-    "prompt_tokens_details": st.fixed_dictionaries(
-        {}, optional={"cached_tokens": COUNTS, "audio_tokens": COUNTS, "value": COUNTS}),
-    "completion_tokens_details": NESTED | st.fixed_dictionaries(
-        {"reasoning_tokens": COUNTS}, optional={"audio_tokens": COUNTS, "audio": COUNTS,
-                                                "accepted_prediction_tokens": COUNTS}),
-})  # fmt: skip
+)
+USAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "prompt_tokens": COUNTS,
+        "completion_tokens": COUNTS,
+        "total_tokens": COUNTS,
+        "prompt_tokens_details": st.fixed_dictionaries(
+            {}, optional={"cached_tokens": COUNTS, "audio_tokens": COUNTS, "value": COUNTS}
+        ),
+        "completion_tokens_details": NESTED
+        | st.fixed_dictionaries(
+            {"reasoning_tokens": COUNTS},
+            optional={
+                "audio_tokens": COUNTS,
+                "audio": COUNTS,
+                "accepted_prediction_tokens": COUNTS,
+            },
+        ),
+    },
+)
 OFTEN: dict[str, st.SearchStrategy[Any]] = {
-    "messages": MESSAGES, "feature": NAMES, "model_requested": NAMES, "user_id": IDS,
-    "conversation_id": IDS, "turn": COUNTS, "duration_ms": COUNTS, "input_tokens": COUNTS,
-    "output_tokens": COUNTS, "total_tokens": COUNTS, "usage": USAGES | NESTED, "status": st.sampled_from(
-        ["completed", "failed", "odd"]),
-}  # fmt: skip
+    "messages": MESSAGES,
+    "feature": NAMES,
+    "model_requested": NAMES,
+    "user_id": IDS,
+    "conversation_id": IDS,
+    "turn": COUNTS,
+    "duration_ms": COUNTS,
+    "input_tokens": COUNTS,
+    "output_tokens": COUNTS,
+    "total_tokens": COUNTS,
+    "usage": USAGES | NESTED,
+    "status": st.sampled_from(["completed", "failed", "odd"]),
+}
 SELDOM: dict[str, st.SearchStrategy[Any]] = {
-    "properties": NESTED, "parameters": NESTED, "trace_id": IDS, "session_id": IDS, "user_type": NAMES,
-    "error_type": NAMES | st.just("E" * 20_000), "content_consent": st.sampled_from([True, False, None, "no"]),
-    "content_mode": st.sampled_from(["full", "none", "odd"]), "tools_used": st.lists(NAMES, max_size=2),
-    "url": SAID, "environment": NAMES, "mine": SAID, "ai_metadata": NESTED, "cost_usd": COUNTS,
-    "response_id": IDS, "tokens_source": st.just("reported"), "streamed": st.booleans(),
-}  # fmt: skip
+    "properties": NESTED,
+    "metadata": NESTED,
+    "parameters": NESTED,
+    "trace_id": IDS,
+    "session_id": IDS,
+    "user_type": NAMES,
+    "error_type": NAMES | st.just("E" * 20_000),
+    "content_consent": st.sampled_from([True, False, None, "no"]),
+    "content_mode": st.sampled_from(["full", "none", "odd"]),
+    "tools_used": st.lists(NAMES, max_size=2),
+    "url": SAID,
+    "environment": NAMES,
+    "mine": SAID,
+    "ai_metadata": NESTED,
+    "cost_usd": COUNTS,
+    "response_id": IDS,
+    "tokens_source": st.just("reported"),
+    "streamed": st.booleans(),
+}
 
 
 @st.composite
 def turns(draw: st.DrawFn) -> JsonObject:
     """A turn as it should be, and some of it as it should not."""
     made: JsonObject = {
-        "messages": [{"role": "user", "content": "How do I price a retainer?"}], "turn": 3,
-        "feature": "coach", "input_tokens": 86, "output_tokens": 188, "total_tokens": 274,
+        "messages": [{"role": "user", "content": "How do I price a retainer?"}],
+        "turn": 3,
+        "feature": "coach",
+        "input_tokens": 86,
+        "output_tokens": 188,
+        "total_tokens": 274,
         "usage": {"prompt_tokens": 86, "prompt_tokens_details": {"cached_tokens": 0}},
-    }  # fmt: skip
+    }
     for names, most in ((OFTEN, 3), (SELDOM, 2)):
         for name in draw(st.lists(st.sampled_from(sorted(names)), max_size=most, unique=True)):
             made[name] = draw(names[name])
@@ -153,10 +230,22 @@ def test_what_the_app_changes_afterwards_is_not_in_the_record() -> None:
 
 @thorough
 @given(USAGES)
-@example({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 14,
-          "completion_tokens_details": {"reasoning_tokens": 2}})  # fmt: skip
-@example({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12,
-          "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0}})  # fmt: skip
+@example(
+    {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 14,
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+)
+@example(
+    {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 12,
+        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+    }
+)
 def test_a_usage_as_most_are_has_the_buckets_of_the_long_way(told: JsonObject) -> None:
     told = mapping(told) or {}
     short = usual.buckets(told)
@@ -177,23 +266,43 @@ def test_the_usages_of_today_take_the_short_way() -> None:
 def completion(**more: Any) -> JsonObject:
     message = {"role": "assistant", "content": "Start from the hours."} | more.pop("message", {})
     choice = {"index": 0, "message": message, "finish_reason": "stop"} | more.pop("choice", {})
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4o",
-            "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1,
-                                           "total_tokens": 2}} | more  # fmt: skip
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-4o",
+        "choices": [choice],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    } | more
 
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+SPOKEN: list[JsonObject] = [
+    {},
+    {"content": None},
+    {"content": ""},
+    {"refusal": "no"},
+    {"reasoning_content": "hm"},
+    {"tool_calls": [CALL]},
+    {"content": "data:image/png;base64,aGVsbG8="},
+    {"role": "r" * 300},
+    {"content": ["part"]},
+    {"audio": {"id": "a", "data": "aGk=", "transcript": "hi"}},
+]
+CHOSEN: list[JsonObject] = [{}, {"finish_reason": "content_filter"}, {"finish_reason": None}]
+BESIDE: list[JsonObject] = [
+    {},
+    {"id": "i" * 600},
+    {"model": ""},
+    {"usage": None},
+    {"service_tier": "flex", "more": 1},
+    {"choices": []},
+    {"object": "odd"},
+]
 COMPLETIONS = [
     completion(message=message, choice=choice, **more)
-    for message, choice, more in product(
-        [{}, {"content": None}, {"content": ""}, {"refusal": "no"}, {"reasoning_content": "hm"},
-         {"tool_calls": [CALL]}, {"content": "data:image/png;base64,aGVsbG8="}, {"role": "r" * 300},
-         {"content": ["part"]}, {"audio": {"id": "a", "data": "aGk=", "transcript": "hi"}}],
-        [{}, {"finish_reason": "content_filter"}, {"finish_reason": None}],
-        [{}, {"id": "i" * 600}, {"model": ""}, {"usage": None}, {"service_tier": "flex", "more": 1},
-         {"choices": []}, {"object": "odd"}],
-    )
-]  # fmt: skip
+    for message, choice, more in product(SPOKEN, CHOSEN, BESIDE)
+]
 
 
 def test_a_chat_completion_as_most_are_is_heard_as_the_long_way_hears_it() -> None:
@@ -208,9 +317,42 @@ def test_a_chat_completion_as_most_are_is_heard_as_the_long_way_hears_it() -> No
     assert taken > 1
 
 
-PIECES = ["code", "otp", "earer", "ASIC", "Is Your", " ", "sk-", "-", "xoxb-", "KEY-", "lpat-", "xapp",
-          "\n", "/", "=", "[\"", "eyJ", "ya29.", "%", "<", "\\", ":", "://a", "1234567", "\u0131s your ",
-          "ba\u017fic ", "o\u0130tp ", "é", "\ud83d", "_abcdefgh", "AKIA", "SG.", "@example.com", "a"]  # fmt: skip
+PIECES = [
+    "code",
+    "otp",
+    "earer",
+    "ASIC",
+    "Is Your",
+    " ",
+    "sk-",
+    "-",
+    "xoxb-",
+    "KEY-",
+    "lpat-",
+    "xapp",
+    "\n",
+    "/",
+    "=",
+    '["',
+    "eyJ",
+    "ya29.",
+    "%",
+    "<",
+    "\\",
+    ":",
+    "://a",
+    "1234567",
+    "\u0131s your ",
+    "ba\u017fic ",
+    "o\u0130tp ",
+    "é",
+    "\ud83d",
+    "_abcdefgh",
+    "AKIA",
+    "SG.",
+    "@example.com",
+    "a",
+]
 LINES = st.lists(st.lists(st.sampled_from(PIECES), max_size=5).map("".join), min_size=1, max_size=4)
 DASHED = re.compile(
     r"-(?:-|(?<=sk-)|(?<=lpat-)|(?<=xapp-)|(?<=pypi-)|(?<=CSPX-)|(?<=KEY-)|(?<=xox[a-z]-))"

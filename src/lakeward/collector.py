@@ -196,7 +196,7 @@ class Collector:
                 made = self._usual.finished(fields, self.shares(now_ns))
             if made is not None:
                 made.interaction_id = interaction_id
-                made.timestamp = timestamp
+                made.timestamp = timestamp  # type: ignore[assignment]  # text, as it is written
                 made.environment = self._environment
                 made.app_version = self._app_version
                 made.interaction_type = "ai_conversation"

@@ -333,7 +333,11 @@ def clear(blob: str, more: tuple[Hint, ...] = ()) -> bool:
         or "eyJ" in blob or "ya29." in blob or "\n/" in blob or blob.startswith("/")
     ):  # fmt: skip
         return False
-    for rare, hint in _HINTS:
+    if (":" in blob and (_COLON(blob) or ("://" in blob and _LINK(blob)))) or _many_digits(blob):
+        return False
+    if " " in blob and _SPACE(blob):
+        return False
+    for rare, hint in _KEY_HINTS:
         if rare in blob and hint(blob):
             return False
     return not any(hint(blob) for hint in more) if more else True

@@ -341,8 +341,8 @@ class Scrubber:
     def counted(self, item: JsonObject) -> JsonObject | None:
         """As `gathered`, of whole numbers and objects of them, such as a provider's usage; None
         for any other."""
-        names = self._count_keys
-        if not names.issuperset(item) or len(item) > self._flat_most or "value" in item:
+        names, most = self._count_keys, self._flat_most
+        if not names.issuperset(item) or len(item) > most or "value" in item:
             return None
         out = item.copy()
         for name, below in item.items():
@@ -351,17 +351,13 @@ class Scrubber:
                     return None
             elif type(below) is not dict or name not in self._plain_keys:
                 return None
-            elif below:
-                if not names.issuperset(below) or len(below) > self._flat_most or "value" in below:
+            else:
+                if not names.issuperset(below) or len(below) > most or "value" in below:
                     return None
                 out[name] = inner = below.copy()
-                counts = inner.values()
-                if not (
-                    _COUNTS.issuperset(map(type, counts))
-                    and min(counts) > -_LARGE
-                    and max(counts) < _LARGE
-                ):
-                    return None
+                for count in inner.values():
+                    if type(count) is not int or not -_LARGE < count < _LARGE:
+                        return None
         return out
 
     def leaves(self, texts: list[str]) -> bool:

@@ -22,7 +22,7 @@ _OWN: Final = TYPES["ai_conversation"].own - {"content_mode"}
 _TOP: Final = frozenset(
     {
         "user_id", "user_type", "anonymous_id", "session_id", "trace_id", "parent_interaction_id",
-        "partner_id", "conversation_id", "error_type", "messages", "properties",
+        "partner_id", "conversation_id", "error_type", "messages", "properties", "metadata",
     }
 )  # fmt: skip
 """Of the record's fields those without a rule of their own."""
@@ -121,9 +121,10 @@ def _messages(messages: Any, texts: list[str], scrubber: Scrubber, most: int) ->
                 made.append({"role": role, "content": content})
                 continue
         strange = True
-        made.append(scrubber.gathered(message, texts) if type(message) is dict else UNSET)
-        if made[-1] is UNSET:
+        kept = scrubber.gathered(message, texts) if type(message) is dict else UNSET
+        if kept is UNSET:
             return UNSET
+        made.append(kept)
     if strange:
         size = rough(made)
         if not is_messages(made):

@@ -80,7 +80,10 @@ class Draft:
         if not self._content or not piece:
             return
         try:
-            content = piece.encode("utf-8", "surrogatepass")
+            try:
+                content = piece.encode()
+            except UnicodeEncodeError:  # half of a pair
+                content = piece.encode("utf-8", "surrogatepass")
             size = len(content)
             if self._late or not self._take(False):
                 self._put(TEXT, content)

@@ -39,6 +39,7 @@ class Following:
     def __init__(self, turn: Follower) -> None:
         self._turn = turn
         self._pieces = Pieces()
+        self._hear = self._pieces.hear
         self._first = True
         self._write: Callable[[str], object] | None = None
         self._open = [True]
@@ -48,15 +49,15 @@ class Following:
 
     def heard(self, chunk: object) -> None:
         """A chunk, on its way to the app."""
-        added = self._pieces.hear(chunk)
+        added = self._hear(chunk)
         if added is None:
             return
-        if self._first:
+        if self._write is not None:
+            self._write(added)
+        elif self._first:
             self._first = False
             self._turn.piece(added, self._pieces.begun())
             self._write = self._turn.writer
-        elif added and self._write is not None:
-            self._write(added)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""

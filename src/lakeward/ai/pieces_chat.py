@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from lakeward.ai.messages import flat
-from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, mapping, name, read, string, text, view
+from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, name, read, string, text, view
 from lakeward.ai.shapes import Heard, count_calls, ended
+from lakeward.ai.usual import usage
 from lakeward.interaction import JsonObject
 
 
@@ -41,9 +42,29 @@ class Chat:
         self._first: list[str] | None = None
         """The content of the first choice, once there is one."""
 
-    def hear(self, chunk: object) -> str | None:
-        """As `pieces.Dialect`."""
-        piece = self._common(chunk)
+    def hear(self, chunk: Any) -> str | None:
+        """As `pieces.Dialect`. At once for a chunk as most are, of the SDK's own classes: one
+        choice, a text, no more."""
+        try:
+            (told,) = chunk.__dict__["choices"]
+            said = told.__dict__
+            fields = said["delta"].__dict__
+            piece, first = fields["content"], self._first
+            if (
+                type(piece) is str and piece and first is not None and not said["finish_reason"]
+                and not said["index"] and not fields["tool_calls"] and not fields["refusal"]
+                and not fields["function_call"] and not said["delta"].__pydantic_extra__
+                and chunk.usage is None
+            ):  # fmt: skip
+                first.append(piece)
+                return piece
+        except Exception:  # noqa: S110 - another class
+            pass
+        return self._rare(chunk)
+
+    def _rare(self, chunk: object) -> str | None:
+        """As `hear`, of a chunk of any form."""
+        piece = self._edge(chunk)
         if piece is not None:
             return piece or None
         get, fields = view(chunk), self._fields
@@ -65,10 +86,9 @@ class Chat:
         if model := string(model, NAME_MOST):
             self._fields["model_answered"] = model
 
-    def _common(self, chunk: Any) -> str | None:
-        """The text of a chunk as most are, of the SDK's own classes: one choice, a text, no more;
-        empty for one that tells the reason of the end, or the usage, and no more. None leaves it to
-        the long way."""
+    def _edge(self, chunk: Any) -> str | None:
+        """The text of a first chunk of these classes; empty for a last one, which tells the reason
+        of the end, or the usage, and no more. None leaves it to the long way."""
         try:
             held = chunk.__dict__
             choices, usage, first = held["choices"], held["usage"], self._first
@@ -152,7 +172,7 @@ class Chat:
 
     def told(self) -> Heard:
         """As `pieces.Dialect`."""
-        found = Heard(dict(self._fields), [], mapping(self._usage), "openai")
+        found = Heard(dict(self._fields), [], usage(self._usage), "openai")
         refused = False
         for choice in self._choices.values():
             found.messages.append(_chat_message(choice))

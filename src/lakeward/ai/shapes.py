@@ -61,7 +61,7 @@ def _heard(answer: object) -> Heard:
         return Heard({}, [spoken("assistant", str.__str__(answer))])
     if (usual := usual_chat(answer)) is not None:
         fields, message, usage = usual
-        return Heard(fields, [message], mapping(usage), "openai")
+        return Heard(fields, [message], usage, "openai")
     get = view(answer)
     if choices := listed(get("choices")):
         return chat(get, choices)

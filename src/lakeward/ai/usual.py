@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lakeward.ai.reach import ID_MOST, NAME_MOST
+from lakeward.ai.reach import ID_MOST, NAME_MOST, mapping
 from lakeward.interaction import JsonObject
 
 MOST_TOKENS: Final = 10**14
@@ -18,7 +18,7 @@ _PLAIN_REASONS: Final = frozenset({"stop", "length"})
 _NOTHING: Final[JsonObject] = {}
 
 
-def chat(answer: Any) -> tuple[JsonObject, JsonObject, Any] | None:
+def chat(answer: Any) -> tuple[JsonObject, JsonObject, JsonObject | None] | None:
     """The fields, the one message and the usage of a chat completion as the SDK's own class has
     it: without tools, refusal, thoughts or sound."""
     try:
@@ -47,9 +47,33 @@ def chat(answer: Any) -> tuple[JsonObject, JsonObject, Any] | None:
             "operation": "chat", "model_answered": model, "response_id": identifier,
             "finish_reason": reason, "status": "completed",
         }  # fmt: skip
-        return fields, {"role": role, "content": content}, held["usage"]
+        return fields, {"role": role, "content": content}, usage(held["usage"])
     except Exception:  # another class
         return None
+
+
+def usage(told: Any) -> JsonObject | None:
+    """A usage of the SDK's own class as `reach.mapping` copies it."""
+    try:
+        held = told.__dict__
+        if told.__pydantic_extra__:
+            return mapping(told)
+        made: JsonObject = {}
+        for name, value in held.items():
+            if type(value) is int:
+                made[name] = value
+            elif value is not None:
+                made[name] = inner = {}
+                for below, count in value.__dict__.items():
+                    if type(count) is int:
+                        inner[below] = count
+                    elif count is not None:
+                        return mapping(told)
+                if value.__pydantic_extra__:
+                    return mapping(told)
+        return made or None
+    except Exception:  # another class
+        return mapping(told)
 
 
 def buckets(told: JsonObject) -> JsonObject | None:

@@ -49,7 +49,7 @@ class Conversation(Record, kw_only=True, gc=False, forbid_unknown_fields=True):
 
     user_id: Opt[Id] = "anonymous"
     user_type: Opt[str] = "unknown"
-    ai_metadata: _told() | UnsetType = UNSET  # type: ignore[valid-type,assignment]  # of the spec
+    ai_metadata: _told() | UnsetType = UNSET  # type: ignore[valid-type]  # of the spec
     messages: Any = UNSET
 
 
