@@ -23,7 +23,7 @@ from lakeward.flags.sticky import Known, kept_variation
 
 Source = Literal[
     "unknownFeature", "defaultValue", "disabled", "force", "experiment", "override",
-    "prerequisite", "cyclicPrerequisite",
+    "prerequisite", "cyclicPrerequisite", "error",
 ]  # fmt: skip
 NOBODY: Final[Known] = {}
 
