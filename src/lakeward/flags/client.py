@@ -170,7 +170,7 @@ class Flags:
         """End the thread and keep what is still to be kept; flags can be asked for all the same."""
         self.watch.close(seconds)
         if self._memory is not None:
-            self._memory.work()
+            self._memory.close()
 
     def __enter__(self) -> Self:
         return self

@@ -41,6 +41,12 @@ class Opened:
                 self._database = open_database(self._given)
             return self._database
 
+    def close(self) -> None:
+        """Give its connections back, unless it was open before."""
+        with self._lock:
+            if self._database is not None and self._database is not self._given:
+                self._database.close()
+
 
 class DatabaseSource:
     """The flags that are in force in the app database."""
@@ -57,6 +63,10 @@ class DatabaseSource:
             return None
         newest, rows = table.current()
         return Snapshot(payload_of(rows), str(newest), str(newest))
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._opened.close()
 
 
 def payload_of(rows: Sequence[Row]) -> Payload:
@@ -94,6 +104,10 @@ class DatabaseSticky:
                 for name, key in added.items()
             ]
         Assignments(self._opened.database()).keep(rows)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._opened.close()
 
 
 class Editor:

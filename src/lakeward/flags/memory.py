@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lakeward.flags.evaluate import Assigned
@@ -104,6 +104,14 @@ class Memory:
         except Exception as error:
             self._failed(error)
 
+    def close(self) -> None:
+        """Write what is new, and let the store go."""
+        self.work()
+        try:
+            self._store.close()
+        except Exception as error:
+            self._failed(error)
+
     def stats(self) -> dict[str, int]:
         """What was counted."""
         return {**self._counts, "known": len(self._new) + len(self._old),
@@ -179,7 +187,7 @@ class MemorySticky:
         self._kept: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def fetch(self, units: list[Unit]) -> dict[str, dict[str, str]]:
+    def fetch(self, units: Sequence[Unit]) -> dict[str, dict[str, str]]:
         """What is kept of these units."""
         names = [unit_name(*unit) for unit in units]
         with self._lock:
@@ -190,3 +198,6 @@ class MemorySticky:
         with self._lock:
             for unit, added in assignments.items():
                 self._kept[unit] = {**added, **self._kept.get(unit, {})}
+
+    def close(self) -> None:
+        """Nothing is held."""

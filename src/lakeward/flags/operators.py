@@ -168,7 +168,7 @@ def pattern_of(expression: object, flags: int = 0) -> re.Pattern[str] | None:
     """A regular expression; None when it is none."""
     try:
         return re.compile(expression, flags) if isinstance(expression, str) else None
-    except (re.error, OverflowError, RecursionError):
+    except (re.error, OverflowError, RecursionError, Warning):  # a warning where it is an error
         return None
 
 
@@ -210,9 +210,10 @@ def faults_of(name: str, operand: Any, groups: Groups) -> list[str]:
         return [f"{name} must be a list"]
     if "egex" in name and pattern_of(operand) is None:
         return [f"{name} is no regular expression that Python can read"]
-    if name == "$type" and operand not in TYPES:
+    if name == "$type" and not (isinstance(operand, str) and operand in TYPES):
         return [f"$type must be one of {', '.join(TYPES)}"]
-    if name in ("$inGroup", "$notInGroup") and operand not in groups:
+    is_group = isinstance(operand, str) and operand in groups
+    if name in ("$inGroup", "$notInGroup") and not is_group:
         return [f"{name} names a group that `savedGroups` does not have"]
     if name in ("$gt", "$gte", "$lt", "$lte") and not isinstance(operand, int | float | str):
         return [f"{name} must be a number or a text"]

@@ -38,7 +38,7 @@ REASONS: Final = {
     "disabled": Reason.DISABLED,
     "experiment": Reason.SPLIT,
     "override": Reason.STATIC,
-    "prerequisite": Reason.TARGETING_MATCH,
+    "prerequisite": Reason.DEFAULT,
 }
 TYPES: Final[dict[str, tuple[type, ...]]] = {
     "boolean": (bool,), "string": (str,), "integer": (int,), "float": (float, int),
@@ -53,7 +53,9 @@ class LakewardProvider(AbstractProvider):
         super().__init__()
         self._flags = flags
         self._key_attribute = key_attribute
+        self._untold = False
         flags.on_change(self._changed)
+        flags.watch.chores.append(self._late)
 
     def get_metadata(self) -> Metadata:
         """The provider's name, as hooks and telemetry have it."""
@@ -61,8 +63,9 @@ class LakewardProvider(AbstractProvider):
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Flags that cannot be read stop no app: evaluations say PROVIDER_NOT_READY until they can
-        be, and the next look tells the event."""
-        self._flags.watch.start()
+        be, and the next look tells the event: behind the one that says READY."""
+        self._untold = self._flags.watch.trouble is not None
+        self._flags.watch.reopen()
 
     def shutdown(self) -> None:
         """End the watch on the flags."""
@@ -146,18 +149,28 @@ class LakewardProvider(AbstractProvider):
 
     def _changed(self, change: Change) -> None:
         """Called by the thread that looks."""
-        if change.trouble is None:
-            details = ProviderEventDetails(flags_changed=list(change.changed))
+        if change.trouble is not None:
+            self._trouble(change.sentence)
+            return
+        self._untold = False
+        if change.recovered:
             self.emit_provider_ready(ProviderEventDetails())
-            self.emit_provider_configuration_changed(details)
-        elif self._flags.watch.loaded:
-            self.emit_provider_stale(ProviderEventDetails(message=change.sentence))
-        else:
-            self.emit_provider_error(
-                ProviderEventDetails(
-                    message=change.sentence, error_code=ErrorCode.PROVIDER_NOT_READY
-                )
-            )
+        self.emit_provider_configuration_changed(
+            ProviderEventDetails(flags_changed=list(change.changed))
+        )
+
+    def _late(self) -> None:
+        """Tell of flags that could not be read when the app started."""
+        if self._untold:
+            self._trouble(self._flags.watch.sentence)
+
+    def _trouble(self, sentence: str) -> None:
+        self._untold = False
+        if self._flags.watch.loaded:
+            self.emit_provider_stale(ProviderEventDetails(message=sentence))
+            return
+        code = ErrorCode.PROVIDER_NOT_READY
+        self.emit_provider_error(ProviderEventDetails(message=sentence, error_code=code))
 
 
 def _of_type(kind: str, value: object) -> Any:

@@ -44,6 +44,9 @@ class Source(Protocol):
     def read(self, mark: str) -> Snapshot | None:
         """The flags now; None when they are those of `mark`."""
 
+    def close(self) -> None:
+        """Give back what is held; reading again is allowed."""
+
 
 class FileSource:
     """A file in JSON, or in TOML by its ending `.toml`."""
@@ -70,6 +73,9 @@ class FileSource:
         version = hashlib.blake2b(content, digest_size=8).hexdigest()
         return Snapshot(self._payload(content), version, _mark(after) if settled else "")
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _payload(self, content: bytes) -> Payload:
         read = read_toml if self.path.suffix.lower() == ".toml" else read_json
         try:
@@ -89,6 +95,9 @@ class FixedSource:
     def read(self, mark: str) -> Snapshot | None:
         """Once."""
         return None if mark else Snapshot(self._payload, "1", "1")
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -18,13 +18,16 @@ Known = Mapping[str, Mapping[str, str]]
 
 
 class StickyStore(Protocol):
-    """Keeps assignments; both methods may wait for a disk or a network, and fail as these do."""
+    """Keeps assignments; its methods may wait for a disk or a network, and fail as these do."""
 
     def fetch(self, units: Sequence[Unit]) -> dict[str, dict[str, str]]:
         """What is kept of these units, by `unit_name`; those without anything are left out."""
 
     def keep(self, assignments: Mapping[str, Mapping[str, str]]) -> None:
         """Add assignments; what was kept under the same name before stays: the first one wins."""
+
+    def close(self) -> None:
+        """Give back what is held; using it again is allowed."""
 
 
 def unit_name(attribute: str, value: str) -> str:

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from lakeward.errors import LakewardError, Rejected
-from lakeward.flags.ruleset import EMPTY, Flag, Ruleset, ready
+from lakeward.flags.ruleset import EMPTY, ready
 from lakeward.flags.source import Source
 
 logger = logging.getLogger("lakeward")
@@ -42,6 +42,8 @@ class Change(msgspec.Struct, frozen=True):
 
     changed: tuple[str, ...] = ()
     """Keys of flags that came, went or are others now."""
+    recovered: bool = False
+    """Whether the look before had failed."""
     trouble: Trouble | None = None
     sentence: str = ""
 
@@ -63,8 +65,8 @@ class Watch:
         self._mark = ""
         self._features: dict[str, object] = {}
         self._lock = threading.Lock()
-        self._end = threading.Event()
         self._thread: threading.Thread | None = None
+        self._end, self._unheld = self._ending()
         me = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _in_child(me))
 
@@ -87,6 +89,14 @@ class Watch:
                 thread.start()
             except RuntimeError as error:  # no threads left, or the interpreter is ending
                 logger.warning("lakeward: flags are not looked for any more: %s", error)
+
+    def reopen(self) -> None:
+        """Start again after `close`."""
+        with self._lock:
+            if self._end.is_set():
+                self._thread = None
+                self._end, self._unheld = self._ending()
+        self.start()
 
     def look(self) -> Change | None:
         """Look once; what changed, or None."""
@@ -124,7 +134,7 @@ class Watch:
 
     def _recovered(self, changed: tuple[str, ...]) -> Change | None:
         recovered, self.trouble, self.sentence = self.trouble is not None, None, ""
-        return Change(changed) if changed or recovered else None
+        return Change(changed, recovered) if changed or recovered else None
 
     def _failed(self, trouble: Trouble, sentence: str) -> Change | None:
         self.counts[trouble] += 1
@@ -134,11 +144,7 @@ class Watch:
             return None
         stay = "the last good ones stay" if self.loaded else "every flag has its default"
         logger.warning("lakeward: flags cannot be read, %s: %s", stay, sentence)
-        return Change((), trouble, sentence)
-
-    def flag(self, key: str) -> Flag | None:
-        """A flag of now."""
-        return self.rules.flags.get(key)
+        return Change(trouble=trouble, sentence=sentence)
 
     def work(self) -> None:
         """A look and the chores: what the thread does."""
@@ -152,15 +158,22 @@ class Watch:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             thread.join(seconds)
+        _safely(self._source.close)
 
     def after_fork(self) -> None:
         """The parent's thread is not here, and its locks may be held by nobody."""
         self._lock = threading.Lock()
+        self._thread = None
+        self._unheld.detach()  # it would ask for a lock of the parent's
         ended = self._end.is_set()
-        self._end = threading.Event()
+        self._end, self._unheld = self._ending()
         if ended:
             self._end.set()
-        self._thread = None
+
+    def _ending(self) -> tuple[threading.Event, weakref.finalize[[], Watch]]:
+        """What ends the thread, also when nobody holds this object any more."""
+        end = threading.Event()
+        return end, weakref.finalize(self, end.set)
 
 
 def _watch(me: weakref.ref[Watch], end: threading.Event, every: float) -> None:
@@ -183,6 +196,3 @@ def _in_child(me: weakref.ref[Watch]) -> None:
     watch = me()
     if watch is not None:
         watch.after_fork()
-
-
-__all__ = ["EVERY", "Change", "Ruleset", "Trouble", "Watch"]
