@@ -11,9 +11,10 @@ import hashlib
 import os
 import stat
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -82,6 +83,14 @@ class FileSource:
             return read(content)
         except Rejected as error:
             raise Rejected(f"{self.path}: {error}") from None
+
+
+def plain(path: Path) -> dict[str, Any]:
+    """A file's content as plain objects, for whoever copies definitions as they were written."""
+    content = path.read_bytes()
+    if path.suffix.lower() == ".toml":
+        return tomllib.loads(content.decode())
+    return msgspec.json.decode(content, type=dict[str, Any])
 
 
 class FixedSource:
