@@ -179,7 +179,7 @@ def test_what_was_told_is_remembered_for_the_newest_units_only() -> None:
     told = Counter(row["experiments"]["hash_value"] for row in collector.records)
     assert all(told[unit] == 1 for unit in "bcdefg")
     assert told["a"] <= 2
-    assert len(exposures._new) + len(exposures._old) <= 4
+    assert len(exposures._fresh) <= 4
 
 
 def test_collection_that_is_off_leaves_flags_on() -> None:

@@ -139,6 +139,11 @@ class Flags:
             return type(default)(found)
         return default
 
+    @property
+    def sticks(self) -> bool:
+        """Whether assignments are kept, so that `recall` is worth its wait."""
+        return self._memory is not None
+
     def recall(self, attributes: Mapping[str, Any]) -> bool:
         """Fetch what was assigned to this unit before: the one call that waits for the store.
 
