@@ -44,7 +44,7 @@ FEATURES: dict[str, Any] = {
         *({"condition": {"tier": n}, "force": False} for n in range(9)), TARGETED,
     ]},
 }  # fmt: skip
-PEOPLE = [
+PEOPLE: list[dict[str, Any]] = [
     {"user_id": f"user-{n}", "country": "NZ", "age": 20 + n % 50, "plan": "pro", "tier": 99}
     for n in range(1_000)
 ]

@@ -130,6 +130,7 @@ def test_changes_at_once_have_a_number_each(store: Store) -> None:
         ({"rules": [{"variations": [1, 2], "minBucketVersion": 1}]}, "`minBucketVersion`"),
         ({"rules": [{"force": 1, "condition": {"a": {"$regx": 1}}}]}, r"\$regx is no operator"),
         ({"rules": [{"force": 1, "condition": {"a": {"$regex": "("}}}]}, "no regular expression"),
+        ({"rules": [{"force": 1, "condition": {"a": {"$regex": "^(a+)+$"}}}]}, "repeats itself"),
         ({"rules": [{"force": 1, "condition": {"a": {"$in": 1}}}]}, r"\$in must be a list"),
         ({"rules": [{"force": 1, "condition": {"a": {"$inGroup": "g"}}}]}, "savedGroups"),
         ({"rules": [{"force": 1, "condition": {"$or": {}}}]}, r"\$or must be a list"),

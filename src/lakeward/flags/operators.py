@@ -204,12 +204,19 @@ OPERATORS: Final[dict[str, Make]] = {
 """Beside `$not`, `$elemMatch`, `$size` and `$all`, which hold a condition inside."""
 
 
+_NESTED: Final = re.compile(r"(?<!\\)[+*}]\)+[+*{]")
+
+
 def faults_of(name: str, operand: Any, groups: Groups) -> list[str]:
     """What is wrong with an operand, a sentence each."""
     if name in ("$in", "$nin", "$ini", "$nini", "$alli") and not isinstance(operand, _LISTS):
         return [f"{name} must be a list"]
     if "egex" in name and pattern_of(operand) is None:
         return [f"{name} is no regular expression that Python can read"]
+    if "egex" in name and _NESTED.search(operand):
+        return [
+            f"{name} repeats what repeats itself: a visitor's text could hold it up for minutes"
+        ]
     if name == "$type" and not (isinstance(operand, str) and operand in TYPES):
         return [f"$type must be one of {', '.join(TYPES)}"]
     is_group = isinstance(operand, str) and operand in groups
