@@ -269,7 +269,9 @@ def test_attributes_that_raise_give_the_default_and_are_counted(
         found = asked.evaluate("page", Hostile(user_id="u1"))
     assert (found.value, found.source) == (None, "error")
     assert asked.value("page", "plain", Hostile()) == "plain"
-    assert asked.stats()["evaluations_failed"] == 6
+    no_key: Any = {}
+    assert not asked.is_on(no_key)
+    assert asked.stats()["evaluations_failed"] == 7
     assert len(caplog.records) == 1
 
 

@@ -91,10 +91,10 @@ class Flags:
     ) -> Evaluation:
         """A flag for a unit. `sticky` are earlier assignments that the app kept itself; `tell`
         says whether experiments that the unit meets are told to the lake."""
-        watch = self.watch
-        if not watch.started:
-            watch.start()
         try:
+            watch = self.watch
+            if not watch.started:
+                watch.start()
             memory = self._memory
             if sticky is None and memory is not None:
                 sticky = memory.known(attributes)
@@ -121,7 +121,7 @@ class Flags:
             self._complained = now
             logger.warning(
                 "lakeward: a flag has its default, its evaluation failed: %s (%s); are the "
-                "attributes plain JSON?", type(error).__name__, key[:80],
+                "attributes plain JSON?", type(error).__name__, str(key)[:80],
             )  # fmt: skip
         return Evaluation(None, "error")
 
