@@ -19,6 +19,7 @@ from lakeward.analysis.ai_cost import AiCost, Outcome
 from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
+from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.question import Question, ask
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.catalog import TYPES
@@ -460,7 +461,7 @@ def test_ratings_are_broken_down_by_their_turns_and_by_reason() -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "sentence"),
     [
-        ("ai_costs", {}, "'ai_costs' is no question: ask one of ai_cost, ai_threads"),
+        ("ai_costs", {}, "'ai_costs' is no question: ask one of "),
         ("ai_cost", {"by": ["colour"]}, "`by`: 'colour' is no dimension here: take one of day"),
         ("ai_cost", {"by": ["day", "day"]}, "`by` takes 6 different dimensions at most."),
         ("ai_cost", {"only": {"x; DROP": ["1"]}}, "`only`: 'x; DROP' is no dimension here"),
@@ -504,7 +505,7 @@ def test_values_are_parameters_and_never_part_of_the_text() -> None:
 def test_every_question_says_what_it_is_and_what_its_columns_mean() -> None:
     for name, kind in QUESTIONS.items():
         assert kind.__doc__
-        made = question_of(name, {"conversation": "c"} if name == "ai_thread" else {})
+        made = question_of(name, SHOWN.get(name, {}))
         assert made.name == name
         columns = made.columns()
         assert len({column.name for column in columns}) == len(columns)

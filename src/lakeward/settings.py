@@ -233,6 +233,11 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_FLOW_QUIET_SECONDS", "flow_quiet_seconds", "seconds", "1800",
       "How long nothing happens in a flow until it counts as abandoned, where the flow's "
       "declaration says nothing else.", least=1, most=31_536_000),
+    S("LAKEWARD_INTERNAL", "internal", "list",
+      "user_type:internal,user_type:staff,user_type:test",
+      "What the team's own traffic is, which questions leave out unless told otherwise: "
+      "`field:value`; the fields are `user_type`, `user_id`, `anonymous_id`, `session_id`, "
+      "`service`, `environment`, `app_version` and `ip_address` (how it begins)."),
     S("LAKEWARD_MESSAGES", "messages", "choice", "auto",
       "How messages travel: `console` shows them in the log of the process that sends, `live` "
       "hands them to Twilio and SendGrid, `auto` means console in development and live "
@@ -367,6 +372,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_types: tuple[str, ...]
     flows: Path | None
     flow_quiet_seconds: float
+    internal: tuple[str, ...]
     messages: Literal["auto", "console", "live"]
     templates: Path | None
     outbox_days: int

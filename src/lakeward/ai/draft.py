@@ -35,6 +35,7 @@ from lakeward.ai.draft_file import (
     TEXT,
     TYPE,
     USED,
+    WAIT_SECONDS,
     Chunk,
     File,
     Rules,
@@ -215,6 +216,7 @@ class Drafts:
         self._file: File | None = None
         self._open: dict[int, Draft] = {}
         self._opening = threading.RLock()
+        self._making = threading.RLock()
         self._retry_ns = 0
         self.missed = 0
         """What could not be kept: pieces, and turns whose file could not be made."""
@@ -250,14 +252,14 @@ class Drafts:
             given["service"] = settings.service
         begun = given | (fields if content else self.allowed(fields)) | {"content_mode": mode}
         raw = self.encode(begun)
+        file = self._file or self._made()
+        draft = Draft(self, file, turn, content)
+        if file is None:
+            self.missed += 1
+            return draft
         with self._opening:
-            file = self._file or self._made()
-            draft = Draft(self, file, turn, content)
-            if file is None:
-                self.missed += 1
-                return draft
             self._open[id(draft)] = draft
-            draft.begin(raw)
+        draft.begin(raw)  # it may wait for the disk, so nobody waits for it
         return draft
 
     def allowed(self, fields: JsonObject) -> JsonObject:
@@ -276,33 +278,42 @@ class Drafts:
             return self._encode(self._collector.contents.scrubber.value(fields))
 
     def _made(self) -> File | None:
-        """The file of this process; tried again every 5 seconds where it cannot be had."""
-        now = monotonic_ns()
-        if now < self._retry_ns:
+        """The file of this process; tried again every 5 seconds where it cannot be had. Whoever
+        comes while another makes it waits for a moment, and goes without where it is too short."""
+        making = self._making
+        if not making.acquire(timeout=WAIT_SECONDS):
             return None
-        self._retry_ns = now + RETRY_NS
-        holder = self._collector.attach()
-        if isinstance(holder, Attachment):  # else there is no file
-            lake_id = holder.lake.identity.lake_id
-            rules = self.encode(rules_of(lake_id, self._collector.settings))
-            self._file = File(holder.ring.path.parent, rules)
-        return self._file
+        try:
+            now = monotonic_ns()
+            if self._file is not None or now < self._retry_ns:
+                return self._file
+            self._retry_ns = now + RETRY_NS
+            holder = self._collector.attach()
+            if isinstance(holder, Attachment):  # else there is no file
+                lake_id = holder.lake.identity.lake_id
+                rules = self.encode(rules_of(lake_id, self._collector.settings))
+                self._file = File(holder.ring.path.parent, rules)
+            return self._file
+        finally:
+            making.release()
 
     def closed(self, draft: Draft) -> None:
         """A turn has ended: its place is free, and the file small when it was the last."""
-        with self._opening:
+        chunks = draft.end()
+        with self._opening:  # for no longer than it takes to note it: others end and begin
             if self._open.pop(id(draft), None) is None:
                 return
             file = self._file
-            chunks = draft.end()
-            if file is not None:
-                file.free += chunks
-                if not self._open:
-                    file.shrink()
+            if file is None:
+                return
+            file.free += chunks
+            idle = not self._open and file.shrink()
+        if idle:
+            file.trim()
 
     def _after_fork(self) -> None:
         """In a child: the turns of the parent are the parent's."""
-        self._opening = threading.RLock()
+        self._opening, self._making = threading.RLock(), threading.RLock()
         file, self._file = self._file, None
         opened, self._open = self._open, {}
         self._retry_ns = 0

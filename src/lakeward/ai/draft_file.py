@@ -51,6 +51,8 @@ EXTENT_BYTES: Final = 64 * CHUNK_BYTES
 """By what the file grows."""
 MOST_BYTES: Final = 16 << 20
 SUFFIX: Final = ".draft"
+WAIT_SECONDS: Final = 0.05
+"""For another thread that waits for the disk."""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -108,15 +110,23 @@ class File:
         self._growing = threading.RLock()
 
     def take(self) -> Chunk | None:
-        """A free chunk; None when the file is as large as it may be, or the disk is full."""
+        """A free chunk; None when the file is as large as it may be, or the disk is full or slow
+        to give another who waits for it what he wants."""
         try:
             return self.free.pop()
         except IndexError:
             pass
-        with self._growing:
+        growing = self._growing
+        if not growing.acquire(timeout=WAIT_SECONDS):
+            return None
+        try:
             if not self.free:
                 self._grow()
-            return self.free.pop() if self.free else None
+            return self.free.pop()
+        except IndexError:
+            return None
+        finally:
+            growing.release()
 
     def _grow(self) -> None:
         """Allocated before it is mapped: a full mount is an answer here, and no SIGBUS later."""
@@ -136,12 +146,24 @@ class File:
         self._extents.append(chunks)
         self.free += chunks
 
-    def shrink(self) -> None:
-        """Give back all but the first extent; for when no turn is open."""
-        if len(self._extents) > 1:
-            self._release(1)
-            os.ftruncate(self._fd, self._start + EXTENT_BYTES)
-            self.free = list(self._extents[0])
+    def shrink(self) -> bool:
+        """Use the first extent alone; for when no turn is open. Whether there is more to `trim`."""
+        if len(self._extents) < 2:
+            return False
+        self._release(1)
+        self.free = list(self._extents[0])
+        return True
+
+    def trim(self) -> None:
+        """Give the disk back what is not used, unless the file grows again just now."""
+        growing = self._growing
+        if not growing.acquire(blocking=False):
+            return
+        try:
+            if self._fd >= 0 and len(self._extents) == 1:
+                os.ftruncate(self._fd, self._start + EXTENT_BYTES)
+        finally:
+            growing.release()
 
     def _release(self, first: int) -> None:
         gone = self._extents[first:]

@@ -13,7 +13,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -31,6 +31,7 @@ from lakeward.ai.draft_file import (
     MOST_BYTES,
     PAGE,
     PAYLOAD,
+    SUFFIX,
     TEXT,
     VERSION,
     Rules,
@@ -85,6 +86,50 @@ def lock(path: Path) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+def drafts_in(folders: Sequence[Path]) -> list[Path]:
+    """Files of drafts, whoever owns them."""
+    found: list[Path] = []
+    for folder in dict.fromkeys(folders):
+        try:
+            with os.scandir(folder) as entries:
+                found += [
+                    Path(entry.path)
+                    for entry in entries
+                    if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False)
+                ]
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def peek(path: Path) -> Left | None:
+    """What stands in a file now, also while its owner writes; None where nothing can be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return read(fd)
+    except (Unreadable, OSError):
+        return None
+    finally:
+        os.close(fd)
+
+
+def blank(fd: int, kept: Set[str]) -> None:
+    """Overwrite all chunks but those of some turns: each turn's first one first, without it there
+    is no turn."""
+    raw = os.pread(fd, os.fstat(fd).st_size, 0)
+    start = HEAD.unpack_from(raw)[2]
+    found = []
+    for at in range(start, len(raw) - CHUNK_BYTES + 1, CHUNK_BYTES):
+        turn, place, *_ = CHUNK_HEAD.unpack_from(raw, at)
+        if (not place or str(UUID(bytes=turn)) not in kept) and any(raw[at : at + CHUNK_BYTES]):
+            found.append((place, at))
+    for _, at in sorted(found):
+        os.pwrite(fd, bytes(CHUNK_BYTES), at)
 
 
 def read(fd: int, *, turns: bool = True) -> Left:

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.question import Column, Sql, Value, says
+from lakeward.analysis.question import Column, Row, Sql, Value, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
 
@@ -116,3 +116,7 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
         text = f"""SELECT {own} FROM ai_turns t WHERE {" AND ".join(terms)}
 ORDER BY t.service NULLS FIRST, t.turn, t.started_at, t.interaction_id"""
         return Sql(text, found)
+
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """As the statement gave them."""
+        return rows

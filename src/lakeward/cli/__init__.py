@@ -29,6 +29,8 @@ COMMANDS = {
     "tail": "show the newest interactions, and follow with -f",
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
+    "ask": "ask any question by its name: trends, funnels, AI cost and all others",
+    "funnel": "how many went through steps, how far, how long it took, and who dropped",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",

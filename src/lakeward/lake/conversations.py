@@ -7,7 +7,9 @@ last word of each rater on each turn.
                   │           else by service, conversation_id and number
                   │           else, where it names neither, by service and trace_id;
                   │           of several the newest that had begun when it was rated
-                  └► its rater   rater_id or user_id, else anonymous_id, else session_id
+                  └► its rater   rater_id or user_id, else anonymous_id, else session_id;
+                                 of a page's rating anonymous_id, else session_id, else the user
+                                 that it claims: nobody that another program told of
 
 A turn without a number has its place in the conversation, in the order of time, from 0. What names
 no rater stands for itself. The last rating of a rater counts whole: nothing is left of those
@@ -19,6 +21,7 @@ from __future__ import annotations
 from typing import Final
 
 from lakeward.catalog.ai import TOKEN_BUCKETS
+from lakeward.interaction import PAGES
 
 NOBODY: Final = "('anonymous', '')"
 
@@ -77,6 +80,12 @@ FROM ai_conversation
 """
 """Turns with their numbers."""
 
+_USER: Final = f"""
+        WHEN ai_metadata->>'$.rater_id' <> '' THEN '{{u}}' || (ai_metadata->>'$.rater_id')
+        WHEN user_id NOT IN {NOBODY} THEN '{{u}}' || user_id"""
+_VISITOR: Final = f"""
+        WHEN anonymous_id NOT IN {NOBODY} THEN '{{a}}' || anonymous_id
+        WHEN session_id NOT IN {NOBODY} THEN '{{s}}' || session_id"""
 SAID: Final = f"""
 SELECT interaction_id, service, conversation_id, trace_id,
     least(timestamp, coalesce(TRY_CAST(received_at AS TIMESTAMPTZ), timestamp)) AS rated_at,
@@ -85,10 +94,9 @@ SELECT interaction_id, service, conversation_id, trace_id,
     TRY_CAST(ai_metadata->>'$.helpful' AS BOOLEAN) AS helpful,
     TRY_CAST(ai_metadata->>'$.rating' AS BIGINT) AS rating,
     ai_metadata->>'$.reason' AS reason, ai_metadata->>'$.comment' AS comment,
-    CASE WHEN ai_metadata->>'$.rater_id' <> '' THEN 'u' || (ai_metadata->>'$.rater_id')
-        WHEN user_id NOT IN {NOBODY} THEN 'u' || user_id
-        WHEN anonymous_id NOT IN {NOBODY} THEN 'a' || anonymous_id
-        WHEN session_id NOT IN {NOBODY} THEN 's' || session_id END AS whose
+    CASE WHEN substr(interaction_id, 15, 4) = '{PAGES}'
+        THEN CASE {_VISITOR.format(a="A", s="S")} {_USER.format(u="U")} END
+        ELSE CASE {_USER.format(u="u")} {_VISITOR.format(a="a", s="s")} END END AS whose
 FROM ai_rating
 """
 
@@ -116,8 +124,9 @@ WITH numbered AS ({NUMBERED}), said AS ({SAID}), may_be AS (
         if(n.interaction_id IS NULL, p.conversation_id, n.conversation_id) AS conversation_id,
         if(n.interaction_id IS NULL, p.turn, n.turn) AS turn,
         p.whose[2:] AS rater,
-        CASE p.whose[1] WHEN 'u' THEN 'user_id' WHEN 'a' THEN 'anonymous_id'
-            WHEN 's' THEN 'session_id' END AS rater_kind,
+        CASE p.whose[1] WHEN 'u' THEN 'user_id' WHEN 'U' THEN 'claimed_user_id'
+            WHEN 'a' THEN 'anonymous_id' WHEN 'A' THEN 'anonymous_id'
+            WHEN 's' THEN 'session_id' WHEN 'S' THEN 'session_id' END AS rater_kind,
         p.helpful, p.rating, p.reason, p.comment, coalesce(p.whose, p.interaction_id) AS who,
         CASE WHEN p.turn_id IS NOT NULL THEN ['turn', p.turn_id]
             WHEN p.conversation_id IS NOT NULL AND p.turn IS NOT NULL

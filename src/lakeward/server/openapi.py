@@ -65,6 +65,8 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
         ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
         ("live", "/record"): {"get": _record()},
+        ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
+        ("questions", "/{kind}"): {"post": _question()},
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -113,6 +115,25 @@ def _schemas() -> Object:
                 "user_id": {"type": "string"},
             },
             "additionalProperties": True,
+        },
+        "Answered": {
+            "type": "object",
+            "required": ["kind", "question", "columns", "rows", "took_ms"],
+            "properties": {
+                "kind": TEXT,
+                "question": OBJECT,
+                "columns": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "kind", "unit", "doc"],
+                        "properties": dict.fromkeys(("name", "kind", "unit", "doc"), TEXT),
+                    },
+                },
+                "rows": {"type": "array", "items": {"type": "array"}},
+                "took_ms": {"type": "number", "minimum": 0},
+                "sql": OBJECT,
+            },
         },
         "Rating": RATING,
         "Question": QUESTION,
@@ -232,6 +253,34 @@ def _record() -> Object:
          "description": "Its place in the log, as a row of the live feed names it."}
     ]  # fmt: skip
     found["responses"] |= _refusals(s404="There is no record at that place any more.")
+    return found
+
+
+def _question() -> Object:
+    found = _get("Ask a question", "application/json", _reference("Answered"))
+    found["description"] = (
+        "The body holds the parameters of the question, whose schema the list of questions has. "
+        "An answer has an `ETag`; asked again with it in `If-None-Match`, 304 says that nothing "
+        "came in since that would change it."
+    )
+    found["parameters"] = [
+        {"name": "kind", "in": "path", "required": True, "schema": TEXT,
+         "description": "Which question, such as funnel."},
+        {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
+         "description": "Show the statement, too."},
+    ]  # fmt: skip
+    found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
+    found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found["responses"] |= _refusals(
+        s400="The parameters cannot be asked, in one sentence.",
+        s403="The key does not fit, a page of another origin asks, or it is not for partners.",
+        s404="There is no such question.",
+        s408="The body did not arrive.",
+        s413="Larger than the limit it names.",
+        s429="Too many questions wait.",
+        s500="The question failed.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
     return found
 
 
