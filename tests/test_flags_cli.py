@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Lake
 from databases import Store
 from lakeward.cli import main
 
@@ -127,6 +128,27 @@ def test_what_is_shown_steers_no_terminal(shell: Shell) -> None:
     for verb in ("get", "history"):
         assert "\x1b" not in shell.run(verb, "page")[1]
     assert "\x1b" not in shell.run("list")[1]
+
+
+def test_doctor_names_what_is_wrong_in_the_file_of_the_setting(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collector = lake.collector()
+    collector.record("hello")
+    collector.commit()
+    for name, value in lake.env.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps({"features": {"page": {"rules": [{"variations": [1]}]}}}))
+    for flags, told in (
+        (str(path), "1 in"), (str(path), "1 to mend, the first: page: rule 1: an experiment needs"),
+        (str(tmp_path / "gone.json"), "No such file"), ("database", "in the app database"),
+    ):  # fmt: skip
+        monkeypatch.setenv("LAKEWARD_FLAGS", flags)
+        main(["doctor"])
+        assert told in capsys.readouterr().out
+    main(["doctor", "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["flags"]["source"] == "database"
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -19,7 +19,7 @@ from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
 from lakeward.cli.record import parse_fields
 from lakeward.cli.tail import printable
-from lakeward.errors import Rejected, Terminal
+from lakeward.errors import LakewardError, Rejected, Terminal
 from lakeward.interaction import iso
 from lakeward.settings import Settings
 
@@ -28,6 +28,37 @@ if TYPE_CHECKING:  # the rooms behind it need an extra that other commands do wi
     from lakeward.flags.evaluate import Evaluation
     from lakeward.flags.source import Source
     from lakeward.store.flags import Row
+
+
+class FlagsAccount(msgspec.Struct, frozen=True):
+    """What `lakeward doctor` says of flags."""
+
+    source: str
+    flags: int | None = None
+    faults: list[str] = []
+
+
+def look(settings: Settings) -> FlagsAccount | None:
+    """The flags of the setting, as an app would read them; None where there are none. A database
+    is not opened: `lakeward flags list` does."""
+    if settings.flags in ("", "database"):
+        return FlagsAccount(settings.flags) if settings.flags else None
+    from lakeward.flags.check import faults_of
+    from lakeward.flags.source import FileSource
+
+    try:
+        payload = _payload(FileSource(Path(settings.flags).expanduser()))
+    except (LakewardError, OSError) as error:
+        return FlagsAccount(settings.flags, 0, [str(error)])
+    return FlagsAccount(settings.flags, len(payload.features), faults_of(payload))
+
+
+def sentence(account: FlagsAccount) -> str:
+    """The same for people."""
+    if account.flags is None:
+        return "in the app database"
+    more = f"; {len(account.faults)} to mend, the first: {account.faults[0]}"
+    return f"{account.flags} in {account.source}{more if account.faults else ''}"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
