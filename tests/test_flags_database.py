@@ -200,6 +200,10 @@ def test_forked_workers_read_the_database_for_themselves(store: Store) -> None:
     assert exit_code(forked(asks)) == 0
     flags.watch.look()
     assert flags.evaluate("page").source == "disabled"
+    sticky = DatabaseSticky(database)
+    with sticky._opened._lock:  # as the parent's thread may hold it
+        child = forked(lambda: sticky.fetch([("id", "u1")]))
+    assert exit_code(child) == 0
 
 
 def test_an_erased_person_is_in_no_group_condition_or_assignment(store: Store) -> None:

@@ -8,7 +8,9 @@ never an evaluation.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +34,12 @@ class Opened:
         self._given = settings
         self._database = settings if isinstance(settings, Database) else None
         self._lock = threading.Lock()
+        me = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _in_child(me))
+
+    def after_fork(self) -> None:
+        """The lock may be held by a thread of the parent."""
+        self._lock = threading.Lock()
 
     def database(self) -> Database:
         """Open; what it raises, it raises at the next call again."""
@@ -46,6 +54,12 @@ class Opened:
         with self._lock:
             if self._database is not None and self._database is not self._given:
                 self._database.close()
+
+
+def _in_child(me: weakref.ref[Opened]) -> None:
+    opened = me()
+    if opened is not None:
+        opened.after_fork()
 
 
 class DatabaseSource:
