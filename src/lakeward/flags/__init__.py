@@ -7,6 +7,7 @@ neither reads nor waits. The provider for OpenFeature is in `lakeward.flags.prov
 
 from lakeward.flags.client import Flags
 from lakeward.flags.evaluate import Evaluation
+from lakeward.flags.feature import read_json, read_toml
 from lakeward.flags.memory import MemorySticky
 from lakeward.flags.source import FileSource, FixedSource, Source
 from lakeward.flags.sticky import StickyStore
@@ -19,4 +20,6 @@ __all__ = [
     "MemorySticky",
     "Source",
     "StickyStore",
+    "read_json",
+    "read_toml",
 ]
