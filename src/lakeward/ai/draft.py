@@ -48,6 +48,7 @@ from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
 NOBODYS: Final = OWN[TYPE] | {"conversation_id", "trace_id", "parent_interaction_id"}
+FRAME_BYTES: Final = FRAME.size
 ZEROS: Final = bytes(CHUNK_BYTES)
 RETRY_NS: Final = 5_000_000_000
 
@@ -62,24 +63,49 @@ class Draft:
         self._content = content
         self.chunks: list[Chunk] = []
         self._at = self._end = self._base = 0
-        self._pack = FRAME.pack
+        self._pack, self._pack_into = FRAME.pack, FRAME.pack_into
         self._map: mmap.mmap
         self._first: memoryview
         self._last: memoryview
         """Mapping, and words of the first and the last chunk, once there is one."""
         self._late: deque[bytes] = deque()
         self._writing = threading.Lock()
+        self._take, self._let_go = self._writing.acquire, self._writing.release
         self._ended = False
         self.dropped = 0
         """Pieces that found no room."""
 
     def text(self, piece: str) -> None:
         """A piece of the answer that the app is given now."""
-        if self._content and piece:
+        if not self._content or not piece:
+            return
+        try:
             try:
-                self._put(TEXT, piece.encode("utf-8", "surrogatepass"))
-            except Exception:
-                self._drafts.missed += 1
+                content = piece.encode()
+            except UnicodeEncodeError:  # half of a pair
+                content = piece.encode("utf-8", "surrogatepass")
+            size = len(content)
+            if self._late or not self._take(False):
+                self._put(TEXT, content)
+                return
+            try:  # as `_write`, without a copy
+                at = self._at
+                begun = at + FRAME_BYTES
+                end = begun + size
+                if end <= self._end:
+                    self._pack_into(self._map, at, size, crc32(content, TEXT), TEXT)
+                    self._map[begun:end] = content
+                    self._at = end
+                    self._first[LAST_NS] = time_ns()
+                    self._last[USED] = end - self._base
+                else:
+                    self._write(self._pack(size, crc32(content, TEXT), TEXT) + content)
+            finally:
+                self._let_go()
+            if self._late or self._ended:
+                self._rest()
+        except Exception:
+            self._drafts.missed += 1
 
     def fields(self, fields: JsonObject) -> None:
         """Fields of the record that have become known; later ones win."""

@@ -71,6 +71,10 @@ class Claude:
         made["pieces"].append(piece)
         return piece if kind == "text_delta" else ""
 
+    def begun(self) -> JsonObject:
+        """As `pieces.Dialect`."""
+        return self.told().fields
+
     def told(self) -> Heard:
         """As `pieces.Dialect`."""
         whole: JsonObject = {"role": "assistant"}

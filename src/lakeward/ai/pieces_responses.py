@@ -56,6 +56,10 @@ class Responses:
         self._item(chunk)["pieces"].setdefault(part, []).append(piece)
         return piece if part in ("text", "refusal") else ""
 
+    def begun(self) -> JsonObject:
+        """As `pieces.Dialect`."""
+        return self.told().fields
+
     def told(self) -> Heard:
         """As `pieces.Dialect`."""
         if self._final is not None:

@@ -47,8 +47,8 @@ gpt-4o 1 0.02436625
 
 On the command line they are [`lakeward ask`](cli.md#ask) and commands of their own, such as
 [`lakeward funnel`](cli.md#funnel) and [`lakeward ai`](cli.md#ai); over HTTP they are
-[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected` with
-one sentence.
+[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected`
+with one sentence.
 """
 FIELDS_HEAD: Final = """## Fields of interactions
 
