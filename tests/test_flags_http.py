@@ -44,9 +44,8 @@ print(json.dumps(told))
 class Flagged:
     """A server with a file of flags and a page's key."""
 
-    def __init__(self, lake: Lake, server: Serving, path: Path) -> None:
-        self.lake, self.server, self.path = lake, server, path
-        self.key = created(lake, "write", "site", "--origin", "https://app.example.com")
+    def __init__(self, lake: Lake, server: Serving, path: Path, key: str) -> None:
+        self.lake, self.server, self.path, self.key = lake, server, path, key
 
     def ask(self, content: Any, **headers: str) -> httpx.Response:
         with self.server.client() as client:
@@ -76,8 +75,9 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flagged]:
     path = folder / "flags.json"
     write(path, FEATURES)
     try:
+        key = created(lake, "write", "site", "--origin", "https://app.example.com")
         with serving(lake, LAKEWARD_FLAGS=str(path)) as server:
-            yield Flagged(lake, server, path)
+            yield Flagged(lake, server, path, key)
     finally:
         lake.close()
 
