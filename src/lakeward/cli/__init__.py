@@ -31,6 +31,7 @@ COMMANDS = {
     "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
     "ask": "ask any question by its name: trends, funnels, AI cost and all others",
     "funnel": "how many went through steps, how far, how long it took, and who dropped",
+    "experiment": "judge an experiment: effects, intervals that hold while you look, a verdict",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",
