@@ -79,7 +79,8 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield ""
     yield "look further:"
     for words in (
-        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "tail -n 5", "doctor",
+        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"',
+        "experiment match-page --metric demo_booking", "tail -n 5", "doctor",
     ):  # fmt: skip
         yield f"  {command} {words}"
     for setting, name, words in (
