@@ -18,6 +18,8 @@ from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
 from lakeward.analysis.quality import DataQuality
@@ -33,6 +35,9 @@ KINDS: Final = (
     Funnel,
     FunnelUnits,
     FunnelTimes,
+    ExperimentUnits,
+    ExperimentMoments,
+    ExperimentQuantile,
     AiCost,
     AiThreads,
     AiThread,
