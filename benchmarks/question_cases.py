@@ -55,9 +55,9 @@ def _percentiles() -> Question:
     return Trend(series=(p95,), grain="day", by=("route",), top=100)
 
 
-def _told(rows: Rows) -> object:
-    """Percentiles by day and route; to a hundredth, as ranks are chosen a little differently."""
-    return sorted((str(day)[:10], route, round(value, 0)) for day, route, value in rows)
+def _told(rows: Rows) -> list[int]:
+    """How many percentiles there are, and their mean, as ranks are chosen a little differently."""
+    return [len(rows), round(sum(row[2] for row in rows) / len(rows))]
 
 
 NAMES: Final = ", ".join(f"'{name}'" for name in SHOPPING)
@@ -81,8 +81,8 @@ CASES: Final[dict[str, Case]] = {
         rival="SELECT toDate(timestamp) AS day, route, "
         "quantileExact(0.95)(response_time_ms) FROM {events} "
         f"WHERE interaction_type = 'api_call' AND {COUNTED} GROUP BY day, route",
-        ours=lambda rows: len(rows),
-        theirs=lambda rows: len(rows),
+        ours=_told,
+        theirs=_told,
         goal=0.8,
     ),
 }
