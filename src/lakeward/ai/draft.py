@@ -24,6 +24,7 @@ from zlib import crc32
 import msgspec
 
 from lakeward.ai.draft_file import (
+    ASIDE,
     BEGUN,
     CHUNK_BYTES,
     DROPPED,
@@ -36,6 +37,7 @@ from lakeward.ai.draft_file import (
     TYPE,
     USED,
     WAIT_SECONDS,
+    Aside,
     Chunk,
     File,
     Rules,
@@ -112,6 +114,15 @@ class Draft:
         try:
             allowed = fields if self._content else self._drafts.allowed(fields)
             self._put(FIELDS, self._drafts.encode(allowed))
+        except Exception:
+            self._drafts.missed += 1
+
+    def aside(self, aside: Aside) -> None:
+        """A piece of a call or of a thought."""
+        if not self._content:
+            return
+        try:
+            self._put(ASIDE, self._drafts.encode(aside))
         except Exception:
             self._drafts.missed += 1
 
@@ -296,7 +307,7 @@ class Drafts:
             kept = {name: kept[name] for name in NOBODYS & kept.keys()}
         return kept
 
-    def encode(self, fields: JsonObject | Rules) -> bytes:
+    def encode(self, fields: JsonObject | Rules | Aside) -> bytes:
         """Fields as JSON; with what is no JSON in them as the scrubber names it."""
         try:
             return self._encode(fields)

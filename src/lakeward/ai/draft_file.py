@@ -44,8 +44,9 @@ PAYLOAD: Final = 48
 PLACE, USED, LAST_NS, DROPPED = 2, 3, 4, 5
 """Words of a chunk, behind the two of the turn's id."""
 FRAME: Final = struct.Struct("<IIB")
-BEGUN, TEXT, FIELDS = 1, 2, 3
-"""Kinds of frame: the fields of the beginning, a piece of the answer, fields that came later."""
+BEGUN, TEXT, FIELDS, ASIDE = 1, 2, 3, 4
+"""Kinds of frame: the fields of the beginning, a piece of the answer's text, fields that came
+later, a piece of something that is no text."""
 
 EXTENT_BYTES: Final = 64 * CHUNK_BYTES
 """By what the file grows."""
@@ -53,6 +54,18 @@ MOST_BYTES: Final = 16 << 20
 SUFFIX: Final = ".draft"
 WAIT_SECONDS: Final = 0.05
 """For another thread that waits for the disk."""
+
+
+class Aside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of an answer that is no text of it: of a call of a tool, or of a thought."""
+
+    piece: str = ""
+    """What comes next of the call's arguments, or of the thought."""
+    call: int | None = None
+    """Number of the call in the answer; None: a thought."""
+    id: str | None = None
+    name: str | None = None
+    """Which tool it calls, said once."""
 
 
 class Rules(msgspec.Struct, frozen=True):

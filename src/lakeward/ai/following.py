@@ -10,9 +10,20 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.pieces import Pieces
 from lakeward.ai.returned import is_answer, is_stream, known, returned
 from lakeward.ai.shapes import Heard, heard
+
+
+class Writer(Protocol):
+    """Keeps the pieces of a stream."""
+
+    def text(self, piece: str) -> None:
+        """A piece of the answer's text."""
+
+    def aside(self, aside: Aside) -> None:
+        """A piece of a call or of a thought."""
 
 
 class Follower(Protocol):
@@ -22,8 +33,8 @@ class Follower(Protocol):
         """The first text of the answer, before the app has it, and what else is known."""
 
     @property
-    def writer(self) -> Callable[[str], object] | None:
-        """What takes the texts after the first, each before the app has it; None: nobody does."""
+    def writer(self) -> Writer | None:
+        """What takes the pieces after the first, each before the app has it; None: nobody does."""
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """The stream ended; called once."""
@@ -42,6 +53,7 @@ class Following:
         self._hear = self._pieces.hear
         self._first = True
         self._write: Callable[[str], object] | None = None
+        self._writer: Writer | None = None
         self._open = [True]
         self.ended_ns = 0
         self.streamed = True
@@ -52,12 +64,22 @@ class Following:
         added = self._hear(chunk)
         if added is None:
             return
-        if self._write is not None:
+        if self._write is not None and added:
             self._write(added)
         elif self._first:
             self._first = False
             self._turn.piece(added, self._pieces.begun())
-            self._write = self._turn.writer
+            writer = self._writer = self._turn.writer
+            self._write = writer.text if writer is not None else None
+            self._keep()
+        elif not added:
+            self._keep()
+
+    def _keep(self) -> None:
+        """What came beside the text."""
+        for aside in self._pieces.asides():
+            if self._writer is not None:
+                self._writer.aside(aside)
 
     def end(self, error: BaseException | None = None, *, read_out: bool = False) -> None:
         """The stream is over: read to its end, broken, or else left. What comes first counts."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.pieces_chat import Chat, ChatHelper
 from lakeward.ai.pieces_claude import Claude
 from lakeward.ai.pieces_responses import Responses
@@ -26,6 +27,8 @@ class Dialect(Protocol):
 
     over: bool
     """The stream said that the answer is complete."""
+    asides: list[Aside]
+    """What came beside the text and nobody has taken yet."""
 
     def hear(self, chunk: object) -> str | None:
         """Take a chunk; the text that it adds (None: none; empty: something without text)."""
@@ -75,6 +78,14 @@ class Pieces:
         self._hear = dialect.hear
         return dialect.hear(chunk)
 
+    def asides(self) -> list[Aside]:
+        """What came beside the text since this was asked last."""
+        dialect = self._dialect
+        if dialect is None or not dialect.asides:
+            return []
+        found, dialect.asides = dialect.asides, []
+        return found
+
     def begun(self) -> Heard:
         """What is known with the first piece."""
         try:
@@ -121,6 +132,7 @@ class _Texts:
     over = False
 
     def __init__(self) -> None:
+        self.asides: list[Aside] = []
         self._pieces: list[str] = []
 
     def hear(self, chunk: object) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.messages import flat
 from lakeward.ai.reach import ID_MOST, NAME_MOST, listed, name, read, string, text, view
 from lakeward.ai.shapes import Heard, count_calls, ended
@@ -35,6 +36,7 @@ class Chat:
     over = False
 
     def __init__(self) -> None:
+        self.asides: list[Aside] = []
         self._choices: dict[int, _Choice] = {}
         self._fields: JsonObject = {"operation": "chat"}
         self._reason: str | None = None
@@ -160,9 +162,11 @@ class Chat:
             added = piece
         if piece := string(get("reasoning_content")) or string(get("reasoning")):
             choice.thought.append(piece)
+            self.asides.append(Aside(piece))
             added = added or ""
         for told in listed(get("tool_calls")):
-            _call_piece(choice.calls, told)
+            if aside := _call_piece(choice.calls, told):
+                self.asides.append(aside)
             added = added or ""
         return added
 
@@ -182,13 +186,13 @@ class Chat:
         return found
 
 
-def _call_piece(calls: dict[int, JsonObject], told: object) -> None:
+def _call_piece(calls: dict[int, JsonObject], told: object) -> Aside | None:
     index = read(told, "index")
     key = index if type(index) is int else len(calls)
     made = calls.get(key)
     if made is None:
         if len(calls) >= 128:
-            return
+            return None
         made = calls[key] = {"pieces": []}
     function = read(told, "function")
     if identifier := name(told, "id", ID_MOST):
@@ -197,6 +201,7 @@ def _call_piece(calls: dict[int, JsonObject], told: object) -> None:
         made["name"] = called
     if piece := text(function, "arguments"):
         made["pieces"].append(piece)
+    return Aside(piece or "", key, identifier, called)
 
 
 def _chat_message(choice: _Choice) -> JsonObject:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
@@ -198,9 +197,9 @@ class Turn(Told):
             draft.text(added)
 
     @property
-    def writer(self) -> Callable[[str], None] | None:
-        """What keeps a stream's next texts, each before the app has it."""
-        return self._draft.text if self._draft is not None else None
+    def writer(self) -> Draft | None:
+        """What keeps a stream's next pieces, each before the app has it."""
+        return self._draft
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """A stream ended."""

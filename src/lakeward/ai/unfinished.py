@@ -22,6 +22,7 @@ from zlib import crc32
 import msgspec
 
 from lakeward.ai.draft_file import (
+    ASIDE,
     BEGUN,
     CHUNK_BYTES,
     FIELDS,
@@ -34,8 +35,10 @@ from lakeward.ai.draft_file import (
     SUFFIX,
     TEXT,
     VERSION,
+    Aside,
     Rules,
 )
+from lakeward.ai.messages import flat
 from lakeward.errors import Unreadable
 from lakeward.interaction import EARLIEST_MS, LATEST_MS, JsonObject, id_ms, iso, parse_iso
 
@@ -188,10 +191,14 @@ def _made(turn: bytes, left: Turn) -> JsonObject | None:
     """The record of one turn; None for a turn that was closed, of which chunks were still left."""
     fields: JsonObject = {}
     pieces: list[str] = []
+    asides: list[Aside] = []
     began = False
     for kind, content in _frames(left):
         if kind == TEXT:
             pieces.append(content.decode("utf-8", "replace"))
+        elif kind == ASIDE:
+            with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                asides.append(msgspec.json.decode(content, type=Aside))
         elif kind in (BEGUN, FIELDS):
             began = began or kind == BEGUN
             try:
@@ -202,16 +209,33 @@ def _made(turn: bytes, left: Turn) -> JsonObject | None:
                 fields |= told
     if not began:
         return None
-    return _ended(str(UUID(bytes=turn)), fields, "".join(pieces), left)
+    return _ended(str(UUID(bytes=turn)), fields, _said("".join(pieces), asides), left)
 
 
-def _ended(interaction_id: str, fields: JsonObject, text: str, left: Turn) -> JsonObject:
-    calls = fields.pop("tool_calls", None)
+def _said(text: str, asides: Sequence[Aside]) -> JsonObject:
+    """The answer so far: thoughts and text, and calls with the beginning of their arguments."""
     said: JsonObject = {"role": "assistant"}
-    if text:
-        said["content"] = text
-    if isinstance(calls, list) and calls:
-        said["tool_calls"] = calls
+    thought = "".join(aside.piece for aside in asides if aside.call is None)
+    parts = [("reasoning", thought), ("text", text)]
+    content = [{"type": kind, "text": whole} for kind, whole in parts if whole]
+    if content:
+        said["content"] = flat(content)
+    calls: dict[int, JsonObject] = {}
+    for aside in asides:
+        if aside.call is None:
+            continue
+        made = calls.setdefault(aside.call, {"arguments": ""})
+        made["arguments"] += aside.piece
+        for name in ("id", "name"):
+            if value := getattr(aside, name):
+                made[name] = value
+    if calls:
+        said["tool_calls"] = list(calls.values())
+    return said
+
+
+def _ended(interaction_id: str, fields: JsonObject, said: JsonObject, left: Turn) -> JsonObject:
+    fields.pop("tool_calls", None)
     asked = fields.pop("messages", None)
     messages = asked if isinstance(asked, list) else []
     if len(said) > 1:

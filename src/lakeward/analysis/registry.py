@@ -16,6 +16,8 @@ from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.question import Question
 from lakeward.analysis.trend import Trend
@@ -27,6 +29,9 @@ KINDS: Final = (
     Funnel,
     FunnelUnits,
     FunnelTimes,
+    ExperimentUnits,
+    ExperimentMoments,
+    ExperimentQuantile,
     AiCost,
     AiThreads,
     AiThread,
