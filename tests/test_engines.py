@@ -21,7 +21,7 @@ from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.listing import SHOWN
-from lakeward.analysis.question import Question, Sql
+from lakeward.analysis.question import Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.trend import Series, Trend
@@ -170,7 +170,7 @@ def test_every_question_about_interactions_is_strict_trino_with_known_functions(
             questions = [question_of(name, SHOWN.get(name, {}))]
             questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
             for question in questions:
-                text = translated(question.sql(), "trino")
+                text = translated(portable(question), "trino")
                 assert foreign_functions(text) == set(), name
                 assert "$p" not in text
 
