@@ -15,13 +15,17 @@ import pytest
 
 from asked import START_MS, Row, answered, fill, memory
 from conftest import Lake
+from lakeward.analysis.api_calls import ApiSlowest
+from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.dialect import foreign_functions, translated
 from lakeward.analysis.engines import Spark, ask_engine
 from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.listing import SHOWN
-from lakeward.analysis.question import Question, Sql
+from lakeward.analysis.quality import DataQuality
+from lakeward.analysis.quality_fields import DataFields
+from lakeward.analysis.question import Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.trend import Series, Trend
@@ -109,6 +113,13 @@ WHERE = Filter(
     )
 )
 QUESTIONS_ASKED: dict[str, Question] = {
+    "API health by day and consumer": ApiHealth(
+        by=("day", "consumer", "status_class"), zone="Europe/Lisbon", apdex_ms=20
+    ),
+    "API health by route": ApiHealth(),
+    "the slowest calls": ApiSlowest(),
+    "data quality": DataQuality(zone="Asia/Kolkata"),
+    "how full fields are, by day": DataFields(event="api_call", daily=True),
     "trend by hour in a zone whose clock goes back": Trend(
         grain="hour", zone="Europe/Lisbon", since=datetime(2025, 10, 25, 20, tzinfo=UTC),
         until=datetime(2025, 10, 27, tzinfo=UTC), series=(Series(metric="units"), Series()),
@@ -170,7 +181,7 @@ def test_every_question_about_interactions_is_strict_trino_with_known_functions(
             questions = [question_of(name, SHOWN.get(name, {}))]
             questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
             for question in questions:
-                text = translated(question.sql(), "trino")
+                text = translated(portable(question), "trino")
                 assert foreign_functions(text) == set(), name
                 assert "$p" not in text
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asked import START_MS, Row, answered, fill, holds, kept, value_of
+from asked import START_MS, Row, answered, answered_twice, fill, holds, kept, value_of
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits, Order
 from lakeward.analysis.step import Step
@@ -187,7 +187,7 @@ def plainly(rows: list[Row], funnel: Funnel) -> dict[Any, Row]:
 def agree(rows: list[Row], funnel: Funnel) -> None:
     fill(rows)
     told = {}
-    for row in answered(funnel):
+    for row in answered_twice(funnel):
         by = tuple(row.pop(name) for name in funnel.by)
         told[by, row.pop("step")] = row
     wanted = plainly(rows, funnel)
@@ -258,7 +258,7 @@ def test_who_dropped_is_who_the_funnel_counts(
         row["unit"]: (
             row["reached"], (row["device"],), _ms(row["started_at"]), _ms(row["reached_at"]),
         )
-        for row in answered(question)
+        for row in answered_twice(question)
     }  # fmt: skip
     assert told == wanted
 
@@ -277,7 +277,7 @@ def test_the_bins_hold_everybody_who_went_through(rows: list[Row], bins: int) ->
         for level, _, _, best in went(rows, question).values()
         if level == 2
     )
-    told = answered(question)
+    told = answered_twice(question)
     assert sum(row["users"] for row in told) == len(times)
     for row in told:
         assert row["to_seconds"] > row["from_seconds"]

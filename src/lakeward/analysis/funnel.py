@@ -103,9 +103,16 @@ class Funnel(Events, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the person goes through."""
+        from lakeward.analysis.funnel_quick import ways
         from lakeward.analysis.funnel_sql import statement
 
-        return statement(self)
+        return statement(self, ways(self))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        from lakeward.analysis.funnel_sql import Ways, statement
+
+        return statement(self, Ways(self))
 
 
 class FunnelUnits(Funnel, frozen=True, kw_only=True):
@@ -137,9 +144,16 @@ class FunnelUnits(Funnel, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """As the funnel, one row for each unit."""
+        from lakeward.analysis.funnel_quick import ways
         from lakeward.analysis.funnel_sql import units
 
-        return units(self)
+        return units(self, ways(self))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        from lakeward.analysis.funnel_sql import Ways, units
+
+        return units(self, Ways(self))
 
 
 class FunnelTimes(Funnel, frozen=True, kw_only=True):
@@ -167,9 +181,16 @@ class FunnelTimes(Funnel, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """As the funnel, one row for each bin that holds somebody."""
+        from lakeward.analysis.funnel_quick import ways
         from lakeward.analysis.funnel_sql import times
 
-        return times(self)
+        return times(self, ways(self))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        from lakeward.analysis.funnel_sql import Ways, times
+
+        return times(self, Ways(self))
 
 
 def may_overlap(one: Step, other: Step) -> bool:

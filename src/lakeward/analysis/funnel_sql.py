@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BEFORE: Final = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 
 
-class _Build:
+class Ways:
     """One statement under way."""
 
     def __init__(self, funnel: Funnel) -> None:
@@ -41,12 +41,16 @@ class _Build:
 
     def ways(self) -> str:
         """`WITH` … up to the relation `way`."""
-        order = self.funnel.order
-        rows = {"ordered": self._ordered, "strict": self._strict, "any": self._any}[order]()
-        parts = [self._events(), *rows, self._reach(), self._way()]
+        parts = [*self.rows(), self._way()]
         if self.funnel.by:
             parts.append(self._started())
         return "WITH " + ",\n".join(parts)
+
+    def rows(self) -> list[str]:
+        """The relations up to `reach`."""
+        order = self.funnel.order
+        rows = {"ordered": self._ordered, "strict": self._strict, "any": self._any}[order]()
+        return [self._events(), *rows, self._reach()]
 
     def _events(self) -> str:
         funnel, source = self.funnel, self.source
@@ -60,11 +64,16 @@ class _Build:
             terms.append(f"{source.of_type(out.event)} AND {source.condition(out.where)}")
             shown.append(f"({terms[-1]}) AS x{k}")
         wanted = [] if funnel.order == "strict" else [f"({' OR '.join(f'({t})' for t in terms)})"]
+        where = source.where(*wanted, f"{unit} IS NOT NULL")
+        return f"e AS (SELECT {', '.join(shown)} FROM {self.relation} WHERE {where})"
+
+    @property
+    def relation(self) -> str:
+        """The view that has every field which the funnel names."""
+        funnel = self.funnel
         steps = (*funnel.steps, *funnel.exclude)
         named = [f for step in steps for f in fields_of(step.where)]
-        relation = source.relation(funnel.unit, *funnel.hold, *funnel.by, *named)
-        where = source.where(*wanted, f"{unit} IS NOT NULL")
-        return f"e AS (SELECT {', '.join(shown)} FROM {relation} WHERE {where})"
+        return self.source.relation(funnel.unit, *funnel.hold, *funnel.by, *named)
 
     def _latest(self, value: str) -> str:
         """The greatest `value` of a row not later than this one, and not this one where steps may
@@ -102,15 +111,19 @@ class _Build:
 
     def _barred(self) -> dict[int, str]:
         """By step: the last moment, before this row's, of what must not happen after it."""
+        return {
+            step: f"max(CASE WHEN {flags} THEN t END) OVER ({self.part} ORDER BY t "
+            "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+            for step, flags in self.barring().items()
+        }
+
+    def barring(self) -> dict[int, str]:
+        """By step: the condition, over a row of `e`, of what must not happen after it."""
         by_step: dict[int, list[str]] = {}
         for k, out in enumerate(self.funnel.exclude, 1):
             for step in range(1, self.n) if out.after is None else (out.after,):
                 by_step.setdefault(step, []).append(f"x{k}")
-        return {
-            step: f"max(CASE WHEN {' OR '.join(flags)} THEN t END) OVER ({self.part} ORDER BY t "
-            "RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-            for step, flags in by_step.items()
-        }
+        return {step: " OR ".join(flags) for step, flags in by_step.items()}
 
     def _strict(self) -> list[str]:
         flags = [f"m{k}" for k in range(1, self.n + 1)]
@@ -230,9 +243,8 @@ class _Build:
         return "started" if self.funnel.by else "way"
 
 
-def statement(funnel: Funnel) -> Sql:
+def statement(funnel: Funnel, build: Ways) -> Sql:
     """A row for each step and combination."""
-    build = _Build(funnel)
     text = build.ways()
     by = [f"b{k}" for k in range(1, len(funnel.by) + 1)]
     wide = [*by]
@@ -274,9 +286,8 @@ def _named(times: str, k: int) -> str:
     return ", ".join(f"{sql} AS {name}" for sql, name in zip(each, names, strict=True))
 
 
-def units(funnel: FunnelUnits) -> Sql:
+def units(funnel: FunnelUnits, build: Ways) -> Sql:
     """A row for each unit, the last started first."""
-    build = _Build(funnel)
     text = build.ways()
     shown = "".join(f', b{k} AS "{name}"' for k, name in enumerate(funnel.by, 1))
     sign = "=" if funnel.dropped and funnel.step < build.n else ">="
@@ -289,9 +300,8 @@ def units(funnel: FunnelUnits) -> Sql:
     return Sql(text, build.source.parameters)
 
 
-def times(funnel: FunnelTimes) -> Sql:
+def times(funnel: FunnelTimes, build: Ways) -> Sql:
     """A row for each bin that holds somebody."""
-    build = _Build(funnel)
     text = build.ways()
     n, bins = build.n, funnel.bins
     text += (

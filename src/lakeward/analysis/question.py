@@ -8,7 +8,8 @@ where the answer needs more memory than there is.
            checked               pure; values are
                                  always parameters
 
-The SQL keeps to what other engines say too, and names the views of docs/query.md alone.
+The SQL names the views of docs/query.md alone. It keeps to what other engines say too; a question
+that has a quicker form for DuckDB has both, and one suite finds them the same.
 """
 
 from __future__ import annotations
@@ -74,6 +75,19 @@ class Prepared(Protocol):
 
     def prepare(self, reading: Reading) -> None:
         """Make the small tables that its statement names beside the views."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A question whose statement is in DuckDB's own words, with the same in everyone's."""
+
+    def portable(self) -> Sql:
+        """The statement that every engine takes."""
+
+
+def portable(question: Question) -> Sql:
+    """The statement that every engine takes: of a question with two forms the slower one."""
+    return question.portable() if isinstance(question, Portable) else question.sql()
 
 
 class Answer(msgspec.Struct, frozen=True):
