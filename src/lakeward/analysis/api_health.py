@@ -228,17 +228,23 @@ def _figures(percentiles: dict[str, str]) -> dict[str, str]:
     """The columns of the answer, over a row of what was aggregated."""
     found = {
         "calls": "calls",
-        "calls_per_minute": "calls * 60000.0 / nullif(span_ms, 0)",
+        "calls_per_minute": f"{_double('calls')} * 60000 / nullif(span_ms, 0)",
         "gone": "calls - answered",
     }
     for short in ("client_error", "error"):
-        low, high = wilson(f"{short}s", "answered")
+        hits, of = _double(f"{short}s"), _double("answered")
+        low, high = wilson(hits, of)
         found |= {
             f"{short}s": f"{short}s",
-            f"{short}_rate": f"{short}s * 1.0 / nullif(answered, 0)",
+            f"{short}_rate": f"{hits} / nullif(answered, 0)",
             f"{short}_low": f"CASE WHEN answered > 0 THEN {low} END",
             f"{short}_high": f"CASE WHEN answered > 0 THEN {high} END",
         }
-    apdex = "(satisfied + tolerating / 2.0) / nullif(rated, 0)"
+    apdex = f"({_double('satisfied')} + {_double('tolerating')} / 2) / nullif(rated, 0)"
     same = ("bytes_in", "bytes_out")
     return found | percentiles | {"longest": "longest", "apdex": apdex, **{n: n for n in same}}
+
+
+def _double(count: str) -> str:
+    """A count to divide: of decimals Spark keeps six digits."""
+    return f"CAST({count} AS DOUBLE)"

@@ -37,17 +37,17 @@ RECEIVED_MS: Final = "epoch_ms(TRY_CAST(i.received_at AS TIMESTAMPTZ))"
 SENT_MS: Final = "epoch_ms(TRY_CAST(i.sent_at AS TIMESTAMPTZ))"
 EXPECTED, RATIO = 3, 4
 FIGURES: Final = {
-    "bot_rate": "avg(CASE WHEN i.bot IS TRUE THEN 1.0 ELSE 0.0 END)",
+    "bot_rate": "avg(CASE WHEN i.bot IS TRUE THEN 1 ELSE 0 END)",
     "unknown_user_rate": "avg(CASE WHEN i.user_id IS NULL OR i.user_id = 'anonymous' "
-    "THEN 1.0 ELSE 0.0 END)",
+    "THEN 1 ELSE 0 END)",
     "received": "count(i.lag_ms)",
-    "lag_p50": "quantile_disc(i.lag_ms, 0.5) / 1000.0",
-    "lag_p95": "quantile_disc(i.lag_ms, 0.95) / 1000.0",
-    "lag_most": "max(i.lag_ms) / 1000.0",
+    "lag_p50": "CAST(quantile_disc(i.lag_ms, 0.5) AS DOUBLE) / 1000",
+    "lag_p95": "CAST(quantile_disc(i.lag_ms, 0.95) AS DOUBLE) / 1000",
+    "lag_most": "CAST(max(i.lag_ms) AS DOUBLE) / 1000",
     "sent": "count(i.skew_ms)",
-    "skewed_rate": f"avg(CASE WHEN i.skew_ms > {SKEW_MS} OR i.skew_ms < -{SKEW_MS} THEN 1.0 "
-    "WHEN i.skew_ms IS NOT NULL THEN 0.0 END)",
-    "skew_p50": "quantile_disc(i.skew_ms, 0.5) / 1000.0",
+    "skewed_rate": f"avg(CASE WHEN i.skew_ms > {SKEW_MS} OR i.skew_ms < -{SKEW_MS} THEN 1 "
+    "WHEN i.skew_ms IS NOT NULL THEN 0 END)",
+    "skew_p50": "CAST(quantile_disc(i.skew_ms, 0.5) AS DOUBLE) / 1000",
     "last_at": "max(i.happened_at)",
 }
 COLUMNS: Final = (

@@ -70,7 +70,7 @@ class DataFields(Events, frozen=True, kw_only=True):
     {" UNION ALL ".join(rows)}
 )
 SELECT {shown}f.field, f.required, f.n AS interactions, f.present,
-    1.0 - f.present * 1.0 / nullif(f.n, 0) AS null_rate
+    1 - CAST(f.present AS DOUBLE) / nullif(f.n, 0) AS null_rate
 FROM f WHERE f.n > 0 ORDER BY {shown}f.place"""
         return Sql(text, source.parameters)
 
