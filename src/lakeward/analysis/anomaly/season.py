@@ -1,0 +1,215 @@
+"""What is usual at this time: a level, and profiles of the day, the week and of found periods.
+
+In: moments and values. Out: what would be usual now, by several candidates (no season, the slot of
+the day as it is or smoothed, with the week's or found periods on top) blended by how well each did
+of late. Fails for nothing.
+
+This is the additive decomposition of MSTL (Bandara et al., 2021) made online: each profile is a row
+of slots, every slot a mean that forgets. Where values only can be positive the profile is a share
+of the level, so that twice the traffic has twice the rhythm. Slots learn a few usual deviations at
+most from one row: an outage is not a new habit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+DAY: Final = 86_400.0
+WEEK: Final = 604_800.0
+DAY_SLOT, WEEK_SLOT = 300.0, 1800.0
+CANDIDATES: Final = 5
+FORGET: Final = 0.01
+CLIP: Final = 3.0
+UNKNOWN: Final = -1.0
+
+
+class Profile(msgspec.Struct):
+    """Deviations from the level by the place in a period."""
+
+    period: float
+    width: float
+    means: list[float]
+    seen: list[int]
+    least: float
+    """How much a new row counts at least."""
+
+
+class Base(msgspec.Struct):
+    """Level, profiles, and how far off each candidate was of late."""
+
+    ground: float = 0.0
+    """Level that knows no season."""
+    level: float = 0.0
+    """Level that the profiles deviate from."""
+    rows: int = 0
+    found: list[Profile] = msgspec.field(default_factory=list)
+    day: Profile | None = None
+    week: Profile | None = None
+    losses: list[float] = msgspec.field(default_factory=lambda: [UNKNOWN] * CANDIDATES)
+    settled: bool = False
+    """Whether a whole period was seen."""
+    relative: bool = False
+    pace: float = 0.01
+
+
+def profile(period: float, step: float, slot: float, least: float) -> Profile:
+    """An empty profile with slots of a step, or of `slot` seconds where steps are shorter."""
+    width = max(step, slot)
+    count = max(2, round(period / width))
+    visits = max(1.0, width / step)
+    return Profile(period, period / count, [0.0] * count, [0] * count, least / visits)
+
+
+def slot_of(of: Profile, t: float) -> int:
+    """Which slot a moment is in; moments jitter around the start of theirs."""
+    return int(((t % of.period) / of.width) + 0.499) % len(of.means)
+
+
+def candidates(base: Base, t: float) -> list[float | None]:
+    """What each candidate holds for usual: ground, found, day, smoothed day, and week."""
+    ground: list[float | None] = [base.ground, None, None, None, None]
+    if not (base.found or base.day or base.week):
+        return ground
+    unit = base.level if base.relative and base.settled else 1.0
+    shape, known = 0.0, True
+    for each in base.found:
+        i = slot_of(each, t)
+        shape += each.means[i]
+        known = known and each.seen[i] > 0
+    if base.found and known:
+        ground[1] = base.level + unit * shape
+    day = base.day
+    if day is not None:
+        i = slot_of(day, t)
+        known = day.seen[i] > 0
+        if known:
+            means = day.means
+            after = means[i + 1] if i + 1 < len(means) else means[0]
+            ground[2] = base.level + unit * (shape + means[i])
+            shape += 0.25 * means[i - 1] + 0.5 * means[i] + 0.25 * after
+            ground[3] = base.level + unit * shape
+    if base.week is not None and known:
+        i = slot_of(base.week, t)
+        if base.week.seen[i]:
+            ground[4] = base.level + unit * (shape + base.week.means[i])
+    return ground
+
+
+def blend(base: Base, held: list[float | None]) -> float:
+    """One value of all candidates: those that were nearly the best count nearly alone."""
+    best = min(
+        (loss for loss, value in zip(base.losses, held, strict=True)
+         if value is not None and loss != UNKNOWN),
+        default=UNKNOWN,
+    )  # fmt: skip
+    if best == UNKNOWN:
+        return base.ground
+    total = weights = 0.0
+    for loss, value in zip(base.losses, held, strict=True):
+        if value is not None and loss != UNKNOWN:
+            ratio = (best + 1e-12) / (loss + 1e-12)
+            ratio *= ratio
+            ratio *= ratio
+            weight = ratio * ratio * ratio
+            weights += weight
+            total += weight * value
+    return total / weights
+
+
+def learn(base: Base, t: float, value: float, held: list[float | None], spread: float) -> None:
+    """Take a row in; `spread` is the usual deviation."""
+    base.rows += 1
+    clip = CLIP * spread if base.rows > 12 else abs(value) + 1e300
+    losses = base.losses
+    worst = 8.0 * spread if base.rows > 12 else 1e300
+    pace = max(FORGET, 1.0 / (base.rows + 1))
+    best = None
+    for i, guess in enumerate(held):
+        if guess is None:
+            continue
+        off = min(abs(value - guess), worst)
+        if losses[i] == UNKNOWN:
+            losses[i] = off if i == 0 else max(off, losses[0])
+        losses[i] += (off - losses[i]) * pace
+        if i and (best is None or losses[i] < losses[best]):
+            best = i
+    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), 1 / 150)
+    if base.found or base.day or base.week:
+        _learn_profiles(base, t, value, held[best] if best else None, held, clip)
+
+
+def _learn_profiles(
+    base: Base, t: float, value: float, guess: float | None, held: list[float | None], clip: float
+) -> None:
+    unit = base.level if base.relative and base.settled else 1.0
+    unit = max(unit, 1e-9) if unit >= 0 else unit
+    fullest = held[4] if held[4] is not None else held[2]
+    off = value - (fullest if fullest is not None else base.level)
+    for each in base.found:
+        _learn_slot(each, t, value - (held[1] if held[1] is not None else base.level), unit, clip)
+    if base.day is not None:
+        _learn_slot(base.day, t, off, unit, clip)
+        settled = base.settled or base.rows % len(base.day.means) == 0
+    else:
+        settled = True
+    if base.week is not None and (base.day is None or held[3] is not None):
+        before = held[4] if held[4] is not None else held[3]
+        _learn_slot(base.week, t, value - (before if before is not None else base.level), unit, clip)
+    if settled and not base.settled:
+        settle(base)
+    elif base.settled and guess is not None:
+        base.level += _clipped(value - guess, clip) * base.pace
+
+
+def _learn_slot(of: Profile, t: float, off: float, unit: float, clip: float) -> None:
+    i = slot_of(of, t)
+    seen = of.seen[i]
+    if seen:
+        off = _clipped(off, clip)
+    of.means[i] += off / unit * max(1.0 / (seen + 1), of.least)
+    of.seen[i] = min(seen + 1, 1_000_000)
+
+
+def settle(base: Base) -> None:
+    """After a first whole period: the level becomes its mean, and profiles sum up to nothing."""
+    first = base.day or (base.found[0] if base.found else base.week)
+    if first is None or 2 * sum(1 for n in first.seen if n) < len(first.seen):
+        return
+    known = [mean for mean, n in zip(first.means, first.seen, strict=True) if n]
+    middle = sum(known) / len(known)
+    for i, n in enumerate(first.seen):
+        if n:
+            first.means[i] -= middle
+    base.level += middle
+    base.settled = True
+    if base.relative and base.level > 0:
+        _scale(base, 1.0 / base.level)
+    else:
+        base.relative = False
+
+
+def make_absolute(base: Base) -> None:
+    """Values turned out not to be of one sign: profiles are no shares any more."""
+    if base.relative and base.settled:
+        _scale(base, base.level)
+    base.relative = False
+
+
+def _scale(base: Base, factor: float) -> None:
+    for each in (*base.found, base.day, base.week):
+        if each is not None:
+            each.means = [mean * factor for mean in each.means]
+
+
+def shift(base: Base, by: float) -> None:
+    """A new level that is there to stay."""
+    base.ground += by
+    base.level += by
+    if base.relative and base.level <= 0:
+        base.level -= by
+
+
+def _clipped(off: float, clip: float) -> float:
+    return clip if off > clip else -clip if off < -clip else off
