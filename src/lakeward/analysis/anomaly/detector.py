@@ -156,7 +156,7 @@ class Detector:
         state.step = found
         base = state.base
         base.found, base.day, base.week, base.settled = [], None, None, False
-        base.level = base.ground
+        base.level, base.since = base.ground, 0.0
         base.losses[1:] = [season.UNKNOWN] * (season.CANDIDATES - 1)
         self._lay_out(state.options.season, found)
         base.relative = state.options.kind != "value" or state.whole
@@ -189,13 +189,18 @@ class Detector:
         period = period_of(state.recent)
         seconds = period * state.step
         known = [each.period for each in (*base.found, base.day, base.week) if each is not None]
-        near = any(abs(seconds / k - round(seconds / k)) < 0.03 and seconds >= k * 0.97 for k in known)
-        if not period or near:
+        if not period or any(_told(seconds, each) for each in known):
             return
         base.found.append(season.profile(seconds, state.step, state.step, 0.12))
         if base.day is None and len(base.found) == 1:
-            base.level, base.settled = base.ground, False
+            base.level, base.settled, base.since = base.ground, False, 0.0
             base.pace = min(0.02, max(0.003, 0.5 / period))
+
+
+def _told(period: float, by: float) -> bool:
+    """Whether a profile of the period `by` has this one in it, or nearly."""
+    times = max(period / by, by / period)
+    return abs(times - round(times)) < 0.04 * times
 
 
 def remember(state: State, value: float) -> None:

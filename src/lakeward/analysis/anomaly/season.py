@@ -20,7 +20,7 @@ DAY: Final = 86_400.0
 WEEK: Final = 604_800.0
 DAY_SLOT, WEEK_SLOT = 300.0, 1800.0
 CANDIDATES: Final = 5
-FORGET: Final = 0.01
+FORGET: Final = 0.004
 CLIP: Final = 3.0
 UNKNOWN: Final = -1.0
 
@@ -34,6 +34,8 @@ class Profile(msgspec.Struct):
     seen: list[int]
     least: float
     """How much a new row counts at least."""
+    visits: float = 1.0
+    """Periods that a row is a part of: the inverse of rows in one slot at a time."""
 
 
 class Base(msgspec.Struct):
@@ -48,6 +50,8 @@ class Base(msgspec.Struct):
     day: Profile | None = None
     week: Profile | None = None
     losses: list[float] = msgspec.field(default_factory=lambda: [UNKNOWN] * CANDIDATES)
+    since: float = 0.0
+    """Seconds since the profiles were laid out."""
     settled: bool = False
     """Whether a whole period was seen."""
     relative: bool = False
@@ -59,7 +63,7 @@ def profile(period: float, step: float, slot: float, least: float) -> Profile:
     width = max(step, slot)
     count = max(2, round(period / width))
     visits = max(1.0, width / step)
-    return Profile(period, period / count, [0.0] * count, [0] * count, least / visits)
+    return Profile(period, period / count, [0.0] * count, [0] * count, least / visits, 1.0 / visits)
 
 
 def slot_of(of: Profile, t: float) -> int:
@@ -118,7 +122,9 @@ def blend(base: Base, held: list[float | None]) -> float:
     return total / weights
 
 
-def learn(base: Base, t: float, value: float, held: list[float | None], spread: float) -> None:
+def learn(
+    base: Base, t: float, value: float, held: list[float | None], spread: float, step: float
+) -> None:
     """Take a row in; `spread` is the usual deviation."""
     base.rows += 1
     clip = CLIP * spread if base.rows > 12 else abs(value) + 1e300
@@ -137,38 +143,40 @@ def learn(base: Base, t: float, value: float, held: list[float | None], spread: 
             best = i
     base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), 1 / 150)
     if base.found or base.day or base.week:
-        _learn_profiles(base, t, value, held[best] if best else None, held, clip)
+        _learn_profiles(base, t, value, held[best] if best else None, held, clip, step)
 
 
 def _learn_profiles(
-    base: Base, t: float, value: float, guess: float | None, held: list[float | None], clip: float
+    base: Base, t: float, value: float, guess: float | None, held: list[float | None], clip: float,
+    step: float,
 ) -> None:
     unit = base.level if base.relative and base.settled else 1.0
     unit = max(unit, 1e-9) if unit >= 0 else unit
-    fullest = held[4] if held[4] is not None else held[2]
-    off = value - (fullest if fullest is not None else base.level)
     for each in base.found:
-        _learn_slot(each, t, value - (held[1] if held[1] is not None else base.level), unit, clip)
-    if base.day is not None:
-        _learn_slot(base.day, t, off, unit, clip)
-        settled = base.settled or base.rows % len(base.day.means) == 0
-    else:
-        settled = True
-    if base.week is not None and (base.day is None or held[3] is not None):
+        off = value - (held[1] if held[1] is not None else base.level)
+        _learn_slot(each, t, off / unit, clip / unit)
+    day, week = base.day, base.week
+    first = day or (base.found[0] if base.found else week)
+    if week is not None and base.settled and (day is None or day.seen[slot_of(day, t)] > 1):
         before = held[4] if held[4] is not None else held[3]
-        _learn_slot(base.week, t, value - (before if before is not None else base.level), unit, clip)
-    if settled and not base.settled:
-        settle(base)
-    elif base.settled and guess is not None:
+        _learn_slot(week, t, (value - (base.level if before is None else before)) / unit, clip / unit)
+    if day is not None:
+        off = value - (held[2] if held[2] is not None else base.level)
+        _learn_slot(day, t, off / unit, clip / unit)
+    if not base.settled:
+        base.since += step
+        if first is not None and base.since >= first.period:
+            settle(base)
+    elif guess is not None:
         base.level += _clipped(value - guess, clip) * base.pace
 
 
-def _learn_slot(of: Profile, t: float, off: float, unit: float, clip: float) -> None:
+def _learn_slot(of: Profile, t: float, off: float, clip: float) -> None:
     i = slot_of(of, t)
     seen = of.seen[i]
-    if seen:
+    if seen * of.visits >= 1.0:
         off = _clipped(off, clip)
-    of.means[i] += off / unit * max(1.0 / (seen + 1), of.least)
+    of.means[i] += off * max(1.0 / (seen + 1), of.least)
     of.seen[i] = min(seen + 1, 1_000_000)
 
 
@@ -203,12 +211,17 @@ def _scale(base: Base, factor: float) -> None:
             each.means = [mean * factor for mean in each.means]
 
 
-def shift(base: Base, by: float) -> None:
-    """A new level that is there to stay."""
-    base.ground += by
-    base.level += by
-    if base.relative and base.level <= 0:
-        base.level -= by
+def shift(base: Base, value: float, usual: float) -> None:
+    """A new level that is there to stay: it is `value` now where `usual` was usual."""
+    if not base.settled:
+        base.ground += value - usual
+        return
+    ratio = value / usual if base.relative and usual > 0.0 else 0.0
+    base.ground += value - usual
+    if 0.05 < ratio < 20.0:
+        base.level *= ratio
+    elif not base.relative:
+        base.level += value - usual
 
 
 def _clipped(off: float, clip: float) -> float:

@@ -190,7 +190,7 @@ def _learn(
         state.whole = False
         if state.options.kind == "value":
             season.make_absolute(base)
-    season.learn(base, local, value, held, far if state.rows > 12 else 1e300)
+    season.learn(base, local, value, held, far, state.step)
     cut = HARD if off > HARD else -HARD if off < -HARD else off
     residual.learn(state.residual, cut, guesses)
     ratio = min(abs(z), 6.0) / 0.8
@@ -214,7 +214,7 @@ def _learn(
     if novelty.add(state.shapes, cut):
         tails.learn(state.shapes.tails, state.shapes.score)
     _keep_zeros(state, value, usual)
-    _believe(state, off, far)
+    _believe(state, usual, far)
     state.episode.weariness *= 1.0 - min(0.01, state.step / WEEK)
     if state.options.season == "auto" and state.rows < 12_300:
         state.recent.append(cut)
@@ -242,7 +242,7 @@ def _keep_zeros(state: State, value: float, usual: float) -> None:
         episode.due = 0.0
 
 
-def _believe(state: State, off: float, far: float) -> None:
+def _believe(state: State, usual: float, far: float) -> None:
     """A deviation that stays on one side for long is a new level."""
     episode = state.episode
     mean = state.drifts[1].mean
@@ -252,7 +252,7 @@ def _believe(state: State, off: float, far: float) -> None:
     else:
         episode.side, episode.persisting = side, 0
     if episode.persisting >= PERSISTS:
-        season.shift(state.base, mean * far)
+        season.shift(state.base, usual + mean * far, usual)
         episode.persisting = 0
         for drift in state.drifts:
             drift.mean = 0.0
