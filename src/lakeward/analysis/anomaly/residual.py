@@ -85,6 +85,13 @@ def learn(of: Residual, off: float, held: list[float]) -> None:
     of.calm += 0.1 * (off - of.calm)
 
 
+def shift(of: Residual, by: float) -> None:
+    """What is usual has moved by so many usual sizes."""
+    of.last = [each - by for each in of.last]
+    of.quick -= by
+    of.calm -= by
+
+
 def forget(of: Residual, rows: float) -> None:
     """Rows are missing: what was near is far."""
     of.quick *= 0.65**rows

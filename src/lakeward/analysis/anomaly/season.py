@@ -21,6 +21,7 @@ WEEK: Final = 604_800.0
 DAY_SLOT, WEEK_SLOT = 300.0, 1800.0
 CANDIDATES: Final = 5
 FORGET: Final = 0.004
+GROUND: Final = 1 / 400
 CLIP: Final = 3.0
 UNKNOWN: Final = -1.0
 
@@ -36,6 +37,8 @@ class Profile(msgspec.Struct):
     """How much a new row counts at least."""
     visits: float = 1.0
     """Periods that a row is a part of: the inverse of rows in one slot at a time."""
+    early: float = 0.0
+    """Slots that a moment may be early: rows jitter around the start of slots of one row."""
 
 
 class Base(msgspec.Struct):
@@ -63,12 +66,14 @@ def profile(period: float, step: float, slot: float, least: float) -> Profile:
     width = max(step, slot)
     count = max(2, round(period / width))
     visits = max(1.0, width / step)
-    return Profile(period, period / count, [0.0] * count, [0] * count, least / visits, 1.0 / visits)
+    early = 0.499 if visits < 1.5 else 0.0
+    means, seen = [0.0] * count, [0] * count
+    return Profile(period, period / count, means, seen, least / visits, 1.0 / visits, early)
 
 
 def slot_of(of: Profile, t: float) -> int:
-    """Which slot a moment is in; moments jitter around the start of theirs."""
-    return int(((t % of.period) / of.width) + 0.499) % len(of.means)
+    """Which slot a moment is in."""
+    return int(((t % of.period) / of.width) + of.early) % len(of.means)
 
 
 def candidates(base: Base, t: float) -> list[float | None]:
@@ -141,7 +146,7 @@ def learn(
         losses[i] += (off - losses[i]) * pace
         if i and (best is None or losses[i] < losses[best]):
             best = i
-    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), 1 / 150)
+    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), GROUND)
     if base.found or base.day or base.week:
         _learn_profiles(base, t, value, held[best] if best else None, held, clip, step)
 

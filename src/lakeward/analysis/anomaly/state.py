@@ -50,6 +50,7 @@ class Episode(msgspec.Struct):
     last: float = float("-inf")
     side: int = 0
     persisting: int = 0
+    lasting: int = 0
     weariness: float = 0.0
     zeros: int = 0
     due: float = 0.0
@@ -76,7 +77,7 @@ class State(msgspec.Struct):
     spread: Spread = msgspec.field(default_factory=Spread)
     point: Tails = msgspec.field(default_factory=Tails)
     drifts: list[Drift] = msgspec.field(
-        default_factory=lambda: [Drift(0.3), Drift(0.1), Drift(0.03)]
+        default_factory=lambda: [Drift(0.3), Drift(0.1), Drift(0.03), Drift(0.01)]
     )
     calm: Calm = msgspec.field(default_factory=Calm)
     shapes: Shapes = msgspec.field(default_factory=Shapes)

@@ -23,7 +23,7 @@ PRIOR_ROWS, PRIOR_PEAKS, PRIOR_EXCESS = 250.0, 8.0, 0.5
 PRIOR_SHAPE, SHAPE_WEIGHT = 0.06, 12.0
 MEMORY: Final = 6000.0
 """Rows after which older ones begin to count half."""
-MOST: Final = 4.5
+MOST: Final = 3.4
 
 
 class Side(msgspec.Struct):

@@ -20,6 +20,8 @@ HARD: Final = 8.0
 """Deviations are cut here where they are averaged, so that one row is no drift."""
 PERSISTS: Final = 48
 """Rows on one side after which a new level is believed."""
+LASTS: Final = 72
+"""Rows of one alarm after which it is."""
 BINS: Final = residual.BINS
 
 
@@ -68,7 +70,7 @@ def _surprises(
     for drift in state.drifts:
         pace = drift.pace
         mean = drift.mean + pace * (cut - drift.mean)
-        size = 1.25 * max(drift.size, 0.8 * math.sqrt(pace / (2 - pace)))
+        size = max(drift.size, math.sqrt(pace / (2 - pace)))
         tail = drift.tails.up if mean > 0 else drift.tails.down
         surprise = fresh * tails.surprise(tail, abs(mean) / size)
         if counts:
@@ -158,6 +160,7 @@ def _verdict(
     if alarm:
         episode.since = t
         episode.weariness += 1.0
+    episode.lasting = episode.lasting + 1 if anomalous else 0
     if anomalous:
         episode.last = max(t, episode.last)
     return Verdict(score, anomalous, expected, low, high, why, alarm)
@@ -205,7 +208,7 @@ def _learn(
         return
     tails.learn(state.point, z)
     for drift in state.drifts:
-        _learn_drift(drift, cut, value, usual)
+        _learn_drift(drift, cut, value, usual, state.rows)
     calm = state.calm
     calm.short += 0.08 * (min(abs(z), HARD) - calm.short)
     level = math.log(max(calm.short, 1e-3) / 0.8)
@@ -222,15 +225,16 @@ def _learn(
             del state.recent[: HISTORY // 3]
 
 
-def _learn_drift(drift: Drift, cut: float, value: float, usual: float) -> None:
+def _learn_drift(drift: Drift, cut: float, value: float, usual: float, rows: int) -> None:
+    """Its usual size is a quantile (0.7), so that a long anomaly hardly moves it."""
     pace = drift.pace
     drift.mean += pace * (cut - drift.mean)
     drift.seen += pace * (value - drift.seen)
     drift.due += pace * (usual - drift.due)
-    least = 0.8 * math.sqrt(pace / (2 - pace))
-    size = max(drift.size, least)
-    drift.size += (min(abs(drift.mean), 4.0 * size) - drift.size) / 500
-    tails.learn(drift.tails, drift.mean / (1.25 * size))
+    step = max(1 / 1500, 3.0 / (rows + 20))
+    size = drift.size * (1.0 + (0.7 if abs(drift.mean) > drift.size else -0.3) * step)
+    drift.size = max(size, math.sqrt(pace / (2 - pace)))
+    tails.learn(drift.tails, drift.mean / drift.size)
 
 
 def _keep_zeros(state: State, value: float, usual: float) -> None:
@@ -243,23 +247,24 @@ def _keep_zeros(state: State, value: float, usual: float) -> None:
 
 
 def _believe(state: State, usual: float, far: float) -> None:
-    """A deviation that stays on one side for long is a new level."""
-    episode = state.episode
-    mean = state.drifts[1].mean
+    """A deviation that stays on one side, or an alarm that goes on, is a new level."""
+    episode, drifts = state.episode, state.drifts
+    mean = drifts[1].mean
     side = 1 if mean > 1.5 else -1 if mean < -1.5 else 0
     if side and side == episode.side:
         episode.persisting += 1
     else:
         episode.side, episode.persisting = side, 0
-    if episode.persisting >= PERSISTS:
-        season.shift(state.base, usual + mean * far, usual)
-        episode.persisting = 0
-        for drift in state.drifts:
-            drift.mean = 0.0
-            drift.seen = drift.due
-        state.residual.last = [each - mean for each in state.residual.last]
-        state.residual.quick -= mean
-        state.residual.calm -= mean
+    if episode.persisting < PERSISTS:
+        if episode.lasting < LASTS:
+            return
+        mean = drifts[2].mean
+    season.shift(state.base, usual + mean * far, usual)
+    episode.persisting = episode.lasting = 0
+    for drift in drifts:
+        drift.mean = 0.0
+        drift.seen = drift.due
+    residual.shift(state.residual, mean)
 
 
 def forget(state: State, rows: float) -> None:
