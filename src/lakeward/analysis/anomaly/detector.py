@@ -178,7 +178,7 @@ class Detector:
                 base.week = season.profile(season.WEEK, step, season.WEEK_SLOT, 0.3)
         first = base.found[0] if base.found else base.day
         if first is not None:
-            base.pace = min(0.02, max(0.003, step / first.period))
+            base.pace = min(0.02, max(0.0015, 0.5 * step / first.period))
 
     def _find_period(self) -> None:
         """Look for a rhythm that the calendar has not."""
@@ -194,7 +194,7 @@ class Detector:
         base.found.append(season.profile(seconds, state.step, state.step, 0.12))
         if base.day is None and len(base.found) == 1:
             base.level, base.settled, base.since = base.ground, False, 0.0
-            base.pace = min(0.02, max(0.003, 0.5 / period))
+            base.pace = min(0.02, max(0.0015, 0.5 / period))
 
 
 def _told(period: float, by: float) -> bool:

@@ -15,6 +15,7 @@ LAGS: Final = 4
 SHAPES: Final = 3
 """Spreads may be constant, grow with the root of what is expected, or with it."""
 PACE: Final = 1 / 400
+FAR_PACE: Final = 1 / 600
 BINS: Final = 24
 
 
@@ -36,6 +37,7 @@ class Spread(msgspec.Struct):
     codes: list[float] = msgspec.field(default_factory=lambda: [0.0] * SHAPES)
     """Mean logarithm of each shape's unit: shapes are compared by code length."""
     far: float = 0.0
+    """A quantile (0.7): a drift that lasts for hours hardly moves it."""
     shape: int = 0
     bins: list[float] = msgspec.field(default_factory=lambda: [1.0] * BINS)
     """By the hour, as a share of the overall."""
@@ -123,11 +125,12 @@ def learn_spread(of: Spread, value: float, expected: float, near: float, far: fl
             off = 6.0 * usual + 1e-3 * min(off, 100.0 * usual)
         of.near[i] = usual + (off - usual) * pace
         of.codes[i] += (math.log(by) - of.codes[i]) * pace
-    by = (1.0, root, size)[of.shape]
-    off = far / by
-    if of.rows > 12 and off > 6.0 * of.far:
-        off = 6.0 * of.far
-    of.far += (off - of.far) * pace
+    off = far / (1.0, root, size)[of.shape]
+    if of.rows <= 24:
+        of.far += (off - of.far) * pace
+        return
+    step = max(FAR_PACE, 3.0 / (of.rows + 20))
+    of.far *= 1.0 + (0.7 if off > of.far else -0.3) * step
 
 
 def choose_shape(of: Spread, favourite: int) -> None:

@@ -128,9 +128,10 @@ def blend(base: Base, held: list[float | None]) -> float:
 
 
 def learn(
-    base: Base, t: float, value: float, held: list[float | None], spread: float, step: float
-) -> None:
-    """Take a row in; `spread` is the usual deviation."""
+    base: Base, t: float, value: float, held: list[float | None], spread: float, step: float,
+    trust: float,
+) -> None:  # fmt: skip
+    """Take a row in; `spread` is the usual deviation, `trust` how much it counts (0 to 1)."""
     base.rows += 1
     clip = CLIP * spread if base.rows > 12 else abs(value) + 1e300
     losses = base.losses
@@ -146,15 +147,15 @@ def learn(
         losses[i] += (off - losses[i]) * pace
         if i and (best is None or losses[i] < losses[best]):
             best = i
-    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), GROUND)
+    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), GROUND * trust)
     if base.found or base.day or base.week:
-        _learn_profiles(base, t, value, held[best] if best else None, held, clip, step)
+        _learn_profiles(base, t, value, held[best] if best else None, held, clip, step, trust)
 
 
 def _learn_profiles(
     base: Base, t: float, value: float, guess: float | None, held: list[float | None], clip: float,
-    step: float,
-) -> None:
+    step: float, trust: float,
+) -> None:  # fmt: skip
     unit = base.level if base.relative and base.settled else 1.0
     unit = max(unit, 1e-9) if unit >= 0 else unit
     for each in base.found:
@@ -173,7 +174,7 @@ def _learn_profiles(
         if first is not None and base.since >= first.period:
             settle(base)
     elif guess is not None:
-        base.level += _clipped(value - guess, clip) * base.pace
+        base.level += _clipped(value - guess, clip) * base.pace * trust
 
 
 def _learn_slot(of: Profile, t: float, off: float, clip: float) -> None:

@@ -51,6 +51,8 @@ class Episode(msgspec.Struct):
     side: int = 0
     persisting: int = 0
     lasting: int = 0
+    tension: float = 0.0
+    """The newest surprise as a share of the line."""
     weariness: float = 0.0
     zeros: int = 0
     due: float = 0.0

@@ -23,7 +23,9 @@ PRIOR_ROWS, PRIOR_PEAKS, PRIOR_EXCESS = 250.0, 8.0, 0.5
 PRIOR_SHAPE, SHAPE_WEIGHT = 0.06, 12.0
 MEMORY: Final = 6000.0
 """Rows after which older ones begin to count half."""
-MOST: Final = 3.4
+MOST: Final = 5.0
+LEAST_OFTEN: Final = 3.4
+"""The same of averages, whose excursions are few."""
 
 
 class Side(msgspec.Struct):
@@ -64,7 +66,7 @@ def size_of(side: Side, wanted: float) -> float:
     return U + side.scale / side.shape * math.expm1(side.shape * LN10 * (wanted - side.at_u))
 
 
-def learn(tails: Tails, z: float) -> None:
+def learn(tails: Tails, z: float, most: float = MOST) -> None:
     """Take a deviation in; a peak counts when its excursion has ended."""
     tails.rows += 1.0
     up, down = tails.up, tails.down
@@ -72,16 +74,16 @@ def learn(tails: Tails, z: float) -> None:
         if z > up.peak:
             up.peak = z
     elif up.peak and z < U * 0.5:
-        _end(tails, up)
+        _end(tails, up, most)
     if -z > U:
         if -z > down.peak:
             down.peak = -z
     elif down.peak and -z < U * 0.5:
-        _end(tails, down)
+        _end(tails, down, most)
 
 
-def _end(tails: Tails, side: Side) -> None:
-    excess = min(side.peak, size_of(side, MOST)) - U
+def _end(tails: Tails, side: Side, most: float) -> None:
+    excess = min(side.peak, size_of(side, most)) - U
     side.peak = 0.0
     side.peaks += 1.0
     side.excess += excess

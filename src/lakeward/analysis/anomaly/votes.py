@@ -20,6 +20,10 @@ HARD: Final = 8.0
 """Deviations are cut here where they are averaged, so that one row is no drift."""
 PERSISTS: Final = 48
 """Rows on one side after which a new level is believed."""
+SLOWLY: Final = 400
+"""The same where no alarm went before."""
+DOUBT: Final = 0.25
+"""What a row may change of the usual while something seems wrong."""
 LASTS: Final = 72
 """Rows of one alarm after which it is."""
 BINS: Final = residual.BINS
@@ -38,7 +42,7 @@ def judge(
     bin_ = int(local % 86_400.0 / 3600.0)
     unit = residual.unit(spread, usual) * spread.bins[bin_]
     floor = max(1e-3 * spread.size, 1e-9) / 1.25
-    far = 1.25 * max(spread.far * unit, floor)
+    far = max(spread.far * unit, floor)
     near = 1.25 * max(spread.near[spread.shape] * unit, floor)
     guesses = residual.guesses(state.residual)
     expected = usual + residual.forecast(state.residual, guesses) * far
@@ -149,6 +153,7 @@ def _verdict(
     open_ = t - episode.last <= _cooldown(state)
     anomalous = surprise >= (0.8 * line if open_ else line)
     score = surprise / (surprise + line)
+    episode.tension = surprise / line
     if anomalous and score < 0.5:
         score = 0.5
     low = expected - near * tails.size_of(state.point.down, line)
@@ -193,7 +198,8 @@ def _learn(
         state.whole = False
         if state.options.kind == "value":
             season.make_absolute(base)
-    season.learn(base, local, value, held, far, state.step)
+    trust = 1.0 if state.episode.tension < 0.6 else DOUBT
+    season.learn(base, local, value, held, far, state.step, trust)
     cut = HARD if off > HARD else -HARD if off < -HARD else off
     residual.learn(state.residual, cut, guesses)
     ratio = min(abs(z), 6.0) / 0.8
@@ -234,7 +240,7 @@ def _learn_drift(drift: Drift, cut: float, value: float, usual: float, rows: int
     step = max(1 / 1500, 3.0 / (rows + 20))
     size = drift.size * (1.0 + (0.7 if abs(drift.mean) > drift.size else -0.3) * step)
     drift.size = max(size, math.sqrt(pace / (2 - pace)))
-    tails.learn(drift.tails, drift.mean / drift.size)
+    tails.learn(drift.tails, drift.mean / drift.size, tails.LEAST_OFTEN)
 
 
 def _keep_zeros(state: State, value: float, usual: float) -> None:
@@ -255,7 +261,7 @@ def _believe(state: State, usual: float, far: float) -> None:
         episode.persisting += 1
     else:
         episode.side, episode.persisting = side, 0
-    if episode.persisting < PERSISTS:
+    if episode.persisting < (PERSISTS if episode.lasting else SLOWLY):
         if episode.lasting < LASTS:
             return
         mean = drifts[2].mean
