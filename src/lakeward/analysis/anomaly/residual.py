@@ -1,7 +1,7 @@
 """What is left beside the usual, forecast one row ahead, and how large it usually is.
 
 In: deviations from the usual. Out: a forecast of the next one, blended of nothing, averages, the
-last one and an autoregression (normalised LMS), and spreads. Fails for nothing.
+last one and an autoregression (recursive least squares), and spreads. Fails for nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Final
 import msgspec
 
 LAGS: Final = 4
+R4: Final = range(LAGS)
+REMEMBERED: Final = 0.998
+"""What of the autoregression's weight the next row leaves."""
 SHAPES: Final = 3
 """Spreads may be constant, grow with the root of what is expected, or with it."""
 PACE: Final = 1 / 400
@@ -24,6 +27,10 @@ class Residual(msgspec.Struct):
 
     last: list[float] = msgspec.field(default_factory=lambda: [0.0] * LAGS)
     weights: list[float] = msgspec.field(default_factory=lambda: [0.3, 0.1, 0.0, 0.0])
+    inverse: list[float] = msgspec.field(
+        default_factory=lambda: [1.0 if i % (LAGS + 1) == 0 else 0.0 for i in range(LAGS * LAGS)]
+    )
+    """Of the lags' covariance, row by row."""
     quick: float = 0.0
     calm: float = 0.0
     losses: list[float] = msgspec.field(default_factory=lambda: [1.0, 1.0, 1.0, 1.0, 1.0])
@@ -74,17 +81,33 @@ def learn(of: Residual, off: float, held: list[float]) -> None:
     losses = of.losses
     for i, guess in enumerate(held):
         losses[i] += (min(abs(off - guess), 6.0) - losses[i]) * pace
-    last, weights = of.last, of.weights
-    power = 1.0
-    for each in last:
-        power += each * each
-    error = off - held[4]
-    gain = 0.02 * (1.5 if error > 1.5 else -1.5 if error < -1.5 else error) / power
-    for i, each in enumerate(last):
-        weights[i] = min(max(weights[i] + gain * each, -1.5), 1.8)
-    of.last = [off, last[0], last[1], last[2]]
+    _regress(of, off, held[4])
+    of.last = [off, *of.last[:-1]]
     of.quick += 0.35 * (off - of.quick)
     of.calm += 0.1 * (off - of.calm)
+
+
+def _regress(of: Residual, off: float, guess: float) -> None:
+    """One step of recursive least squares; an error counts 2 usual sizes at most."""
+    a, b, c, d = of.last
+    inverse = of.inverse
+    p = [
+        inverse[i] * a + inverse[i + 1] * b + inverse[i + 2] * c + inverse[i + 3] * d
+        for i in (0, 4, 8, 12)
+    ]
+    bottom = REMEMBERED + a * p[0] + b * p[1] + c * p[2] + d * p[3]
+    if not 0.5 < bottom < 1e9:
+        of.inverse = [1.0 if i % (LAGS + 1) == 0 else 0.0 for i in range(LAGS * LAGS)]
+        return
+    error = off - guess
+    error = 2.0 if error > 2.0 else -2.0 if error < -2.0 else error
+    gains = [each / bottom for each in p]
+    of.weights = [
+        min(max(weight + gain * error, -3.0), 3.0)
+        for weight, gain in zip(of.weights, gains, strict=True)
+    ]
+    scale = 1.0 / REMEMBERED if inverse[0] + inverse[5] + inverse[10] + inverse[15] < 40.0 else 1.0
+    of.inverse = [(inverse[4 * i + j] - gains[i] * p[j]) * scale for i in R4 for j in R4]
 
 
 def shift(of: Residual, by: float) -> None:

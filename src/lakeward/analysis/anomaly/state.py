@@ -13,7 +13,7 @@ import msgspec
 from lakeward.analysis.anomaly.novelty import Shapes
 from lakeward.analysis.anomaly.residual import Residual, Spread
 from lakeward.analysis.anomaly.season import Base
-from lakeward.analysis.anomaly.tails import Tails
+from lakeward.analysis.anomaly.tails import Tails, cautious
 from lakeward.analysis.anomaly.verdict import Options
 from lakeward.errors import Unreadable
 
@@ -32,7 +32,7 @@ class Drift(msgspec.Struct):
     seen: float = 0.0
     """Of a count: the rows' own average, for exact tails."""
     due: float = 0.0
-    tails: Tails = msgspec.field(default_factory=Tails)
+    tails: Tails = msgspec.field(default_factory=cautious)
 
 
 class Calm(msgspec.Struct):
@@ -51,10 +51,14 @@ class Episode(msgspec.Struct):
     side: int = 0
     persisting: int = 0
     lasting: int = 0
+    ordinary: int = 0
     tension: float = 0.0
     """The newest surprise as a share of the line."""
     weariness: float = 0.0
-    zeros: int = 0
+    moved: float = 0.0
+    """How far the level moved by the newest lasting alarm, in usual sizes."""
+    until: float = float("-inf")
+    """When going back becomes news."""
     due: float = 0.0
     """What should have come since the last row that was not zero."""
     longest: float = 0.0

@@ -38,6 +38,8 @@ class Side(msgspec.Struct):
     """Surprise at `U`."""
     shape: float = PRIOR_SHAPE
     scale: float = PRIOR_EXCESS * (1 - PRIOR_SHAPE)
+    least: float = 0.02
+    """Shape at least: averages of rows are few independent ones."""
     peak: float = 0.0
     """The highest of the excursion that goes on."""
 
@@ -48,6 +50,11 @@ class Tails(msgspec.Struct):
     up: Side = msgspec.field(default_factory=Side)
     down: Side = msgspec.field(default_factory=Side)
     rows: float = PRIOR_ROWS
+
+
+def cautious() -> Tails:
+    """Tails for averages."""
+    return Tails(Side(shape=0.12, least=0.12), Side(shape=0.12, least=0.12))
 
 
 def surprise(side: Side, z: float) -> float:
@@ -104,7 +111,7 @@ def _fit(rows: float, side: Side) -> None:
     shape = 0.5 * (1.0 - mean * mean / spread)
     n = side.peaks
     shape = (n * shape + SHAPE_WEIGHT * PRIOR_SHAPE) / (n + SHAPE_WEIGHT)
-    side.shape = min(max(shape, 0.02), 0.45)
+    side.shape = min(max(shape, side.least), 0.45)
     side.scale = max(mean * (1.0 - side.shape), 0.05)
     side.at_u = max(math.log10(rows / side.peaks), 0.3)
 

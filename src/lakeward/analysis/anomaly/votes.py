@@ -24,6 +24,10 @@ SLOWLY: Final = 400
 """The same where no alarm went before."""
 DOUBT: Final = 0.25
 """What a row may change of the usual while something seems wrong."""
+OVER: Final = 12
+"""Ordinary rows that end what went wrong."""
+RETURN: Final = 576
+"""Rows in which going back to the former level is no news."""
 LASTS: Final = 72
 """Rows of one alarm after which it is."""
 BINS: Final = residual.BINS
@@ -52,7 +56,7 @@ def judge(
     found = _surprises(state, value, z, off, expected, usual, volume, counts)
     verdict = _verdict(state, t, value, volume, expected, near, found)
     if learning:
-        _learn(state, local, value, held, usual, expected, z, off, guesses, far, bin_)
+        _learn(state, local, value, held, usual, expected, z, off, guesses, far, near, bin_)
     return verdict
 
 
@@ -71,6 +75,7 @@ def _surprises(
     found = [(point, side, "row")]
     cut = HARD if off > HARD else -HARD if off < -HARD else off
     fresh = _freshness(state)
+    back = state.episode.moved if state.last < state.episode.until else 0.0
     for drift in state.drifts:
         pace = drift.pace
         mean = drift.mean + pace * (cut - drift.mean)
@@ -82,7 +87,10 @@ def _surprises(
             seen = drift.seen + pace * (value - drift.seen)
             due = drift.due + pace * (usual - drift.due)
             surprise = min(surprise, tails.count_surprise(seen * rows, due * rows))
-        found.append((surprise, 1 if mean > 0 else -1, "drift"))
+        side = 1 if mean > 0 else -1
+        if back * side < 0.0 and abs(mean) < 1.3 * abs(back) + 1.0:
+            surprise *= 0.5
+        found.append((surprise, side, "drift"))
     restless = _restless(state, z)
     found.append((fresh * restless[0], restless[1], "restless"))
     novel = tails.surprise(state.shapes.tails.up, state.shapes.score)
@@ -145,7 +153,7 @@ def _verdict(
             second = each[0]
     surprise += 0.1 * second
     surprise *= state.rows / (state.rows + 40.0)
-    small = max(expected, value) < options.min_volume
+    small = max(abs(expected), abs(value)) < options.min_volume
     if options.kind == "rate" and volume is not None:
         small = volume < options.min_volume
     if state.rows <= 24 or small:
@@ -191,7 +199,7 @@ def _why(kind: str, side: int, value: float, expected: float, surprise: float) -
 
 def _learn(
     state: State, local: float, value: float, held: list[float | None], usual: float,
-    expected: float, z: float, off: float, guesses: list[float], far: float, bin_: int,
+    expected: float, z: float, off: float, guesses: list[float], far: float, near: float, bin_: int,
 ) -> None:  # fmt: skip
     base, spread = state.base, state.spread
     if state.whole and (value < 0 or value != int(value)):
@@ -201,7 +209,9 @@ def _learn(
     trust = 1.0 if state.episode.tension < 0.6 else DOUBT
     season.learn(base, local, value, held, far, state.step, trust)
     cut = HARD if off > HARD else -HARD if off < -HARD else off
-    residual.learn(state.residual, cut, guesses)
+    ahead = (expected - usual) / far
+    reach = 5.0 * near / far
+    residual.learn(state.residual, min(max(cut, ahead - reach), ahead + reach), guesses)
     ratio = min(abs(z), 6.0) / 0.8
     residual.learn_spread(spread, value, usual, abs(value - expected), abs(value - usual))
     if state.rows > 200:
@@ -255,22 +265,45 @@ def _keep_zeros(state: State, value: float, usual: float) -> None:
 def _believe(state: State, usual: float, far: float) -> None:
     """A deviation that stays on one side, or an alarm that goes on, is a new level."""
     episode, drifts = state.episode, state.drifts
-    mean = drifts[1].mean
+    quick, mean = drifts[0].mean, drifts[1].mean
     side = 1 if mean > 1.5 else -1 if mean < -1.5 else 0
     if side and side == episode.side:
         episode.persisting += 1
     else:
         episode.side, episode.persisting = side, 0
+    _end_averages(state)
     if episode.persisting < (PERSISTS if episode.lasting else SLOWLY):
         if episode.lasting < LASTS:
             return
+        episode.lasting = 0
         mean = drifts[2].mean
+        if quick * mean <= 0.0 or drifts[1].mean * mean <= 0.0:
+            return
+        mean = min(abs(mean), abs(drifts[1].mean)) * (1.0 if mean > 0.0 else -1.0)
     season.shift(state.base, usual + mean * far, usual)
+    episode.moved = 0.0 if episode.moved * mean < 0.0 else mean
+    episode.until = state.last + RETURN * state.step
     episode.persisting = episode.lasting = 0
     for drift in drifts:
         drift.mean = 0.0
         drift.seen = drift.due
     residual.shift(state.residual, mean)
+
+
+def _end_averages(state: State) -> None:
+    """What went wrong is over when short averages are ordinary: long ones forget it."""
+    episode, drifts = state.episode, state.drifts
+    first = drifts[0]
+    if not episode.lasting or abs(first.mean) > first.size:
+        episode.ordinary = 0
+        return
+    episode.ordinary += 1
+    if episode.ordinary >= OVER:
+        for drift in drifts[1:]:
+            if abs(drift.mean) > abs(first.mean):
+                drift.mean = first.mean
+                drift.seen = drift.due
+        episode.ordinary = 0
 
 
 def forget(state: State, rows: float) -> None:
