@@ -158,6 +158,7 @@ class Detector:
         base.found, base.day, base.week, base.settled = [], None, None, False
         base.level, base.since = base.ground, 0.0
         base.losses[1:] = [season.UNKNOWN] * (season.CANDIDATES - 1)
+        base.tried[1:] = [0] * (season.CANDIDATES - 1)
         self._lay_out(state.options.season, found)
         base.relative = state.options.kind != "value" or state.whole
 

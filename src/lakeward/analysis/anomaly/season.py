@@ -20,7 +20,7 @@ DAY: Final = 86_400.0
 WEEK: Final = 604_800.0
 DAY_SLOT, WEEK_SLOT = 300.0, 1800.0
 CANDIDATES: Final = 5
-FORGET: Final = 0.004
+FORGET: Final = 0.0015
 GROUND: Final = 1 / 400
 CLIP: Final = 3.0
 UNKNOWN: Final = -1.0
@@ -53,6 +53,7 @@ class Base(msgspec.Struct):
     day: Profile | None = None
     week: Profile | None = None
     losses: list[float] = msgspec.field(default_factory=lambda: [UNKNOWN] * CANDIDATES)
+    tried: list[int] = msgspec.field(default_factory=lambda: [0] * CANDIDATES)
     since: float = 0.0
     """Seconds since the profiles were laid out."""
     settled: bool = False
@@ -86,13 +87,13 @@ def candidates(base: Base, t: float) -> list[float | None]:
     for each in base.found:
         i = slot_of(each, t)
         shape += each.means[i]
-        known = known and each.seen[i] > 0
+        known = known and each.seen[i] * each.visits > 0.99
     if base.found and known:
         ground[1] = base.level + unit * shape
     day = base.day
     if day is not None:
         i = slot_of(day, t)
-        known = day.seen[i] > 0
+        known = day.seen[i] * day.visits > 0.99  # not by the rows just before
         if known:
             means = day.means
             after = means[i + 1] if i + 1 < len(means) else means[0]
@@ -101,7 +102,7 @@ def candidates(base: Base, t: float) -> list[float | None]:
             ground[3] = base.level + unit * shape
     if base.week is not None and known:
         i = slot_of(base.week, t)
-        if base.week.seen[i]:
+        if base.week.seen[i] * base.week.visits > 0.99:
             ground[4] = base.level + unit * (shape + base.week.means[i])
     return ground
 
@@ -136,15 +137,15 @@ def learn(
     clip = CLIP * spread if base.rows > 12 else abs(value) + 1e300
     losses = base.losses
     worst = 8.0 * spread if base.rows > 12 else 1e300
-    pace = max(FORGET, 1.0 / (base.rows + 1))
     best = None
     for i, guess in enumerate(held):
         if guess is None:
             continue
         off = min(abs(value - guess), worst)
+        base.tried[i] += 1
         if losses[i] == UNKNOWN:
-            losses[i] = off if i == 0 else max(off, losses[0])
-        losses[i] += (off - losses[i]) * pace
+            losses[i] = max(off, min((each for each in losses if each != UNKNOWN), default=0.0))
+        losses[i] += (off - losses[i]) * max(FORGET, 1.0 / (base.tried[i] + 3))
         if i and (best is None or losses[i] < losses[best]):
             best = i
     base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), GROUND * trust)
@@ -158,17 +159,18 @@ def _learn_profiles(
 ) -> None:  # fmt: skip
     unit = base.level if base.relative and base.settled else 1.0
     unit = max(unit, 1e-9) if unit >= 0 else unit
+    slot_clip = clip * trust
     for each in base.found:
         off = value - (held[1] if held[1] is not None else base.level)
-        _learn_slot(each, t, off / unit, clip / unit)
+        _learn_slot(each, t, off / unit, slot_clip / unit)
     day, week = base.day, base.week
     first = day or (base.found[0] if base.found else week)
-    if week is not None and base.settled and (day is None or day.seen[slot_of(day, t)] > 1):
+    if week is not None and base.settled and (day is None or day.seen[slot_of(day, t)] * day.visits > 1.5):
         before = held[4] if held[4] is not None else held[3]
-        _learn_slot(week, t, (value - (base.level if before is None else before)) / unit, clip / unit)
+        _learn_slot(week, t, (value - (base.level if before is None else before)) / unit, slot_clip / unit)
     if day is not None:
         off = value - (held[2] if held[2] is not None else base.level)
-        _learn_slot(day, t, off / unit, clip / unit)
+        _learn_slot(day, t, off / unit, slot_clip / unit)
     if not base.settled:
         base.since += step
         if first is not None and base.since >= first.period:
@@ -180,7 +182,7 @@ def _learn_profiles(
 def _learn_slot(of: Profile, t: float, off: float, clip: float) -> None:
     i = slot_of(of, t)
     seen = of.seen[i]
-    if seen * of.visits >= 1.0:
+    if seen * of.visits > 0.99:
         off = _clipped(off, clip)
     of.means[i] += off * max(1.0 / (seen + 1), of.least)
     of.seen[i] = min(seen + 1, 1_000_000)
