@@ -79,9 +79,9 @@ def slot_of(of: Profile, t: float) -> int:
 
 def candidates(base: Base, t: float) -> list[float | None]:
     """What each candidate holds for usual: ground, found, day, smoothed day, and week."""
-    ground: list[float | None] = [base.ground, None, None, None, None]
+    found: list[float | None] = [base.ground, None, None, None, None]
     if not (base.found or base.day or base.week):
-        return ground
+        return found
     unit = base.level if base.relative and base.settled else 1.0
     shape, known = 0.0, True
     for each in base.found:
@@ -89,22 +89,32 @@ def candidates(base: Base, t: float) -> list[float | None]:
         shape += each.means[i]
         known = known and each.seen[i] * each.visits > 0.99
     if base.found and known:
-        ground[1] = base.level + unit * shape
-    day = base.day
+        found[1] = base.level + unit * shape
+    day, fine = base.day, 0.0
     if day is not None:
         i = slot_of(day, t)
-        known = day.seen[i] * day.visits > 0.99  # not by the rows just before
-        if known:
-            means = day.means
+        means = day.means
+        if day.seen[i] * day.visits > 0.99:  # not by the rows just before
             after = means[i + 1] if i + 1 < len(means) else means[0]
-            ground[2] = base.level + unit * (shape + means[i])
-            shape += 0.25 * means[i - 1] + 0.5 * means[i] + 0.25 * after
-            ground[3] = base.level + unit * shape
-    if base.week is not None and known:
+            found[2] = base.level + unit * (shape + means[i])
+            smooth = 0.25 * means[i - 1] + 0.5 * means[i] + 0.25 * after
+            found[3] = base.level + unit * (shape + smooth)
+            fine = _within(day, i, smooth)
+    if base.week is not None:
         i = slot_of(base.week, t)
         if base.week.seen[i] * base.week.visits > 0.99:
-            ground[4] = base.level + unit * (shape + base.week.means[i])
-    return ground
+            found[4] = base.level + unit * (shape + base.week.means[i] + fine)
+    return found
+
+
+def _within(day: Profile, i: int, smooth: float) -> float:
+    """How a slot of the day differs from the half-hour around it, which is a slot of the week."""
+    wide = round(WEEK_SLOT / day.width)
+    if wide <= 1:
+        return 0.0
+    first = i - i % wide
+    part = day.means[first : first + wide]
+    return smooth - sum(part) / len(part)
 
 
 def blend(base: Base, held: list[float | None]) -> float:
@@ -165,9 +175,8 @@ def _learn_profiles(
         _learn_slot(each, t, off / unit, slot_clip / unit)
     day, week = base.day, base.week
     first = day or (base.found[0] if base.found else week)
-    if week is not None and base.settled and (day is None or day.seen[slot_of(day, t)] * day.visits > 1.5):
-        before = held[4] if held[4] is not None else held[3]
-        _learn_slot(week, t, (value - (base.level if before is None else before)) / unit, slot_clip / unit)
+    if week is not None and base.settled:
+        _learn_week(base, week, t, value, unit, slot_clip)
     if day is not None:
         off = value - (held[2] if held[2] is not None else base.level)
         _learn_slot(day, t, off / unit, slot_clip / unit)
@@ -177,6 +186,18 @@ def _learn_profiles(
             settle(base)
     elif guess is not None:
         base.level += _clipped(value - guess, clip) * base.pace * trust
+
+
+def _learn_week(
+    base: Base, week: Profile, t: float, value: float, unit: float, clip: float
+) -> None:
+    """The week stands on the level, not on the day: neither can spoil the other."""
+    day, fine = base.day, 0.0
+    if day is not None:
+        i = slot_of(day, t)
+        fine = _within(day, i, day.means[i])
+    off = (value - base.level) / unit - fine - week.means[slot_of(week, t)]
+    _learn_slot(week, t, off, clip / unit)
 
 
 def _learn_slot(of: Profile, t: float, off: float, clip: float) -> None:
@@ -217,6 +238,12 @@ def _scale(base: Base, factor: float) -> None:
     for each in (*base.found, base.day, base.week):
         if each is not None:
             each.means = [mean * factor for mean in each.means]
+
+
+def may_be_weekend(base: Base) -> bool:
+    """Whether days have a rhythm and weeks may have one: two other days are no new level."""
+    day = base.losses[3]
+    return base.week is not None and day != UNKNOWN and day < 0.6 * base.losses[0]
 
 
 def shift(base: Base, value: float, usual: float) -> None:

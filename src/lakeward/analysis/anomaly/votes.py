@@ -206,7 +206,7 @@ def _learn(
         state.whole = False
         if state.options.kind == "value":
             season.make_absolute(base)
-    trust = 1.0 if state.episode.tension < 0.6 else DOUBT
+    trust = 1.0 if state.episode.tension < 0.6 and not _first_week(state) else DOUBT
     season.learn(base, local, value, held, far, state.step, trust)
     cut = HARD if off > HARD else -HARD if off < -HARD else off
     ahead = (expected - usual) / far
@@ -280,6 +280,8 @@ def _believe(state: State, usual: float, far: float) -> None:
         if quick * mean <= 0.0 or drifts[1].mean * mean <= 0.0:
             return
         mean = min(abs(mean), abs(drifts[1].mean)) * (1.0 if mean > 0.0 else -1.0)
+    if _first_week(state):
+        return
     season.shift(state.base, usual + mean * far, usual)
     episode.moved = 0.0 if episode.moved * mean < 0.0 else mean
     episode.until = state.last + RETURN * state.step
@@ -288,6 +290,10 @@ def _believe(state: State, usual: float, far: float) -> None:
         drift.mean = 0.0
         drift.seen = drift.due
     residual.shift(state.residual, mean)
+
+
+def _first_week(state: State) -> bool:
+    return state.last - state.first < 8 * 86_400.0 and season.may_be_weekend(state.base)
 
 
 def _end_averages(state: State) -> None:
