@@ -30,6 +30,7 @@ COMMANDS = {
     "summary": "show what one day holds: types, routes, users, outcomes, AI cost",
     "query": "ask the lake in SQL: table, JSON, CSV or Parquet",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
+    "anomalies": "judge the rows of a series in CSV: which are worth a person's time",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",
     "schema": "show or write the JSON Schemas of all types and the data dictionary",

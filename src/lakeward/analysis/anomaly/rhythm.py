@@ -32,9 +32,7 @@ def period_of(values: list[float]) -> int:
     if power <= 0.0:
         return 0
     longest = n // 3
-    found = [
-        sum(map(mul, flat, flat[lag:])) / power * n / (n - lag) for lag in range(longest + 2)
-    ]
+    found = [sum(map(mul, flat, flat[lag:])) / power * n / (n - lag) for lag in range(longest + 2)]
     fell = next((lag for lag in range(1, longest) if found[lag] < 0.2), longest)
     peaks = [
         lag for lag in range(max(SHORTEST, fell), longest + 1)
