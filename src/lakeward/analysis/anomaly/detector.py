@@ -127,7 +127,7 @@ class Detector:
         delta = t - state.last
         if delta <= 0.0:
             state.late += 1
-            if state.late * (state.step or 1.0) < 7_200 or state.late < 100:
+            if state.late < max(LEARNING, 7_200 / (state.step or 300.0)):
                 return False  # a repeated row, or the hour that a clock's change repeats
             state.deltas.clear()
         state.late = 0

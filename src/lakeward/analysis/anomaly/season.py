@@ -158,7 +158,7 @@ def learn(
         losses[i] += (off - losses[i]) * max(FORGET, 1.0 / (base.tried[i] + 3))
         if i and (best is None or losses[i] < losses[best]):
             best = i
-    base.ground += _clipped(value - base.ground, clip) * max(1.0 / (base.rows + 1), GROUND * trust)
+    base.ground += _clipped(value - base.ground, clip) * max(1.0 / base.rows, GROUND * trust)
     if base.found or base.day or base.week:
         _learn_profiles(base, t, value, held[best] if best else None, held, clip, step, trust)
 

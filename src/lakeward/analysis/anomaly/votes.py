@@ -24,6 +24,8 @@ SLOWLY: Final = 400
 """The same where no alarm went before."""
 DOUBT: Final = 0.25
 """What a row may change of the usual while something seems wrong."""
+SPARSE: Final = 0.15
+"""What a slot's mean of a count cannot be known below: a few days saw nothing in it."""
 OVER: Final = 12
 """Ordinary rows that end what went wrong."""
 RETURN: Final = 576
@@ -68,8 +70,9 @@ def _surprises(
     side = 1 if z > 0 else -1
     tail = state.point.up if z > 0 else state.point.down
     point = tails.surprise(tail, abs(z))
+    least = min(SPARSE, state.spread.size)
     if counts:
-        point = min(point, tails.count_surprise(value, expected))
+        point = min(point, tails.count_surprise(value, max(expected, least)))
     elif state.options.kind == "rate" and volume is not None:
         point = min(point, tails.share_surprise(value, expected, volume))
     found = [(point, side, "row")]
@@ -86,15 +89,15 @@ def _surprises(
             rows = (2 - pace) / pace
             seen = drift.seen + pace * (value - drift.seen)
             due = drift.due + pace * (usual - drift.due)
-            surprise = min(surprise, tails.count_surprise(seen * rows, due * rows))
+            surprise = min(surprise, tails.count_surprise(seen * rows, max(due, least) * rows))
         side = 1 if mean > 0 else -1
         if back * side < 0.0 and abs(mean) < 1.3 * abs(back) + 1.0:
             surprise *= 0.5
         found.append((surprise, side, "drift"))
-    restless = _restless(state, z)
-    found.append((fresh * restless[0], restless[1], "restless"))
-    novel = tails.surprise(state.shapes.tails.up, state.shapes.score)
-    found.append((fresh * novel, 0, "shape"))
+    if not (counts and state.spread.size < 1.0):  # single events have no shape
+        found.append((fresh * _restless(state, z), 0, "restless"))
+        novel = tails.surprise(state.shapes.tails.up, state.shapes.score)
+        found.append((fresh * novel, 0, "shape"))
     if counts and value == 0.0:
         found.append((fresh * _zeros(state, usual), -1, "silent"))
     return found
@@ -109,12 +112,12 @@ def _freshness(state: State) -> float:
     return min(1.0, days / 1.5) * (0.8 if days < 7.0 else 1.0)
 
 
-def _restless(state: State, z: float) -> tuple[float, int]:
+def _restless(state: State, z: float) -> float:
     calm = state.calm
     short = calm.short + 0.08 * (min(abs(z), HARD) - calm.short)
     level = math.log(max(short, 1e-3) / 0.8) / (1.25 * max(calm.size, 0.15))
     tail = calm.tails.up if level > 0 else calm.tails.down
-    return tails.surprise(tail, abs(level)), 0
+    return tails.surprise(tail, abs(level))
 
 
 def _zeros(state: State, usual: float) -> float:
