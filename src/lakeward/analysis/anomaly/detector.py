@@ -192,8 +192,12 @@ class Detector:
         known = [each.period for each in (*base.found, base.day, base.week) if each is not None]
         if not period or any(_told(seconds, each) for each in known):
             return
+        if base.day is not None or base.week is not None:
+            if season.has_rhythm(base, 0.85):
+                return
+            base.day = base.week = None  # the clock's day means nothing to this series
         base.found.append(season.profile(seconds, state.step, state.step, 0.12))
-        if base.day is None and len(base.found) == 1:
+        if len(base.found) == 1:
             base.level, base.settled, base.since = base.ground, False, 0.0
             base.pace = min(0.02, max(0.0015, 0.5 / period))
 

@@ -18,7 +18,7 @@ REMEMBERED: Final = 0.998
 SHAPES: Final = 3
 """Spreads may be constant, grow with the root of what is expected, or with it."""
 PACE: Final = 1 / 400
-FAR_PACE: Final = 1 / 600
+FAR_PACE: Final = 1 / 400
 BINS: Final = 24
 
 
@@ -133,7 +133,9 @@ def unit(of: Spread, expected: float) -> float:
     return math.sqrt(size) if of.shape == 1 else size
 
 
-def learn_spread(of: Spread, value: float, expected: float, near: float, far: float) -> None:
+def learn_spread(
+    of: Spread, value: float, expected: float, near: float, far: float, trust: float
+) -> None:
     """Take in how far a value was from its forecast and from what is usual."""
     of.rows += 1
     pace = max(PACE, 1.0 / (of.rows + 1))
@@ -153,7 +155,7 @@ def learn_spread(of: Spread, value: float, expected: float, near: float, far: fl
         of.far += (off - of.far) * pace
         return
     step = max(FAR_PACE, 3.0 / (of.rows + 20))
-    of.far *= 1.0 + (0.7 if off > of.far else -0.3) * step
+    of.far *= 1.0 + (0.7 * trust if off > of.far else -0.3) * step
 
 
 def choose_shape(of: Spread, favourite: int) -> None:

@@ -56,6 +56,8 @@ class Base(msgspec.Struct):
     tried: list[int] = msgspec.field(default_factory=lambda: [0] * CANDIDATES)
     since: float = 0.0
     """Seconds since the profiles were laid out."""
+    held: bool = False
+    """Whether the level stays as it is: what moves it may be a weekend."""
     settled: bool = False
     """Whether a whole period was seen."""
     relative: bool = False
@@ -184,7 +186,7 @@ def _learn_profiles(
         base.since += step
         if first is not None and base.since >= first.period:
             settle(base)
-    elif guess is not None:
+    elif guess is not None and not base.held:
         base.level += _clipped(value - guess, clip) * base.pace * trust
 
 
@@ -240,10 +242,10 @@ def _scale(base: Base, factor: float) -> None:
             each.means = [mean * factor for mean in each.means]
 
 
-def may_be_weekend(base: Base) -> bool:
-    """Whether days have a rhythm and weeks may have one: two other days are no new level."""
-    day = base.losses[3]
-    return base.week is not None and day != UNKNOWN and day < 0.6 * base.losses[0]
+def has_rhythm(base: Base, share: float) -> bool:
+    """Whether the day or week leaves at most this share of what no season would."""
+    best = min((loss for loss in base.losses[2:] if loss != UNKNOWN), default=UNKNOWN)
+    return best != UNKNOWN and best < share * base.losses[0]
 
 
 def shift(base: Base, value: float, usual: float) -> None:

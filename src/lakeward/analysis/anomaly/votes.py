@@ -26,6 +26,8 @@ DOUBT: Final = 0.25
 """What a row may change of the usual while something seems wrong."""
 SPARSE: Final = 0.15
 """What a slot's mean of a count cannot be known below: a few days saw nothing in it."""
+ROW: Final = 0.94
+"""Single rows are many: theirs counts a little less."""
 OVER: Final = 12
 """Ordinary rows that end what went wrong."""
 RETURN: Final = 576
@@ -69,7 +71,7 @@ def _surprises(
     """How surprising each kind of look is, to which side, and its words."""
     side = 1 if z > 0 else -1
     tail = state.point.up if z > 0 else state.point.down
-    point = tails.surprise(tail, abs(z))
+    point = ROW * tails.surprise(tail, abs(z))
     least = min(SPARSE, state.spread.size)
     if counts:
         point = min(point, tails.count_surprise(value, max(expected, least)))
@@ -209,14 +211,16 @@ def _learn(
         state.whole = False
         if state.options.kind == "value":
             season.make_absolute(base)
-    trust = 1.0 if state.episode.tension < 0.6 and not _first_week(state) else DOUBT
+    base.held = _first_week(state)
+    trust = DOUBT if base.held or state.episode.tension > 0.6 else 1.0
     season.learn(base, local, value, held, far, state.step, trust)
     cut = HARD if off > HARD else -HARD if off < -HARD else off
     ahead = (expected - usual) / far
     reach = 5.0 * near / far
     residual.learn(state.residual, min(max(cut, ahead - reach), ahead + reach), guesses)
     ratio = min(abs(z), 6.0) / 0.8
-    residual.learn_spread(spread, value, usual, abs(value - expected), abs(value - usual))
+    rising = 1.0 if trust == 1.0 else 0.6
+    residual.learn_spread(spread, value, usual, abs(value - expected), abs(value - usual), rising)
     if state.rows > 200:
         pace = 0.01
         spread.bins[bin_] *= 1.0 + pace * (min(ratio, 3.0) - 1.0) * 0.5
@@ -227,7 +231,7 @@ def _learn(
         return
     tails.learn(state.point, z)
     for drift in state.drifts:
-        _learn_drift(drift, cut, value, usual, state.rows)
+        _learn_drift(drift, cut, value, usual, state.rows, rising)
     calm = state.calm
     calm.short += 0.08 * (min(abs(z), HARD) - calm.short)
     level = math.log(max(calm.short, 1e-3) / 0.8)
@@ -244,14 +248,14 @@ def _learn(
             del state.recent[: HISTORY // 3]
 
 
-def _learn_drift(drift: Drift, cut: float, value: float, usual: float, rows: int) -> None:
+def _learn_drift(drift: Drift, cut: float, value: float, usual: float, rows: int, trust: float) -> None:
     """Its usual size is a quantile (0.7), so that a long anomaly hardly moves it."""
     pace = drift.pace
     drift.mean += pace * (cut - drift.mean)
     drift.seen += pace * (value - drift.seen)
     drift.due += pace * (usual - drift.due)
-    step = max(1 / 1500, 3.0 / (rows + 20))
-    size = drift.size * (1.0 + (0.7 if abs(drift.mean) > drift.size else -0.3) * step)
+    step = max(1 / 1000, 3.0 / (rows + 20))
+    size = drift.size * (1.0 + (0.7 * trust if abs(drift.mean) > drift.size else -0.3) * step)
     drift.size = max(size, math.sqrt(pace / (2 - pace)))
     tails.learn(drift.tails, drift.mean / drift.size, tails.LEAST_OFTEN)
 
@@ -275,7 +279,8 @@ def _believe(state: State, usual: float, far: float) -> None:
     else:
         episode.side, episode.persisting = side, 0
     _end_averages(state)
-    if episode.persisting < (PERSISTS if episode.lasting else SLOWLY):
+    back = state.last < episode.until and episode.moved * mean < 0.0
+    if episode.persisting < (OVER if back else PERSISTS if episode.lasting else SLOWLY):
         if episode.lasting < LASTS:
             return
         episode.lasting = 0
@@ -296,7 +301,9 @@ def _believe(state: State, usual: float, far: float) -> None:
 
 
 def _first_week(state: State) -> bool:
-    return state.last - state.first < 8 * 86_400.0 and season.may_be_weekend(state.base)
+    if state.last - state.first > 8 * 86_400.0:
+        return False
+    return state.base.week is not None and season.has_rhythm(state.base, 0.6)
 
 
 def _end_averages(state: State) -> None:
