@@ -28,6 +28,8 @@ SPARSE: Final = 0.15
 """What a slot's mean of a count cannot be known below: a few days saw nothing in it."""
 ROW: Final = 0.94
 """Single rows are many: theirs counts a little less."""
+MANNER: Final = 0.87
+"""How rows move says less than where they are."""
 OVER: Final = 12
 """Ordinary rows that end what went wrong."""
 RETURN: Final = 576
@@ -97,9 +99,9 @@ def _surprises(
             surprise *= 0.5
         found.append((surprise, side, "drift"))
     if not (counts and state.spread.size < 1.0):  # single events have no shape
-        found.append((fresh * _restless(state, z), 0, "restless"))
+        found.append((MANNER * fresh * _restless(state, z), 0, "restless"))
         novel = tails.surprise(state.shapes.tails.up, state.shapes.score)
-        found.append((fresh * novel, 0, "shape"))
+        found.append((MANNER * fresh * novel, 0, "shape"))
     if counts and value == 0.0:
         found.append((fresh * _zeros(state, usual), -1, "silent"))
     return found
@@ -288,7 +290,7 @@ def _believe(state: State, usual: float, far: float) -> None:
         if quick * mean <= 0.0 or drifts[1].mean * mean <= 0.0:
             return
         mean = min(abs(mean), abs(drifts[1].mean)) * (1.0 if mean > 0.0 else -1.0)
-    if _first_week(state):
+    if state.base.held:
         return
     season.shift(state.base, usual + mean * far, usual)
     episode.moved = 0.0 if episode.moved * mean < 0.0 else mean
@@ -303,7 +305,8 @@ def _believe(state: State, usual: float, far: float) -> None:
 def _first_week(state: State) -> bool:
     if state.last - state.first > 8 * 86_400.0:
         return False
-    return state.base.week is not None and season.has_rhythm(state.base, 0.6)
+    base = state.base  # once seen it is believed: a weekend makes the day look worse
+    return base.week is not None and (base.held or season.has_rhythm(base, 0.6))
 
 
 def _end_averages(state: State) -> None:
