@@ -1,4 +1,4 @@
-"""The anomaly detector: what it finds, what it leaves alone, and that nothing it is fed can hurt it."""
+"""The anomaly detector: what it finds, what it leaves alone, and what it is fed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from anomaly_scoring import alarms, score
 from anomaly_series import START, WEEK, Labelled, labelled, poisson
 from lakeward.analysis.anomaly import Detector, Verdict
 from lakeward.analysis.anomaly.state import MOST_BYTES
+from lakeward.analysis.anomaly.verdict import Direction
 from lakeward.errors import Rejected, Unreadable
 
 STEP = 300.0
@@ -143,7 +144,10 @@ def test_nothing_is_said_before_there_is_something_to_compare_with() -> None:
 
 def test_a_direction_that_nobody_asked_for_raises_nothing() -> None:
     values = [*steady(600), 160.0, 40.0]
-    for direction, expected in (("both", [1, 1]), ("up", [1, 0]), ("down", [0, 1])):
+    wanted: list[tuple[Direction, list[int]]] = [
+        ("both", [1, 1]), ("up", [1, 0]), ("down", [0, 1]),
+    ]  # fmt: skip
+    for direction, expected in wanted:
         verdicts = fed(values, Detector(direction=direction))
         assert [int(verdict.is_anomaly) for verdict in verdicts[-2:]] == expected, direction
 

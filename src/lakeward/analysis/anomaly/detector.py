@@ -18,10 +18,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from lakeward.analysis.anomaly import novelty, residual, season, votes
+from lakeward.analysis.anomaly import learning, season, votes
 from lakeward.analysis.anomaly.clock import CALENDAR, Moment, seconds_of, step_of
 from lakeward.analysis.anomaly.rhythm import period_of
-from lakeward.analysis.anomaly.state import HISTORY, State, packed, unpacked
+from lakeward.analysis.anomaly.state import State, packed, unpacked
 from lakeward.analysis.anomaly.verdict import (
     Direction,
     Kind,
@@ -32,8 +32,6 @@ from lakeward.analysis.anomaly.verdict import (
     season_named,
 )
 
-LEARNING: Final = 24
-"""Rows before anything is said; the step is known by then."""
 LARGEST: Final = 1e100
 SEARCHES: Final = frozenset((96, 192, 384, 768, 1536, 3072, 6144, 12288))
 SLOWEST: Final = 21_600.0
@@ -101,8 +99,13 @@ class Detector:
         if not complete:
             return self._passed(t, "the bucket is not over")
         value = min(max(value, -LARGEST), LARGEST)
-        learning = self._arrived(t)
-        return votes.judge(state, t, self._local(t), value, volume, learning)
+        new = self._arrived(t)
+        row = votes.row_of(state, self._local(t), value, volume)
+        verdict, tension = votes.judge(state, t, row)
+        if new:
+            learning.note(state, t, verdict, tension)
+            learning.learn(state, row)
+        return verdict
 
     def silent(self, now: Moment) -> Verdict | None:
         """An alarm if rows should have come by `now` and did not, else None."""
@@ -127,7 +130,7 @@ class Detector:
         delta = t - state.last
         if delta <= 0.0:
             state.late += 1
-            if state.late < max(LEARNING, 7_200 / (state.step or 300.0)):
+            if state.late < max(votes.LEARNING, 7_200 / (state.step or 300.0)):
                 return False  # a repeated row, or the hour that a clock's change repeats
             state.deltas.clear()
         state.late = 0
@@ -139,19 +142,19 @@ class Detector:
         elif delta > 0.0:
             state.deltas[state.rows % 64] = delta
         state.rows += 1
-        if state.rows == LEARNING or (state.rows % 256 == 0 and not state.options.step):
+        if state.rows == votes.LEARNING or (state.rows % 256 == 0 and not state.options.step):
             self._find_step()
         if state.rows in SEARCHES and state.options.season == "auto":
             self._find_period()
         missing = delta / state.step - 1.0 if state.step else 0.0
         if missing > 0.5:
-            votes.forget(state, min(missing, 10_000.0))
+            learning.forget(state, min(missing, 10_000.0))
         return True
 
     def _find_step(self) -> None:
         state = self._state
         found = state.options.step or step_of(state.deltas) or 1.0
-        if state.step and 0.6 < found / state.step < 1.6 and state.rows > LEARNING:
+        if state.step and 0.6 < found / state.step < 1.6 and state.rows > votes.LEARNING:
             return
         state.step = found
         base = state.base
@@ -206,10 +209,3 @@ def _told(period: float, by: float) -> bool:
     """Whether a profile of the period `by` has this one in it, or nearly."""
     times = max(period / by, by / period)
     return abs(times - round(times)) < 0.04 * times
-
-
-def remember(state: State, value: float) -> None:
-    """Keep a value for the search of periods."""
-    state.recent.append(value)
-    if len(state.recent) > HISTORY:
-        del state.recent[: HISTORY // 3]

@@ -3,9 +3,9 @@
 In: deviations from the usual, in usual sizes. Out: how unlike the newest stretch is to all that are
 remembered, every few rows. Fails for nothing.
 
-A stretch of `LENGTH * WIDTH` rows is kept as `LENGTH` means (piecewise aggregate approximation, Keogh et
-al., 2001); its novelty is the distance to the nearest of a bounded library, as the left matrix
-profile gives it (DAMP: Lu et al., KDD 2022).
+A stretch of `LENGTH * WIDTH` rows is kept as `LENGTH` means (piecewise aggregate approximation,
+Keogh et al., 2001); its novelty is the distance to the nearest of a bounded library, as the left
+matrix profile gives it (DAMP: Lu et al., KDD 2022).
 """
 
 from __future__ import annotations

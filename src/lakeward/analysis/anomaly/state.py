@@ -46,7 +46,6 @@ class Calm(msgspec.Struct):
 class Episode(msgspec.Struct):
     """The alarm that goes on, and how many there were of late."""
 
-    since: float = 0.0
     last: float = float("-inf")
     side: int = 0
     persisting: int = 0

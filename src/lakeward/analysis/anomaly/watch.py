@@ -1,7 +1,7 @@
-"""Many series at once: buckets in, alarms out, and a file that carries everything over a restart.
+"""Many series at once: buckets in, alarms out, and a file that carries it all over a restart.
 
-In: buckets of series (calls of a route, a step of a flow, the cost of a model, a partner's leads), in
-any order among series and in the order of time within each. Out: findings, one for each alarm.
+In: buckets of series (calls of a route, a step of a flow, the cost of a model, a partner's leads),
+in any order among series and in the order of time within each. Out: findings, one for each alarm.
 Fails with `Unreadable` for a file that is none of its own; a damaged series in it starts anew.
 
 Who makes buckets out of a lake, and who sends what is found, is not known here. A bucket that came
@@ -9,7 +9,7 @@ before (or is older than the newest of its series) is passed over, so buckets ma
 after a restart. Detectors are kept packed, and at most `most` of them: the one that was fed least
 recently gives way, which is counted.
 
-    the file: MessagePack {version, dropped, series: {key: [kind, season, step, bytes of the state]}}
+    the file: MessagePack {version, dropped, kept: [{series, state: bytes, newest}]}
 """
 
 from __future__ import annotations
