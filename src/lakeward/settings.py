@@ -233,6 +233,11 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_FLOW_QUIET_SECONDS", "flow_quiet_seconds", "seconds", "1800",
       "How long nothing happens in a flow until it counts as abandoned, where the flow's "
       "declaration says nothing else.", least=1, most=31_536_000),
+    S("LAKEWARD_INTERNAL", "internal", "list",
+      "user_type:internal,user_type:staff,user_type:test",
+      "What the team's own traffic is, which questions leave out unless told otherwise: "
+      "`field:value`; the fields are `user_type`, `user_id`, `anonymous_id`, `session_id`, "
+      "`service`, `environment`, `app_version` and `ip_address` (how it begins)."),
     S("LAKEWARD_MESSAGES", "messages", "choice", "auto",
       "How messages travel: `console` shows them in the log of the process that sends, `live` "
       "hands them to Twilio and SendGrid, `auto` means console in development and live "
@@ -259,6 +264,8 @@ SETTINGS: tuple[Setting, ...] = (
       "and numbers.", choices=("full", "redacted", "none")),
     S("LAKEWARD_AI_PRICES", "ai_prices", "folder", "",
       "TOML file with prices of your own for models; empty means the public list alone."),
+    S("LAKEWARD_FLAGS", "flags", "text", "",
+      "Where feature flags come from: a file in JSON or TOML, or `database`; empty means none."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
     S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
@@ -365,6 +372,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_types: tuple[str, ...]
     flows: Path | None
     flow_quiet_seconds: float
+    internal: tuple[str, ...]
     messages: Literal["auto", "console", "live"]
     templates: Path | None
     outbox_days: int
@@ -375,6 +383,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ai_model: str
     ai_content: Literal["full", "redacted", "none"]
     ai_prices: Path | None
+    flags: str
     twilio_account_sid: str
     twilio_auth_token: str
     twilio_phone_number: str

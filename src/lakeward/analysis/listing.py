@@ -6,13 +6,15 @@ Out: Markdown, made of the registry. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, inspect
 
 from lakeward.analysis.ai_ratings import RATING
 from lakeward.analysis.ai_turns import TURN
+from lakeward.analysis.events import CALENDAR, FIELDS, looked
+from lakeward.analysis.metric import METRICS
 from lakeward.analysis.registry import KINDS, question_of
 from lakeward.analysis.scope import Dimension
 
@@ -43,10 +45,47 @@ with open_reading(open_lake(settings.lake_dir, create=False), settings) as readi
 gpt-4o 1 0.02436625
 ```
 
-On the command line they are [`lakeward ai`](cli.md#ai). Parameters that cannot be asked raise
-`Rejected` with one sentence.
+On the command line they are [`lakeward ask`](cli.md#ask) and commands of their own, such as
+[`lakeward funnel`](cli.md#funnel) and [`lakeward ai`](cli.md#ai); over HTTP they are
+[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected`
+with one sentence.
 """
-SHOWN: Final[Mapping[str, Mapping[str, str]]] = {"ai_thread": {"conversation": "c5"}}
+FIELDS_HEAD: Final = """## Fields of interactions
+
+`by`, `unit`, filters and metrics take these, and what stands in an object of the record by its
+path: `properties.plan`, `outcomes.score`, `feedback.rating`, `experiments.variant`.
+"""
+FILTERS_TEXT: Final = """
+A filter is a condition on one field or a group of filters, up to 8 deep; every one of them is true
+or false, for a field that is not there, too:
+
+```json
+{"all": [
+  {"field": "route", "op": "starts", "values": ["/api/"]},
+  {"field": "response_time_ms", "op": "above", "values": [250]},
+  {"none": [{"field": "properties.plan", "values": ["trial", "test"]}]}
+]}
+```
+
+`op` is `is` (the default), `is_not`, `contains` and `contains_not` (whatever the case of
+letters), `starts`, `ends`, `above`, `at_least`, `below`, `at_most`, `known` or `unknown`; of
+several values one is enough.
+"""
+_STEPS: Final = {"steps": [{"event": "page_view"}, {"event": "demo_booking"}]}
+_MEASURE: Final = {"event": "api_call", "verb": "sum", "field": "response_time_ms"}
+SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ai_thread": {"conversation": "c5"},
+    "experiment_units": {"experiment": "match-page"},
+    "experiment_moments": {
+        "experiment": "match-page",
+        "metric": {"kind": "share", "measures": [{"event": "demo_booking"}]},
+    },
+    "experiment_quantile": {
+        "experiment": "match-page",
+        "metric": {"kind": "quantile", "quantile": 0.9, "measures": [_MEASURE]},
+    },
+    **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
+}
 """Parameters that a question cannot be made without."""
 
 
@@ -55,7 +94,8 @@ def render_questions_md() -> str:
     lines = [HEAD]
     for kind in KINDS:
         lines += _question(kind)
-    lines += ["## Dimensions", "", "`by` and `only` take these of a turn:", ""]
+    lines += [*_fields(), *_metrics()]
+    lines += ["## Dimensions of AI turns", "", "`by` and `only` take these of a turn:", ""]
     lines += _dimensions(TURN)
     own = {name: found for name, found in RATING.items() if TURN.get(name) != found}
     lines += ["", "`ai_ratings` has them all, and these for the rating itself:", ""]
@@ -83,6 +123,26 @@ def _question(kind: type[msgspec.Struct]) -> Iterator[str]:
     yield ""
 
 
+def _fields() -> Iterator[str]:
+    """Of interactions."""
+    yield FIELDS_HEAD
+    shown = {name: looked(name) for name in ("person", *CALENDAR, *FIELDS)}
+    yield from _dimensions(shown)
+    yield FILTERS_TEXT
+
+
+def _metrics() -> Iterator[str]:
+    yield "\n## Metrics\n\nThe `metric` of a series:\n"
+    yield "| metric | field | unit | |"
+    yield "|---|---|---|---|"
+    for name, metric in METRICS.items():
+        takes = {"nothing": "", "number": "a number", "anything": "any"}[metric.takes]
+        if metric.default:
+            takes += f" (`{metric.default}`)"
+        yield f"| `{name}` | {takes} | {metric.unit} | {metric.doc} |"
+    yield ""
+
+
 def _of_outcomes() -> Iterator[str]:
     from lakeward.analysis.ai_cost import LED
 
@@ -94,7 +154,12 @@ def _default(field: inspect.Field) -> str:
     if field.default is NODEFAULT and field.default_factory is NODEFAULT:
         return "needed"
     value = field.default if field.default is not NODEFAULT else None
-    return "" if value in (None, ()) else f"`{value}`"
+    return "" if value in (None, ()) else f"`{plain(value)}`"
+
+
+def plain(value: object) -> str:
+    """A default as a table shows it."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _meaning(field: inspect.Field) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "integer", "number", "boolean", "time", "date", "json"]
 Value = str | int | float | bool | datetime | date
 Cell = Value | None
+Row = tuple[Any, ...]
 PIECE: Final = 500
 
 
@@ -63,6 +64,9 @@ class Question(Protocol):
     def sql(self) -> Sql:
         """The statement; the same question has the same one."""
 
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """The answer's rows, of those that the statement gave; the columns are the same."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """Rows as the question orders them."""
@@ -79,11 +83,11 @@ class Answer(msgspec.Struct, frozen=True):
 def ask(reading: Reading, question: Question) -> Answer:
     """Put a question to the lake as the reading shows it."""
     rows = [row for piece in pieces(reading, question) for row in piece]
-    return Answer(question.columns(), rows)
+    return Answer(question.columns(), question.finish(rows))
 
 
-def pieces(reading: Reading, question: Question) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of the answer, some at a time."""
+def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
+    """The rows of the statement, some at a time."""
     import duckdb
 
     statement = question.sql()

@@ -15,15 +15,37 @@ from lakeward.analysis.ai_cost import AiCost
 from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
+from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.question import ExperimentUnits
+from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.question import Question
+from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
+from lakeward.settings import Settings
 
-KINDS: Final = (AiCost, AiThreads, AiThread, AiRatings, AiLatency, AiErrors)
+KINDS: Final = (
+    Trend,
+    Funnel,
+    FunnelUnits,
+    FunnelTimes,
+    ExperimentUnits,
+    ExperimentMoments,
+    ExperimentQuantile,
+    AiCost,
+    AiThreads,
+    AiThread,
+    AiRatings,
+    AiLatency,
+    AiErrors,
+)
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 
 
-def question_of(name: str, parameters: Mapping[str, Any]) -> Question:
-    """A question by its name."""
+def question_of(
+    name: str, parameters: Mapping[str, Any], settings: Settings | None = None
+) -> Question:
+    """A question by its name; the settings say what the team's own traffic is."""
     kind = QUESTIONS.get(name)
     if kind is None:
         raise Rejected(f"{name[:40]!r} is no question: ask one of {', '.join(QUESTIONS)}.")
@@ -32,6 +54,8 @@ def question_of(name: str, parameters: Mapping[str, Any]) -> Question:
             f"{unknown[0][:40]!r} is no parameter of {name}: it takes "
             f"{', '.join(kind.__struct_fields__)}."
         )
+    if settings is not None and issubclass(kind, Events):
+        parameters = {"internal_is": settings.internal, **parameters}
     try:
         return cast(Question, msgspec.convert(parameters, kind))
     except msgspec.ValidationError as error:

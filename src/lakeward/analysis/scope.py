@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from lakeward.analysis.question import Column, Kind, Value, says
+from lakeward.analysis.question import Column, Kind, Row, Value, says
 from lakeward.errors import Rejected
 
 MOST_DIMENSIONS = 6
@@ -56,6 +56,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, tuple[str, ...]], says("Dimension → values, one of which it must have.")
     ] = {}
 
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """As the statement gave them."""
+        return rows
+
 
 def check(scope: Scope, dimensions: Dimensions) -> None:
     """Refuse what cannot be asked."""
@@ -70,13 +74,18 @@ def check(scope: Scope, dimensions: Dimensions) -> None:
         raise Rejected(f"`by` takes {MOST_DIMENSIONS} different dimensions at most.")
     if not all(scope.only.values()):
         raise Rejected("`only` needs a value for each of its dimensions.")
-    for parameter, moment in (("since", scope.since), ("until", scope.until)):
+    check_times(scope.since, scope.until, scope.zone)
+
+
+def check_times(since: datetime | None, until: datetime | None, zone: str) -> None:
+    """Refuse times that are none."""
+    for parameter, moment in (("since", since), ("until", until)):
         if moment is not None and moment.tzinfo is None:
             raise Rejected(f"`{parameter}` must have a zone, such as 2026-11-01T00:00:00Z.")
-    if scope.since and scope.until and scope.since >= scope.until:
+    if since and until and since >= until:
         raise Rejected("`until` must be after `since`.")
-    if scope.zone not in _zones():
-        raise Rejected(f"`zone`: {scope.zone[:40]!r} is no time zone such as Europe/Lisbon.")
+    if zone not in _zones():
+        raise Rejected(f"`zone`: {zone[:40]!r} is no time zone such as Europe/Lisbon.")
 
 
 @functools.cache

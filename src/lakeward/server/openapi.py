@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.version import VERSION
 
@@ -59,10 +60,13 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
     return {
         ("interactions", ""): {"post": _interactions(most_bytes)},
         ("ratings", ""): {"post": _ratings(most_bytes)},
+        ("flags", ""): {"post": _flags()},
         ("summary", ""): {"get": _summary()},
         ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
         ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
         ("live", "/record"): {"get": _record()},
+        ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
+        ("questions", "/{kind}"): {"post": _question()},
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -112,7 +116,28 @@ def _schemas() -> Object:
             },
             "additionalProperties": True,
         },
+        "Answered": {
+            "type": "object",
+            "required": ["kind", "question", "columns", "rows", "took_ms"],
+            "properties": {
+                "kind": TEXT,
+                "question": OBJECT,
+                "columns": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "kind", "unit", "doc"],
+                        "properties": dict.fromkeys(("name", "kind", "unit", "doc"), TEXT),
+                    },
+                },
+                "rows": {"type": "array", "items": {"type": "array"}},
+                "took_ms": {"type": "number", "minimum": 0},
+                "sql": OBJECT,
+            },
+        },
         "Rating": RATING,
+        "Question": QUESTION,
+        "Flags": FLAGS,
         "Outcome": {
             "type": "object",
             "required": ["accepted", "rejected"],
@@ -231,6 +256,34 @@ def _record() -> Object:
     return found
 
 
+def _question() -> Object:
+    found = _get("Ask a question", "application/json", _reference("Answered"))
+    found["description"] = (
+        "The body holds the parameters of the question, whose schema the list of questions has. "
+        "An answer has an `ETag`; asked again with it in `If-None-Match`, 304 says that nothing "
+        "came in since that would change it."
+    )
+    found["parameters"] = [
+        {"name": "kind", "in": "path", "required": True, "schema": TEXT,
+         "description": "Which question, such as funnel."},
+        {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
+         "description": "Show the statement, too."},
+    ]  # fmt: skip
+    found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
+    found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found["responses"] |= _refusals(
+        s400="The parameters cannot be asked, in one sentence.",
+        s403="The key does not fit, a page of another origin asks, or it is not for partners.",
+        s404="There is no such question.",
+        s408="The body did not arrive.",
+        s413="Larger than the limit it names.",
+        s429="Too many questions wait.",
+        s500="The question failed.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
+    return found
+
+
 def _summary() -> Object:
     found = _get("One day in figures", "application/json", OBJECT)
     found["parameters"] = [
@@ -267,6 +320,22 @@ def _ratings(most_bytes: int) -> Object:
         s400="Not JSON, or a single rating that rates no turn.",
         s403="The key does not fit, or a page of another origin sends without one.",
     )
+    return found
+
+
+def _flags() -> Object:
+    found = _interactions(QUESTION_BYTES)
+    found["summary"] = "Evaluate feature flags for somebody"
+    found["description"] = (
+        f"All flags, or those that are named; {QUESTION_BYTES} bytes at most. Experiments behind "
+        "flags that are named are told as exposures, and durable when the answer comes."
+    )
+    found["requestBody"] |= _content("application/json", _reference("Question"))
+    found["responses"]["200"] = {
+        "description": "The values; rules are not shown.",
+        **_content("application/json", _reference("Flags")),
+    }
+    found["responses"] |= _refusals(s400="Not JSON, or no such question.")
     return found
 
 

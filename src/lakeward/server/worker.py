@@ -30,6 +30,7 @@ from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
 from lakeward.server.app import Room, Server
+from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
@@ -40,6 +41,7 @@ from lakeward.server.login import LoginRoom
 from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.pages import Pages
+from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
@@ -72,9 +74,10 @@ class Order(msgspec.Struct, frozen=True):
 class Process(uvicorn.Server):
     """uvicorn, ending the live streams as soon as it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, pipe: int) -> None:
+    def __init__(self, config: uvicorn.Config, live: Live, asker: Asker, pipe: int) -> None:
         super().__init__(config)
         self._live = live
+        self._asker = asker
         self._pipe = pipe
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -91,6 +94,7 @@ class Process(uvicorn.Server):
         await super().main_loop()
         loop.remove_reader(self._pipe)
         self._live.stop()
+        await self._asker.close()
 
     def _orphaned(self) -> None:
         if not os.read(self._pipe, 64):
@@ -135,7 +139,11 @@ def serve(settings: Settings, order: Order) -> None:
         provider, settings.public_url, entrance=entrance, logins=logins, guard=guard, intake=intake
     )  # fmt: skip
     way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
-    rooms: list[Room] = [Pages(status, live, guard), way_in]
+    environ = {**os.environ, "LAKEWARD_LAKE_DIR": str(lake.root.absolute())}
+    asker = Asker(environ, seconds=settings.query_seconds)
+    rooms: list[Room] = [
+        Pages(status, live, guard), way_in, Questions(asker, intake, settings),
+    ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,
@@ -146,7 +154,7 @@ def serve(settings: Settings, order: Order) -> None:
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     with keyring.refreshed(), socket.socket(fileno=order.socket) as listener:
-        Process(config, live, order.pipe).run(sockets=[listener])
+        Process(config, live, asker, order.pipe).run(sockets=[listener])
 
 
 def main() -> int:

@@ -1,0 +1,142 @@
+"""The read API: `GET /api/questions` lists what can be asked, `POST /api/questions/{kind}` asks.
+
+In: a question's parameters as a JSON object, from who may read. Out: its columns and rows as JSON,
+with an `ETag` that changes when the answer may; `?sql=1` adds the statement. Says no with 400
+`bad_question` in one sentence, 404 for a kind that is none, 403 where a partner may not ask, 429
+and 503 as `Asker` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from lakeward.analysis.access import SHOWN, narrowed
+from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, looked
+from lakeward.analysis.metric import METRICS
+from lakeward.analysis.question import Question
+from lakeward.analysis.registry import QUESTIONS, question_of
+from lakeward.errors import Rejected
+from lakeward.server import body
+from lakeward.server.answer import Headers, Refusal, reply
+from lakeward.server.asker import Asker
+from lakeward.server.handler import GET, POST, Handler
+from lakeward.server.intake import Intake, Request
+from lakeward.server.routes import Found, Part
+from lakeward.server.wire import Order
+from lakeward.settings import Settings
+
+PARTS: Final = (Part("questions", "/api/questions", ("", "/{kind}")),)
+MOST_BYTES: Final = 1 << 20
+JSON: Final = b"application/json"
+
+
+class Questions:
+    """Answers for one worker."""
+
+    parts = PARTS
+
+    def __init__(self, asker: Asker, intake: Intake, settings: Settings) -> None:
+        self._asker = asker
+        self._intake = intake
+        self._settings = settings
+        self._listed: dict[bool, bytes] = {}
+
+    def moved(self, paths: Mapping[str, str]) -> None:
+        """Nothing here depends on where the others are."""
+
+    def handlers(self) -> dict[str, Handler]:
+        """The list, and one question."""
+        return {
+            "questions": Handler(GET, "read", self._list),
+            "questions/{kind}": Handler(POST, "read", self._ask),
+        }
+
+    async def _list(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        partner = _partner(request) is not None
+        if partner not in self._listed:
+            self._listed[partner] = msgspec.json.encode(listing(partner))
+        await reply(request.send, 200, self._listed[partner], JSON)
+
+    async def _ask(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        with self._intake.shelf.lent(self._intake.client(request)) as lent:
+            raw = await body.read(request.receive, request.headers, MOST_BYTES, lent)
+        question = self._question(found.steps["kind"], raw, _partner(request))
+        etag = request.headers.get(b"if-none-match", b"").decode("latin-1")
+        content = msgspec.json.encode(question)
+        word, answer = await self._asker.ask(Order(question.name, msgspec.Raw(content), etag))
+        if word.status not in (200, 304):
+            raise Refusal(word.status, word.code, word.message)
+        if word.status == 200 and _wants_sql(request):
+            answer = _with_sql(answer, question)
+        await reply(
+            request.send, word.status, answer, JSON,
+            [(b"etag", word.etag.encode()), (b"cache-control", b"no-cache, private")],
+        )  # fmt: skip
+
+    def _question(self, kind: str, raw: bytes, partner: str | None) -> Question:
+        if kind not in QUESTIONS:
+            raise Refusal(404, "no_question", f"Ask one of {', '.join(QUESTIONS)}.")
+        try:
+            parameters = msgspec.json.decode(raw or b"{}", type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise Refusal(400, "bad_json", "The parameters must be a JSON object.") from None
+        try:
+            question = question_of(kind, parameters, self._settings)
+        except (Rejected, RecursionError) as error:
+            raise Refusal(400, "bad_question", str(error)[:500]) from None
+        if partner is None:
+            return question
+        try:
+            return narrowed(question, partner)
+        except Rejected as error:
+            raise Refusal(403, "not_for_partners", str(error)) from None
+
+
+def _partner(request: Request) -> str | None:
+    return None if request.passed is None else request.passed.partner
+
+
+def _wants_sql(request: Request) -> bool:
+    return parse_qs(request.query.decode("latin-1"), max_num_fields=8).get("sql") == ["1"]
+
+
+def _with_sql(answer: bytes, question: Question) -> bytes:
+    statement = question.sql()
+    said = {"text": statement.text, "parameters": statement.parameters}
+    return answer[:-1] + b',"sql":' + msgspec.json.encode(said) + b"}"
+
+
+def listing(partner: bool = False) -> dict[str, Any]:
+    """Everything that can be asked, for programs that build questions."""
+    (_, definitions) = msgspec.json.schema_components(
+        list(QUESTIONS.values()), ref_template="#/definitions/{name}"
+    )
+    names = [n for n in ("person", *CALENDAR, *FIELDS) if not partner or n in SHOWN]
+    return {
+        "questions": [
+            {
+                "name": name,
+                "doc": (kind.__doc__ or "").strip(),
+                "parameters": {"$ref": f"#/definitions/{kind.__name__}"},
+            }
+            for name, kind in QUESTIONS.items()
+        ],
+        "definitions": definitions,
+        "fields": [
+            {"name": name, "kind": field.kind, "doc": field.doc}
+            for name in names
+            for field in [looked(name)]
+        ],
+        "objects": [] if partner else list(JSON_FIELDS),
+        "metrics": [
+            {
+                "name": name, "doc": metric.doc, "unit": metric.unit, "takes": metric.takes,
+                "field": metric.default,
+            }
+            for name, metric in METRICS.items()
+        ],
+    }  # fmt: skip
