@@ -32,7 +32,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What is to be thought of one row."""
 
     score: float
-    """0 to 1; from 0.5 on it is worth a person's time."""
+    """0 to 1; an alarm begins at 0.5, and goes on from 0.44."""
     is_anomaly: bool
     expected: float
     low: float
@@ -95,9 +95,7 @@ def checked(options: Options) -> Options:
         raise Rejected("`sensitivity` must be from 0.1 (few alarms) to 10 (many).")
     try:
         zoneinfo.ZoneInfo(options.zone)
-    except (OSError, ValueError):  # unknown names raise a KeyError of their own kind
-        raise Rejected(f"`zone`: {options.zone[:40]!r} is no time zone.") from None
-    except KeyError:
+    except (OSError, ValueError, KeyError):  # unknown names raise a kind of KeyError
         raise Rejected(
             f"`zone`: {options.zone[:40]!r} is no time zone such as Europe/Lisbon."
         ) from None
