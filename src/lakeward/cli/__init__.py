@@ -33,6 +33,7 @@ COMMANDS = {
     "funnel": "how many went through steps, how far, how long it took, and who dropped",
     "experiment": "judge an experiment: effects, intervals that hold while you look, a verdict",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
+    "anomalies": "judge the rows of a series in CSV: which are worth a person's time",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",
     "schema": "show or write the JSON Schemas of all types and the data dictionary",
