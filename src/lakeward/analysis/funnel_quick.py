@@ -13,8 +13,8 @@ holds for steps of which no two in a row can be one interaction: what meets the 
 than itself may else meet itself. Others, and funnels that hold fields, keep to windows.
 
 The key is a hash of 64 bits, as with texts the whole takes a third longer. Two of a million
-units share one with a chance of 1 to 37 million, and are then taken for one. Where units are named, they
-are their own keys.
+units share one with a chance of 1 to 37 million, and are then taken for one. Where units are named,
+they are their own keys.
 """
 
 from __future__ import annotations
