@@ -62,7 +62,7 @@ def rivalled(case: Case, root: Path) -> tuple[Callable[[], Rows], Callable[[Rows
     )
     events = f"file('{folder}/*/*.parquet', Parquet)"
     query = f"{case.rival.replace('{events}', events)} SETTINGS max_threads = {THREADS}"
-    clickhouse = session.Session()
+    clickhouse: Any = session.Session()  # type: ignore[no-untyped-call]  # chdb has no types
 
     def run() -> Rows:
         lines = str(clickhouse.query(query, "JSONCompactEachRow")).splitlines()

@@ -187,7 +187,8 @@ def plainly(rows: list[Row], funnel: Funnel) -> dict[Any, Row]:
 def agree(rows: list[Row], funnel: Funnel) -> None:
     fill(rows)
     told = {}
-    for row in answered_twice(funnel):
+    joined = "ASOF" in funnel.sql().text  # else both forms are one
+    for row in (answered_twice if joined else answered)(funnel):
         by = tuple(row.pop(name) for name in funnel.by)
         told[by, row.pop("step")] = row
     wanted = plainly(rows, funnel)

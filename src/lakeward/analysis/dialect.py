@@ -31,13 +31,13 @@ APPROXIMATE: Final = "approx_percentile"
 TRINO_FUNCTIONS: Final = frozenset(
     {
         "abs", "approx_percentile", "arbitrary", "at_timezone", "avg", "bool_and", "bool_or",
-        "cardinality", "ceil", "ceiling", "coalesce", "concat", "count", "count_if", "date",
-        "date_add", "date_diff", "date_trunc", "day_of_week", "dense_rank", "exp", "first_value",
-        "floor", "from_unixtime", "greatest", "hour", "if", "json_extract_scalar", "lag",
-        "last_value", "lead", "least", "length", "ln", "lower", "max", "max_by", "min", "min_by",
-        "mod", "month", "nullif", "pow", "power", "rank", "regexp_like", "round", "row_number",
-        "sqrt", "starts_with", "stddev_samp", "strpos", "substr", "substring", "sum",
-        "to_unixtime", "trim", "truncate", "upper", "var_samp", "week", "year",
+        "cardinality", "ceil", "ceiling", "coalesce", "concat", "count", "count_if", "covar_samp",
+        "date", "date_add", "date_diff", "date_trunc", "day_of_week", "dense_rank", "exp",
+        "first_value", "floor", "from_unixtime", "greatest", "hour", "if", "json_extract_scalar",
+        "lag", "last_value", "lead", "least", "length", "ln", "lower", "max", "max_by", "min",
+        "min_by", "mod", "month", "nullif", "pow", "power", "rank", "regexp_like", "round",
+        "row_number", "sqrt", "starts_with", "stddev_samp", "strpos", "substr", "substring", "sum",
+        "to_unixtime", "trim", "truncate", "upper", "var_samp", "variance", "week", "year",
     }
 )  # fmt: skip
 """Functions of Athena's engine version 3 that our statements may use."""

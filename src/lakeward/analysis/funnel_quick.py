@@ -1,7 +1,7 @@
 """The SQL of ordered funnels in DuckDB's own words: a chain of ASOF joins.
 
-In: a checked `Funnel`. Out: the ways of its units, as `funnel_sql` has them, in a third of the time
-or less. Pure.
+In: a checked `Funnel`. Out: the ways of its units, as `funnel_sql` has them, in a third of the
+CPU time. Pure.
 
     e     one row for each interaction that is a step, kept: its unit's key u, time t, m1 … mn
     a<k>  the rows that reach step k: start a, and p, when that way was at the step before. A row
@@ -12,9 +12,9 @@ Windows sort all rows for each step; here each join sorts the rows of two steps,
 holds for steps of which no two in a row can be one interaction: what meets the latest row not later
 than itself may else meet itself. Others, and funnels that hold fields, keep to windows.
 
-The key is a hash of 64 bits, as sorting texts takes half as long again. Two of a million units
-share one with a chance of 1 to 37 million, and are then taken for one. Where units are named, they
-are their own keys.
+The key is a hash of 64 bits, as with texts the whole takes a third longer. Two of a million
+units share one with a chance of 1 to 37 million, and are then taken for one. Where units are named,
+they are their own keys.
 """
 
 from __future__ import annotations
