@@ -18,6 +18,7 @@ from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.question import Question
+from lakeward.analysis.retention import Retention
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
@@ -27,6 +28,7 @@ KINDS: Final = (
     Funnel,
     FunnelUnits,
     FunnelTimes,
+    Retention,
     AiCost,
     AiThreads,
     AiThread,
