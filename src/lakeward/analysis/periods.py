@@ -19,6 +19,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from lakeward.analysis.events import Events
+from lakeward.analysis.question import Row
+
 Grain = Literal["day", "week", "month"]
 DAY_MS: Final = 86_400_000
 EPOCH: Final = date(1970, 1, 1)
@@ -33,14 +36,24 @@ def number(grain: Grain, at: str, zone: str) -> str:
     return f"CAST({day if grain == 'day' else f'floor(({day} + 3) / 7.0)'} AS BIGINT)"
 
 
-def first_day(grain: Grain, at: str, zone: str) -> str:
-    """The first day as SQL."""
-    return f"CAST(date_trunc('{grain}', {at} AT TIME ZONE {zone}) AS DATE)"
+def first_day(grain: Grain, period: str, utc: str) -> str:
+    """The first day as SQL, of a number and the placeholder of `UTC`."""
+    day = {"day": f"({period})", "week": f"(({period}) * 7 - 3)"}.get(grain)
+    if grain == "month":  # years from March on, as leap days are at their ends
+        year, month = f"floor((({period}) - 2) / 12.0)", f"(({period} - 2) % 12)"
+        leap = f"floor({year} / 4.0) - floor({year} / 100.0) + floor({year} / 400.0)"
+        day = f"({year} * 365 + {leap} + floor(({month} * 153 + 2) / 5.0) - 719468)"
+    moment = f"make_timestamptz(CAST({day} AS BIGINT) * {DAY_MS}000)"
+    return f"CAST(({moment} AT TIME ZONE {utc}) AS DATE)"
 
 
 def number_of(grain: Grain, moment: datetime, zone: str) -> int:
     """The number of a moment."""
-    day = moment.astimezone(ZoneInfo(zone)).date()
+    return number_on(grain, moment.astimezone(ZoneInfo(zone)).date())
+
+
+def number_on(grain: Grain, day: date) -> int:
+    """The number of a day."""
     if grain == "month":
         return day.year * 12 + day.month - 1
     days = (day - EPOCH).days
@@ -54,6 +67,33 @@ def first_day_of(grain: Grain, period: int) -> date:
     return EPOCH + timedelta(days=period if grain == "day" else period * 7 - 3)
 
 
+def ends(grain: Grain, events: Events, zeros: str) -> tuple[str, str]:
+    """SQL: rows of zeros for the first and the last period of the range, to be united with rows that
+    begin with the period `p`; and the condition that `p` is between these, of the units' periods
+    `active` where `until` is not known."""
+    rows, inside = "", []
+    if events.since is not None:
+        first = number_of(grain, events.since, events.zone)
+        rows += f"\n  UNION ALL SELECT {first}, {zeros}"
+        inside.append(f"p >= {first}")
+    last = "(SELECT max(p) FROM active)"
+    if events.until is not None:
+        last = str(number_of(grain, events.until - timedelta(microseconds=1), events.zone))
+        rows += f"\n  UNION ALL SELECT {last}, {zeros}"
+    return rows, " AND ".join([*inside, f"p <= {last}"])
+
+
+def filled(grain: Grain, rows: list[Row], nothing: Row) -> list[Row]:
+    """With `nothing` for each period between them that has no row; rows are in order, and begin
+    with the first day of their period."""
+    if not rows:
+        return rows
+    found = {row[0]: row for row in rows}
+    numbers = range(number_on(grain, rows[0][0]), number_on(grain, rows[-1][0]) + 1)
+    days = (first_day_of(grain, n) for n in numbers)
+    return [found.get(day) or (day, *nothing) for day in days]
+
+
 def quick(grain: Grain, ms: str, zone: str, since: datetime, until: datetime) -> str:
     """How many periods a time is after that of `since`, in SQL of DuckDB; for times between."""
     local = f"({ms} + {_offset(ms, zone, since, until)})"
@@ -64,14 +104,6 @@ def quick(grain: Grain, ms: str, zone: str, since: datetime, until: datetime) ->
     start = (first_day_of(grain, base) - EPOCH).days * DAY_MS
     width = DAY_MS if grain == "day" else 7 * DAY_MS
     return f"CAST(({local} - {start}) // {width} AS INTEGER)"
-
-
-def quick_first_day(grain: Grain, period: str, base: int) -> str:
-    """The first day as SQL of DuckDB, of a number that counts from `base`."""
-    if grain == "month":
-        return f"make_date(({period} + {base}) // 12, ({period} + {base}) % 12 + 1, 1)"
-    days = f"({period} + {base})" if grain == "day" else f"(({period} + {base}) * 7 - 3)"
-    return f"(DATE '1970-01-01' + CAST({days} AS INTEGER))"
 
 
 def _offset(ms: str, zone: str, since: datetime, until: datetime) -> str:

@@ -17,8 +17,10 @@ from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention
+from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
@@ -29,6 +31,9 @@ KINDS: Final = (
     FunnelUnits,
     FunnelTimes,
     Retention,
+    Stickiness,
+    Active,
+    Lifecycle,
     AiCost,
     AiThreads,
     AiThread,

@@ -36,7 +36,7 @@ def statement(question: Retention) -> Sql:
     if question.since is not None and question.cohort == "first_ever":
         since = f"t >= {source.values(round(question.since.timestamp() * 1000))}"
     parts = [_events(question, source), *_starts(question, since), _hits(question, since)]
-    return Sql(_shown(question, parts, base=0), source.parameters)
+    return Sql(_shown(question, source, parts), source.parameters)
 
 
 def _named(question: Retention) -> tuple[str, ...]:
@@ -61,7 +61,6 @@ def _events(question: Retention, source: Source) -> str:
     shown = [
         f"{unit} AS u", f"{source.ms} AS t", "i.interaction_id AS id",
         f"{periods.number(question.grain, source.at, zone)} AS p",
-        f"{periods.first_day(question.grain, source.at, zone)} AS d",
         *(f"{source.field(name).sql} AS b{k}" for k, name in enumerate(question.by, 1)),
         f"{starts} AS s", f"{returns} AS r",
     ]  # fmt: skip
@@ -84,9 +83,9 @@ def _starts(question: Retention, since: str) -> list[str]:
     apart = "u, p" if question.cohort == "every" else "u"
     inside = f" AND {since}" if since else ""
     return [
-        f"starts AS (SELECT u, p AS c, d{by} FROM (SELECT u, t, p, d{by}, row_number() OVER "
+        f"starts AS (SELECT u, p AS c{by} FROM (SELECT u, t, p{by}, row_number() OVER "
         f"(PARTITION BY {apart} ORDER BY t, id) AS nth FROM e WHERE s) f WHERE nth = 1{inside})",
-        f"sizes AS (SELECT c, d{by}, count(*) AS size FROM starts GROUP BY c, d{by})",
+        f"sizes AS (SELECT c{by}, count(*) AS size FROM starts GROUP BY c{by})",
     ]
 
 
@@ -105,7 +104,7 @@ def _hits(question: Retention, since: str) -> str:
     )
 
 
-def _shown(question: Retention, parts: list[str], base: int) -> str:
+def _shown(question: Retention, source: Source, parts: list[str], base: int = 0) -> str:
     """The statement around `sizes` and `hits`, whose cohorts count from `base`."""
     grain, zone, until = question.grain, question.zone, question.until
     numbers = " UNION ALL SELECT ".join(str(n) for n in range(1, question.periods + 1))
@@ -113,6 +112,7 @@ def _shown(question: Retention, parts: list[str], base: int) -> str:
     if until is not None:
         last = str(periods.number_of(grain, until - timedelta(microseconds=1), zone) - base)
         complete = f"g.c + g.n < {periods.number_of(grain, until, zone) - base}"
+    day = periods.first_day(grain, f"g.c + {base}" if base else "g.c", source.values("UTC"))
     by, same = _fields(question, "g"), "h.n = g.n" if question.kind == "on" else "h.n >= g.n"
     same += "".join(
         f" AND h.b{k} IS NOT DISTINCT FROM g.b{k}" for k in range(1, len(question.by) + 1)
@@ -126,10 +126,10 @@ def _shown(question: Retention, parts: list[str], base: int) -> str:
         f"grid AS (SELECT z.*, n FROM sizes z CROSS JOIN numbers WHERE z.c + n <= {last})",
     ]
     return (
-        "WITH " + ",\n".join(parts) + f"\nSELECT {named}g.d AS cohort, g.n AS period, "
+        "WITH " + ",\n".join(parts) + f"\nSELECT {named}{day} AS cohort, g.n AS period, "
         f"g.size, CAST({returned} AS BIGINT) AS returned, {returned} * 1.0 / g.size AS share, "
         f"{complete} AS complete\nFROM grid g LEFT JOIN hits h ON h.c = g.c AND {same}\n"
-        f"GROUP BY g.c, g.d, g.n, g.size{by}\nORDER BY {order}g.d, g.n"
+        f"GROUP BY g.c, g.n, g.size{by}\nORDER BY {order}g.c, g.n"
     )
 
 
@@ -159,13 +159,12 @@ def quick(question: Retention) -> Sql | None:
         cohorts = f"SELECT c, r FROM e, unnest({bits}) AS b(c) WHERE (s >> CAST(c AS INTEGER)) & 1"
     else:
         cohorts = "SELECT s AS c, r FROM e WHERE s IS NOT NULL"
-    day = periods.quick_first_day(grain, "c", base)
     parts += [
         f"starts AS MATERIALIZED (SELECT c, r, count(*) AS k FROM ({cohorts}) GROUP BY c, r)",
-        f"sizes AS (SELECT c, {day} AS d, CAST(sum(k) AS BIGINT) AS size FROM starts GROUP BY c)",
+        "sizes AS (SELECT c, CAST(sum(k) AS BIGINT) AS size FROM starts GROUP BY c)",
         _quick_hits(question),
     ]
-    return Sql(_shown(question, parts, base), source.parameters)
+    return Sql(_shown(question, source, parts, base), source.parameters)
 
 
 def _word(period: str, term: str) -> str:
