@@ -18,8 +18,10 @@ from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
+from lakeward.analysis.paths import Paths
 from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention
+from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
@@ -34,6 +36,8 @@ KINDS: Final = (
     Stickiness,
     Active,
     Lifecycle,
+    Sessions,
+    Paths,
     AiCost,
     AiThreads,
     AiThread,
