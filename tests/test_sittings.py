@@ -49,7 +49,8 @@ def sittings(made: list[Row], question: Sat, node: str | None = None) -> Iterato
             units[row["session_id"]].append(row)
     for found in units.values():
         session: list[Row] = []
-        for row in sorted(found, key=lambda row: row["ms"]):  # of one moment as they were made
+        # of one millisecond by node, or else as they were made
+        for row in sorted(found, key=lambda row: (row["ms"], value_of(row, node) if node else "")):
             if session and row["ms"] - session[-1]["ms"] > question.gap_ms:
                 yield session
                 session = []

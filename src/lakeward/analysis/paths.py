@@ -3,8 +3,7 @@
 In: the field whose values are the nodes (pages, routes, screens, types), where paths start or end,
 and how far they go. Out: a row for each position and edge, as a flow diagram draws it.
 
-Interactions with a node count, and sessions are made of these (see `sittings`). Nodes in a row that
-are the same are one, at the time of the first of them. A path is a session's nodes:
+Interactions with a node count, and sessions are made of these (see `sittings`). Nodes in a row X
 
     neither        from its first node on; position 1 is from the first node to the second
     start          from its first `start` on; sessions without one have no path
@@ -70,9 +69,9 @@ class Paths(Sat, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the sessions are a person's."""
-        from lakeward.analysis.paths_sql import statement
+        from lakeward.analysis.paths_sql import quick, statement
 
-        return statement(self)
+        return quick(self) or statement(self)
 
     def portable(self) -> Sql:
         """The form that every engine takes."""

@@ -1,4 +1,4 @@
-"""The SQL of paths.
+"""The SQL of paths: a form that every engine takes, and one of lists for DuckDB.
 
 In: a checked `Paths`. Out: statements. Pure.
 
@@ -7,18 +7,30 @@ In: a checked `Paths`. Out: statements. Pure.
     folded  without the rows whose node is that of the row before in the session; s its number
     nodes   n the place in the session, and the next node (or the one before) with its time
     edges   position k, from a to b, milliseconds
+
+The quick form has one row for each unit: `l` is the sorted list of its interactions, each one
+number of time and node, `f` the places in it that are left when nodes are folded, and `g` the
+places in `f` where a session begins. Only the edges that are asked for become rows. It takes no
+`start` and no `end`.
+
+    │ milliseconds since 1970 │ number of the node, 32 bits │
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lakeward.analysis.events import Source
 from lakeward.analysis.question import Sql
-from lakeward.analysis.sittings import ORDER, fresh
+from lakeward.analysis.sittings import fresh
 
 if TYPE_CHECKING:
     from lakeward.analysis.paths import Paths
+
+BITS: Final = 32
+"""So wide that no lake has as many nodes."""
+NODE: Final = (1 << BITS) - 1
+ORDER: Final = "PARTITION BY u ORDER BY t, v"
 
 
 def statement(question: Paths) -> Sql:
@@ -26,11 +38,11 @@ def statement(question: Paths) -> Sql:
     source = Source(question)
     gap = source.values(question.gap_ms)
     beside = "lag" if backward(question) else "lead"
-    session = "PARTITION BY u, s ORDER BY t, id"
+    session = "PARTITION BY u, s ORDER BY t, v"
     parts = [
         events(question, source),
-        f"fresh AS (SELECT u, t, id, v, {fresh(gap)} AS f, lag(v) OVER ({ORDER}) AS before FROM e)",
-        f"folded AS (SELECT u, t, id, v, sum(f) OVER ({ORDER} ROWS UNBOUNDED PRECEDING) AS s "
+        f"fresh AS (SELECT u, t, v, {fresh(gap, ORDER)} AS f, lag(v) OVER ({ORDER}) AS before FROM e)",
+        f"folded AS (SELECT u, t, v, sum(f) OVER ({ORDER} ROWS UNBOUNDED PRECEDING) AS s "
         "FROM fresh WHERE f = 1 OR v <> before)",
         f"nodes AS (SELECT u, s, t, v, row_number() OVER ({session}) AS n, "
         f"{beside}(v) OVER ({session}) AS o, {beside}(t) OVER ({session}) AS ot FROM folded)",
@@ -38,6 +50,39 @@ def statement(question: Paths) -> Sql:
         f"edges AS ({_edges(question)})",
     ]
     return Sql("WITH " + ",\n".join(parts) + shown(question), source.parameters)
+
+
+def quick(question: Paths) -> Sql | None:
+    """The form for DuckDB; None where it does not fit."""
+    if question.start is not None or question.end is not None:
+        return None
+    source = Source(question)
+    gap = source.values(question.gap_ms)
+    times = f"CAST(t AS HUGEINT) * {1 << BITS} + c"
+    now, last = "l[i]", "l[i - 1]"
+    paused = f"({now} >> {BITS}) - ({last} >> {BITS}) > {gap}"
+    moved = f"({now} & {NODE}) <> ({last} & {NODE})"
+    begins = paused.replace("[i", "[f[k]")
+    parts = [
+        events(question, source).replace("e AS (", "e AS NOT MATERIALIZED (", 1),
+        "codes AS MATERIALIZED (SELECT v, row_number() OVER (ORDER BY v) AS c FROM e GROUP BY v)",
+        f"units AS (SELECT e.u AS named, list_sort(list({times})) AS l FROM e JOIN codes "
+        "ON e.v = codes.v GROUP BY named)",
+        "folded AS (SELECT row_number() OVER () AS u, l, list_filter(range(1, len(l) + 1), "
+        f"lambda i: i = 1 OR {paused} OR {moved}) AS f FROM units)",
+        "begun AS (SELECT u, l, f, list_filter(range(2, len(f) + 1), "
+        f"lambda k: {begins}) AS g FROM folded)",
+        "cut AS (SELECT u, l, f, unnest(list_prepend(1, g)) AS i, "
+        "unnest(list_append(g, len(f) + 1)) AS j FROM begun)",
+        "placed AS (SELECT u, l, f, i, j, "
+        f"unnest(range(0, least(j - i, {question.depth}))) AS k FROM cut)",
+        "pairs AS (SELECT u, k + 1 AS k, l[f[i + k]] AS p, "
+        "CASE WHEN i + k + 1 < j THEN l[f[i + k + 1]] END AS q FROM placed)",
+        f"edges AS MATERIALIZED (SELECT u, k, CAST(p & {NODE} AS BIGINT) AS a, "
+        f"CAST(q & {NODE} AS BIGINT) AS b, CAST((q >> {BITS}) - (p >> {BITS}) AS BIGINT) AS ms "
+        "FROM pairs)",
+    ]
+    return Sql("WITH " + ",\n".join(parts) + shown(question, coded=True), source.parameters)
 
 
 def backward(question: Paths) -> bool:
@@ -52,7 +97,7 @@ def events(question: Paths, source: Source) -> str:
     where = source.where(f"{unit} IS NOT NULL", f"{node.sql} IS NOT NULL")
     relation = source.relation(question.unit, question.node)
     return (
-        f"e AS (SELECT {unit} AS u, {source.ms} AS t, i.interaction_id AS id, {value} AS v "
+        f"e AS (SELECT {unit} AS u, {source.ms} AS t, {value} AS v "
         f"FROM {relation} WHERE {where})"
     )
 
@@ -88,18 +133,24 @@ def _edges(question: Paths) -> str:
     )
 
 
-def shown(question: Paths) -> str:
-    """The answer, of `edges`."""
+def shown(question: Paths, *, coded: bool = False) -> str:
+    """The answer, of `edges`; nodes may be numbers that stand in the order of their names."""
+    of, names = ("a", "b"), ""
+    if coded:
+        of = ("x.v", "y.v")
+        names = " LEFT JOIN codes x ON x.c = a LEFT JOIN codes y ON y.c = b"
     return f""",
 counted AS (SELECT k, a, b, count(*) AS c FROM edges GROUP BY k, a, b),
 ranked AS (SELECT k, a, b,
-  row_number() OVER (PARTITION BY k ORDER BY c DESC, a NULLS LAST, b NULLS LAST) AS nth FROM counted),
-shown AS (SELECT e.u, e.k, e.ms, CASE WHEN r.nth <= {question.top} THEN 0 ELSE 1 END AS other,
-  CASE WHEN r.nth <= {question.top} THEN e.a END AS a,
-  CASE WHEN r.nth <= {question.top} THEN e.b END AS b
-  FROM edges e JOIN ranked r ON e.k = r.k
-  AND e.a IS NOT DISTINCT FROM r.a AND e.b IS NOT DISTINCT FROM r.b)
-SELECT k AS position, a AS "from", b AS "to", count(DISTINCT u) AS units, count(*) AS sessions,
-  quantile_cont(ms / 1000.0, 0.5) AS median_seconds
-FROM shown GROUP BY k, other, a, b
-ORDER BY k, other, count(*) DESC, a NULLS LAST, b NULLS LAST"""
+  row_number() OVER (PARTITION BY k ORDER BY c DESC, a NULLS LAST, b NULLS LAST) AS nth
+  FROM counted),
+most AS (SELECT k, a, b FROM ranked WHERE nth <= {question.top}),
+shown AS (SELECT e.u, e.k, e.ms, CASE WHEN m.k IS NULL THEN 1 ELSE 0 END AS other,
+  CASE WHEN m.k IS NOT NULL THEN e.a END AS a, CASE WHEN m.k IS NOT NULL THEN e.b END AS b
+  FROM edges e LEFT JOIN most m ON e.k = m.k
+  AND e.a IS NOT DISTINCT FROM m.a AND e.b IS NOT DISTINCT FROM m.b),
+told AS (SELECT k, other, a, b, count(DISTINCT u) AS units, count(*) AS sessions,
+  quantile_cont(ms / 1000.0, 0.5) AS median_seconds FROM shown GROUP BY k, other, a, b)
+SELECT k AS position, {of[0]} AS "from", {of[1]} AS "to", units, sessions, median_seconds
+FROM told{names}
+ORDER BY k, other, sessions DESC, a NULLS LAST, b NULLS LAST"""

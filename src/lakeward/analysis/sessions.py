@@ -6,7 +6,7 @@ grain and each combination of the fields that break it down.
 A session is of the moment at which it began. It took the time from its first interaction to its
 last: none, where it has one only, which is a *bounce*. `by` takes fields where the session began:
 the value in the first of its interactions that has one; `ends` fields where it ended: the value in
-the last that has one. Moments without a session are no rows.
+the last that has one; of one millisecond they stand in the order of their ids. Moments without a session are no rows.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Sessions(Sat, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the sessions are a person's."""
-        from lakeward.analysis.sessions_sql import statement
+        from lakeward.analysis.sessions_sql import quick, statement
 
-        return statement(self)
+        return quick(self) or statement(self)
 
     def portable(self) -> Sql:
         """The form that every engine takes."""

@@ -1,4 +1,4 @@
-"""The SQL of sessions.
+"""The SQL of sessions: a form that every engine takes, and one of lists for DuckDB.
 
 In: a checked `Sessions`. Out: statements. Pure.
 
@@ -6,6 +6,9 @@ In: a checked `Sessions`. Out: statements. Pure.
     fresh    with 1 where a session begins
     numbered with the number of the session within the unit
     sat      a row for each session: start, milliseconds, events, fields
+
+The quick form has one row for each unit, with the list `l` of its times, and `f` of the places
+where a session begins: no row of the table is sorted by more than its own unit. It takes no fields.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from lakeward.analysis.events import Source, calendar
 from lakeward.analysis.question import Sql
-from lakeward.analysis.sittings import ORDER, fresh
+from lakeward.analysis.sittings import fresh
 
 if TYPE_CHECKING:
     from lakeward.analysis.sessions import Sessions
@@ -25,7 +28,7 @@ def statement(question: Sessions) -> Sql:
     source = Source(question)
     fields = [f"b{k}" for k in range(1, len(question.by) + 1)]
     fields += [f"x{k}" for k in range(1, len(question.ends) + 1)]
-    order = ORDER if fields else "PARTITION BY u ORDER BY t"
+    order = f"PARTITION BY u ORDER BY t{', id' if fields else ''}"
     place = f", row_number() OVER ({order}) AS place" if fields else ""
     kept = "".join(f", {name}" for name in fields)
     gap = source.values(question.gap_ms)
@@ -42,6 +45,26 @@ def statement(question: Sessions) -> Sql:
         "AS s FROM fresh)",
         "sat AS (SELECT u, min(t) AS start, max(t) - min(t) AS ms, count(*) AS events"
         f"{held} FROM numbered GROUP BY u, s)",
+    ]
+    return Sql("WITH " + ",\n".join(parts) + shown(question, source), source.parameters)
+
+
+def quick(question: Sessions) -> Sql | None:
+    """The form for DuckDB; None where it does not fit."""
+    if question.by or question.ends:
+        return None
+    source = Source(question)
+    gap = source.values(question.gap_ms)
+    unit, where = source.field(question.unit).sql, source.where()
+    times = f"list_sort(list({source.ms})) AS l"
+    begins = f"list_filter(range(2, len(l) + 1), lambda i: l[i] - l[i - 1] > {gap})"
+    parts = [
+        f"units AS (SELECT {unit} AS named, {times} FROM {source.relation(question.unit)} "
+        f"WHERE {where} AND {unit} IS NOT NULL GROUP BY named)",
+        f"begun AS (SELECT row_number() OVER () AS u, l, {begins} AS f FROM units)",
+        "cut AS (SELECT u, l, unnest(list_prepend(1, f)) AS i, "
+        "unnest(list_append(f, len(l) + 1)) AS j FROM begun)",
+        "sat AS (SELECT u, l[i] AS start, l[j - 1] - l[i] AS ms, j - i AS events FROM cut)",
     ]
     return Sql("WITH " + ",\n".join(parts) + shown(question, source), source.parameters)
 

@@ -5,7 +5,7 @@ In: a question that has a `unit` and a `gap`. Out: pieces of SQL. Pure.
 A sitting goes on while the next interaction is at most `gap` after the one before; just so long is
 still the same one. It begins with the first interaction that counts: what the filters, `since` and
 `until` leave out neither keeps it going nor begins it. A new campaign, a new day or a new page load
-does not end it. Interactions of one millisecond stand in the order of their ids.
+does not end it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from lakeward.analysis.question import says
 from lakeward.errors import Rejected
 
 LONGEST: Final = 30 * 86_400.0
-ORDER: Final = "PARTITION BY u ORDER BY t, id"
 
 
 class Sat(Events, frozen=True, kw_only=True):
@@ -43,6 +42,6 @@ class Sat(Events, frozen=True, kw_only=True):
         return round(self.gap * 1000)
 
 
-def fresh(gap: str, order: str = ORDER) -> str:
+def fresh(gap: str, order: str) -> str:
     """1 for the first interaction of a sitting, else 0, over rows of unit u and time t."""
     return f"CASE WHEN t - lag(t) OVER ({order}) <= {gap} THEN 0 ELSE 1 END"
