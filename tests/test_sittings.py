@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -140,8 +140,7 @@ def edges_of(nodes: list[tuple[int, str]], question: Paths) -> Iterator[tuple[in
     if not nodes:
         return
     edges: list[Any] = [
-        (a, b, (later - now) / 1000)
-        for (now, a), (later, b) in zip(nodes, nodes[1:], strict=False)
+        (a, b, (later - now) / 1000) for (now, a), (later, b) in zip(nodes, nodes[1:], strict=False)
     ]
     if question.end is not None and question.start is None:
         edges.insert(0, (None, nodes[0][1], None))
@@ -167,7 +166,9 @@ def plainly(made: list[Row], question: Paths) -> list[Row]:
         shown |= set(ranked[: question.top])
     groups: dict[Any, list[Any]] = defaultdict(list)
     for edge in found:
-        groups[(*edge[:3], False) if edge[:3] in shown else (edge[0], None, None, True)].append(edge)
+        groups[(*edge[:3], False) if edge[:3] in shown else (edge[0], None, None, True)].append(
+            edge
+        )
     return [
         {
             "position": position, "from": a, "to": b, "units": len({e[4] for e in edges}),
@@ -191,13 +192,16 @@ def plainly(made: list[Row], question: Paths) -> list[Row]:
     st.sampled_from([None, "/a", "/c"]),
     st.sampled_from([1, 2, 10]),
     st.sampled_from([1, 2, 50]),
+    st.sampled_from([None, 1, 400]),
 )
 def test_paths_are_those_of_a_walk_through_the_sessions(
-    made: list[Row], start: str | None, end: str | None, depth: int, top: int
+    made: list[Row], start: str | None, end: str | None, depth: int, top: int, days: int | None
 ) -> None:
     fill(made)
+    since = datetime.fromtimestamp((HOUR_MS - 25) / 1000, UTC)
+    span = {} if days is None else {"since": since, "until": since + timedelta(days=days)}
     question = Paths(
-        start=start, end=end, depth=depth, top=top, gap=GAP_MS / 1000, unit="session_id"
+        start=start, end=end, depth=depth, top=top, gap=GAP_MS / 1000, unit="session_id", **span
     )
     assert answered_twice(question) == [pytest.approx(row) for row in plainly(made, question)]
 

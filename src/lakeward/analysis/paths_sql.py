@@ -13,11 +13,12 @@ number of time and node, `f` the places in it that are left when nodes are folde
 places in `f` where a session begins. Only the edges that are asked for become rows. It takes no
 `start` and no `end`.
 
-    │ milliseconds since 1970 │ number of the node, 32 bits │
+    │ milliseconds, since 1970 or `since` │ number of the node, 32 or 28 bits │
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from lakeward.analysis.events import Source
@@ -27,9 +28,10 @@ from lakeward.analysis.sittings import fresh
 if TYPE_CHECKING:
     from lakeward.analysis.paths import Paths
 
-BITS: Final = 32
-"""So wide that no lake has as many nodes."""
-NODE: Final = (1 << BITS) - 1
+NARROW: Final = 28
+"""Bits of a node where the range is known and shorter than 2**35 milliseconds, about 397 days."""
+WIDE: Final = 32
+"""Bits of a node where it is not."""
 ORDER: Final = "PARTITION BY u ORDER BY t, v"
 
 
@@ -58,10 +60,14 @@ def quick(question: Paths) -> Sql | None:
         return None
     source = Source(question)
     gap = source.values(question.gap_ms)
-    times = f"CAST(t AS HUGEINT) * {1 << BITS} + c"
-    now, last = "l[i]", "l[i - 1]"
-    paused = f"({now} >> {BITS}) - ({last} >> {BITS}) > {gap}"
-    moved = f"({now} & {NODE}) <> ({last} & {NODE})"
+    word, bits, times = "HUGEINT", WIDE, f"CAST(t AS HUGEINT) * {1 << WIDE} + c"
+    if question.since is not None and question.until is not None:
+        first = math.floor(question.since.timestamp() * 1000)
+        if question.until.timestamp() * 1000 - first < 1 << (63 - NARROW):
+            word, bits, times = "BIGINT", NARROW, f"(t - {first}) * {1 << NARROW} + c"
+    node, now, last = (1 << bits) - 1, "l[i]", "l[i - 1]"
+    paused = f"({now} >> {bits}) - ({last} >> {bits}) > {gap}"
+    moved = f"({now} & {node}) <> ({last} & {node})"
     begins = paused.replace("[i", "[f[k]")
     parts = [
         events(question, source).replace("e AS (", "e AS NOT MATERIALIZED (", 1),
@@ -78,11 +84,29 @@ def quick(question: Paths) -> Sql | None:
         f"unnest(range(0, least(j - i, {question.depth}))) AS k FROM cut)",
         "pairs AS (SELECT u, k + 1 AS k, l[f[i + k]] AS p, "
         "CASE WHEN i + k + 1 < j THEN l[f[i + k + 1]] END AS q FROM placed)",
-        f"edges AS MATERIALIZED (SELECT u, k, CAST(p & {NODE} AS BIGINT) AS a, "
-        f"CAST(q & {NODE} AS BIGINT) AS b, CAST((q >> {BITS}) - (p >> {BITS}) AS BIGINT) AS ms "
-        "FROM pairs)",
+        f"edges AS MATERIALIZED (SELECT u, (CAST(k AS {word}) << {2 * bits}) + ((p & {node}) << "
+        f"{bits}) + coalesce(q & {node}, 0) AS e, CAST((q >> {bits}) - (p >> {bits}) AS BIGINT) "
+        "AS ms FROM pairs)",
     ]
-    return Sql("WITH " + ",\n".join(parts) + shown(question, coded=True), source.parameters)
+    return Sql("WITH " + ",\n".join(parts) + _packed(question, bits), source.parameters)
+
+
+def _packed(question: Paths, bits: int) -> str:
+    """As `shown`, of edges that are one number: position, node, next node; 0 is no node."""
+    node = (1 << bits) - 1
+    a, b, k = f"(e >> {bits}) & {node}", f"nullif(e & {node}, 0)", f"e >> {2 * bits}"
+    return f""",
+counted AS (SELECT e, count(*) AS c FROM edges GROUP BY e),
+ranked AS (SELECT e,
+  row_number() OVER (PARTITION BY {k} ORDER BY c DESC, {a}, {b} NULLS LAST) AS nth FROM counted),
+most AS (SELECT e FROM ranked WHERE nth <= {question.top}),
+shown AS (SELECT u, ms, coalesce(m.e, (edges.{k}) << {2 * bits}) AS e
+  FROM edges LEFT JOIN most m ON edges.e = m.e),
+told AS (SELECT e, count(DISTINCT u) AS units, count(*) AS sessions,
+  quantile_cont(ms, 0.5) / 1000.0 AS median_seconds FROM shown GROUP BY e)
+SELECT CAST({k} AS BIGINT) AS position, x.v AS "from", y.v AS "to", units, sessions, median_seconds
+FROM told LEFT JOIN codes x ON x.c = {a} LEFT JOIN codes y ON y.c = {b}
+ORDER BY position, x.c IS NULL, sessions DESC, x.c, y.c NULLS LAST"""
 
 
 def backward(question: Paths) -> bool:
@@ -97,8 +121,7 @@ def events(question: Paths, source: Source) -> str:
     where = source.where(f"{unit} IS NOT NULL", f"{node.sql} IS NOT NULL")
     relation = source.relation(question.unit, question.node)
     return (
-        f"e AS (SELECT {unit} AS u, {source.ms} AS t, {value} AS v "
-        f"FROM {relation} WHERE {where})"
+        f"e AS (SELECT {unit} AS u, {source.ms} AS t, {value} AS v FROM {relation} WHERE {where})"
     )
 
 
@@ -133,12 +156,8 @@ def _edges(question: Paths) -> str:
     )
 
 
-def shown(question: Paths, *, coded: bool = False) -> str:
-    """The answer, of `edges`; nodes may be numbers that stand in the order of their names."""
-    of, names = ("a", "b"), ""
-    if coded:
-        of = ("x.v", "y.v")
-        names = " LEFT JOIN codes x ON x.c = a LEFT JOIN codes y ON y.c = b"
+def shown(question: Paths) -> str:
+    """The answer, of `edges`."""
     return f""",
 counted AS (SELECT k, a, b, count(*) AS c FROM edges GROUP BY k, a, b),
 ranked AS (SELECT k, a, b,
@@ -148,9 +167,8 @@ most AS (SELECT k, a, b FROM ranked WHERE nth <= {question.top}),
 shown AS (SELECT e.u, e.k, e.ms, CASE WHEN m.k IS NULL THEN 1 ELSE 0 END AS other,
   CASE WHEN m.k IS NOT NULL THEN e.a END AS a, CASE WHEN m.k IS NOT NULL THEN e.b END AS b
   FROM edges e LEFT JOIN most m ON e.k = m.k
-  AND e.a IS NOT DISTINCT FROM m.a AND e.b IS NOT DISTINCT FROM m.b),
-told AS (SELECT k, other, a, b, count(DISTINCT u) AS units, count(*) AS sessions,
-  quantile_cont(ms / 1000.0, 0.5) AS median_seconds FROM shown GROUP BY k, other, a, b)
-SELECT k AS position, {of[0]} AS "from", {of[1]} AS "to", units, sessions, median_seconds
-FROM told{names}
-ORDER BY k, other, sessions DESC, a NULLS LAST, b NULLS LAST"""
+  AND e.a IS NOT DISTINCT FROM m.a AND e.b IS NOT DISTINCT FROM m.b)
+SELECT k AS position, a AS "from", b AS "to", count(DISTINCT u) AS units, count(*) AS sessions,
+  quantile_cont(ms, 0.5) / 1000.0 AS median_seconds
+FROM shown GROUP BY k, other, a, b
+ORDER BY k, other, count(*) DESC, a NULLS LAST, b NULLS LAST"""

@@ -101,8 +101,8 @@ def shown(question: Sessions, source: Source) -> str:
         f"\nSELECT {columns}count(*) AS sessions, count(DISTINCT u) AS units, "
         "CAST(coalesce(sum(events), 0) AS BIGINT) AS events, "
         "sum(events) * 1.0 / nullif(count(*), 0) AS events_per_session, "
-        "quantile_cont(ms / 1000.0, 0.5) AS median_seconds, "
-        "quantile_cont(ms / 1000.0, 0.9) AS p90_seconds, "
+        "quantile_cont(ms, 0.5) / 1000.0 AS median_seconds, "
+        "quantile_cont(ms, 0.9) / 1000.0 AS p90_seconds, "
         "count(*) FILTER (WHERE events = 1) * 1.0 / nullif(count(*), 0) AS bounce_share "
         f"FROM sat{tail}"
     )

@@ -45,6 +45,7 @@ class Stickiness(Activity, frozen=True, kw_only=True):
     grain: Annotated[
         Literal["hour", "day", "week", "month"], says("What is counted of the range.")
     ] = "day"
+
     def columns(self) -> tuple[Column, ...]:
         """A number of periods and who was active in so many."""
         return (
@@ -121,9 +122,7 @@ class Active(Activity, frozen=True, kw_only=True):
         return told
 
 
-def active_of(
-    events: Activity, source: Source, period: str, *, before_ms: int = 0
-) -> str:
+def active_of(events: Activity, source: Source, period: str, *, before_ms: int = 0) -> str:
     """The select of each unit `u` and each period `p` in which it was active."""
     unit, step = source.field(events.unit).sql, events.active
     terms = (source.of_type(step.event), source.condition(step.where), f"{unit} IS NOT NULL")
