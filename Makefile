@@ -83,6 +83,8 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/outcomes.py
 	$(BIN)/python benchmarks/ai.py
 	$(BIN)/python benchmarks/ai_cost.py
+	$(BIN)/python benchmarks/ai_views.py
+	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/demo.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt

@@ -1,8 +1,8 @@
 """An app that asks a model by the real SDK and reads the stream; killed by its test.
 
-    python ai_streaming.py openai|anthropic URL
+    python ai_streaming.py openai|responses|anthropic URL
 
-Its output are the pieces that it was given.
+Its output are the texts that it was given; a dot on stderr for each event.
 """
 
 from __future__ import annotations
@@ -28,8 +28,19 @@ def by_openai(ai: AI, url: str) -> None:
             model="gpt-4o", stream=True, messages=[{"role": "user", "content": ASKED}]
         )
         for chunk in turn.stream(stream):
+            os.write(2, b".")
             if chunk.choices and (text := chunk.choices[0].delta.content):
                 os.write(1, text.encode())
+
+
+def by_responses(ai: AI, url: str) -> None:
+    client = OpenAI(base_url=f"{url}/v1", api_key="k")
+    with ai.conversation("c5", feature="coach", user_id="u1") as turn:
+        turn.ask(ASKED)
+        for event in turn.stream(client.responses.create(model="gpt-4o", stream=True, input=ASKED)):
+            os.write(2, b".")
+            if event.type == "response.output_text.delta":
+                os.write(1, event.delta.encode())
 
 
 def by_anthropic(ai: AI, url: str) -> None:
@@ -41,13 +52,14 @@ def by_anthropic(ai: AI, url: str) -> None:
             messages=[{"role": "user", "content": ASKED}],
         )  # fmt: skip
         for event in turn.stream(events):
+            os.write(2, b".")
             if event.type == "content_block_delta" and event.delta.type == "text_delta":
                 os.write(1, event.delta.text.encode())
 
 
 def main() -> None:
     collector = Collector.from_env()
-    ask = {"openai": by_openai, "anthropic": by_anthropic}[sys.argv[1]]
+    ask = {"openai": by_openai, "responses": by_responses, "anthropic": by_anthropic}[sys.argv[1]]
     with job("nightly", collector=collector):
         ask(AI(collector), sys.argv[2])
 

@@ -30,6 +30,8 @@ class Said:
     written: int = 0
     spoken: int = 188
     reasoned: int = 0
+    identifier: str = "chatcmpl-1"
+    """Of a chat."""
 
     @property
     def text(self) -> str:
@@ -64,7 +66,7 @@ def chat(said: Said) -> dict[str, Any]:
         ]
     choice = {"index": 0, "message": message, "finish_reason": _chat_end(said), "logprobs": None}
     return {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1755129600,
+        "id": said.identifier, "object": "chat.completion", "created": 1755129600,
         "model": CHAT_MODEL, "choices": [choice], "usage": chat_usage(said),
         "service_tier": "default", "system_fingerprint": "fp_1",
     }  # fmt: skip
@@ -81,7 +83,7 @@ def chat_events(said: Said, asked: dict[str, Any]) -> list[Event]:
         for piece in halves(arguments):
             deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     ends = [None] * len(deltas) + [_chat_end(said)]
-    base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1755129600,
+    base = {"id": said.identifier, "object": "chat.completion.chunk", "created": 1755129600,
             "model": CHAT_MODEL, "system_fingerprint": "fp_1"}  # fmt: skip
     wanted = (asked.get("stream_options") or {}).get("include_usage")
     usage: dict[str, Any] = {"usage": None} if wanted else {}

@@ -134,6 +134,18 @@ def test_cost_by_model_and_user_is_json_with_every_column(told: Lake) -> None:
     assert found["house-1", "u1"]["cost_usd"] is None
 
 
+def test_cost_per_outcome_says_zero_where_none_followed(
+    told: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asking = ["ai", "cost", "--by", "model", "--per", "demo_held", "--lake", str(told.root)]
+    assert main(asking) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = ["outcomes", "leading_cost_usd", "cost_per_outcome_usd"]
+    assert lines[0].split()[-3:] == names
+    places = [lines[0].index(name) for name in names]
+    assert [line[places[0] :].split()[:2] for line in lines[2:4]] == [["0", "0.0"]] * 2
+
+
 def test_cost_per_deal_is_that_of_the_turns_before_it(told: Lake) -> None:
     (row,) = rows(told, "cost", "--by", "", "--per", "deal_closed")
     assert (row["outcomes"], row["cost_per_outcome_usd"]) == (1, 0.02436625)

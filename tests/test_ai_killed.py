@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_servers import Answer, model_server
+from ai_servers import STREAMS, Answer, model_server
 from ai_streaming import ASKED
 from ai_wire import Said
 from conftest import Lake, wait_until
@@ -48,4 +49,62 @@ def test_a_kill_in_mid_stream_keeps_what_was_received(lake: Lake, provider: str,
     assert row["ai_metadata"]["time_to_first_token_ms"] > 0
     assert (row["user_id"], row["conversation_id"]) == ("u1", "c5")
     assert row["trace_id"]
+    assert lake.settled().ok
+
+
+CALLS = Said(
+    pieces=("Let me ", "look."), thoughts=("What is ", "asked?"),
+    tools=(("call_1", "search", '{"q": "crm"}'), ("call_2", "book", '{"day": 3}')),
+)  # fmt: skip
+BEGUN_CALL = '{"day'
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [
+        ("openai", "/v1/chat/completions"), ("responses", "/v1/responses"),
+        ("anthropic", "/v1/messages"),
+    ],
+)  # fmt: skip
+def test_a_kill_in_a_call_keeps_thoughts_and_the_beginning_of_its_arguments(
+    lake: Lake, provider: str, path: str
+) -> None:
+    events = STREAMS[path](CALLS, {})
+    told = [json.dumps(data) for _, data in events]
+    held = 1 + next(
+        n
+        for n, text in enumerate(told)
+        if json.dumps(BEGUN_CALL)[1:-1] in text and ": 3}" not in text
+    )
+    seen = sum('"type": "ping"' not in text for text in told[:held])
+    dots = lake.root.parent / "dots.txt"
+    with model_server(Answer(said=CALLS, hold_after=held)) as server:
+        with dots.open("wb") as file:
+            app = subprocess.Popen(
+                [sys.executable, str(APP), provider, server.url], env=lake.process_env(),
+                stdout=subprocess.DEVNULL, stderr=file,
+            )  # fmt: skip
+        try:
+            wait_until(lambda: dots.read_text().count(".") >= seen, 60, "the beginning of the call")
+        finally:
+            app.send_signal(signal.SIGKILL)
+            app.wait(20)
+    with lake.collector() as collector:
+        collector.commit()
+        wait_until(lake.rows, 60, "the record")
+    (row,) = lake.rows()
+    answered = row["messages"][-1]
+    content = answered["content"]
+    texts = (
+        {"text": content} if isinstance(content, str) else {p["type"]: p["text"] for p in content}
+    )
+    assert texts["text"] == "Let me look."
+    if provider == "anthropic":
+        assert texts["reasoning"] == "What is asked?"
+    whole, begun = answered["tool_calls"]
+    assert (whole["id"], whole["name"]) == ("call_1", "search")
+    assert json.loads(whole["arguments"]) == {"q": "crm"}
+    assert (begun["id"], begun["name"]) == ("call_2", "book")
+    assert begun["arguments"].startswith(BEGUN_CALL[:3])
+    assert len(begun["arguments"]) < len('{"day": 3}')
     assert lake.settled().ok

@@ -521,7 +521,7 @@ def test_a_span_has_the_same_id_here_and_over_otlp() -> None:
         "chat", attributes={"gen_ai.operation.name": "chat"}
     ):
         pass
-    over_otlp = recorded(_read(ended[0], [], {}))[0]
+    over_otlp = recorded(_read(ended[0], dict(ended[0].attributes or {}), [], {}))[0]
     assert isinstance(over_otlp, dict)
     sent = foreign_id("otlp", over_otlp["interaction_id"], parse_iso(over_otlp["timestamp"]))
     assert collector.records[0]["interaction_id"] == sent

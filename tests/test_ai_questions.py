@@ -275,7 +275,7 @@ def test_the_cost_of_an_outcome_is_that_of_the_turns_of_its_person_before_it(
             }  # fmt: skip
             outcomes |= mine
             led += [r] if mine else []
-        cost = added(led, "cost_usd")
+        cost = added(led, "cost_usd") if led else 0
         each = cost / len(outcomes) if outcomes and cost is not None else None
         expected[key] = (len(outcomes), cost, each)
     got = {

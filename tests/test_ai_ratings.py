@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from conftest import Lake, wait_until
 from heard_server import heard_server
+from lakeward.interaction import id_ms, is_pages, iso
 from lakeward.lake import derived
 from lakeward.lake.reading import open_reading
 from lakeward.settings import load
@@ -143,6 +144,61 @@ def test_a_rating_cannot_take_the_place_of_its_turn(lake: Lake, served: Serving)
     assert (row["turn_id"], row["helpful"]) == (turn, True)
 
 
+def test_no_page_takes_the_place_of_a_turn_or_speaks_for_a_rater_that_a_server_told_of(
+    lake: Lake, served: Serving
+) -> None:
+    page = created(lake, "write", "page")
+    server = created(lake, "write", "server", "--allow", "*")
+    as_page = {"authorization": f"Bearer {page}"}
+    as_server = {"authorization": f"Bearer {server}"}
+    turn = str(uuid7())
+    rated = {"interaction_id": turn, "user_id": "u1", "rating_id": "r"}
+    wait_until(
+        lambda: rate(served, rated | {"helpful": True}, **as_server).status_code == 200,
+        what="the last key",
+    )
+    forged = [
+        {"interaction_type": "click", "interaction_id": turn, "element": "button"},
+        {"interaction_type": "ai_rating", "interaction_id": lake.ids()[0], "user_id": "u1",
+         "parent_interaction_id": turn, "helpful": False},
+        {"interaction_type": "ai_rating", "user_id": "u1", "parent_interaction_id": turn,
+         "helpful": False},
+        {"interaction_type": "ai_rating", "user_id": "u9", "rater_id": "u1", "helpful": False,
+         "parent_interaction_id": turn},
+    ]  # fmt: skip
+    with served.client() as client:
+        for key in (as_page, as_page, as_server | {"origin": "http://127.0.0.1:9"}):
+            sent = client.post("/v1/interactions", json=forged, headers=key)
+            assert sent.json() == {"accepted": 4, "rejected": []}
+        at = {"timestamp": iso(id_ms(turn))}
+        doors = {
+            "/batch/": {"api_key": page, "batch": [
+                {"event": "x", "uuid": turn, "distinct_id": "u1", "properties": {}} | at]},
+            "/v1/batch": {"writeKey": page, "batch": [
+                {"type": "track", "event": "x", "messageId": turn, "anonymousId": "u1"} | at]},
+        }  # fmt: skip
+        for path, content in doors.items():
+            assert client.post(path, json=content, headers=as_page).status_code == 200
+    assert rate(served, rated | {"helpful": False}, **as_page).json()["accepted"] == 1
+    rate(served, rated | {"helpful": False, "rating_id": "s", "anonymous_id": "a1"}, **as_page)
+    collector = lake.collector(LAKEWARD_KEEPER="external")
+    collector.record("ai_conversation", interaction_id=turn, user_id="u1", conversation_id="c5")
+    collector.commit()
+    ids = {row["interaction_type"]: row["interaction_id"] for row in lake.rows()}
+    assert {kind for kind, given in ids.items() if not is_pages(given)} == {"ai_conversation"}
+    assert sum(row["interaction_type"] == "x" for row in lake.rows()) == 2
+    assert {row["turn_id"] for row in current(lake)} == {turn}
+    said = [(row["rater_kind"], row["rater"], row["helpful"]) for row in current(lake)]
+    assert sorted(said) == [
+        ("anonymous_id", "a1", False), ("claimed_user_id", "u1", False), ("user_id", "u1", True),
+    ]  # fmt: skip
+    with open_reading(lake.open(), load(lake.env)) as reading:
+        clicks = reading.con.execute("SELECT interaction_id FROM click").fetchall()
+    assert len(clicks) == 1, "sent three times, it is one"
+    assert clicks[0][0][:14] == turn[:14]
+    assert is_pages(clicks[0][0])
+
+
 def test_a_rating_from_the_future_is_not_the_last_word_for_ever(
     lake: Lake, served: Serving
 ) -> None:
@@ -212,6 +268,7 @@ def test_pages_of_the_app_rate_at_its_own_origin_without_a_key(lake: Lake, tmp_p
         assert client.post(path, json=content).status_code == 401
     (row,) = [row for row in lake.rows() if row["interaction_type"] == "ai_rating"]
     assert row["parent_interaction_id"] == TURN
+    assert is_pages(row["interaction_id"]), "whoever opens the page could have sent it"
 
 
 BUTTONS = """<!doctype html><title>Coach</title>

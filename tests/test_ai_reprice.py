@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,35 @@ def test_who_is_erased_afterwards_is_in_no_file(shop: Shop) -> None:
     for path in (shop.lake.root / "table").rglob("*.parquet"):
         assert "u-gone" not in pq.read_table(path)["user_id"].to_pylist()
     assert [turn["cost_usd"] for turn in shop.told()] == [3]
+
+
+def test_kills_at_every_point_and_at_random_lose_and_repeat_no_row(shop: Shop) -> None:
+    for day in range(3):
+        ms = NOON + day * DAY
+        told = HOUSE | {"provider": "house"}
+        shop.log.append([turn(told, ms=ms), turn(told, ms=ms + 1), line(ms=ms + 2)])
+    shop.compact()
+    shop.price(house(3))
+    harness = Path(__file__).with_name("reprice_killing.py")
+    prices = str(shop.settings.ai_prices)
+    done = subprocess.run(
+        [sys.executable, str(harness), str(shop.lake.root), prices, "3"],
+        capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    before, *kills = map(json.loads, done.stdout.splitlines())
+    assert (before["rows"], before["turns"], before["priced"]) == (9, 6, 0)
+    assert [kill["ended"] for kill in kills if isinstance(kill["trap"], list)] == [-9] * 8
+    reached = set()
+    for kill in kills:
+        for seen in (kill["left"], kill["whole"]):
+            assert (seen["rows"], seen["ids"], seen["absent"], seen["bad"]) == (9, 9, 0, 0), kill
+            assert seen["hash"] == before["hash"], kill
+            assert seen["costs"] in ([], [3.0]), kill
+        left = kill["left"]["priced"]
+        reached.add(left)
+        assert kill["again"]["turns"] == 6 - left, kill
+        assert kill["last"] == {"turns": 0, "files": 0, "unpriced": 0}
+        assert kill["whole"]["priced"] == 6
+        assert kill["scratch"] == 0
+    assert reached == {0, 2, 4, 6}

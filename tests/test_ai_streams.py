@@ -207,7 +207,7 @@ def test_a_cancelled_task_leaves_a_cancelled_turn(
     async def cancel() -> None:
         task = asyncio.create_task(talk())
         await asyncio.to_thread(server.held.wait, 20)
-        while not any(turn._holds for turn in ai._streaming.values()):
+        while not any(turn._holds for turn in ai._open.values()):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         task.cancel()
@@ -394,6 +394,65 @@ def test_a_stream_read_by_another_thread_ends_the_turn_there(
     assert only(collector)["messages"] == [{"role": "assistant", "content": "ab"}]
 
 
+def test_a_turn_without_a_block_waits_for_its_end_beyond_its_first_stream(
+    ai: AI, collector: MemoryCollector
+) -> None:
+    turn = ai.conversation("c5")
+    turn.ask("hi")
+    assert list(turn.stream(iter(["a"]))) == ["a"]
+    assert list(turn.stream(iter(["b"]))) == ["b"]
+    turn.answer("c")
+    turn.flag(action_taken=True)
+    assert collector.records == []
+    assert turn.is_open
+    last = turn.stream(iter(["d"]))
+    turn.end()
+    assert collector.records == []
+    assert list(last) == ["d"]
+    told = only(collector)
+    assert [m["content"] for m in told["messages"]] == ["hi", "a", "b", "c", "d"]
+    assert (told["action_taken"], told["status"]) == (True, "completed")
+
+
+@pytest.mark.parametrize(("what", "status"), [
+    ("asked", "abandoned"), ("answered", "completed"), ("streamed", "completed"),
+    ("left", "abandoned"), ("used", "completed"), ("flagged", None),
+])  # fmt: skip
+def test_a_turn_that_nobody_ends_is_recorded_when_it_is_forgotten(
+    ai: AI, collector: MemoryCollector, what: str, status: str | None
+) -> None:
+    turn = ai.conversation("c5")
+    if what == "asked":
+        turn.ask("hi")
+    elif what == "answered":
+        turn.answer("Start.")
+    elif what == "streamed":
+        list(turn.stream(iter(["a"])))
+    elif what == "left":
+        next(iter(turn.stream(iter(["a", "b"]))))
+    elif what == "used":
+        turn.ask("hi")
+        turn.usage({"prompt_tokens": 1, "completion_tokens": 1})
+    else:
+        turn.flag(action_taken=True)
+    assert collector.records == []
+    del turn
+    gc.collect()
+    assert [r["ai_metadata"]["status"] for r in collector.records] == ([status] if status else [])
+    assert not ai._open
+
+
+def test_turns_that_are_forgotten_leave_nothing_behind(ai: AI, collector: MemoryCollector) -> None:
+    for _ in range(2_000):
+        turn = ai.conversation()
+        list(turn.stream(iter(["a"])))
+    del turn
+    gc.collect()
+    assert len(collector.records) == 2_000
+    assert not ai._open
+    assert not ai.drafts._open
+
+
 PROGRAM = """
 from lakeward.ai import AI
 from lakeward.collector import Collector
@@ -416,15 +475,24 @@ if child := os.fork():
 """
 
 
-@pytest.mark.parametrize("forked", [False, True])
-def test_what_streams_when_the_process_ends_is_recorded(lake: Lake, forked: bool) -> None:
+WITHOUT_A_BLOCK = """
+kept = ai.conversation("c5")
+kept.answer("a")
+"""
+
+
+@pytest.mark.parametrize("how", ["alone", "forked", "without a block"])
+def test_what_is_open_when_the_process_ends_is_recorded(lake: Lake, how: str) -> None:
     first, rest = PROGRAM.split("with", 1)
-    program = f"{first}{FORKED}with{rest}" if forked else PROGRAM
+    program = f"{first}{FORKED}with{rest}" if how == "forked" else PROGRAM
+    if how == "without a block":
+        program = first + WITHOUT_A_BLOCK
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         env=lake.process_env(), cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     [record] = [row for row in lake.rows() if row["conversation_id"] == "c5"]
-    assert record["ai_metadata"]["status"] == "abandoned"
+    status = "completed" if how == "without a block" else "abandoned"
+    assert record["ai_metadata"]["status"] == status
     assert record["messages"] == [{"role": "assistant", "content": "a"}]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -136,7 +140,41 @@ def by_posthog(lake: Lake, mode: str) -> None:
     posted(lake, mode, "/batch/", {"api_key": "any", "batch": events})
 
 
-DOORS = {"python": by_python, "http": by_http, "otlp": by_otlp, "posthog": by_posthog}
+def by_import(lake: Lake, mode: str) -> None:
+    """Files of both kinds, with lines that no type takes and one that is none."""
+    when = {"timestamp": "2026-11-01T10:00:00.000Z"}
+    rows: list[JsonObject] = [
+        turn(interaction_type="ai_conversation", **when),
+        {"interaction_type": "ai_rating", "conversation_id": "c5", "comment": TEXT},
+        turn(interaction_type="ai_conversation", turn=-1),
+        turn(interaction_type="ai_conversation", interaction_id=TEXT),
+        turn(interaction_type="ai_conversation", messages=TEXT, **when),
+        turn(interaction_type="ai_conversation", timestamp=TEXT),
+    ]
+    table = io.StringIO()
+    cells = {name: json.dumps(value) if isinstance(value, (dict, list)) else value
+             for name, value in rows[0].items()}  # fmt: skip
+    sheet = csv.DictWriter(table, [*cells, "unknown"])
+    sheet.writeheader()
+    sheet.writerow(cells | {"unknown": TEXT})
+    with TemporaryDirectory() as folder:  # beside the lake they would be found
+        told, sheets = Path(folder, "told.jsonl"), Path(folder, f"{KEY}.csv")
+        told.write_text("\n".join(map(json.dumps, rows)) + f'\n{{"comment": "{TEXT}\n')
+        sheets.write_text(table.getvalue())
+        done = subprocess.run(
+            [sys.executable, "-m", "lakeward.cli", "import", str(told), str(sheets)],
+            env=lake.process_env(AI_CONTENT=mode, LAKEWARD_KEEPER="thread"),
+            cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        (lake.root.parent / "output.txt").write_text(done.stdout.replace(KEY, "") + done.stderr)
+    assert done.stdout.startswith("told.jsonl: "), done.stderr
+    assert any("unknown" in str(row) for row in lake.rows())
+
+
+DOORS = {
+    "python": by_python, "http": by_http, "otlp": by_otlp, "posthog": by_posthog,
+    "import": by_import,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", MODES)

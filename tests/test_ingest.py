@@ -13,11 +13,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uuid_utils import uuid7
 
 from conftest import Lake
 from intakes import KEY, ingest_of, send, send_batch, sender, take
 from lakeward.content import digest
-from lakeward.interaction import Clock, Moments, foreign_id, id_ms, iso, parse_iso
+from lakeward.interaction import (
+    Clock,
+    Moments,
+    foreign_id,
+    id_ms,
+    is_pages,
+    iso,
+    pages_id,
+    parse_iso,
+)
 from lakeward.server import body
 from lakeward.server.answer import Refusal
 from lakeward.server.body import MOST_MEMBERS, Shelf, inflated
@@ -167,6 +177,42 @@ def test_an_id_of_ours_brings_its_own_time() -> None:
     moment = clocks().moment(None, ours.upper(), 2_000)
     assert moment.interaction_id == ours
     assert (moment.timestamp, moment.client_timestamp) == (iso(NOW - 5_000), iso(NOW - 7_000))
+
+
+def test_whatever_id_a_public_client_gives_it_has_one_of_the_pages_and_a_retry_the_same() -> None:
+    def stored(identifier: Any, source: str = "app", later: int = 0) -> str:
+        at = Clocks(source, NOW + later, Moments(), Clock(), public=True)
+        moment = at.moment(iso(NOW - 9_000), identifier, later)
+        return moment.interaction_id
+
+    turn = foreign_id("app", "x", NOW - 7_000)
+    own = pages_id(turn)
+    theirs = [turn, turn.upper(), str(uuid7()), "m-1", "", 7, None]
+    assert all(is_pages(stored(each)) for each in theirs)
+    assert stored(own) == stored(own.upper()) == own
+    assert stored(turn) == stored(turn.upper(), later=5_000) != own
+    assert id_ms(stored(turn)) == NOW - 7_000
+    assert stored("m-1") == stored("m-1", later=5_000) != stored("m-1", "segment")
+    assert id_ms(stored("m-1")) == NOW - 9_000
+    assert stored(None) != stored(None)
+
+
+def test_nobody_elses_id_looks_like_a_pages() -> None:
+    assert not any(is_pages(foreign_id("app", str(n), NOW)) for n in range(20_000))
+
+
+def test_what_a_public_client_sent_and_is_set_aside_comes_back_as_a_pages(
+    ingest: Ingest, lake: Lake
+) -> None:
+    events = [
+        {"interaction_type": "click", "interaction_id": foreign_id("app", "x", NOW), "element": 7},
+        {"interaction_type": "ai_rating", "rating": 9, "timestamp": "soon"},
+        Untaken("No.", {"interaction_type": "ai_rating"}),
+    ]
+    page = sender(Pass(lambda _: True, None, "key-1", public=True))
+    outcome = asyncio.run(ingest.take(Batch(events), page))
+    assert len(outcome.rejected) == 3
+    assert all(is_pages(entry["record"]["interaction_id"]) for entry in lake.quarantined())
 
 
 @pytest.mark.parametrize("name", ["timestamp", "sent_at"])

@@ -13,6 +13,7 @@ from lakeward.store.allowance import (
     admits,
     checked_origins,
     checked_types,
+    is_public,
     permits,
 )
 
@@ -28,6 +29,24 @@ def test_custom_types_are_those_that_no_page_of_ours_describes() -> None:
     assert permits(["@custom"], "signed_up")
     assert not any(permits(["@custom"], name) for name in TYPES)
     assert not permits(["page_view"], "@custom")
+
+
+@pytest.mark.parametrize(
+    ("types", "origins", "public"),
+    [
+        (BROWSER_TYPES, (), True),
+        (BROWSER_TYPES, ("https://app.example.com",), True),
+        (("*",), ("https://app.example.com",), True),
+        (("shop.*", "@custom"), (), True),
+        (("*",), (), False),
+        (("page_view", "deal_closed"), (), False),
+        (("ai_*",), (), False),
+    ],
+)
+def test_a_key_is_a_pages_when_it_names_pages_or_permits_nothing_of_a_servers(
+    types: tuple[str, ...], origins: tuple[str, ...], public: bool
+) -> None:
+    assert is_public(types, origins) is public
 
 
 @pytest.mark.parametrize("word", ["page_view", "*", "a*", "shop.*", "a.b:c-d", "x" * 64])

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ai_turns import CACHED, turn
 from lakeward.lake.answer import sql
 from lakeward.lakedir import LakeDir
 from test_docs import ROOT, Block, blocks
@@ -18,7 +19,7 @@ from test_table import DAY, NOON, Desk, line, record
 
 PAGE = ROOT / "docs/open-lake.md"
 BLOCKS = [block for block in blocks(PAGE) if block.language == "python"]
-SHOWN = next(block.text for block in blocks(PAGE) if block.language == "text")
+SHOWN, TURNS = (block.text for block in blocks(PAGE) if block.language == "text")
 
 
 def engine(block: Block) -> str:
@@ -49,7 +50,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeDir:
         )
         for n in range(1000)
     ]
-    desk.log.append([*lines, *lines[:50]])
+    turns = [turn(CACHED, ms=NOON + DAY * (n % 3)) for n in range(10)]
+    desk.log.append([*lines, *lines[:50], *turns])
     desk.compact()
     desk.log.append(lines[:20] + [line(user_id="new", response_time_ms=1000.25) for _ in range(30)])
     path = next(desk.lake.root.glob("raw/*/*/*/*.jsonl"))
@@ -83,7 +85,10 @@ def test_the_page_shows_five_engines() -> None:
 def test_an_engine_counts_what_lakeward_counts(block: Block, lake: LakeDir) -> None:
     if engine(block) == "Spark" and not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         pytest.skip("Spark needs Java, which is not installed: run `make java`")
-    assert run(block, lake) == SHOWN
+    printed = run(block, lake).splitlines(keepends=True)
+    ai = [line for line in printed if line.startswith("ai:")]
+    assert ai == ([TURNS] if engine(block) in ("pandas", "Spark") else [])
+    assert "".join(line for line in printed if line not in ai) == SHOWN
 
 
 def test_table_and_log_together_are_what_a_query_shows(lake: LakeDir) -> None:

@@ -57,6 +57,7 @@ def test_the_views_are_interactions_every_known_type_and_what_is_worked_out() ->
     assert set(VIEWS) == {
         "interactions", *TYPES, "identities", "stitched", "people", "groups", "bookings", "deals",
         "matches", "flow_runs", "ai_turns", "ai_ratings_current",
+        "ai_told_twice",
     }  # fmt: skip
     for view in VIEWS:
         taken(f'SELECT count(*) FROM "{view}"', VIEWS)

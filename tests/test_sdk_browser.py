@@ -175,6 +175,30 @@ def test_two_lines_are_enough_for_views_clicks_and_links(lake: Lake, browser: An
     settled(lake)
 
 
+def test_a_label_that_passes_its_click_on_to_its_field_is_clicked_once(
+    lake: Lake, browser: Any
+) -> None:
+    body = """<label data-lw-plan="pro"><input type="radio" id="in" /><b id="pro">Pro</b></label>
+      <label role="button"><b id="upload">Upload</b><input type="checkbox" hidden /></label>
+      <label for="send" data-lw-hint="send"><b id="for">Send it</b></label>
+      <button id="send">Send</button>"""
+    with visit(lake, browser, lambda heard: tag(heard) + body) as visitor:
+        page = visitor.open()
+        page.evaluate("document.getElementById('verify').remove()")
+        told = page.evaluate(
+            "window.heard = 0; addEventListener('click', () => heard++, true); heard"
+        )
+        assert told == 0
+        for press in ("#pro", "#in", "#upload", "#for"):
+            page.click(press)
+        page.dblclick("#upload")
+        assert page.evaluate("heard") == 11, "six presses, and five that labels passed on"
+        rows = visitor.rows("click", 6)
+        said = [row["properties"].get("element_text") for row in rows]
+        assert said == ["Pro", None, "Upload", "Send it", "Upload", "Upload"]
+    settled(lake)
+
+
 def test_a_route_of_a_single_page_app_is_a_view_of_its_own(lake: Lake, browser: Any) -> None:
     with visit(lake, browser) as visitor:
         page = visitor.open()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,9 @@ from conftest import Lake, alive, wait_until
 from drafting import SECRET
 from lakeward.ai.draft import Drafts
 from lakeward.ai.draft_file import CHUNK_BYTES, EXTENT_BYTES, MOST_BYTES
-from lakeward.ai.unfinished import lock, read
+from lakeward.ai.unfinished import drafts_in, lock, read
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import Unfinished, drafts_in, recover
+from lakeward.cli.unfinished import Unfinished, recover
 from lakeward.interaction import id_ms, iso
 from lakeward.settings import Settings, load
 from lakeward.testing import MemoryCollector
@@ -33,7 +34,8 @@ import os, signal, sys
 from pathlib import Path
 import msgspec
 from lakeward.capture.job import job
-from lakeward.cli.unfinished import Unfinished, drafts_in, recover
+from lakeward.ai.unfinished import drafts_in
+from lakeward.cli.unfinished import recover
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
 
@@ -463,6 +465,44 @@ def test_beyond_its_bound_pieces_are_dropped_and_counted_on_the_turn(lake: Lake)
     }  # fmt: skip
     (large,) = (row for row in turns(lake) if "properties" in row)
     assert len(large["messages"][-1]["content_hash"]) == 64
+
+
+def test_a_disk_that_does_not_answer_one_turn_holds_no_other(lake: Lake) -> None:
+    with lake.collector() as collector:
+        drafts = Drafts(collector)
+        first, second = (drafts.open(str(uuid7()), {}) for _ in range(2))
+        file = drafts._file
+        assert file is not None
+        hanging, answers = threading.Event(), threading.Event()
+        grow = file._grow
+
+        def slow() -> None:
+            hanging.set()
+            answers.wait(60)
+            grow()
+
+        file._grow = slow  # type: ignore[method-assign]  # a disk that takes its time
+        file.free.clear()
+        held = threading.Thread(target=lambda: drafts.open(str(uuid7()), {"feature": "held"}))
+        held.start()
+        hanging.wait(60)
+        others = [
+            threading.Thread(target=first.close),
+            threading.Thread(target=lambda: second.text("a piece")),
+            threading.Thread(target=lambda: drafts.open(str(uuid7()), {"feature": "next"})),
+        ]
+        for thread in others:
+            thread.start()
+            thread.join(20)
+        assert held.is_alive()
+        assert not any(thread.is_alive() for thread in others)
+        (path,) = drafts_in([lake.ring_dir])
+        raw = path.read_bytes()
+        assert (b"a piece" in raw, b"next" in raw, b"held" in raw) == (True, True, False)
+        answers.set()
+        held.join(60)
+        assert b"held" in path.read_bytes()
+        assert drafts.missed == 0
 
 
 def test_where_nothing_can_be_written_nothing_happens_but_a_count(lake: Lake) -> None:

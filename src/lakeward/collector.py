@@ -27,7 +27,7 @@ from uuid_utils import uuid7
 
 from lakeward import rollout
 from lakeward.attachment import Attachment, Holder
-from lakeward.catalog import TYPES, Call, arrange, call
+from lakeward.catalog import TYPES, Call, Conversation, arrange, call
 from lakeward.content import Contents, is_policed
 from lakeward.errors import LakewardError, NotDurable, Rejected, SettingError
 from lakeward.interaction import (
@@ -50,6 +50,7 @@ from lakeward.ring import CONTENDED, FULL, PUT, QUARANTINED, TOO_LARGE
 from lakeward.rollout import ALL, Shares, covers
 from lakeward.settings import Settings, load
 from lakeward.trace import CURRENT, Cause
+from lakeward.usual_turn import UsualTurns
 
 logger = logging.getLogger("lakeward")
 
@@ -121,6 +122,7 @@ class Collector:
         self.scrubber = Scrubber(policy, salt=self.salt, hook=scrub)
         self.contents = Contents(settings, policy)
         """What is kept of the content of AI conversations."""
+        self._usual = UsualTurns(self.contents)
         self._clean = self.scrubber.clean
         self._hooked = scrub is not None
         self._hides_addresses = settings.ip != "full"
@@ -182,9 +184,34 @@ class Collector:
             self.blame(Reason.unencodable, error)
         return None
 
+    def record_turn(self, fields: JsonObject, interaction_id: str, timestamp: str) -> str | None:
+        """As `record` for an `ai_conversation`, of which this collector's clock told the time and
+        the id when it began; `fields` are used up."""
+        try:
+            if (cause := CURRENT.get()) is not None:
+                join(fields, cause)
+            now_ns = self.now_ns()
+            made = None
+            if self._collects and not self._hooked:
+                made = self._usual.finished(fields, self.shares(now_ns))
+            if made is not None:
+                made.interaction_id = interaction_id
+                made.timestamp = timestamp  # type: ignore[assignment]  # text, as it is written
+                made.environment = self._environment
+                made.app_version = self._app_version
+                made.interaction_type = "ai_conversation"
+                if self._service:
+                    made.service = self._service
+                return self._append(self._encode(made), interaction_id, now_ns)
+        except Exception as error:
+            self.blame(Reason.unencodable, error)
+            return None
+        fields["interaction_id"], fields["timestamp"] = interaction_id, timestamp
+        return self.record("ai_conversation", **fields)
+
     def _made(
         self, interaction_type: str, fields: JsonObject, given: JsonObject
-    ) -> tuple[Call | Interaction, int]:
+    ) -> tuple[Call | Conversation | Interaction, int]:
         """A finished record and its time; Rejected, or whatever scrubbing raises."""
         now_ns = self.now_ns()
         if not EARLIEST_NS <= now_ns <= LATEST_NS:
@@ -194,10 +221,12 @@ class Collector:
             now_ns, given_id, timestamp = self._given(given, fields, now_ns)
         if timestamp is None:
             timestamp = self._stamp(now_ns)
-        made: Call | Interaction | None = None
+        made: Call | Conversation | Interaction | None = None
         if interaction_type == "api_call" and not self._hooked:
             self._clean(fields)
             made = call(fields)
+        elif interaction_type == "ai_conversation" and not self._hooked:
+            made = self._usual.finished(fields, self.shares(self.now_ns()))
         if made is None:
             made = self._arranged(interaction_type, fields)
         if made.ip_address is not UNSET and self._hides_addresses:

@@ -74,6 +74,14 @@ class Contents:
         wary = Scrubber(strict)
         self._scrubbers = (self.scrubber, wary, wary)
 
+    def usual(self, shares: Shares) -> tuple[Scrubber, Mode, int] | None:
+        """What scrubs the content of a turn of which nobody asks for less than the setting keeps,
+        the mode, and how many bytes its messages may have; None when some content is kept from
+        all."""
+        if self._mode == NONE or shares[AI_CONTENT] < ALL:
+            return None
+        return self._scrubbers[self._mode], MODES[self._mode], self._most
+
     def settle(
         self, interaction_type: str, fields: JsonObject, shares: Shares, lot: str
     ) -> tuple[JsonObject, bool]:
@@ -197,7 +205,7 @@ def fit(fields: JsonObject, most: int) -> JsonObject:
     come to `most` bytes as JSON; `fields` itself where they do so already. The hash is SHA-256 of
     the content: of a text's UTF-8, or of the JSON of anything else."""
     messages = fields.get("messages")
-    if type(messages) is not list or _rough(messages) * 6 < most:
+    if type(messages) is not list or rough(messages) * 6 < most:
         return fields
     size = _size(fields)
     if size <= most:
@@ -246,7 +254,7 @@ def digest(content: object) -> str:
     return sha256(raw).hexdigest()
 
 
-def _rough(messages: list[Any]) -> int:
+def rough(messages: list[Any]) -> int:
     """Characters of the contents, without what is around them; 6 bytes each at most as JSON.
     A content in parts and calls of tools are measured, not guessed."""
     total = 0

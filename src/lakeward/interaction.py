@@ -9,7 +9,12 @@ string; a number out of JSON's range is refused by the encoder.
 
 Ids are UUIDv7 of the same millisecond as `timestamp`. A foreign id becomes a UUIDv8 of its
 original client millisecond and a hash of (source, id), so that the event date is a function of
-the id and duplicates meet in one partition whenever they come.
+the id and duplicates meet in one partition whenever they come. Ids that come from a public client
+have a form of their own, which nobody else's have: they can take the place of no other record.
+
+    0198a959-c225-7f8b-8d56-238c645cadb6   made here
+    0198a959-c225-8a41-8d56-238c645cadb6   another system's, hashed
+    0198a959-c225-8fff-8d56-238c645cadb6   a page's: made by the browser SDK, or hashed
 """
 
 from __future__ import annotations
@@ -129,13 +134,28 @@ def foreign_id(source: str, identifier: str, client_ms: int) -> str:
             f"{source}\x00{identifier}".encode("utf-8", "surrogatepass"), digest_size=10
         ).digest()
     )
-    value = clamp(client_ms) << 80 | 0x8 << 76 | (digest & 0xFFF) << 64
+    head = min(digest & 0xFFF, 0xFFE)  # 0xFFF is the pages'
+    value = clamp(client_ms) << 80 | 0x8 << 76 | head << 64
     value |= 0b10 << 62 | (digest >> 12) & ((1 << 62) - 1)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 OURS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+PAGES = "8fff"
+"""Third group of the ids of public clients."""
+
+
+def is_pages(interaction_id: str) -> bool:
+    """Whether an id of ours is one that a public client gave."""
+    return interaction_id[14:18] == PAGES
+
+
+def pages_id(interaction_id: str) -> str:
+    """An id of ours in the form of the pages'."""
+    return f"{interaction_id[:14]}{PAGES}{interaction_id[18:]}"
 
 
 def adopt_id(identifier: str, ms: int, source: str = "app") -> str:

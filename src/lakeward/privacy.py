@@ -30,6 +30,7 @@ from lakeward.detectors import (
     PHONES,
     Hint,
     Verdict,
+    clear,
     code_like,
     folded,
     hidden_segment,
@@ -331,6 +332,43 @@ class Scrubber:
             return None
         clean = _encodable("".join(texts)) and not suspects(texts, self._hints)
         return out if clean else None
+
+    def gathered(self, item: JsonObject | list[Any], texts: list[str]) -> Any:
+        """A copy of an object or list inside a field, whose texts are added to `texts` to be looked
+        at; UNSET when anything else in it may have to change."""
+        return self._gathered(item, _FLAT_DEPTH + 1, texts)
+
+    def counted(self, item: JsonObject) -> JsonObject | None:
+        """As `gathered`, of whole numbers and objects of them, such as a provider's usage; None
+        for any other."""
+        names, most = self._count_keys, self._flat_most
+        if not names.issuperset(item) or len(item) > most or "value" in item:
+            return None
+        out = item.copy()
+        for name, below in item.items():
+            if type(below) is int:
+                if not -_LARGE < below < _LARGE:
+                    return None
+            elif type(below) is not dict or name not in self._plain_keys:
+                return None
+            else:
+                if not names.issuperset(below) or len(below) > most or "value" in below:
+                    return None
+                out[name] = inner = below.copy()
+                for count in inner.values():
+                    if type(count) is not int or not -_LARGE < count < _LARGE:
+                        return None
+        return out
+
+    def leaves(self, texts: list[str]) -> bool:
+        """Whether `clean` would leave each of these texts as it is, where no name makes it a
+        secret."""
+        blob = "\n".join(texts)
+        if len(texts) > self.policy.max_items or len(blob) > self._limit or not _encodable(blob):
+            return False
+        if clear(blob, self._hints):
+            return True
+        return all(self.text(text) == text for text in suspects(texts, self._hints))
 
     def _gathered(self, item: object, depth: int, texts: list[str]) -> Any:
         """A copy of a value whose texts are collected; UNSET when anything else in it may have to

@@ -36,6 +36,7 @@ TOLD: Final = frozenset({"reason", "finish_reason"})
 MOST_NAME: Final = 200
 MOST_DEPTH: Final = 4
 MOST_ITEMS: Final = 100
+MOST_REQUESTS: Final = 1000
 
 
 def word(value: object) -> str | None:
@@ -88,6 +89,10 @@ def known(value: Any, own: frozenset[str]) -> JsonObject:
         if name in own and (kept := short(item, name)) is not None
     }
     loose: JsonObject = bare({name: item for name, item in value.items() if name not in own})
+    each = value.get("requests")
+    if "requests" in own and type(each) is list:  # parts of the turn, with the turn's own fields
+        parts = own - {"requests"}
+        typed["requests"] = [known(one, parts) for one in each[:MOST_REQUESTS]]
     return typed | loose
 
 

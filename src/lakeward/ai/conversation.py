@@ -8,18 +8,15 @@ raises.
 from __future__ import annotations
 
 import atexit
-import functools
-import inspect
 import os
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import Any, Final, Required, TypedDict, TypeVar, Unpack, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Required, TypedDict, TypeVar, Unpack, cast
 
+from lakeward.ai.decorated import decorated
 from lakeward.ai.draft import Drafts
-from lakeward.ai.shapes import heard
 from lakeward.ai.turn import Turn
 from lakeward.collector import Collector
-from lakeward.interaction import JsonObject
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,7 +73,8 @@ class AI:
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
         self.drafts = Drafts(collector)
-        self._streaming: dict[str, Turn] = {}
+        self._open: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
+        """Turns whose end is not certain; who forgets one ends it."""
         self._watched = 0
         """The process whose end is watched."""
 
@@ -100,7 +98,7 @@ class AI:
         """
 
         def decorate(function: F) -> F:
-            return cast("F", _decorated(self, function, ask, dict(about)))
+            return cast("F", decorated(lambda: self._begun(None, about), function, ask))
 
         return decorate
 
@@ -136,20 +134,16 @@ class AI:
         return self.collector.record("ai_rating", **fields)
 
     def opened(self, turn: Turn) -> None:
-        """A turn streams: it ends with the process at the latest."""
+        """A turn streams or has no block: it ends with the process at the latest."""
         pid = os.getpid()
         if self._watched != pid:
-            self._watched, self._streaming = pid, {}
+            self._watched, self._open = pid, weakref.WeakValueDictionary()
             atexit.register(_at_exit, weakref.ref(self), pid)
-        self._streaming[turn.interaction_id] = turn
-
-    def closed(self, turn: Turn) -> None:
-        """It is recorded."""
-        self._streaming.pop(turn.interaction_id, None)
+        self._open[turn.interaction_id] = turn
 
     def leave_open(self) -> None:
-        """End the streams that nobody reads any more, as the process ends."""
-        for turn in list(self._streaming.values()):
+        """End what nobody reads or ends any more, as the process ends."""
+        for turn in list(self._open.values()):
             turn.leave_open()
 
 
@@ -157,87 +151,3 @@ def _at_exit(me: weakref.ref[AI], pid: int) -> None:
     ai = me()
     if ai is not None and pid == os.getpid():
         ai.leave_open()
-
-
-_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class _Calls:
-    """The calls of one decorated function, as turns."""
-
-    def __init__(self, ai: AI, function: Callable[..., Any], ask: str | None, about: JsonObject):
-        self._ai = ai
-        self._about = about
-        self._ask = ask
-        self._signature = inspect.signature(function)
-        wanted = self._signature.parameters.get("turn")
-        self._wants_turn = wanted is not None and wanted.kind in _BY_NAME
-
-    def _has_turn(self, given: tuple[Any, ...], named: JsonObject) -> bool:
-        """Whether the caller gives a `turn` of its own."""
-        try:
-            return "turn" in self._signature.bind_partial(*given, **named).arguments
-        except TypeError:  # the call itself will say it
-            return True
-
-    def begin(self, given: tuple[Any, ...], named: JsonObject) -> Turn:
-        """The turn of one call; it may get into `named`."""
-        turn = self._ai._begun(None, self._about)
-        if self._wants_turn and not self._has_turn(given, named):
-            named["turn"] = turn
-        if self._ask is not None:
-            try:
-                bound = self._signature.bind(*given, **named).arguments
-            except TypeError:  # the call itself will say it
-                return turn
-            if self._ask in bound:
-                turn.ask(bound[self._ask])
-        return turn
-
-
-def _returned(turn: Turn, result: object) -> None:
-    """What a function returned is the answer, if it is one and none was told."""
-    if not turn.handed:
-        found = heard(result)
-        if found.messages or found.usage:
-            turn.answer(result)
-
-
-def _decorated(
-    ai: AI, function: Callable[..., Any], ask: str | None, about: JsonObject
-) -> Callable[..., Any]:
-    calls = _Calls(ai, function, ask, about)
-
-    async def coroutine(*given: Any, **named: Any) -> Any:
-        with calls.begin(given, named) as turn:
-            result = await function(*given, **named)
-            _returned(turn, result)
-            return result
-
-    def generator(*given: Any, **named: Any) -> Generator[Any, Any, Any]:
-        with calls.begin(given, named) as turn:
-            return (yield from turn.yielded(function(*given, **named)))
-
-    async def async_generator(*given: Any, **named: Any) -> AsyncIterator[Any]:
-        with calls.begin(given, named) as turn:
-            source = function(*given, **named)
-            pieces = turn.yielded(source)
-            try:
-                async for piece in pieces:
-                    yield piece
-            finally:
-                await source.aclose()
-
-    def plain(*given: Any, **named: Any) -> Any:
-        with calls.begin(given, named) as turn:
-            result = function(*given, **named)
-            _returned(turn, result)
-            return result
-
-    if inspect.isasyncgenfunction(function):
-        made: Callable[..., Any] = async_generator
-    elif inspect.isgeneratorfunction(function):
-        made = generator
-    else:
-        made = coroutine if inspect.iscoroutinefunction(function) else plain
-    return functools.wraps(function)(made)

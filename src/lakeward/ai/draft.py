@@ -24,6 +24,7 @@ from zlib import crc32
 import msgspec
 
 from lakeward.ai.draft_file import (
+    ASIDE,
     BEGUN,
     CHUNK_BYTES,
     DROPPED,
@@ -35,6 +36,8 @@ from lakeward.ai.draft_file import (
     TEXT,
     TYPE,
     USED,
+    WAIT_SECONDS,
+    Aside,
     Chunk,
     File,
     Rules,
@@ -47,6 +50,7 @@ from lakeward.interaction import JsonObject
 from lakeward.trace import CURRENT
 
 NOBODYS: Final = OWN[TYPE] | {"conversation_id", "trace_id", "parent_interaction_id"}
+FRAME_BYTES: Final = FRAME.size
 ZEROS: Final = bytes(CHUNK_BYTES)
 RETRY_NS: Final = 5_000_000_000
 
@@ -61,30 +65,64 @@ class Draft:
         self._content = content
         self.chunks: list[Chunk] = []
         self._at = self._end = self._base = 0
-        self._pack = FRAME.pack
+        self._pack, self._pack_into = FRAME.pack, FRAME.pack_into
         self._map: mmap.mmap
         self._first: memoryview
         self._last: memoryview
         """Mapping, and words of the first and the last chunk, once there is one."""
         self._late: deque[bytes] = deque()
         self._writing = threading.Lock()
+        self._take, self._let_go = self._writing.acquire, self._writing.release
         self._ended = False
         self.dropped = 0
         """Pieces that found no room."""
 
     def text(self, piece: str) -> None:
         """A piece of the answer that the app is given now."""
-        if self._content and piece:
+        if not self._content or not piece:
+            return
+        try:
             try:
-                self._put(TEXT, piece.encode("utf-8", "surrogatepass"))
-            except Exception:
-                self._drafts.missed += 1
+                content = piece.encode()
+            except UnicodeEncodeError:  # half of a pair
+                content = piece.encode("utf-8", "surrogatepass")
+            size = len(content)
+            if self._late or not self._take(False):
+                self._put(TEXT, content)
+                return
+            try:  # as `_write`, without a copy
+                at = self._at
+                begun = at + FRAME_BYTES
+                end = begun + size
+                if end <= self._end:
+                    self._pack_into(self._map, at, size, crc32(content, TEXT), TEXT)
+                    self._map[begun:end] = content
+                    self._at = end
+                    self._first[LAST_NS] = time_ns()
+                    self._last[USED] = end - self._base
+                else:
+                    self._write(self._pack(size, crc32(content, TEXT), TEXT) + content)
+            finally:
+                self._let_go()
+            if self._late or self._ended:
+                self._rest()
+        except Exception:
+            self._drafts.missed += 1
 
     def fields(self, fields: JsonObject) -> None:
         """Fields of the record that have become known; later ones win."""
         try:
             allowed = fields if self._content else self._drafts.allowed(fields)
             self._put(FIELDS, self._drafts.encode(allowed))
+        except Exception:
+            self._drafts.missed += 1
+
+    def aside(self, aside: Aside) -> None:
+        """A piece of a call or of a thought."""
+        if not self._content:
+            return
+        try:
+            self._put(ASIDE, self._drafts.encode(aside))
         except Exception:
             self._drafts.missed += 1
 
@@ -215,6 +253,7 @@ class Drafts:
         self._file: File | None = None
         self._open: dict[int, Draft] = {}
         self._opening = threading.RLock()
+        self._making = threading.RLock()
         self._retry_ns = 0
         self.missed = 0
         """What could not be kept: pieces, and turns whose file could not be made."""
@@ -250,14 +289,14 @@ class Drafts:
             given["service"] = settings.service
         begun = given | (fields if content else self.allowed(fields)) | {"content_mode": mode}
         raw = self.encode(begun)
+        file = self._file or self._made()
+        draft = Draft(self, file, turn, content)
+        if file is None:
+            self.missed += 1
+            return draft
         with self._opening:
-            file = self._file or self._made()
-            draft = Draft(self, file, turn, content)
-            if file is None:
-                self.missed += 1
-                return draft
             self._open[id(draft)] = draft
-            draft.begin(raw)
+        draft.begin(raw)  # it may wait for the disk, so nobody waits for it
         return draft
 
     def allowed(self, fields: JsonObject) -> JsonObject:
@@ -268,7 +307,7 @@ class Drafts:
             kept = {name: kept[name] for name in NOBODYS & kept.keys()}
         return kept
 
-    def encode(self, fields: JsonObject | Rules) -> bytes:
+    def encode(self, fields: JsonObject | Rules | Aside) -> bytes:
         """Fields as JSON; with what is no JSON in them as the scrubber names it."""
         try:
             return self._encode(fields)
@@ -276,33 +315,42 @@ class Drafts:
             return self._encode(self._collector.contents.scrubber.value(fields))
 
     def _made(self) -> File | None:
-        """The file of this process; tried again every 5 seconds where it cannot be had."""
-        now = monotonic_ns()
-        if now < self._retry_ns:
+        """The file of this process; tried again every 5 seconds where it cannot be had. Whoever
+        comes while another makes it waits for a moment, and goes without where it is too short."""
+        making = self._making
+        if not making.acquire(timeout=WAIT_SECONDS):
             return None
-        self._retry_ns = now + RETRY_NS
-        holder = self._collector.attach()
-        if isinstance(holder, Attachment):  # else there is no file
-            lake_id = holder.lake.identity.lake_id
-            rules = self.encode(rules_of(lake_id, self._collector.settings))
-            self._file = File(holder.ring.path.parent, rules)
-        return self._file
+        try:
+            now = monotonic_ns()
+            if self._file is not None or now < self._retry_ns:
+                return self._file
+            self._retry_ns = now + RETRY_NS
+            holder = self._collector.attach()
+            if isinstance(holder, Attachment):  # else there is no file
+                lake_id = holder.lake.identity.lake_id
+                rules = self.encode(rules_of(lake_id, self._collector.settings))
+                self._file = File(holder.ring.path.parent, rules)
+            return self._file
+        finally:
+            making.release()
 
     def closed(self, draft: Draft) -> None:
         """A turn has ended: its place is free, and the file small when it was the last."""
-        with self._opening:
+        chunks = draft.end()
+        with self._opening:  # for no longer than it takes to note it: others end and begin
             if self._open.pop(id(draft), None) is None:
                 return
             file = self._file
-            chunks = draft.end()
-            if file is not None:
-                file.free += chunks
-                if not self._open:
-                    file.shrink()
+            if file is None:
+                return
+            file.free += chunks
+            idle = not self._open and file.shrink()
+        if idle:
+            file.trim()
 
     def _after_fork(self) -> None:
         """In a child: the turns of the parent are the parent's."""
-        self._opening = threading.RLock()
+        self._opening, self._making = threading.RLock(), threading.RLock()
         file, self._file = self._file, None
         opened, self._open = self._open, {}
         self._retry_ns = 0

@@ -44,13 +44,28 @@ PAYLOAD: Final = 48
 PLACE, USED, LAST_NS, DROPPED = 2, 3, 4, 5
 """Words of a chunk, behind the two of the turn's id."""
 FRAME: Final = struct.Struct("<IIB")
-BEGUN, TEXT, FIELDS = 1, 2, 3
-"""Kinds of frame: the fields of the beginning, a piece of the answer, fields that came later."""
+BEGUN, TEXT, FIELDS, ASIDE = 1, 2, 3, 4
+"""Kinds of frame: the fields of the beginning, a piece of the answer's text, fields that came
+later, a piece of something that is no text."""
 
 EXTENT_BYTES: Final = 64 * CHUNK_BYTES
 """By what the file grows."""
 MOST_BYTES: Final = 16 << 20
 SUFFIX: Final = ".draft"
+WAIT_SECONDS: Final = 0.05
+"""For another thread that waits for the disk."""
+
+
+class Aside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of an answer that is no text of it: of a call of a tool, or of a thought."""
+
+    piece: str = ""
+    """What comes next of the call's arguments, or of the thought."""
+    call: int | None = None
+    """Number of the call in the answer; None: a thought."""
+    id: str | None = None
+    name: str | None = None
+    """Which tool it calls, said once."""
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -108,15 +123,23 @@ class File:
         self._growing = threading.RLock()
 
     def take(self) -> Chunk | None:
-        """A free chunk; None when the file is as large as it may be, or the disk is full."""
+        """A free chunk; None when the file is as large as it may be, or the disk is full or slow
+        to give another who waits for it what he wants."""
         try:
             return self.free.pop()
         except IndexError:
             pass
-        with self._growing:
+        growing = self._growing
+        if not growing.acquire(timeout=WAIT_SECONDS):
+            return None
+        try:
             if not self.free:
                 self._grow()
-            return self.free.pop() if self.free else None
+            return self.free.pop()
+        except IndexError:
+            return None
+        finally:
+            growing.release()
 
     def _grow(self) -> None:
         """Allocated before it is mapped: a full mount is an answer here, and no SIGBUS later."""
@@ -136,12 +159,24 @@ class File:
         self._extents.append(chunks)
         self.free += chunks
 
-    def shrink(self) -> None:
-        """Give back all but the first extent; for when no turn is open."""
-        if len(self._extents) > 1:
-            self._release(1)
-            os.ftruncate(self._fd, self._start + EXTENT_BYTES)
-            self.free = list(self._extents[0])
+    def shrink(self) -> bool:
+        """Use the first extent alone; for when no turn is open. Whether there is more to `trim`."""
+        if len(self._extents) < 2:
+            return False
+        self._release(1)
+        self.free = list(self._extents[0])
+        return True
+
+    def trim(self) -> None:
+        """Give the disk back what is not used, unless the file grows again just now."""
+        growing = self._growing
+        if not growing.acquire(blocking=False):
+            return
+        try:
+            if self._fd >= 0 and len(self._extents) == 1:
+                os.ftruncate(self._fd, self._start + EXTENT_BYTES)
+        finally:
+            growing.release()
 
     def _release(self, first: int) -> None:
         gone = self._extents[first:]

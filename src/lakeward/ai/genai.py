@@ -96,6 +96,8 @@ def ai_conversation(span: Span) -> list[JsonObject]:
         elif index not in said.events and event.name not in (DETAILS, CHUNK):
             kept.append(index)
     turn = completed(span, fields, attributes, kept, named=True)
+    if not ratings:
+        return [turn]
     # A rating is of the person whose turn it is.
     who = {name: turn[name] for name in ("user_id", "session_id", "conversation_id")
            if name in turn}  # fmt: skip
@@ -144,6 +146,8 @@ def _timed(span: Span, fields: JsonObject, attributes: Attributes) -> None:
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 1e9:
         attributes.take((FIRST_CHUNK,))
         fields["time_to_first_token_ms"] = seconds * 1000
+        return
+    if not span.events:
         return
     first = next((event.time_ns for event in span.events if event.name == CHUNK), 0)
     if first >= span.start_ns > 0:

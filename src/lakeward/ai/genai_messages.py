@@ -82,7 +82,9 @@ def told(attributes: JsonObject, events: Sequence[Event]) -> Told:
 def _of_parts(attributes: JsonObject) -> Told:
     found = Told()
     for name in (INSTRUCTIONS, INPUT, OUTPUT):
-        given = structured(attributes.get(name))
+        if name not in attributes:
+            continue
+        given = structured(attributes[name])
         if name == INSTRUCTIONS and given:
             given = [{"role": "system", "parts": given if isinstance(given, list) else [given]}]
         messages = _listed(given)
@@ -198,9 +200,12 @@ def _listed(given: object) -> list[JsonObject] | None:
     """A list of messages, or None for what is none."""
     if isinstance(given, dict):
         given = [given]
-    if isinstance(given, list) and all(isinstance(message, dict) for message in given):
-        return given
-    return None
+    if not isinstance(given, list):
+        return None
+    for message in given:
+        if not isinstance(message, dict):
+            return None
+    return given
 
 
 def message_of(given: JsonObject, role: str) -> Iterator[JsonObject]:

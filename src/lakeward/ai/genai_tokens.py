@@ -41,6 +41,7 @@ WHOLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 PART_OF = {name: part for part, names in WHOLES.items() for name in names}
 RANK = {name: rank for names in WHOLES.values() for rank, name in enumerate(names)}
+BOTH = frozenset({"input_tokens", "output_tokens"})
 NO_BUCKETS = frozenset({"total", "audio_cached", "image_cached"})
 ALWAYS = ("input", "output")
 SOMETIMES = ("cache_read", "cache_write", "reasoning", "audio_input", "audio_output", "image")
@@ -49,6 +50,11 @@ MOST = 2**48
 
 def tokens(usage: JsonObject) -> JsonObject:
     """Exclusive buckets, their sum, and the usage as it came."""
+    if usage.keys() == BOTH:  # as most are
+        asked, said = usage["input_tokens"], usage["output_tokens"]
+        if type(asked) is int and type(said) is int and 0 <= asked < MOST and 0 <= said < MOST:
+            return {"input_tokens": asked, "output_tokens": said, "total_tokens": asked + said,
+                    "tokens_source": "reported", "usage": usage}  # fmt: skip
     found = _counts(usage)
     if found.keys() <= NO_BUCKETS:
         return {"tokens_source": "none"} | ({"usage": usage} if usage else {})

@@ -7,13 +7,16 @@ it, never summed. Nothing fails: a chunk that cannot be read adds nothing.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.pieces_chat import Chat, ChatHelper
 from lakeward.ai.pieces_claude import Claude
 from lakeward.ai.pieces_responses import Responses
 from lakeward.ai.reach import read, text
 from lakeward.ai.shapes import Heard, heard
+from lakeward.interaction import JsonObject
 
 PIECES_MOST: Final = 1 << 26
 """Characters of one answer that are kept, about; a stream may be without end."""
@@ -24,9 +27,14 @@ class Dialect(Protocol):
 
     over: bool
     """The stream said that the answer is complete."""
+    asides: list[Aside]
+    """What came beside the text and nobody has taken yet."""
 
     def hear(self, chunk: object) -> str | None:
         """Take a chunk; the text that it adds (None: none; empty: something without text)."""
+
+    def begun(self) -> JsonObject:
+        """Fields that are known with the first piece."""
 
     def told(self) -> Heard:
         """The answer so far."""
@@ -37,6 +45,7 @@ class Pieces:
 
     def __init__(self) -> None:
         self._dialect: Dialect | None = None
+        self._hear: Callable[[object], str | None] = self._recognise
         self._kept = 0
 
     @property
@@ -51,20 +60,38 @@ class Pieces:
 
     def hear(self, chunk: object) -> str | None:
         """As `Dialect.hear`; None for what nobody knows, too."""
-        if self._kept > PIECES_MOST:
-            return None
         try:
-            dialect = self._dialect
-            if dialect is None:
-                dialect = self._dialect = _recognised(chunk)
-                if dialect is None:
-                    return None
-            added = dialect.hear(chunk)
+            added = self._hear(chunk)
         except Exception:
             return None
         if added is not None:
             self._kept += len(added) or 64  # a thought, or a part of a call
+            if self._kept > PIECES_MOST:
+                self._hear = _deaf
         return added
+
+    def _recognise(self, chunk: object) -> str | None:
+        """As `hear`, until somebody knows what comes."""
+        dialect = self._dialect = _recognised(chunk)
+        if dialect is None:
+            return None
+        self._hear = dialect.hear
+        return dialect.hear(chunk)
+
+    def asides(self) -> list[Aside]:
+        """What came beside the text since this was asked last."""
+        dialect = self._dialect
+        if dialect is None or not dialect.asides:
+            return []
+        found, dialect.asides = dialect.asides, []
+        return found
+
+    def begun(self) -> Heard:
+        """What is known with the first piece."""
+        try:
+            return Heard(dict(self._dialect.begun()) if self._dialect is not None else {}, [])
+        except Exception:
+            return Heard({}, [])
 
     def told(self) -> Heard:
         """The answer so far."""
@@ -74,9 +101,18 @@ class Pieces:
             return Heard({}, [])
 
 
-def _recognised(chunk: object) -> Dialect | None:
+def _deaf(chunk: object) -> None:
+    """Nothing more is kept."""
+
+
+def _recognised(chunk: Any) -> Dialect | None:
     if isinstance(chunk, str):
         return _Texts()
+    try:
+        if chunk.__dict__["object"] == "chat.completion.chunk":
+            return Chat()
+    except Exception:  # noqa: S110 - no chunk of the SDK's own
+        pass
     kind = text(chunk, "type")
     if kind is not None:
         if kind.startswith("response.") or kind == "error":
@@ -96,6 +132,7 @@ class _Texts:
     over = False
 
     def __init__(self) -> None:
+        self.asides: list[Aside] = []
         self._pieces: list[str] = []
 
     def hear(self, chunk: object) -> str | None:
@@ -103,6 +140,9 @@ class _Texts:
             return None
         self._pieces.append(chunk)
         return chunk
+
+    def begun(self) -> JsonObject:
+        return {}
 
     def told(self) -> Heard:
         return heard("".join(self._pieces)) if self._pieces else Heard({}, [])

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.reach import ID_MOST, mapping, name, read, text
 from lakeward.ai.shapes import Heard, claude
 from lakeward.interaction import JsonObject
@@ -21,6 +22,7 @@ class Claude:
     over = False
 
     def __init__(self) -> None:
+        self.asides: list[Aside] = []
         self._message: object = None
         self._blocks: dict[int, JsonObject] = {}
         self._usage: JsonObject = {}
@@ -32,8 +34,8 @@ class Claude:
         if kind == "content_block_delta":
             return self._delta(chunk)
         if kind == "content_block_start":
-            self._start(chunk)
-        elif kind == "message_start":
+            return self._start(chunk)
+        if kind == "message_start":
             self._message = read(chunk, "message")
             self._usage = mapping(read(self._message, "usage")) or {}
         elif kind == "message_delta":
@@ -43,10 +45,10 @@ class Claude:
             self.over = True
         return None
 
-    def _start(self, chunk: object) -> None:
+    def _start(self, chunk: object) -> str | None:
         index, block = read(chunk, "index"), read(chunk, "content_block")
         if type(index) is not int or len(self._blocks) >= 1024:
-            return
+            return None
         kind = text(block, "type") or "unknown"
         made: JsonObject = {"type": kind, "pieces": []}
         if kind.endswith("tool_use"):
@@ -54,6 +56,10 @@ class Claude:
         elif kind not in ("text", "thinking", "redacted_thinking"):
             made["block"] = block
         self._blocks[index] = made
+        if not kind.endswith("tool_use"):
+            return None
+        self.asides.append(Aside("", index, made["id"], made["name"]))
+        return ""
 
     def _delta(self, chunk: object) -> str | None:
         made, delta = self._blocks.get(read(chunk, "index")), read(chunk, "delta")
@@ -69,7 +75,15 @@ class Claude:
         if piece is None:
             return None
         made["pieces"].append(piece)
-        return piece if kind == "text_delta" else ""
+        if kind == "text_delta":
+            return piece
+        call = read(chunk, "index") if kind == "input_json_delta" else None
+        self.asides.append(Aside(piece, call))
+        return ""
+
+    def begun(self) -> JsonObject:
+        """As `pieces.Dialect`."""
+        return self.told().fields
 
     def told(self) -> Heard:
         """As `pieces.Dialect`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lakeward.ai.draft_file import Aside
 from lakeward.ai.messages import call, flat
 from lakeward.ai.reach import items, name, read, text
 from lakeward.ai.shapes import Heard, count_calls, response
@@ -20,6 +21,7 @@ class Responses:
     over = False
 
     def __init__(self) -> None:
+        self.asides: list[Aside] = []
         self._begun: object = None
         self._final: object = None
         self._items: dict[int, JsonObject] = {}
@@ -36,14 +38,21 @@ class Responses:
         elif whole is not None:
             self._begun = whole
         elif kind == "response.output_item.added":
-            self._item(chunk)["told"] = read(chunk, "item")
+            return self._added(chunk)
         elif kind == "error":
             self._error, self.over = name(chunk, "code") or "error", True
         return None
 
+    def _added(self, chunk: object) -> str | None:
+        item = self._item(chunk)["told"] = read(chunk, "item")
+        if not (text(item, "type") or "").endswith("_call"):
+            return None
+        told = call(item)
+        self.asides.append(Aside("", _index(chunk), told.get("id"), told.get("name")))
+        return ""
+
     def _item(self, chunk: object) -> JsonObject:
-        index = read(chunk, "output_index")
-        key = index if type(index) is int else 0
+        key = _index(chunk)
         if key not in self._items and len(self._items) >= 1024:
             return {"pieces": {}}
         return self._items.setdefault(key, {"pieces": {}})
@@ -54,7 +63,14 @@ class Responses:
         if part is None or piece is None:
             return None
         self._item(chunk)["pieces"].setdefault(part, []).append(piece)
-        return piece if part in ("text", "refusal") else ""
+        if part in ("text", "refusal"):
+            return piece
+        self.asides.append(Aside(piece, _index(chunk) if part == "arguments" else None))
+        return ""
+
+    def begun(self) -> JsonObject:
+        """As `pieces.Dialect`."""
+        return self.told().fields
 
     def told(self) -> Heard:
         """As `pieces.Dialect`."""
@@ -82,6 +98,11 @@ class Responses:
             found.fields |= {"status": "failed", "error_type": self._error}
         count_calls(found)
         return found
+
+
+def _index(chunk: object) -> int:
+    index = read(chunk, "output_index")
+    return index if type(index) is int else 0
 
 
 _ENDS: Final = frozenset(

@@ -79,7 +79,7 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
         """Notes in which call and in which turn it begins; it may end elsewhere."""
         try:
-            if _operation(span) is not None:
+            if _operation(_copied(span.attributes)) is not None:
                 self._began(span.context.span_id)
         except Exception as error:
             self._collector.blame(Reason.unencodable, error)
@@ -88,7 +88,8 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
         """Records it, when it asked a model."""
         try:
             began = self._open.pop(span.context.span_id, None) if self._open else None
-            operation = _operation(span)
+            attributes = _copied(span.attributes)
+            operation = _operation(attributes)
             if operation is None:
                 return
             if began is None:
@@ -100,7 +101,7 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
                 # What it is may be said at its end only.
                 outer = self._open.get(parent.span_id) or self._began(parent.span_id)
                 outer.wraps.add(operation)
-            self._record(span, began)
+            self._record(span, began, attributes)
         except Exception as error:
             self._collector.blame(Reason.unencodable, error)
 
@@ -110,21 +111,21 @@ class TurnProcessor(SpanProcessor):  # type: ignore[misc]  # its package is not 
         began = self._open[span_id] = _Open(CURRENT.get(), _under_way(ACTIVE.get()))
         return began
 
-    def _record(self, span: ReadableSpan, began: _Open) -> None:
-        read = _read(span, began.said, self._resource_of(span))
+    def _record(self, span: ReadableSpan, began: _Open, attributes: JsonObject) -> None:
+        read = _read(span, attributes, began.said, self._resource_of(span))
         turn, *ratings = ai_conversation(read)
         if (outer := _under_way(began.turn)) is not None:
             outer.heard(_of_the_turn(turn, read))
             return
-        turn |= {
-            "interaction_id": our_id(read),
-            "timestamp": self._collector.clock.stamp(read.start_ns),
-            "trace_id": read.trace_id,
-        }
+        turn["trace_id"] = read.trace_id
         for fields in (turn, *ratings):
             if began.cause is not None:
                 _joined(fields, began.cause)
-            self._collector.record(fields.pop("interaction_type"), **fields)
+        collector = self._collector
+        del turn["interaction_type"]
+        collector.record_turn(turn, our_id(read), collector.clock.stamp(read.start_ns))
+        for fields in ratings:
+            collector.record(fields.pop("interaction_type"), **fields)
 
     def _hear(self, span_id: int, event: Event) -> None:
         """What a log record says of a span that is under way."""
@@ -186,9 +187,8 @@ def _under_way(turn: UnderWay | None) -> UnderWay | None:
     return turn if turn is not None and turn.is_open else None
 
 
-def _operation(span: ReadableSpan) -> str | None:
+def _operation(given: JsonObject) -> str | None:
     """The operation of a span that asks a model; None for any other span."""
-    given = _copied(span.attributes)
     for name in OPERATION:
         value = given.get(name)
         if type(value) is str:
@@ -224,9 +224,11 @@ def _joined(fields: JsonObject, cause: Cause) -> None:
         fields["properties"] = fields.get("properties", {}) | {"otel_trace_id": own}
 
 
-def _read(span: ReadableSpan, said: list[Event], resource: JsonObject) -> Span:
-    """A span of the SDK as one of ours; the SDK numbers kinds from 0."""
-    context, parent = span.context, span.parent
+def _read(
+    span: ReadableSpan, attributes: JsonObject, said: list[Event], resource: JsonObject
+) -> Span:
+    """A span of the SDK as one of ours; the SDK numbers kinds from 0. `attributes` are a copy."""
+    context, parent, status = span.context, span.parent, span.status
     events = [Event(event.name, event.timestamp, _plain(event.attributes)) for event in span.events]
     scope = span.instrumentation_scope
     return Span(
@@ -237,11 +239,11 @@ def _read(span: ReadableSpan, said: list[Event], resource: JsonObject) -> Span:
         span.kind.value + 1,
         span.start_time or 0,
         span.end_time or 0,
-        _plain(span.attributes),
-        events + said,
+        _settled(attributes),
+        events + said if said else events,
         [(format(link.context.trace_id, "032x"), _span_id(link.context)) for link in span.links],
-        span.status.status_code.value,
-        span.status.description or "",
+        status.status_code.value,
+        status.description or "",
         resource,
         scope.name if scope is not None else "",
     )
@@ -252,7 +254,11 @@ def _span_id(context: SpanContext | None) -> str:
 
 
 def _plain(given: Mapping[str, Any] | None) -> JsonObject:
-    plain = _copied(given)
+    return _settled(_copied(given))
+
+
+def _settled(plain: JsonObject) -> JsonObject:
+    """Attributes of which nobody else holds this dict, as JSON has them."""
     for name, value in plain.items():
         if type(value) not in SCALARS:
             plain[name] = _value(value, ANYWHERE)

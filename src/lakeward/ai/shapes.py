@@ -30,6 +30,7 @@ from lakeward.ai.reach import (
     text,
     view,
 )
+from lakeward.ai.usual import chat as usual_chat
 from lakeward.interaction import JsonObject
 
 REFUSALS: Final = frozenset({"content_filter", "refusal", "safety", "SAFETY", "PROHIBITED_CONTENT"})
@@ -58,6 +59,9 @@ def heard(answer: object) -> Heard:
 def _heard(answer: object) -> Heard:
     if isinstance(answer, str):
         return Heard({}, [spoken("assistant", str.__str__(answer))])
+    if (usual := usual_chat(answer)) is not None:
+        fields, message, usage = usual
+        return Heard(fields, [message], usage, "openai")
     get = view(answer)
     if choices := listed(get("choices")):
         return chat(get, choices)

@@ -2,7 +2,9 @@
 
 In: what the app hands to its methods, each of which may be called any number of times, from any
 thread. Out: one `ai_conversation` when the block and every stream in it have ended, whichever is
-last. An exception inside the block is recorded and goes on unchanged; nothing of ours is raised.
+last; without a block `end` takes its place, and whoever forgets it has the turn recorded when
+nothing holds it any more, or the process ends. An exception inside the block is recorded and goes
+on unchanged; nothing of ours is raised.
 
 A second request of the same turn, as after the call of a tool, holds what was said before: what is
 asked then takes the place of what was asked, and tokens add up. A turn belongs to the process in
@@ -20,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from uuid_utils import uuid7
 
 from lakeward.ai.active import ACTIVE, UnderWay
+from lakeward.ai.following import Following, Yields
 from lakeward.ai.messages import asked
-from lakeward.ai.reach import mapping
+from lakeward.ai.returned import returned
 from lakeward.ai.shapes import Heard, heard
-from lakeward.ai.streaming import Following, Yields, follow
-from lakeward.ai.usage import added, filled, together
+from lakeward.ai.streaming import follow
+from lakeward.ai.told import Told
 from lakeward.interaction import JsonObject
 from lakeward.ledger import Reason
 from lakeward.trace import CURRENT
@@ -36,20 +39,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MESSAGES_MOST: Final = 1000
 """Messages of a turn that are kept: the last ones."""
-_CANCELLED: Final = frozenset({"CancelledError", "Cancelled", "KeyboardInterrupt", "SystemExit"})
 _KNOWN_FIRST: Final = ("operation", "model_answered", "response_id")
 
 
-class Turn:
+class Turn(Told):
     """What `AI.conversation` gives; `with` or `async with`, or `end()`."""
 
     __slots__ = (
-        "__weakref__", "_active", "_ai", "_asked", "_asked_ns", "_began_ns", "_cause", "_draft",
-        "_ended_ns", "_fields", "_first_ns", "_holds", "_more", "_on", "_open", "_pid", "_said",
-        "_seen", "_timestamp", "_usages", "handed", "interaction_id",
+        "__weakref__", "_active", "_ai", "_cause", "_draft", "_ended", "_holds", "_known", "_on",
+        "_open", "_pid", "_timestamp", "handed", "interaction_id",
     )  # fmt: skip
 
     def __init__(self, ai: AI, fields: JsonObject) -> None:
+        super().__init__(fields)
         clock = ai.collector.clock
         now_ns = clock.now()
         self.interaction_id = str(uuid7(nanoseconds=now_ns))
@@ -57,20 +59,16 @@ class Turn:
         self._ai = ai
         self._on = ai.collector.settings.collect
         self._timestamp = clock.stamp(now_ns)
-        self._began_ns = self._asked_ns = time.perf_counter_ns()
-        self._first_ns = self._ended_ns = 0
         self._pid = os.getpid()
         self._cause = CURRENT.get()
-        self._fields = fields
-        self._more: JsonObject = {}
-        self._asked: list[JsonObject] = []
-        self._said: list[JsonObject] = []
-        self._seen: JsonObject = {}
-        self._usages: list[tuple[JsonObject, str]] = []
-        self._holds: set[object] = set()
+        self._holds: set[Following] = set()
         self.handed = False
         """Whether an answer or a stream of it was handed over."""
         self._open = [True]
+        self._ended = False
+        """The block was left, or `end` called: what is waited for now are streams."""
+        self._known = False
+        """The end of the process would find it."""
         self._active: Token[UnderWay | None] | None = None
         self._draft: Draft | None = None
 
@@ -83,6 +81,7 @@ class Turn:
         if not self._ended_ns:
             self._began_ns = self._asked_ns
         if self._on:
+            self._begun()
             found = asked(messages, system)
             self._asked, self._said = found[-MESSAGES_MOST:], []
             if len(found) > MESSAGES_MOST:
@@ -94,8 +93,17 @@ class Turn:
         self._ended_ns = time.perf_counter_ns()
         self.handed = True
         if self._on:
+            self._begun()
             self._take(heard(response))
         return response
+
+    def returned(self, result: object) -> None:
+        """What a function of the app gave back: an answer, if it is one for certain."""
+        found = returned(result) if self._on else None
+        if found is not None and (found.messages or found.usage):
+            self._ended_ns = time.perf_counter_ns()
+            self.handed = True
+            self._take(found)
 
     def stream(self, source: T) -> T:
         """A stream of the answer, which is followed while the app reads it."""
@@ -111,32 +119,13 @@ class Turn:
             return source
         try:
             self._holds.add(following)
-            self._ai.opened(self)
+            self._begun(streams=True)
             self._drafted()
             return follow(source, following)
         except Exception as error:
             self._holds.discard(following)
             self._ai.collector.blame(Reason.unencodable, error)
             return source
-
-    def flag(
-        self,
-        *,
-        question_answered: bool | None = None,
-        action_taken: bool | None = None,
-        follow_up_needed: bool | None = None,
-    ) -> None:
-        """What became of it, as far as the app knows when the turn ends."""
-        told = {
-            "question_answered": question_answered, "action_taken": action_taken,
-            "follow_up_needed": follow_up_needed,
-        }  # fmt: skip
-        self._fields.update({name: value for name, value in told.items() if value is not None})
-
-    def usage(self, usage: object, dialect: str = "") -> None:
-        """Tokens as the provider counts them, where no answer says it; see `ai.usage.buckets`."""
-        if found := mapping(usage):
-            self._usages.append((found, dialect))
 
     def set(self, **fields: Any) -> None:
         """Any other field of `ai_conversation`; names that are none are kept as properties."""
@@ -149,23 +138,11 @@ class Turn:
         """Whether it is not recorded yet."""
         return bool(self._open)
 
-    def heard(self, fields: JsonObject) -> None:
-        """What an instrumentation saw of one request: it fills what is not known here."""
-        before = dict(self._more)
-        if "total_tokens" in before and fields.get("tokens_source") == "none":
-            fields = {n: v for n, v in fields.items() if n not in ("tokens_source", "usage")}
-        if "status" in fields:
-            before.pop("error_type", None)
-        if "total_tokens" in before and "total_tokens" in fields:
-            fields = {**fields, **added([before, fields])}
-        self._more = {**before, **fields}
-
     def end(self, error: BaseException | None = None) -> None:
         """The turn is over, for code that has no `with`; streams are still waited for."""
         self._leave(error)
 
     def __enter__(self) -> Self:
-        self._holds.add(self)
         self._active = ACTIVE.set(self)
         return self
 
@@ -202,30 +179,35 @@ class Turn:
             if error is not None:
                 self._end_streams(error)
                 self._broken(error)
-            self._release(self)
+            self._ended = True
+            self._release(None)
         except Exception as failure:
             self._ai.collector.blame(Reason.unencodable, failure)
 
-    def piece(self, added: str, first: Heard | None) -> None:
-        """A stream's next text, before the app has it."""
-        if first is not None:
-            self._first_ns = self._first_ns or time.perf_counter_ns()
+    def piece(self, added: str, first: Heard) -> None:
+        """A stream's first text, before the app has it."""
+        self._first_ns = self._first_ns or time.perf_counter_ns()
         draft = self._draft
         if draft is None:
             return
-        if first is not None:
-            waited = {"time_to_first_token_ms": (self._first_ns - self._asked_ns) / 1e6}
-            known = {name: first.fields[name] for name in _KNOWN_FIRST if name in first.fields}
-            draft.fields(waited | known)
+        waited = {"time_to_first_token_ms": (self._first_ns - self._asked_ns) / 1e6}
+        known = {name: first.fields[name] for name in _KNOWN_FIRST if name in first.fields}
+        draft.fields(waited | known)
         if added:
             draft.text(added)
+
+    @property
+    def writer(self) -> Draft | None:
+        """What keeps a stream's next pieces, each before the app has it."""
+        return self._draft
 
     def over(self, following: Following, found: Heard, error: BaseException | None) -> None:
         """A stream ended."""
         try:
             if not (self.handed and isinstance(following, Yields)):
                 self._ended_ns = following.ended_ns
-                self._seen["streamed"] = True
+                if following.streamed:
+                    self._seen["streamed"] = True
                 self._take(found)
             if error is not None:
                 self._broken(error)
@@ -239,74 +221,54 @@ class Turn:
             head = self._whole() | {"timestamp": self._timestamp, "streamed": True}
             self._draft = self._ai.drafts.open(self.interaction_id, head)
 
-    def _take(self, found: Heard) -> None:
-        self._said += found.messages
-        if found.usage:
-            self._usages.append((found.usage, found.dialect))
-        seen, fields = self._seen, found.fields
-        if "tool_call_count" in seen:  # by an earlier request of this turn
-            used = [*seen.get("tools_used", ()), *fields.get("tools_used", ())]
-            fields["tools_used"] = list(dict.fromkeys(used))[:100]
-            fields["tool_call_count"] = seen["tool_call_count"] + fields.get("tool_call_count", 0)
-        if "status" in fields:  # a request that failed was made again
-            seen.pop("error_type", None)
-        seen.update(fields)
-
-    def _broken(self, error: BaseException) -> None:
-        if isinstance(error, GeneratorExit):  # nobody wants more; there may have been no more
-            self._seen.setdefault("status", "abandoned")
-            return
-        names = {kind.__name__ for kind in type(error).__mro__}
-        self._seen["status"] = "cancelled" if names & _CANCELLED else "failed"
-        self._seen["error_type"] = type(error).__name__[:200]
-
-    def _release(self, hold: object) -> None:
+    def _release(self, hold: Following | None) -> None:
         """Let go of what the turn waits for; the last one records it."""
-        self._holds.discard(hold)
-        if self._holds:
+        if hold is not None:
+            self._holds.discard(hold)
+        if self._holds or not self._ended:
             return
         try:
             self._open.pop()
         except IndexError:
             return
-        self._ai.closed(self)
         if self._pid != os.getpid():
             return
         if not self._ended_ns:
             self._ended_ns = time.perf_counter_ns()
         token = CURRENT.set(self._cause)
         try:
-            fields = self._whole()
-            fields["interaction_id"], fields["timestamp"] = self.interaction_id, self._timestamp
-            self._ai.collector.record("ai_conversation", **fields)
+            self._ai.collector.record_turn(self._whole(), self.interaction_id, self._timestamp)
         finally:
             CURRENT.reset(token)
             if self._draft is not None:
                 self._draft.close()
 
-    def _whole(self) -> JsonObject:
-        """The record's fields, as far as they are known."""
-        made: JsonObject = {}
-        if self._ended_ns:
-            made["duration_ms"] = (self._ended_ns - self._began_ns) / 1e6
-        if self._first_ns:
-            made["time_to_first_token_ms"] = (self._first_ns - self._asked_ns) / 1e6
-        made |= self._seen | together(self._usages)
-        if messages := self._asked + self._said:
-            made["messages"] = messages
-        if self._more:
-            made = filled(made, self._more)
-        made["captured_by"] = "api"
-        made.setdefault("status", "completed")
-        made.setdefault("streamed", False)
-        made.update(self._fields)
-        return made
+    def _begun(self, *, streams: bool = False) -> None:
+        """There is something to record. In a block its end is certain; elsewhere, and of streams,
+        the end of the process is the last occasion."""
+        if not self._known and (streams or self._active is None):
+            self._known = True
+            self._ai.opened(self)
 
     def leave_open(self) -> None:
-        """The process ends: streams that are still open were left unread."""
+        """The process ends: streams that are still open were left unread, and so was a turn that
+        waits for nothing but its `end`."""
         self._end_streams(None)
+        if self._active is None:
+            self._forgotten()
+
+    def _forgotten(self) -> None:
+        if not self.handed and not self._usages:
+            self._seen.setdefault("status", "abandoned")
+        self._leave(None)
+
+    def __del__(self) -> None:
+        try:
+            if self._open and self._known:
+                self._forgotten()
+        except Exception:  # noqa: S110 - the interpreter may be gone
+            pass
 
     def _end_streams(self, error: BaseException | None) -> None:
         for following in list(self._holds):
-            if isinstance(following, Following):
-                following.end(error)
+            following.end(error)

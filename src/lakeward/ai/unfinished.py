@@ -13,7 +13,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from zlib import crc32
 import msgspec
 
 from lakeward.ai.draft_file import (
+    ASIDE,
     BEGUN,
     CHUNK_BYTES,
     FIELDS,
@@ -31,10 +32,13 @@ from lakeward.ai.draft_file import (
     MOST_BYTES,
     PAGE,
     PAYLOAD,
+    SUFFIX,
     TEXT,
     VERSION,
+    Aside,
     Rules,
 )
+from lakeward.ai.messages import flat
 from lakeward.errors import Unreadable
 from lakeward.interaction import EARLIEST_MS, LATEST_MS, JsonObject, id_ms, iso, parse_iso
 
@@ -85,6 +89,50 @@ def lock(path: Path) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+def drafts_in(folders: Sequence[Path]) -> list[Path]:
+    """Files of drafts, whoever owns them."""
+    found: list[Path] = []
+    for folder in dict.fromkeys(folders):
+        try:
+            with os.scandir(folder) as entries:
+                found += [
+                    Path(entry.path)
+                    for entry in entries
+                    if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False)
+                ]
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def peek(path: Path) -> Left | None:
+    """What stands in a file now, also while its owner writes; None where nothing can be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return read(fd)
+    except (Unreadable, OSError):
+        return None
+    finally:
+        os.close(fd)
+
+
+def blank(fd: int, kept: Set[str]) -> None:
+    """Overwrite all chunks but those of some turns: each turn's first one first, without it there
+    is no turn."""
+    raw = os.pread(fd, os.fstat(fd).st_size, 0)
+    start = HEAD.unpack_from(raw)[2]
+    found = []
+    for at in range(start, len(raw) - CHUNK_BYTES + 1, CHUNK_BYTES):
+        turn, place, *_ = CHUNK_HEAD.unpack_from(raw, at)
+        if (not place or str(UUID(bytes=turn)) not in kept) and any(raw[at : at + CHUNK_BYTES]):
+            found.append((place, at))
+    for _, at in sorted(found):
+        os.pwrite(fd, bytes(CHUNK_BYTES), at)
 
 
 def read(fd: int, *, turns: bool = True) -> Left:
@@ -143,10 +191,14 @@ def _made(turn: bytes, left: Turn) -> JsonObject | None:
     """The record of one turn; None for a turn that was closed, of which chunks were still left."""
     fields: JsonObject = {}
     pieces: list[str] = []
+    asides: list[Aside] = []
     began = False
     for kind, content in _frames(left):
         if kind == TEXT:
             pieces.append(content.decode("utf-8", "replace"))
+        elif kind == ASIDE:
+            with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                asides.append(msgspec.json.decode(content, type=Aside))
         elif kind in (BEGUN, FIELDS):
             began = began or kind == BEGUN
             try:
@@ -157,16 +209,33 @@ def _made(turn: bytes, left: Turn) -> JsonObject | None:
                 fields |= told
     if not began:
         return None
-    return _ended(str(UUID(bytes=turn)), fields, "".join(pieces), left)
+    return _ended(str(UUID(bytes=turn)), fields, _said("".join(pieces), asides), left)
 
 
-def _ended(interaction_id: str, fields: JsonObject, text: str, left: Turn) -> JsonObject:
-    calls = fields.pop("tool_calls", None)
+def _said(text: str, asides: Sequence[Aside]) -> JsonObject:
+    """The answer so far: thoughts and text, and calls with the beginning of their arguments."""
     said: JsonObject = {"role": "assistant"}
-    if text:
-        said["content"] = text
-    if isinstance(calls, list) and calls:
-        said["tool_calls"] = calls
+    thought = "".join(aside.piece for aside in asides if aside.call is None)
+    parts = [("reasoning", thought), ("text", text)]
+    content = [{"type": kind, "text": whole} for kind, whole in parts if whole]
+    if content:
+        said["content"] = flat(content)
+    calls: dict[int, JsonObject] = {}
+    for aside in asides:
+        if aside.call is None:
+            continue
+        made = calls.setdefault(aside.call, {"arguments": ""})
+        made["arguments"] += aside.piece
+        for name in ("id", "name"):
+            if value := getattr(aside, name):
+                made[name] = value
+    if calls:
+        said["tool_calls"] = list(calls.values())
+    return said
+
+
+def _ended(interaction_id: str, fields: JsonObject, said: JsonObject, left: Turn) -> JsonObject:
+    fields.pop("tool_calls", None)
     asked = fields.pop("messages", None)
     messages = asked if isinstance(asked, list) else []
     if len(said) > 1:

@@ -20,13 +20,14 @@ from typing import Any, Final
 
 import msgspec
 
+from lakeward.ai.reach import NAME_MOST
+from lakeward.ai.usual import MOST_TOKENS
+from lakeward.ai.usual import buckets as usual_buckets
 from lakeward.catalog.ai import TOKEN_BUCKETS
 from lakeward.interaction import JsonObject
 
 INCLUSIVE: Final = frozenset({"openai", "responses", "embeddings", "inclusive"})
 EXCLUSIVE: Final = frozenset({"anthropic", "bedrock", "exclusive"})
-_MOST: Final = 10**14
-"""More tokens than this are no count; the sum of all buckets still fits a double."""
 
 _INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_eval_count", "inputTokenCount")
 _OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "eval_count", "outputTokenCount")
@@ -79,6 +80,8 @@ def buckets(usage: Mapping[str, Any], dialect: str = "") -> JsonObject:
 
 def _buckets(told: JsonObject, dialect: str) -> JsonObject:
     """The same of a dict that holds nothing but what was said."""
+    if dialect == "openai" and (usual := usual_buckets(told)) is not None:
+        return usual
     gemini = dialect == "gemini" or not _GEMINI.isdisjoint(told)
     counts = _gemini(told) if gemini else _read(told)
     found = _split(counts, _beside(told, dialect), dialect)
@@ -90,26 +93,56 @@ def _buckets(told: JsonObject, dialect: str) -> JsonObject:
     return {**found, "total_tokens": total, "tokens_source": "reported", "usage": told}
 
 
-def together(usages: list[tuple[JsonObject, str]]) -> JsonObject:
-    """The buckets of all requests of a turn, each a usage as `reach.mapping` gives it and its
-    dialect."""
+def together(usages: list[tuple[JsonObject, str, JsonObject]]) -> JsonObject:
+    """The buckets of all requests of a turn, each a usage as `reach.mapping` gives it, its dialect
+    and what else its answer says."""
     if len(usages) == 1:
-        return _buckets(*usages[0])
-    return added([_buckets(*told) for told in usages])
+        return _buckets(*usages[0][:2])
+    if not usages:
+        return {"tokens_source": "none"}
+    return added([{**about, **_buckets(told, dialect)} for told, dialect, about in usages])
 
 
 def added(each: list[JsonObject]) -> JsonObject:
-    """The buckets of several requests, added up; their usages as they came."""
+    """The buckets of several requests, added up, and each by itself; their usages as they came."""
     found: JsonObject = {"tokens_source": "none"}
     for name in (*TOKEN_BUCKETS, "total_tokens"):
         counts = [told[name] for told in each if type(told.get(name)) is int]
         if counts:
             found[name], found["tokens_source"] = sum(counts), "reported"
-    raw = [told["usage"] for told in each if "usage" in told]
+    requests = [one for told in each for one in told.get("requests") or [_request(told)]]
+    if 1 < len(requests) <= REQUESTS_MOST:
+        found["requests"] = requests
+    raw = [one for told in each if "usage" in told for one in _usages(told)]
     return found | {"usage": {"requests": raw[:100]}} if raw else found
 
 
-_TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage"})
+def _usages(told: JsonObject) -> list[Any]:
+    """The usages of requests that were added up before, else that of one."""
+    return told["usage"]["requests"] if "requests" in told else [told["usage"]]
+
+
+def _request(told: JsonObject) -> JsonObject:
+    """What is known of one request of several, as far as it has a price."""
+    found = {name: told[name] for name in _OF_REQUESTS if name in told}
+    usage = told.get("usage", _NOTHING)
+    kept = _object(usage, ("cache_creation",)).get("ephemeral_1h_input_tokens")
+    made = _object(usage, ("server_tool_use",)).get("web_search_requests")
+    for name, count in (("cache_write_1h_tokens", kept), ("web_searches", made)):
+        if _whole(count):
+            found[name] = _whole(count)
+    for name in ("service_tier", "speed"):
+        if type(usage.get(name)) is str:
+            found[name] = usage[name][:NAME_MOST]
+    return found
+
+
+REQUESTS_MOST: Final = 1000
+"""Requests of a turn that are kept one by one; of a turn of more, none is."""
+ABOUT: Final[tuple[str, ...]] = ("operation", "provider", "model_requested", "model_answered")
+"""Whose tokens they are."""
+_OF_REQUESTS: Final = (*ABOUT, *TOKEN_BUCKETS, "total_tokens")
+_TOKENS: Final = frozenset({*TOKEN_BUCKETS, "total_tokens", "tokens_source", "usage", "requests"})
 
 
 def filled(made: JsonObject, more: JsonObject) -> JsonObject:
@@ -256,7 +289,7 @@ def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
 
 def _whole(value: object) -> int | None:
     if type(value) is int:
-        return value if 0 <= value <= _MOST else None
+        return value if 0 <= value <= MOST_TOKENS else None
     if type(value) is float and value.is_integer():
-        return int(value) if 0 <= value <= _MOST else None
+        return int(value) if 0 <= value <= MOST_TOKENS else None
     return None

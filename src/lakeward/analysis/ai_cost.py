@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from lakeward.analysis.ai_turns import TURN
+from lakeward.analysis.ai_turns import TURN, of_turns
 from lakeward.analysis.question import Column, Sql, says
 from lakeward.analysis.scope import (
     Scope,
@@ -119,7 +119,7 @@ class AiCost(Scope, frozen=True, kw_only=True):
         measured = f"SELECT {listed(self)}{MEASURED} FROM turn {grouped(self)}"
         order = ordered(self, TURN, "cost_usd")
         if self.per is None:
-            return Sql(f"WITH {turn}\n{measured}\n{order}", parameters(self, TURN))
+            return Sql(of_turns(f"WITH {turn}\n{measured}\n{order}"), parameters(self, TURN))
         text = f"""WITH {turn}, {PEOPLE}, outcome AS (
     SELECT service, person, {OUTCOMES[self.per]}
 ), led AS (
@@ -133,9 +133,10 @@ class AiCost(Scope, frozen=True, kw_only=True):
     SELECT {listed(self)}sum(cost_usd) AS leading_cost_usd
     FROM (SELECT DISTINCT {listed(self)}interaction_id, cost_usd FROM led) l {grouped(self)}
 ), measured AS ({measured})
-SELECT m.*, coalesce(f.outcomes, 0) AS outcomes, l.leading_cost_usd,
+SELECT m.*, coalesce(f.outcomes, 0) AS outcomes,
+    if(f.outcomes IS NULL, 0, l.leading_cost_usd) AS leading_cost_usd,
     l.leading_cost_usd / nullif(f.outcomes, 0) AS cost_per_outcome_usd
 FROM measured m LEFT JOIN followed f ON {same(self, "f", "m")}
 LEFT JOIN spent l ON {same(self, "l", "m")}
 {order}"""
-        return Sql(text, parameters(self, TURN, within_days=self.within_days))
+        return Sql(of_turns(text), parameters(self, TURN, within_days=self.within_days))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from lakeward.analysis.ai_turns import TURN, Z95, share_columns, wilson
+from lakeward.analysis.ai_turns import TURN, Z95, of_turns, share_columns, wilson
 from lakeward.analysis.question import Column, Sql
 from lakeward.analysis.scope import (
     Scope,
@@ -63,7 +63,7 @@ class AiLatency(Scope, frozen=True, kw_only=True):
 FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 {grouped(self)}
 {ordered(self, TURN, "turns")}"""
-        return Sql(text, parameters(self, TURN))
+        return Sql(of_turns(text), parameters(self, TURN))
 
 
 ENDS: Final = ("completed", "failed", "refused", "cancelled", "abandoned")
@@ -106,4 +106,4 @@ class AiErrors(Scope, frozen=True, kw_only=True):
 FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 {grouped(self)}
 {ordered(self, TURN, "turns")}"""
-        return Sql(text, parameters(self, TURN, z=Z95))
+        return Sql(of_turns(text), parameters(self, TURN, z=Z95))

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from lakeward.analysis.ai_turns import TURN, Z95, share_columns, wilson
+from lakeward.analysis.ai_turns import (
+    RATED,
+    TURN,
+    Z95,
+    is_of_turns,
+    of_turns,
+    share_columns,
+    wilson,
+)
 from lakeward.analysis.question import Column, Sql
 from lakeward.analysis.scope import (
     Dimension,
@@ -22,6 +30,7 @@ from lakeward.analysis.scope import (
     selected,
     where,
 )
+from lakeward.lake.conversations import ALL
 
 RATING: Final[dict[str, Dimension]] = {
     **TURN,
@@ -47,6 +56,9 @@ MEASURES: Final = (
 )
 
 
+OF_RATED: Final = f"(FROM {ALL} WHERE interaction_id IN (SELECT turn_id FROM rated))"
+
+
 class AiRatings(Scope, frozen=True, kw_only=True):
     """How helpful AI answers are."""
 
@@ -62,15 +74,21 @@ class AiRatings(Scope, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `ai_ratings_current`, and the turns."""
-        text = f"""SELECT {selected(self, RATING)}count(*) AS ratings, {HELPFUL} AS helpful,
+        figures = f"""SELECT {selected(self, RATING)}count(*) AS ratings, {HELPFUL} AS helpful,
     count(*) FILTER (WHERE NOT r.helpful) AS unhelpful,
     {HELPFUL} * 1.0 / nullif({SAID}, 0) AS helpful_rate,
     CASE WHEN {SAID} > 0 THEN {LOW} END AS helpful_low,
     CASE WHEN {SAID} > 0 THEN {HIGH} END AS helpful_high,
     count(r.rating) AS starred, avg(r.rating) AS mean_rating,
     count(*) FILTER (WHERE r.comment <> '') AS comments
-FROM ai_ratings_current r LEFT JOIN ai_turns t ON t.interaction_id = r.turn_id
+FROM rated r"""
+        rest = f"""
 WHERE {where(self, RATING, "r.rated_at")}
 {grouped(self)}
 {ordered(self, RATING, "ratings")}"""
-        return Sql(text, parameters(self, RATING, z=Z95))
+        if is_of_turns(figures + rest):
+            join = "\nLEFT JOIN ai_turns t ON t.interaction_id = r.turn_id"
+            text = of_turns(f"{figures}{join}{rest}", OF_RATED)
+        else:
+            text = figures + rest
+        return Sql(f"WITH rated AS {RATED}\n{text}", parameters(self, RATING, z=Z95))

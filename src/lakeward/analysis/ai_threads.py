@@ -10,10 +10,11 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from lakeward.analysis.ai_turns import TURN
+from lakeward.analysis.ai_turns import TURN, of_turns
 from lakeward.analysis.question import Column, Row, Sql, Value, says
 from lakeward.analysis.scope import Scope, check, parameters, where
 from lakeward.errors import Rejected
+from lakeward.lake.conversations import ALL, ratings
 
 THREADS: Final = (
     Column("conversation", "text", "Id of the conversation."),
@@ -68,7 +69,7 @@ class AiThreads(Scope, frozen=True, kw_only=True):
 FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
 GROUP BY {NAMED}, t.service
 ORDER BY last_at DESC, conversation, t.service LIMIT $limit"""
-        return Sql(text, parameters(self, TURN, limit=self.limit))
+        return Sql(of_turns(text), parameters(self, TURN, limit=self.limit))
 
 
 THREAD: Final = (
@@ -90,6 +91,16 @@ THREAD: Final = (
 )
 
 
+OF_THREAD: Final = """interaction_id IN (SELECT interaction_id FROM ai_rating
+    WHERE conversation_id = $conversation
+    OR parent_interaction_id IN (SELECT interaction_id FROM thread)
+    OR parent_interaction_id IN (SELECT interaction_id FROM ai_told_twice
+        WHERE turn_id IN (SELECT interaction_id FROM thread))
+    OR trace_id IN (SELECT trace_id FROM thread))"""
+"""The ratings that may be of its turns, by each way in which a rating names one. Their ids are
+found first: then few row groups are read for the rest."""
+
+
 class AiThread(msgspec.Struct, frozen=True, kw_only=True):
     """One AI conversation, turn by turn."""
 
@@ -104,18 +115,21 @@ class AiThread(msgspec.Struct, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `ai_turns`."""
-        terms, values = [f"{NAMED} = $conversation"], {"conversation": self.conversation}
-        found: dict[str, Value] = {**values}
+        found: dict[str, Value] = {"conversation": self.conversation}
+        of_service = ""
         if self.service is not None:
-            terms.append("t.service = $service")
-            found["service"] = self.service
+            of_service, found["service"] = "AND service = $service", self.service
         own = ", ".join(
             f't.{column.name}' if column.name != "user" else f'{USER} AS "user"'
             for column in THREAD
         )  # fmt: skip
-        text = f"""SELECT {own} FROM ai_turns t WHERE {" AND ".join(terms)}
+        text = f"""WITH thread AS (
+    FROM {ALL} WHERE (conversation_id = $conversation
+        OR (conversation_id IS NULL AND interaction_id = $conversation)) {of_service}
+)
+SELECT {own} FROM ai_turns t
 ORDER BY t.service NULLS FIRST, t.turn, t.started_at, t.interaction_id"""
-        return Sql(text, found)
+        return Sql(of_turns(text, "thread", f"({ratings(OF_THREAD, numbered=False)})"), found)
 
     def finish(self, rows: list[Row]) -> list[Row]:
         """As the statement gave them."""

@@ -1,14 +1,17 @@
 """What questions about AI turns have in common: the dimensions of a turn.
 
-Out: a registry over the view `ai_turns` as `t`, and what is told of a share. Pure.
+Out: a registry over the view `ai_turns` as `t`, that view with no more than a question asks of it,
+and what is told of a share. Pure.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from lakeward.analysis.question import Column
 from lakeward.analysis.scope import Dimension, days
+from lakeward.lake.conversations import ALL, ratings, turns
 
 Z95: Final = 1.959963984540054
 """The normal quantile of a 95 % interval."""
@@ -32,6 +35,24 @@ TURN: Final[dict[str, Dimension]] = {
     "captured_by": Dimension("t.captured_by", "Which way it was captured."),
 }
 """How turns can be broken down and filtered."""
+
+
+_USED: Final = re.compile(r"\bt\.(\w+)")
+RATED: Final = f"({ratings(numbered=False)})"
+"""`ai_ratings_current` without the turns' numbers, which cost more than all else."""
+
+
+def is_of_turns(text: str) -> bool:
+    """Whether it names a column of `t`."""
+    return _USED.search(text) is not None
+
+
+def of_turns(text: str, rows: str = ALL, rated: str = RATED) -> str:
+    """The text with the columns of `ai_turns t` that it names in the place of that view: a question
+    about a few reads and parses less. Only turns of `rows`, and ratings of `rated`."""
+    whole = "ai_turns t"
+    assert whole in text
+    return text.replace(whole, f"({turns(_USED.findall(text), rows, rated)}) t")
 
 
 def wilson(hits: str, of: str) -> tuple[str, str]:

@@ -201,7 +201,7 @@ class Source:
                 shifted = datetime.fromtimestamp(moment.timestamp() + wider / 1000, UTC)
                 terms.append(f"{self.at} {sign} {self.values(shifted)}")
         if not events.bots:
-            terms.append("i.bot IS NOT TRUE")
+            terms.append("NOT coalesce(i.bot, FALSE)")
         if not events.internal:
             terms.extend(self._own())
         if events.where is not None:

@@ -240,8 +240,8 @@ def statement(funnel: Funnel) -> Sql:
         wide.append(f"count(CASE WHEN level >= {k} THEN 1 END) AS n{k}")
         if k > 1:
             for name, time in (("d", f"(t{k} - p{k})"), ("f", f"(t{k} - a{k})")):
-                wide.append(f"quantile_cont({time} / 1000.0, 0.5) AS {name}m{k}")
-                wide.append(f"quantile_cont({time} / 1000.0, 0.9) AS {name}p{k}")
+                wide.append(f"quantile_cont({time} / 1e3, 0.5) AS {name}m{k}")
+                wide.append(f"quantile_cont({time} / 1e3, 0.9) AS {name}p{k}")
     group = f" GROUP BY {', '.join(by)}" if by else ""
     text += f",\nwide AS (SELECT {', '.join(wide)} FROM {build.last}{group})"
     shown = "".join(f'b{k} AS "{name}", ' for k, name in enumerate(funnel.by, 1))
@@ -251,8 +251,8 @@ def statement(funnel: Funnel) -> Sql:
         before = f"n{k - 1}" if k > 1 else "n1"
         rows.append(
             f"SELECT {shown}{k} AS step, {build.source.values(step.name)} AS name, n{k} AS users, "
-            f"n{k} * 1.0 / nullif(n1, 0) AS conversion, "
-            f"n{k} * 1.0 / nullif({before}, 0) AS conversion_from_previous, "
+            f"n{k} * 1e0 / nullif(n1, 0) AS conversion, "
+            f"n{k} * 1e0 / nullif({before}, 0) AS conversion_from_previous, "
             f"{before} - n{k} AS dropped, {_named(times, k)}, n1 AS entered FROM wide"
         )
     columns = ", ".join(f'"{column.name}"' for column in funnel.columns())
@@ -295,9 +295,9 @@ def times(funnel: FunnelTimes) -> Sql:
     text = build.ways()
     n, bins = build.n, funnel.bins
     text += (
-        f",\ntook AS (SELECT (t{n} - a{n}) / 1000.0 AS s FROM way WHERE t{n} IS NOT NULL), "
-        "ends AS (SELECT min(s) AS low, CASE WHEN max(s) > min(s) THEN (max(s) - min(s)) ELSE 1 END"
-        f" / {bins}.0 AS width FROM took), placed AS (SELECT low, width, "
+        f",\ntook AS (SELECT (t{n} - a{n}) / 1e3 AS s FROM way WHERE t{n} IS NOT NULL), "
+        "ends AS (SELECT min(s) AS low, CASE WHEN max(s) > min(s) THEN (max(s) - min(s)) "
+        f"ELSE 1e0 END / {bins} AS width FROM took), placed AS (SELECT low, width, "
         f"least(CAST(floor((s - low) / width) AS INTEGER), {bins - 1}) AS bin FROM took, ends)\n"
         "SELECT low + bin * width AS from_seconds, low + (bin + 1) * width AS to_seconds, "
         "count(*) AS users FROM placed GROUP BY low, width, bin ORDER BY 1"

@@ -47,8 +47,8 @@ gpt-4o 1 0.02436625
 
 On the command line they are [`lakeward ask`](cli.md#ask) and commands of their own, such as
 [`lakeward funnel`](cli.md#funnel) and [`lakeward ai`](cli.md#ai); over HTTP they are
-[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected` with
-one sentence.
+[`POST /api/questions/…`](server.md#asking-it). Parameters that cannot be asked raise `Rejected`
+with one sentence.
 """
 FIELDS_HEAD: Final = """## Fields of interactions
 
@@ -72,8 +72,18 @@ letters), `starts`, `ends`, `above`, `at_least`, `below`, `at_most`, `known` or 
 several values one is enough.
 """
 _STEPS: Final = {"steps": [{"event": "page_view"}, {"event": "demo_booking"}]}
+_MEASURE: Final = {"event": "api_call", "verb": "sum", "field": "response_time_ms"}
 SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
     "ai_thread": {"conversation": "c5"},
+    "experiment_units": {"experiment": "match-page"},
+    "experiment_moments": {
+        "experiment": "match-page",
+        "metric": {"kind": "share", "measures": [{"event": "demo_booking"}]},
+    },
+    "experiment_quantile": {
+        "experiment": "match-page",
+        "metric": {"kind": "quantile", "quantile": 0.9, "measures": [_MEASURE]},
+    },
     **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
 }
 """Parameters that a question cannot be made without."""

@@ -45,7 +45,7 @@ METRICS: Final[dict[str, Metric]] = {
         "count(DISTINCT CASE WHEN {rows} THEN i.unit END)", "Different units.", "units", "integer"
     ),
     "events_per_unit": Metric(
-        "count(*) FILTER (WHERE {rows} AND i.unit IS NOT NULL) * 1.0 "
+        "count(*) FILTER (WHERE {rows} AND i.unit IS NOT NULL) * 1e0 "
         "/ nullif(count(DISTINCT CASE WHEN {rows} THEN i.unit END), 0)",
         "Interactions for each unit.", "interactions",
     ),
@@ -66,7 +66,7 @@ METRICS: Final[dict[str, Metric]] = {
         "calls", "integer",
     ),
     "error_rate": Metric(
-        f"count(*) FILTER (WHERE {{rows}} AND {FAILED}) * 1.0 "
+        f"count(*) FILTER (WHERE {{rows}} AND {FAILED}) * 1e0 "
         "/ nullif(count(i.response_status) FILTER (WHERE {rows}), 0)",
         "Calls that the server failed, of those that were answered.", "0 to 1",
     ),

@@ -16,6 +16,8 @@ from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.paths import Paths
@@ -38,6 +40,9 @@ KINDS: Final = (
     Lifecycle,
     Sessions,
     Paths,
+    ExperimentUnits,
+    ExperimentMoments,
+    ExperimentQuantile,
     AiCost,
     AiThreads,
     AiThread,

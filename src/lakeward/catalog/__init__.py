@@ -4,7 +4,8 @@ In: an interaction type and flat keyword fields. Out: the record's top-level fie
 `Rejected` is all that can be raised, and its message never holds a value.
 """
 
-from lakeward.catalog.placement import Call, arrange, call
+from lakeward.catalog.finished import Call, Conversation, call, conversation, is_messages
+from lakeward.catalog.placement import arrange
 from lakeward.catalog.record import Record
 from lakeward.catalog.registry import TYPES
 from lakeward.catalog.spec import (
@@ -21,6 +22,7 @@ __all__ = [
     "PERSONAL_DATA",
     "TYPES",
     "Call",
+    "Conversation",
     "Feature",
     "PersonalData",
     "Record",
@@ -28,4 +30,6 @@ __all__ = [
     "TypeSpec",
     "arrange",
     "call",
+    "conversation",
+    "is_messages",
 ]

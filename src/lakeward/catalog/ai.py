@@ -15,6 +15,7 @@ from lakeward.catalog.spec import (
     Amount,
     Count,
     Id,
+    Ids,
     Millis,
     Name,
     Names,
@@ -65,6 +66,9 @@ class AiMessage(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+TELLING_ID = 16
+"""Characters that a provider's id of an answer has at least if nobody gives it twice; servers on
+one's own machine count `chatcmpl-1` to `chatcmpl-999`."""
 TOKEN_BUCKETS: tuple[str, ...] = (
     "input_tokens",
     "cache_read_tokens",
@@ -76,6 +80,34 @@ TOKEN_BUCKETS: tuple[str, ...] = (
     "image_tokens",
 )
 """Exclusive: each token is in one bucket, so the buckets add up to `total_tokens`."""
+
+
+class AiRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several requests of a turn: what its price depends on. Keys beyond these are kept."""
+
+    operation: Annotated[Opt[Name], doc("Kind of request, where its answer says it.")] = UNSET
+    provider: Annotated[Opt[Name], doc("Who runs the model; left out: as the turn's.")] = UNSET
+    model_requested: Annotated[Opt[Name], doc("Model that was asked for.")] = UNSET
+    model_answered: Annotated[Opt[Name], doc("Model that answered; left out: as the turn's.")] = (
+        UNSET
+    )
+    input_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_read_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_write_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    cache_write_1h_tokens: Annotated[
+        Opt[Count], doc("Those of `cache_write_tokens` that were written for an hour.", "tokens")
+    ] = UNSET
+    output_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    reasoning_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    audio_input_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    audio_output_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    image_tokens: Annotated[Opt[Count], doc("As in the turn.", "tokens")] = UNSET
+    total_tokens: Annotated[Opt[Count], doc("Sum of its buckets.", "tokens")] = UNSET
+    web_searches: Annotated[
+        Opt[Count], doc("Searches of the web that the model made.", "searches")
+    ] = UNSET
+    service_tier: Annotated[Opt[Name], doc("Tier that served it, by the provider's word.")] = UNSET
+    speed: Annotated[Opt[Name], doc("Speed that served it, by the provider's word.")] = UNSET
 
 
 class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +127,9 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     model_requested: Annotated[Opt[Name], doc("Model that the app asked for.")] = UNSET
     model_answered: Annotated[Opt[Name], doc("Model that answered, by its own word.")] = UNSET
     response_id: Annotated[Opt[Id], doc("The provider's id of the answer.")] = UNSET
+    response_ids: Annotated[Opt[Ids], doc("Ids of all answers, where the turn had several.")] = (
+        UNSET
+    )
     parameters: Annotated[
         Opt[JsonObject], doc("Parameters of the request, such as temperature.", personal="content")
     ] = UNSET
@@ -147,6 +182,10 @@ class AiConversation(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: Annotated[Opt[Name], doc("Tokeniser of an estimate, such as `o200k_base`.")] = UNSET
     usage: Annotated[
         Opt[JsonObject], doc("The provider's usage as it came.", personal="content")
+    ] = UNSET
+    requests: Annotated[
+        Opt[Annotated[list[AiRequest], Meta(max_length=1000)]],
+        doc("Of a turn of several requests, what each took; the buckets above are their sums."),
     ] = UNSET
 
     cost_usd: Annotated[

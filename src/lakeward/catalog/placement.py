@@ -28,15 +28,15 @@ from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType, ValidationError, inspect
+from msgspec import UNSET, UnsetType, ValidationError, inspect
 
 from lakeward.catalog.record import NULLABLE, Record
 from lakeward.catalog.registry import TYPES
-from lakeward.catalog.spec import FIELD_SET, Id, Nullable, Opt, Slot, TypeSpec
+from lakeward.catalog.spec import FIELD_SET, Slot, TypeSpec
 from lakeward.errors import Rejected
 from lakeward.interaction import JsonObject
 
@@ -52,23 +52,8 @@ _PLAIN_OR_MORE = _PLAIN | {dict, list}
 _convert = msgspec.convert
 
 
-class Call(Record, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """A finished `api_call` that has nothing but fields of the record: checked and built in one
-    go, the seed's fourteen fields always present."""
-
-    method: str | None
-    path: str
-    user_id: Opt[Id] = "anonymous"
-    user_type: Opt[str] = "unknown"
-    response_status: Annotated[int, Meta(ge=100, le=599)] | None = None
-    response_time_ms: Annotated[float, Meta(ge=0)] | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
-    session_id: Nullable[Id] = None
-
-
 class _Call(Record, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """The same, for looking only."""
+    """As `finished.Call`, for looking only."""
 
     method: str | None
     path: str
@@ -81,20 +66,11 @@ class _Top(Record, kw_only=True, gc=False, forbid_unknown_fields=True):
     interaction_type: UnsetType = UNSET  # whatever is given, look again
 
 
-def call(fields: JsonObject) -> Call | None:
-    """`fields` as a finished `api_call`, without id, time, environment, version and type; None
-    when they need `arrange` to look at them more closely."""
-    try:
-        return _convert(fields, Call)
-    except Exception:
-        return None
-
-
 def _compile() -> None:
     """Let msgspec build what it knows of each type now, under the import lock: done on first use
     by several threads at once it can crash the process (msgspec 0.22), and a signal handler that
     records may come in the middle of it."""
-    for struct in (Call, _Call, _Top, Record, *(spec.struct for spec in TYPES.values())):
+    for struct in (_Call, _Top, Record, *(spec.struct for spec in TYPES.values())):
         msgspec.json.Decoder(struct)
 
 

@@ -65,6 +65,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Ask and print."""
     if arguments.verb == "reprice":
         return repricing.run(settings, arguments)
+    from lakeward.analysis.ai_cost import LED
     from lakeward.analysis.question import ask
     from lakeward.cli.answers import write
     from lakeward.lake.reading import Reading
@@ -87,7 +88,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             _show(answer)
         else:
             dimensions = len(getattr(question, "by", ())) or 1
-            write(answer, arguments.format, sys.stdout, keep=dimensions)
+            led = [column.name for column in LED] if getattr(arguments, "per", None) else []
+            write(answer, arguments.format, sys.stdout, keep=dimensions, asked=led)
     return 0
 
 

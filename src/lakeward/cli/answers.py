@@ -6,7 +6,7 @@ columns in which nothing stands; JSON and CSV have all columns and exact values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
@@ -24,15 +24,17 @@ DIGITS: Final = {"USD": 6, "0 to 1": 4, "ms": 1}
 """Digits after the point that a table shows, by unit."""
 
 
-def write(answer: Answer, format_: str, out: TextIO, *, keep: int = 0) -> None:
-    """Print it; a table keeps the first `keep` columns in any case."""
+def write(
+    answer: Answer, format_: str, out: TextIO, *, keep: int = 0, asked: Iterable[str] = ()
+) -> None:
+    """Print it; a table has the first `keep` columns and those `asked` for in any case."""
     if format_ == "json":
         out.write(inert(msgspec.json.format(msgspec.json.encode(plain(answer)), indent=2).decode()))
         out.write("\n")
     elif format_ == "csv":
         write_csv(_Rows(answer), out)
     else:
-        write_table(_Rows(brief(answer, keep)), out)
+        write_table(_Rows(brief(answer, keep, set(asked))), out)
 
 
 def plain(answer: Answer) -> list[dict[str, Any]]:
@@ -56,10 +58,12 @@ def _plain(column: Column, value: Any) -> Any:
     return iso(round(value.timestamp() * 1000)) if column.kind == "time" else value
 
 
-def brief(answer: Answer, keep: int) -> Answer:
+def brief(answer: Answer, keep: int, asked: set[str]) -> Answer:
     """The columns in which something stands, rounded."""
     shown = [
-        n for n in range(len(answer.columns)) if n < keep or any(row[n] for row in answer.rows)
+        n
+        for n, column in enumerate(answer.columns)
+        if n < keep or column.name in asked or any(row[n] for row in answer.rows)
     ]
     columns = tuple(answer.columns[n] for n in shown)
     return Answer(

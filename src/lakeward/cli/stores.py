@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
+from lakeward.ai.draft_eraser import DraftEraser
 from lakeward.errors import LakewardError
 from lakeward.lake.erase import Stores
 from lakeward.lakedir import LakeDir
@@ -41,7 +42,9 @@ class Closed:
 def opened(lake: LakeDir, settings: Settings) -> Iterator[Stores]:
     """The stores, with their connections open."""
     with ExitStack() as held:
-        source = [LogEraser(lake, "raw"), LogEraser(lake, "quarantine")]
+        source: list[Eraser] = [
+            DraftEraser(lake, settings), LogEraser(lake, "raw"), LogEraser(lake, "quarantine")
+        ]  # fmt: skip
         others: list[Eraser] = []
         for name, make in used(lake, settings):
             try:

@@ -5,6 +5,8 @@ most one child at a time, which makes a record of each turn that stands in the f
 deletes them when the records are durable. Killed at any point it is done again, with the same ids.
 A child that fails is started again later, each time after twice as long.
 
+Turns of people who were erased after they began are not recorded.
+
 What a dead process had recorded itself comes first: while a ring of its still waits, its drafts do,
 so that of two records with one id the one that tells of the end stands first in the log.
 """
@@ -21,8 +23,9 @@ from typing import Final
 
 import msgspec
 
-from lakeward.ai.draft_file import SUFFIX, TYPE, Rules
-from lakeward.ai.unfinished import lock, read
+from lakeward.ai.draft_file import TYPE, Rules
+from lakeward.ai.unfinished import drafts_in, lock, read
+from lakeward.barrier import delivering
 from lakeward.cli.child import end, ended, start
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError, Unreadable
@@ -30,6 +33,7 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ring_reader import RingReader
 from lakeward.ringdir import disk_folder
 from lakeward.settings import Settings, load
+from lakeward.suppression import load as load_suppressed
 
 logger = logging.getLogger("lakeward.drafts")
 
@@ -115,22 +119,6 @@ class Unfinished:
             end(child, FAREWELL_SECONDS)
 
 
-def drafts_in(folders: Sequence[Path]) -> list[Path]:
-    """Files of drafts, whoever owns them."""
-    found: list[Path] = []
-    for folder in dict.fromkeys(folders):
-        try:
-            with os.scandir(folder) as entries:
-                found += [
-                    Path(entry.path)
-                    for entry in entries
-                    if entry.name.endswith(SUFFIX) and not entry.is_dir(follow_symlinks=False)
-                ]
-        except OSError:
-            continue
-    return sorted(found)
-
-
 def _owner(path: Path, lake_id: str) -> int | None:
     """The process id of a file's dead owner, 0 where the file does not say; None: it lives, or
     another lake's keeper has to do with it."""
@@ -197,7 +185,9 @@ def recover(
         if fd is None:
             continue
         try:
-            told += _recover(lake, settings, path, fd, pause)
+            # An erasure that begins now takes what is recorded here out of the log again.
+            with delivering(lake):
+                told += _recover(lake, settings, path, fd, pause)
         finally:
             os.close(fd)
     if told:
@@ -215,10 +205,15 @@ def _recover(
         return 0
     if left.rules.lake != lake.identity.lake_id:
         return 0
-    if left.turns:
+    suppressed = load_suppressed(lake)
+    turns = [turn for turn in left.turns if not suppressed.covers(turn)]
+    if len(turns) < len(left.turns):
+        logger.info("%d AI turns are left out: who they name was erased",
+                    len(left.turns) - len(turns))  # fmt: skip
+    if turns:
         collector = Collector(_settings(lake, settings, left.rules))
         try:
-            for turn in left.turns:
+            for turn in turns:
                 pause("before record")
                 collector.record(TYPE, **turn)
                 pause("before commit")
@@ -228,7 +223,7 @@ def _recover(
     pause("before delete")
     path.unlink(missing_ok=True)
     pause("after delete")
-    return len(left.turns)
+    return len(turns)
 
 
 def _settings(lake: LakeDir, settings: Settings, rules: Rules) -> Settings:

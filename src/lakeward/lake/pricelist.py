@@ -16,8 +16,10 @@ In: a TOML file. Out: a `PriceList`, whose `rates` finds what a model costs on a
     cache_write_1h = 6              # left out: as cache_write
     reasoning = 10                  # left out: as output; so audio_output
     request = 0.005                 # USD for each request
+    search = 0.01                   # USD for each search of the web; left out: a turn with
+                                    # searches has no price
 
-    [[price.tiers]]                 # all tokens of a turn whose prompt is longer
+    [[price.tiers]]                 # all tokens of a request whose prompt is longer
     above = 200000
     input = 5
 """
@@ -60,7 +62,7 @@ INSTEAD: Final[dict[str, str]] = {
     "audio_output": "output",
 }
 """The rate that counts where one is left out."""
-KEYS: Final = ("provider", "model", "from", "until", "request", "tiers", *BUCKET)
+KEYS: Final = ("provider", "model", "from", "until", "request", "search", "tiers", *BUCKET)
 MOST_ROWS, MOST_TIERS, MOST_BYTES, HIGHEST = 10_000, 20, 8 << 20, 1_000_000
 
 
@@ -141,12 +143,13 @@ def _row(row: object, where: str) -> Row:
     if "input" not in given:
         raise SettingError(f"{where}: input is missing; give USD for a million tokens")
     request = _rate(row, "request", where) if "request" in row else Decimal(0)
+    search = _rate(row, "search", where) if "search" in row else None
     return Row(
         provider=_named(row, "provider", "*", where),
         model=_named(row, "model", "", where),
         first=first,
         end=end,
-        rates=Rates(_tokens(given, _tiers(row.get("tiers", []), where)), request),
+        rates=Rates(_tokens(given, _tiers(row.get("tiers", []), where)), request, search),
     )
 
 

@@ -1,9 +1,9 @@
-"""What a turn costs, by the user's own prices or by those of genai-prices at the turn's date.
+"""What a request costs, by the user's own prices or by those of genai-prices at the turn's date.
 
-In: provider and models as the record names them, its token buckets, its time. Out: a `Priced`, or
-None where nobody knows the price, which is never a cost of zero. Own prices win. `MissingExtra`
-without the extra `ai`, and `SettingError` where the file of own prices is wrong; then nothing is
-priced, for the public price may be the wrong one.
+In: provider and models as a turn's record names them, the request's token buckets, its time. Out:
+a `Priced`, or None where nobody knows the price, which is never a cost of zero. Own prices win.
+`MissingExtra` without the extra `ai`, and `SettingError` where the file of own prices is wrong;
+then nothing is priced, for the public price may be the wrong one.
 
 The table of genai-prices is the one in its package: its updates over the network are never asked
 for. What a bucket costs is worked out from it once for each price and then remembered; a test holds
@@ -106,7 +106,7 @@ class Prices:
         searches: int = 0,
         context: Mapping[str, str] | None = None,
     ) -> Priced | None:
-        """What the tokens cost; None where a model or a bucket has no price."""
+        """What a request costs; None where its model, a bucket or its searches have no price."""
         models = asked.models()
         for model in models:
             own = self._of_own(asked.provider, model, at.astimezone(UTC).date())
@@ -192,10 +192,11 @@ def rates_of(price: ModelPrice) -> Rates:
         if (listed := next((p for key in chain if (p := getattr(price, key)) is not None), None))
         is not None
     }
-    return Rates(tokens, _thousandth(price.requests_kcount), _thousandth(price.web_searches_kcount))
+    request, search = _thousandth(price.requests_kcount), _thousandth(price.web_searches_kcount)
+    return Rates(tokens, request or Decimal(0), search)
 
 
-FREE: Final = Rates(dict.fromkeys(CHAINS, Decimal(0)))
+FREE: Final = Rates(dict.fromkeys(CHAINS, Decimal(0)), search=Decimal(0))
 """A model whose name says so, and for which genai-prices therefore lists nothing."""
 
 
@@ -208,8 +209,8 @@ def _rate(listed: object) -> Rate:
     return listed
 
 
-def _thousandth(listed: object) -> Decimal:
+def _thousandth(listed: object) -> Decimal | None:
     if listed is None:
-        return Decimal(0)
+        return None
     rate = _rate(listed)
     return (rate.base if isinstance(rate, Tiered) else rate) / 1000

@@ -1,7 +1,8 @@
-"""What one model's tokens cost, bucket by bucket, and the sum for a turn.
+"""What one model's tokens cost, bucket by bucket, and the sum for a request.
 
-In: a `Rates` and the exclusive token buckets of a turn. Out: its `Cost` in Decimal, or None where
-the turn has tokens for which there is no rate: a cost is whole or absent, never part of one. Pure.
+In: a `Rates` and the exclusive token buckets of a request. Out: its `Cost` in Decimal, or None
+where it has tokens or searches for which there is no rate: a cost is whole or absent, never part of
+one. Pure.
 
 Nothing is rounded here but what 28 digits cannot hold; whoever stores a cost rounds it once.
 """
@@ -58,17 +59,17 @@ class Rates(msgspec.Struct, frozen=True):
 
     tokens: Mapping[str, Rate]
     request: Decimal = Decimal(0)
-    search: Decimal = Decimal(0)
-    """For one request, and for one search of the web that the model made."""
+    search: Decimal | None = None
+    """For one request, and for one search of the web that the model made, where that is known."""
 
     def cost(self, counts: Mapping[str, int], searches: int = 0) -> Cost | None:
-        """What the counted tokens cost together."""
+        """What one request costs."""
         prompt = sum(counts.get(name, 0) for name in PROMPT)
         asked = self._side(PROMPT, counts, prompt)
         answered = self._side(ANSWER, counts, prompt)
-        if asked is None or answered is None:
+        if asked is None or answered is None or (searches and self.search is None):
             return None
-        beside = self.request + self.search * searches
+        beside = self.request + (self.search or 0) * searches
         return Cost(asked + answered + beside, asked, answered)
 
     def _side(

@@ -15,7 +15,7 @@ import msgspec
 
 from lakeward.barrier import delivering
 from lakeward.errors import MissingExtra
-from lakeward.lake import enrich, pricelist
+from lakeward.lake import enrich, pricelist, turns
 from lakeward.lake.compact import locked
 from lakeward.lake.delta import DataFile, Table, local_path
 from lakeward.lake.merge import replace
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 UNPRICED: Final = "interaction_type = 'ai_conversation' AND ai_metadata->>'$.cost_usd' IS NULL"
 OURS: Final = (
-    "interaction_type = 'ai_conversation' AND ai_metadata->>'$.price_source' "
-    "IN ('own', 'genai-prices')"
+    f"interaction_type = 'ai_conversation' AND ai_metadata->>'$.price_source' IN {turns.OURS}"
 )
 
 

@@ -1,9 +1,10 @@
 """What adds up while the rows of a day pass by, once, in log order.
 
-In: rows. Out: the figures of `figures`. Memory grows with distinct users and sessions, by eight
-bytes for each response time, and for nothing else without bound: a list of names stops at `LISTED`
-and counts the rest together. Sums of amounts are rounded once, so they do not depend on the order.
-A value that does not have the type's form counts as absent; nothing here fails.
+In: rows. Out: the figures of `figures`. Memory grows with distinct users and sessions, with AI
+turns that have a provider's id, by eight bytes for each response time, and for nothing else without
+bound: a list of names stops at `LISTED` and counts the rest together. Sums of amounts are rounded
+once, so they do not depend on the order. A value that does not have the type's form counts as
+absent; nothing here fails.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from lakeward.catalog import TYPES
+from lakeward.catalog.ai import TELLING_ID
 from lakeward.lake.day import BROKEN, Row
 from lakeward.lake.figures import (
     Ai,
@@ -83,6 +85,9 @@ class _Turn(msgspec.Struct):
     model_requested: str = ""
     model_answered: str = ""
     status: str = ""
+    captured_by: str = ""
+    response_id: str = ""
+    response_ids: list[str] = []
     input_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
@@ -349,11 +354,22 @@ class AiTally:
         self._statuses = Names()
         self._buckets = dict.fromkeys(TOKEN_BUCKETS, 0)
         self._ratings = self._helpful = self._unhelpful = 0
+        self._own: set[int] = set()
+        """Hashes of the ids of answers that the app recorded itself."""
+        self._spans: list[_Turn] = []
+        """What spans told of answers with such an id, which may be the same."""
 
     @property
     def folded(self) -> int:
         """Turns of models beyond the list."""
+        self._settle()
         return self._other.turns
+
+    def _settle(self) -> None:
+        spans, self._spans = self._spans, []
+        for turn in spans:
+            if hash(turn.response_id) not in self._own:
+                self._add(turn)
 
     def turn(self, row: Row) -> None:
         """One record of the type `ai_conversation`."""
@@ -361,6 +377,14 @@ class AiTally:
         if self._completed is not None:
             told = Raw(self._completed(told, row.messages, row.timestamp or ""))
         turn = _slot(_Turn, told)
+        if turn.captured_by == "otel" and len(turn.response_id) >= TELLING_ID:
+            self._spans.append(turn)
+            return
+        if turn.captured_by == "api" and turn.response_id:
+            self._own.update(map(hash, turn.response_ids or (turn.response_id,)))
+        self._add(turn)
+
+    def _add(self, turn: _Turn) -> None:
         key = turn.provider, turn.model_answered or turn.model_requested
         model = self._models.get(key)
         if model is None:
@@ -389,6 +413,7 @@ class AiTally:
 
     def figures(self) -> Ai:
         """All of it."""
+        self._settle()
         tallies = [self._other, *self._models.values()]
         models = [
             Model(*key, tally.turns, tally.tokens, len(tally.costs), math.fsum(tally.costs))

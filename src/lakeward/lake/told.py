@@ -58,10 +58,37 @@ def rest(told: JsonObject, prompt: int | None, answer: int | None) -> JsonObject
     return {"output_tokens" if answer is None else "input_tokens": left}
 
 
+def requests(turn: JsonObject) -> list[JsonObject] | None:
+    """What has a price by itself: each request of a turn of several, as a turn, or else the turn.
+    None where the requests are not known one by one, or are not all that the turn took."""
+    each = turn.get("requests")
+    if each is None:
+        usages = inside(turn, "usage", "requests")
+        return None if isinstance(usages, list) and len(usages) > 1 else [turn]
+    if not isinstance(each, list) or not all(isinstance(one, dict) for one in each):
+        raise Odd("requests")
+    for name in TOKEN_BUCKETS:
+        if sum(count(one, name) or 0 for one in each) != (count(turn, name) or 0):
+            return None
+    return [_request(turn, one) for one in each]
+
+
+def _request(turn: JsonObject, one: JsonObject) -> JsonObject:
+    """One request with what it has of its turn. What the app asked for says nothing of a request
+    that another model answered than the turn's."""
+    names = ["operation", "provider", "parameters"]
+    if text(one, "model_answered") in ("", text(turn, "model_answered")):
+        names += ["model_requested", "model_answered"]
+    shared = {name: turn[name] for name in names if name in turn}
+    return shared | one | {"usage": one}
+
+
 def buckets(turn: JsonObject) -> dict[str, int]:
     """The buckets; writes to the cache for an hour, which cost more, in one of their own."""
     found = {name: count(turn, name) or 0 for name in TOKEN_BUCKETS}
-    long = inside(turn, "usage", "cache_creation", "ephemeral_1h_input_tokens")
+    long: object = count(turn, "cache_write_1h_tokens")
+    if long is None:
+        long = inside(turn, "usage", "cache_creation", "ephemeral_1h_input_tokens")
     if isinstance(long, int) and 0 < long <= found["cache_write_tokens"]:
         found["cache_write_tokens"] -= long
         found["cache_write_1h_tokens"] = long
@@ -70,7 +97,9 @@ def buckets(turn: JsonObject) -> dict[str, int]:
 
 def searches(turn: JsonObject) -> int:
     """Searches of the web that the model made, where the provider counts them."""
-    found = inside(turn, "usage", "server_tool_use", "web_search_requests")
+    found: object = count(turn, "web_searches")
+    if found is None:
+        found = inside(turn, "usage", "server_tool_use", "web_search_requests")
     return found if isinstance(found, int) and 0 < found < MOST else 0
 
 

@@ -25,7 +25,7 @@ from msgspec import Raw
 
 from lakeward.errors import MissingExtra, SettingError
 from lakeward.interaction import JsonObject
-from lakeward.lake.prices import Prices
+from lakeward.lake.prices import Priced, Prices
 from lakeward.lake.rates import ANSWER
 from lakeward.lake.tokens import ANSWERER, Count, Tokens, encoding_of
 from lakeward.lake.told import (
@@ -35,6 +35,7 @@ from lakeward.lake.told import (
     context,
     count,
     has_no_answer,
+    requests,
     rest,
     searches,
     side,
@@ -52,8 +53,8 @@ logger = logging.getLogger("lakeward.turns")
 UNREAD: Final = frozenset({"cancelled", "abandoned"})
 """Ends of a turn of whose answer perhaps nothing was received."""
 COSTS: Final = ("cost_usd", "input_cost_usd", "output_cost_usd")
-OURS: Final = frozenset({"own", "genai-prices"})
-"""Sources of prices that were looked up here."""
+OURS: Final = ("own", "genai-prices", "own+genai-prices")
+"""Sources of prices that were looked up here; the last is of a turn whose requests differ."""
 PRICED: Final = (*COSTS, "price_source", "price_version")
 ODD: Final = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
 
@@ -179,26 +180,34 @@ class Turns:
         return self._counter.turn(said, model, operation, tools)
 
     def _cost(self, turn: JsonObject, at: datetime) -> JsonObject:
-        """What the turn costs; nothing where one side of its tokens is not known."""
-        if side(turn, PROMPT) is None or (side(turn, ANSWER) is None and not has_no_answer(turn)):
-            return {}
-        if self._prices is None:
-            return {}
-        try:
-            priced = self._prices.price(
-                asked(turn), buckets(turn), at, searches=searches(turn), context=context(turn)
-            )
-        except MissingExtra:
-            return {}
-        if priced is None:
+        """What the requests of the turn cost; nothing where one has no price."""
+        found: list[Priced] = []
+        for request in requests(turn) or ():
+            priced = self._priced(request, at)
+            if priced is None:
+                return {}
+            found.append(priced)
+        if not found:
             return {}
         return {
-            "cost_usd": float(priced.cost.total),
-            "input_cost_usd": float(priced.cost.prompt),
-            "output_cost_usd": float(priced.cost.answer),
-            "price_source": priced.source,
-            "price_version": priced.version,
+            "cost_usd": float(sum(priced.cost.total for priced in found)),
+            "input_cost_usd": float(sum(priced.cost.prompt for priced in found)),
+            "output_cost_usd": float(sum(priced.cost.answer for priced in found)),
+            "price_source": "+".join(sorted({priced.source for priced in found}, reverse=True)),
+            "price_version": "+".join(sorted({priced.version for priced in found}, reverse=True)),
         }
+
+    def _priced(self, request: JsonObject, at: datetime) -> Priced | None:
+        """What one request costs; None where one side of its tokens is not known."""
+        has_answer = has_no_answer(request) or side(request, ANSWER) is not None
+        if side(request, PROMPT) is None or not has_answer or self._prices is None:
+            return None
+        with contextlib.suppress(MissingExtra):
+            return self._prices.price(
+                asked(request), buckets(request), at,
+                searches=searches(request), context=context(request),
+            )  # fmt: skip
+        return None
 
     @cached_property
     def _counter(self) -> Tokens | None:

@@ -54,6 +54,10 @@ class Key(Protocol):
     def partner_id(self) -> str | None:
         """Whose records may be read with it; None: everybody's."""
 
+    @property
+    def public(self) -> bool:
+        """Whether strangers have it: it is a page's."""
+
     def permits(self, interaction_type: str) -> bool:
         """Whether interactions of this type may be sent with it."""
 
@@ -108,6 +112,8 @@ class Pass(msgspec.Struct, frozen=True):
     """Whose records may be read; None: everybody's."""
     login: Login | None = None
     """The login of a person, None where there is none."""
+    public: bool = False
+    """Whether any stranger could have sent it: what it says of ids and people is a claim."""
 
 
 class Guard:
@@ -155,7 +161,8 @@ class Guard:
             raise Refusal(403, "wrong_kind", f"This needs a {kind} key.")
         if not key.admits(origin):
             raise Refusal(403, "wrong_origin", "The key may not be used from this origin.")
-        return Pass(key.permits, origin, key.key_id, key.partner_id)
+        public = key.public or origin is not None
+        return Pass(key.permits, origin, key.key_id, key.partner_id, public=public)
 
     async def admit_reader(self, scope: Scope, headers: dict[bytes, bytes], base: str) -> Pass:
         """Let a reader through, by key or else by login; `base` is how the request came."""
@@ -192,7 +199,7 @@ class Guard:
         self, headers: dict[bytes, bytes], kind: Kind, origin: str | None
     ) -> Pass:  # fmt: skip
         if self._own_pages and kind == "write" and origin and _same(origin, headers):
-            return Pass(partial(permits, BROWSER_TYPES), origin)
+            return Pass(partial(permits, BROWSER_TYPES), origin, public=True)
         if not self.open:
             login = ", or a login" if kind == "read" else ""
             raise Refusal(
@@ -202,7 +209,7 @@ class Guard:
             raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
         if headers.get(b"sec-fetch-site") == b"cross-site" and (kind == "read" or origin is None):
             raise Refusal(403, "foreign_origin", "Pages of other origins need a key.")
-        return Pass(_anything, origin)
+        return Pass(_anything, origin, public=origin is not None)
 
 
 def _anything(interaction_type: str) -> bool:

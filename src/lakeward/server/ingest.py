@@ -183,7 +183,9 @@ class Ingest:
         collector = self._collector
         received = collector.received(sender.address, sender.user_agent)
         now_ms = collector.clock.now() // 1_000_000
-        clocks = Clocks(batch.source, now_ms, self._moments, collector.clock)
+        clocks = Clocks(
+            batch.source, now_ms, self._moments, collector.clock, public=sender.key.public
+        )
         size = 0
         for index, event in enumerate(batch.events):
             # What its events share stands in each of them: a small body may make a large batch.
@@ -198,10 +200,10 @@ class Ingest:
             except TooLarge as error:
                 if batch.single:
                     raise Refusal(413, "event_too_large", str(error)) from None
-                rejected.append(Refused(index, str(error), _placed(event, clocks)))
+                rejected.append(Refused(index, str(error), _placed(event, clocks, sender)))
                 size += _size(event)
             except Rejected as error:
-                rejected.append(Refused(index, str(error), _placed(event, clocks)))
+                rejected.append(Refused(index, str(error), _placed(event, clocks, sender)))
                 size += _size(event)
             except Exception as error:
                 # Not set aside: what the scrubber could not finish may hold anything.
@@ -290,18 +292,25 @@ def _listed(content: Any) -> list[Any]:
     return content
 
 
-def _placed(event: Any, clocks: Clocks) -> Any:
+def _placed(event: Any, clocks: Clocks, sender: Sender) -> Any:
     """What is set aside of an event: with the id that it would have had, for when it is brought
-    back."""
+    back. What a public client sent has one in any case: it says whose word it is."""
     if isinstance(event, Untaken):
-        return event.event
-    if not isinstance(event, dict) or "interaction_id" not in event:
+        event = event.event
+        if not sender.key.public:
+            return event
+    if not isinstance(event, dict):
+        return event
+    identifier = event.get("interaction_id")
+    if not sender.key.public and "interaction_id" not in event:
         return event
     try:
         shift = clocks.sent(event["sent_at"])[0] if event.get("sent_at") is not None else 0
-        moment = clocks.moment(event.get("timestamp"), event["interaction_id"], shift)
+        moment = clocks.moment(event.get("timestamp"), identifier, shift)
     except Rejected:
-        return event
+        if not sender.key.public:
+            return event
+        moment = clocks.moment(None, identifier, 0)
     return event | {"interaction_id": moment.interaction_id}
 
 

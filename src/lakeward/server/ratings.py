@@ -9,7 +9,8 @@ of each that is refused; each becomes an `ai_rating` on the way of every interac
     rating_id                the caller's own id of the rating ─► interaction_id
 
 A retry with the same `rating_id` meets itself: the id is hashed at the rating's own time, else at
-its turn's. Whether there is such a turn is not asked here: it may be on its way.
+its turn's. Whether there is such a turn is not asked here: it may be on its way. Of a public client
+(`Pass.public`) ingest gives it an id of the pages', by which the views know whose word it is.
 """
 
 from __future__ import annotations

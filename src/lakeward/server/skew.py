@@ -9,7 +9,8 @@ moment. Out: a `Moment`. Fails with `Rejected` for a `timestamp` that is none.
                         retry, whose `sent_at` is another one, gets the same
 
 A foreign id without a time is hashed at the start of the day of receipt: it meets its retries until
-midnight.
+midnight. A public client's id is ours only in the form of the pages'; any other is hashed into it:
+somebody else's record may have it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from lakeward.interaction import (
     clamp,
     foreign_id,
     id_ms,
+    is_pages,
     iso,
+    pages_id,
 )
 
 DAY_MS = 86_400_000
@@ -46,8 +49,12 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 class Clocks:
     """One request: the server's moment, and what the sender's clock showed then."""
 
-    def __init__(self, source: str, received_ms: int, moments: Moments, clock: Clock) -> None:
+    def __init__(
+        self, source: str, received_ms: int, moments: Moments, clock: Clock, *,
+        public: bool = False,
+    ) -> None:  # fmt: skip
         self._source = source
+        self._public = public
         self._received_ms = received_ms
         self._moments = moments
         self._stamp = clock.stamp
@@ -79,11 +86,17 @@ class Clocks:
         return Moment(self._id(ours, identifier, given, ms), self._stamp(ms * 1_000_000), text)
 
     def _id(self, ours: str | None, identifier: Any, given: int, ms: int) -> str:
-        if ours is not None:
-            return ours
+        if not self._public:
+            if ours is not None:
+                return ours
+            if identifier is None:
+                return str(uuid7(nanoseconds=ms * 1_000_000))
+            return foreign_id(self._source, str(identifier), given)
         if identifier is None:
-            return str(uuid7(nanoseconds=ms * 1_000_000))
-        return foreign_id(self._source, str(identifier), given)
+            return pages_id(str(uuid7(nanoseconds=ms * 1_000_000)))
+        if ours is None:
+            return pages_id(foreign_id(self._source, str(identifier), given))
+        return ours if is_pages(ours) else pages_id(foreign_id(self._source, ours, id_ms(ours)))
 
     def _read(self, name: str, text: Any) -> tuple[int, str]:
         """ms since 1970 of a time, and the time as a record has it."""

@@ -37,6 +37,7 @@ BROWSER_TYPES: tuple[str, ...] = (
     CUSTOM,
 )
 """What a write key may write when nothing else is said: what a stranger's browser may claim."""
+SERVER_TYPES: tuple[str, ...] = tuple(name for name in TYPES if name not in BROWSER_TYPES)
 MOST_WORDS = 64
 _PATTERN = re.compile(r"\*|@custom|[a-z][a-z0-9_.:-]{0,62}\*|[a-z][a-z0-9_.:-]{0,63}")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -55,6 +56,12 @@ def permits(patterns: Sequence[str], interaction_type: str) -> bool:
     return any(
         pattern[-1:] == "*" and interaction_type.startswith(pattern[:-1]) for pattern in patterns
     )
+
+
+def is_public(types: Sequence[str], origins: Sequence[str]) -> bool:
+    """Whether a write key is a page's, which every visitor has: it names pages, or permits none of
+    the types that only servers may tell of."""
+    return bool(origins) or not any(permits(types, name) for name in SERVER_TYPES)
 
 
 def admits(allowed: Sequence[str], origin: str | None) -> bool:

@@ -47,6 +47,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     partner_id: str | None = None
     """Whose records a read key shows; None: everybody's."""
 
+    @property
+    def public(self) -> bool:
+        """Whether it is a page's."""
+        return allowance.is_public(self.types, self.origins)
+
     def permits(self, interaction_type: str) -> bool:
         """Whether it may write this type; a read key may write none."""
         return self.kind == "write" and allowance.permits(self.types, interaction_type)

@@ -20,10 +20,12 @@ const marks = (element: Element): Fields | undefined => {
 const placeOf = (at: number): number | undefined => (at > 0 ? round(at) : undefined);
 
 export const clicks = (): void => {
+  let told = 0;
   on("click", (event: MouseEvent) => {
     const path = around(event);
     const element = path.find((element) => element.matches(TARGET) || marks(element));
-    if (!element || path.some(ignored)) return;
+    // A label passes its click on to its field: another event, of the same instant.
+    if (!element || path.some(ignored) || told == (told = event.timeStamp)) return;
     const link = clean(element.getAttribute("href"));
     begin("click", {
       element: element.localName,

@@ -12,7 +12,9 @@ const begin = async (html = "", options: object = {}): Promise<void> => {
   await wait(3000);
 };
 const $ = (selector: string): HTMLElement => document.querySelector<HTMLElement>(selector)!;
-const click = (selector: string, fields: object = {}): Event => fire("click", fields, $(selector));
+let instant = 0;
+const click = (selector: string, fields: object = {}): Event =>
+  fire("click", { timeStamp: ++instant, ...fields }, $(selector));
 const told = async (type: string): Promise<Record<string, any>[]> => {
   await wait(1000);
   return events(type);
@@ -62,6 +64,14 @@ test.each([
   click("a");
   expect((await told("click"))[0]).toMatchObject({ href: clean });
   expect(events("click")[0]!.outbound).toBe(outbound);
+});
+
+test("a click that a label passes on to its field is told once, the next one again", async () => {
+  await begin(`<label data-lw-plan="pro"><input id=field type=radio><b>Pro</b></label>`);
+  for (const selector of ["b", "#field"]) click(selector, { timeStamp: 1e6 });
+  click("#field");
+  const clicks = await told("click");
+  expect(clicks.map((event) => event.data)).toEqual([{ plan: "pro" }, { plan: "pro" }]);
 });
 
 test("texts that people type or that are masked never leave, ignored elements are not there", async () => {

@@ -22,12 +22,12 @@ test.each([
   expect(typeOf(name)).toBe(type);
 });
 
-test("an id is a UUIDv7 of its millisecond, and never the same twice", () => {
+test("an id is a page's UUIDv8 of its millisecond, and never the same twice", () => {
   const ms = Date.parse("2025-08-14T16:11:28.677Z");
   const ids = Array.from({ length: 1000 }, () => idOf(ms));
   expect(new Set(ids).size).toBe(1000);
   for (const id of ids) {
-    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8fff-8[0-9a-f]{3}-[0-9a-f]{12}$/);
     expect(parseInt(id.replace(/-/g, "").slice(0, 12), 16)).toBe(ms);
   }
   expect(idOf(7)).toHaveLength(36);

@@ -35,6 +35,7 @@ from lakeward.cli.intake.source import Content, Rereading, Source, content_of, l
 from lakeward.cli.intake.tally import FileReport, Report, Tally, counted, sentence
 from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import JsonObject, iso, parse_iso
+from lakeward.privacy import Scrubber
 
 __all__ = ["Bar", "FileReport", "Progress", "Recorder", "Report", "run"]
 
@@ -141,7 +142,8 @@ def _imported(job: Job, source: Source) -> FileReport:
     how = {"as": layout.kind, "map": dict(layout.mapping), "type": layout.default_type}
     if entry is None or entry.state == "refused":
         at = iso(job.now_ms())
-        entry = Entry(content.digest, source.name, "started", at, how, job.position())
+        name = Scrubber().text(source.name)  # it stays in the lake
+        entry = Entry(content.digest, name, "started", at, how, job.position())
         job.manifest.append(entry)
         return _recorded(job, Task(source, layout, content, entry), frozenset())
     if entry.how != how:

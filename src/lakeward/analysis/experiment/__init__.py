@@ -1,0 +1,1 @@
+"""Experiments: statistics of arms in, effects with their uncertainty and a verdict out."""

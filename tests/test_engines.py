@@ -1,0 +1,192 @@
+"""One question, two engines: DuckDB and a real Spark give the same rows; Trino's SQL is strict."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from asked import START_MS, Row, answered, fill, memory
+from lakeward.analysis.dialect import foreign_functions, translated
+from lakeward.analysis.engines import Spark, ask_engine
+from lakeward.analysis.events import Events
+from lakeward.analysis.filters import Filter
+from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.listing import SHOWN
+from lakeward.analysis.question import Question, Sql
+from lakeward.analysis.registry import QUESTIONS, question_of
+from lakeward.analysis.step import Step, step_of
+from lakeward.analysis.trend import Series, Trend
+from lakeward.errors import Terminal
+
+ROWS = int(os.environ.get("LAKEWARD_ENGINE_ROWS", "4000"))
+"""`make soak` asks for a million."""
+FALL_BACK_MS = 1_761_436_800_000  # 2025-10-26T00:00:00Z: Lisbon's clocks go back at 01:00Z
+SPRING_MS = 1_743_292_800_000  # 2025-03-30T00:00:00Z: and forward
+TEXTS = ("/a", "/A", "/a%", "it's", 'say "x"', "back\\slash", "ünï", "", "$p1", "x\ny")
+
+
+def rows(n: int) -> Iterator[Row]:
+    """Ties, window edges, both ends of summer time, quotes, nulls, people who log in."""
+    dice = random.Random(7)
+    for _ in range(n):
+        base = dice.choice((START_MS, FALL_BACK_MS, SPRING_MS))
+        user = dice.randrange(max(20, n // 40))
+        row: Row = {
+            "ms": base + dice.choice((0, 1, 59_999, 3_600_000)) + dice.randrange(40) * 600_000,
+            "interaction_type": dice.choice(("page_view", "click", "api_call", "deal_closed")),
+            "anonymous_id": f"a{user}",
+            "session_id": f"s{user}-{dice.randrange(3)}",
+            "route": dice.choice(TEXTS),
+            "properties": {"plan": dice.choice((*TEXTS, 1, 2.5, True, None)), "n": dice.random()},
+        }
+        if dice.random() < 0.4:
+            row["user_id"] = f"u{user}"
+        if dice.random() < 0.1:
+            row |= {"interaction_type": "identify", "user_id": f"u{user}"}
+        if row["interaction_type"] == "api_call":
+            row |= {"response_status": dice.choice((200, 404, 500, None)),
+                    "response_time_ms": dice.choice((0.5, 12.0, 250.25, 1e6))}  # fmt: skip
+        if dice.random() < 0.05:
+            row["bot"] = True
+        if dice.random() < 0.05:
+            row["user_type"] = "staff"
+        if dice.random() < 0.3:
+            moment = datetime.fromtimestamp((row["ms"] - 90_000) / 1000, UTC)
+            row["client_timestamp"] = moment.isoformat(timespec="milliseconds")
+        yield row
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spark]:
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.skip("Spark needs Java, which is not installed: run `make java`")
+    from pyspark.sql import SparkSession
+
+    fill(rows(ROWS))
+    folder = tmp_path_factory.mktemp("spark")
+    path = folder / "interactions.parquet"
+    memory().execute(f"COPY interactions TO '{path}' (FORMAT parquet)")
+    identities = memory().sql("FROM identities").to_arrow_table()
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield Spark(session, [str(path)], identities)
+    session.stop()
+
+
+STEPS = ("page_view", "click[route^=/a]", "deal_closed")
+SAME = ("page_view", "*", "page_view")
+
+
+def steps(words: tuple[str, ...]) -> tuple[Step, ...]:
+    return tuple(map(step_of, words))
+
+
+WHERE = Filter(
+    any=(
+        Filter(field="route", op="contains", values=("A", "\\", "'")),
+        Filter(field="properties.plan", values=(1, True, 'say "x"', "ünï")),
+        Filter(none=(Filter(field="response_time_ms", op="below", values=(20,)),)),
+    )
+)
+QUESTIONS_ASKED: dict[str, Question] = {
+    "trend by hour in a zone whose clock goes back": Trend(
+        grain="hour", zone="Europe/Lisbon", since=datetime(2025, 10, 25, 20, tzinfo=UTC),
+        until=datetime(2025, 10, 27, tzinfo=UTC), series=(Series(metric="units"), Series()),
+    ),
+    "trend by week in a zone of half an hour": Trend(
+        grain="week", zone="Asia/Kolkata", by=("weekday",), top=1000,
+        series=(Series(metric="events_per_unit"), Series(event="api_call", metric="error_rate"),
+                Series(metric="p95"), Series(metric="p50"),
+                Series(metric="mean", field="properties.n"), Series(metric="unique", field="route"),
+                Series(metric="most", field="response_time_ms")),
+    ),
+    "trend by texts, filtered": Trend(
+        grain="month", by=("properties.plan", "route"), where=WHERE, top=1000, unit="session_id",
+        series=(Series(metric="units"), Series(metric="sum", field="response_time_ms")),
+    ),
+    "trend by the device's clock, with bots and staff": Trend(
+        clock="device", bots=True, internal=True, grain="hour", zone="America/New_York",
+        unit="user_id", series=(Series(metric="units"),), since=datetime(2025, 3, 30, tzinfo=UTC),
+        until=datetime(2025, 3, 31, tzinfo=UTC),
+    ),
+    **{
+        f"funnel {order} {words[1]}": Funnel(
+            steps=steps(words), within=3600, order=order, by=("day",), zone="Europe/Lisbon"
+        )
+        for order in ("ordered", "strict", "any") for words in (STEPS, SAME)
+    },
+    "funnel within sessions, by a text, with an exclusion": Funnel(
+        steps=steps(STEPS), within=7200.001, hold=("session_id",), by=("route",),
+        exclude=(Exclusion(event="api_call", after=1),),
+    ),
+    "funnel of units": FunnelUnits(steps=steps(STEPS), within=3600, step=2, dropped=False),
+    "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS_ASKED)
+def test_spark_answers_as_duckdb_does(spark: Spark, name: str) -> None:
+    question = QUESTIONS_ASKED[name]
+    mine = [tuple(row.values()) for row in answered(question)]
+    theirs = ask_engine(spark, question).rows
+    assert len(mine) > 1
+    assert _comparable(theirs) == _comparable(mine)
+
+
+def _comparable(found: list[Any]) -> list[tuple[Any, ...]]:
+    """Rows with numbers to twelve digits, and times as milliseconds; in their order."""
+    return [tuple(map(_plain, row)) for row in found]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return round(value.timestamp() * 1000) if isinstance(value, datetime) else value
+
+
+def test_every_question_about_interactions_is_strict_trino_with_known_functions() -> None:
+    for name, kind in QUESTIONS.items():
+        if issubclass(kind, Events):
+            questions = [question_of(name, SHOWN.get(name, {}))]
+            questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
+            for question in questions:
+                text = translated(question.sql(), "trino")
+                assert foreign_functions(text) == set(), name
+                assert "$p" not in text
+
+
+def test_a_function_that_nobody_listed_is_found() -> None:
+    assert foreign_functions("SELECT shell('x'), sum(a) FROM t WHERE b = 'lower(x)'") == {"shell"}
+
+
+def test_a_view_that_duckdb_alone_has_is_said(spark: Spark) -> None:
+    with pytest.raises(Terminal, match="bookings is worked out by DuckDB alone"):
+        spark.rows(Sql("SELECT * FROM bookings", {}))
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "'; DROP TABLE x; --", "\\' OR 1=1 --", "\x00", "a\tb"])
+def test_a_value_comes_through_as_it_is(spark: Spark, text: str) -> None:
+    sql = Sql("SELECT $p1 AS a, length($p1) AS n", {"p1": text})
+    assert spark.rows(sql) == [(text, len(text))]
+
+
+def test_what_cannot_be_said_elsewhere_is_one_sentence() -> None:
+    with pytest.raises(
+        Terminal, match="cannot be asked in spark: nobody knows how to say list_sum"
+    ):
+        translated(Sql("SELECT list_sum(x) FROM interactions", {}), "spark")
