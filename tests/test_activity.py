@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from asked import Row, answered, fill, kept, moment_of
 from lakeward.analysis.lifecycle import Lifecycle
-from lakeward.analysis.stickiness import Active, Activity, Stickiness
 from lakeward.analysis.step import Step
+from lakeward.analysis.stickiness import Active, Activity, Stickiness
 from lakeward.errors import Rejected
 
 many = settings(deadline=None, max_examples=80)

@@ -164,7 +164,7 @@ def test_who_came_back_is_who_a_plain_reading_finds(
 
 
 def test_the_quick_form_is_taken_where_both_ends_are_known() -> None:
-    span = {"since": at(FIRST_MS), "until": at(FIRST_MS + 62 * DAY_MS)}
+    span: dict[str, Any] = {"since": at(FIRST_MS), "until": at(FIRST_MS + 62 * DAY_MS)}
     assert "bit_or" in Retention(grain="day", **span).sql().text
     assert "bit_or" not in Retention(grain="day").sql().text
     wider = span | {"until": at(FIRST_MS + 63 * DAY_MS)}
@@ -172,7 +172,7 @@ def test_the_quick_form_is_taken_where_both_ends_are_known() -> None:
 
 
 def test_the_last_bit_of_a_word_is_a_period_like_any_other() -> None:
-    span = {"since": at(FIRST_MS), "until": at(FIRST_MS + 62 * DAY_MS + 1)}
+    span: dict[str, Any] = {"since": at(FIRST_MS), "until": at(FIRST_MS + 62 * DAY_MS + 1)}
     fill([{"ms": FIRST_MS + day * DAY_MS, "session_id": "s"} for day in (0, 61, 62)])
     told = answered_twice(Retention(grain="day", periods=62, unit="session_id", **span))
     assert [row["period"] for row in told if row["returned"]] == [0, 61, 62]

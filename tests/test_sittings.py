@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -88,10 +89,10 @@ def test_sessions_are_those_of_a_walk_through_the_interactions(
     )  # fmt: skip
     groups: dict[Any, list[list[Row]]] = defaultdict(list)
     for session in sittings(made, question):
-        key = [known(session, name) for name in by]
+        start = [known(session, name) for name in by]
         if grain is not None:
-            key.insert(0, moment_of(session[0]["ms"], grain, zone))
-        groups[*key, *(known(session[::-1], name) for name in ends)].append(session)
+            start.insert(0, moment_of(session[0]["ms"], grain, zone))
+        groups[*start, *(known(session[::-1], name) for name in ends)].append(session)
     if grain is None and not by and not ends:
         groups.setdefault((), [])
     wanted = {}
@@ -108,9 +109,9 @@ def test_sessions_are_those_of_a_walk_through_the_interactions(
     width = len(question.columns()) - 7
     told = {}
     for row in answered_twice(question):
-        key = tuple(list(row.values())[:width])
-        assert key not in told
-        told[key] = dict(list(row.items())[width:])
+        shown = tuple(list(row.values())[:width])
+        assert shown not in told
+        told[shown] = dict(list(row.items())[width:])
     assert told == {key: pytest.approx(row) for key, row in wanted.items()}
 
 
@@ -140,7 +141,7 @@ def edges_of(nodes: list[tuple[int, str]], question: Paths) -> Iterator[tuple[in
     if not nodes:
         return
     edges: list[Any] = [
-        (a, b, (later - now) / 1000) for (now, a), (later, b) in zip(nodes, nodes[1:], strict=False)
+        (a, b, (later - now) / 1000) for (now, a), (later, b) in itertools.pairwise(nodes)
     ]
     if question.end is not None and question.start is None:
         edges.insert(0, (None, nodes[0][1], None))
@@ -152,7 +153,7 @@ def edges_of(nodes: list[tuple[int, str]], question: Paths) -> Iterator[tuple[in
 
 
 def plainly(made: list[Row], question: Paths) -> list[Row]:
-    found = []
+    found: list[Any] = []
     for session in sittings(made, question, question.node):
         for edge in edges_of(path_of(session, question), question):
             found.append((*edge, session[0]["session_id"]))
@@ -199,7 +200,9 @@ def test_paths_are_those_of_a_walk_through_the_sessions(
 ) -> None:
     fill(made)
     since = datetime.fromtimestamp((HOUR_MS - 25) / 1000, UTC)
-    span = {} if days is None else {"since": since, "until": since + timedelta(days=days)}
+    span: dict[str, Any] = (
+        {} if days is None else {"since": since, "until": since + timedelta(days=days)}
+    )
     question = Paths(
         start=start, end=end, depth=depth, top=top, gap=GAP_MS / 1000, unit="session_id", **span
     )

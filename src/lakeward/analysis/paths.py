@@ -3,7 +3,9 @@
 In: the field whose values are the nodes (pages, routes, screens, types), where paths start or end,
 and how far they go. Out: a row for each position and edge, as a flow diagram draws it.
 
-Interactions with a node count, and sessions are made of these (see `sittings`). Nodes in a row X
+Interactions with a node count, and sessions are made of these (see `sittings`). Those of one
+millisecond stand in the order of their nodes' names. Nodes in a row that are the same are one, at
+the time of the first of them. A path is a session's nodes:
 
     neither        from its first node on; position 1 is from the first node to the second
     start          from its first `start` on; sessions without one have no path

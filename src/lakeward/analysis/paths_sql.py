@@ -43,7 +43,8 @@ def statement(question: Paths) -> Sql:
     session = "PARTITION BY u, s ORDER BY t, v"
     parts = [
         events(question, source),
-        f"fresh AS (SELECT u, t, v, {fresh(gap, ORDER)} AS f, lag(v) OVER ({ORDER}) AS before FROM e)",
+        f"fresh AS (SELECT u, t, v, {fresh(gap, ORDER)} AS f, lag(v) OVER ({ORDER}) AS before "
+        "FROM e)",
         f"folded AS (SELECT u, t, v, sum(f) OVER ({ORDER} ROWS UNBOUNDED PRECEDING) AS s "
         "FROM fresh WHERE f = 1 OR v <> before)",
         f"nodes AS (SELECT u, s, t, v, row_number() OVER ({session}) AS n, "

@@ -68,9 +68,9 @@ def first_day_of(grain: Grain, period: int) -> date:
 
 
 def ends(grain: Grain, events: Events, zeros: str) -> tuple[str, str]:
-    """SQL: rows of zeros for the first and the last period of the range, to be united with rows that
-    begin with the period `p`; and the condition that `p` is between these, of the units' periods
-    `active` where `until` is not known."""
+    """Rows of zeros for the first and the last period of the range, to be united with rows that
+    begin with the period `p`; and the condition that `p` is between these. Where `until` is not
+    known, the last is that of the relation `active`."""
     rows, inside = "", []
     if events.since is not None:
         first = number_of(grain, events.since, events.zone)

@@ -6,7 +6,8 @@ grain and each combination of the fields that break it down.
 A session is of the moment at which it began. It took the time from its first interaction to its
 last: none, where it has one only, which is a *bounce*. `by` takes fields where the session began:
 the value in the first of its interactions that has one; `ends` fields where it ended: the value in
-the last that has one; of one millisecond they stand in the order of their ids. Moments without a session are no rows.
+the last that has one. Interactions of one millisecond stand in the order of their ids. Moments
+without a session are no rows.
 """
 
 from __future__ import annotations

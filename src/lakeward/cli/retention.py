@@ -18,8 +18,10 @@ SHOWN: Final = ("cohorts", "stickiness", "active", "lifecycle")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """What a start and a return are, and how they are counted."""
-    command.add_argument("start", nargs="?", default="*", metavar="START",
-                         help="what starts a unit, such as page_view[path=/pricing] (every one)")  # fmt: skip
+    command.add_argument(
+        "start", nargs="?", default="*", metavar="START",
+        help="what starts a unit, such as page_view[path=/pricing] (every one)",
+    )  # fmt: skip
     command.add_argument("back", nargs="?", metavar="BACK", help="what brings it back (as START)")
     command.add_argument(
         "--show", choices=SHOWN, default="cohorts",
@@ -38,7 +40,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--cohort", choices=("first", "first_ever", "every"),
-        help="whose start counts: the first of the range, the first ever if in it, every one (first)",
+        help="whose start counts: first of the range, first ever if in it, every one (first)",
     )  # fmt: skip
     add_by(command)
     add_unit(command)
