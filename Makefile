@@ -13,8 +13,11 @@ STATIC := src/lakeward/server/static
 CLIENTS_STAMP := tests/clients/node_modules/.ready
 SOAK_STAMP := $(VENV)/.soak-ready
 
+# The tests start some thousand processes: each compiling all modules anew takes half their time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check bench soak docs web web-check format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,12 +36,17 @@ demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stay
 	$(BIN)/lakeward demo
 
 test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q tests
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not soak" -q --durations 15 tests
 
-check: $(STAMP) web-check ## format, lint, types, import floors, docs
+check: $(STAMP) $(WEB_STAMP) ## format, lint, types, import floors, docs
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target types style web-check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+style: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_exported_members.py
 
@@ -84,6 +92,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/ai.py
 	$(BIN)/python benchmarks/ai_cost.py
 	$(BIN)/python benchmarks/ai_views.py
+	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/demo.py
 
@@ -97,6 +106,7 @@ soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzz
 	$(BIN)/python benchmarks/soak_table.py
 	$(BIN)/python benchmarks/soak_ingest.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
+	LAKEWARD_TRIES=20 $(BIN)/python -m pytest -q tests/test_fast_paths.py tests/test_ai_questions.py
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
 $(CLIENTS_STAMP): $(STAMP) tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -30,11 +31,15 @@ if TYPE_CHECKING:  # most tests need no database and no cloud
     from databases import Store
 
 
+hypothesis.settings.register_profile("lakeward", deadline=None)
+hypothesis.settings.load_profile("lakeward")
+"""A busy machine is no finding."""
+
 os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> None:
+def wait_until(true: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> None:
     """Poll until `true()`; fail the test when it does not become so."""
     deadline = time.monotonic() + seconds
     while not true():

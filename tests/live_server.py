@@ -104,7 +104,7 @@ class Events:
 
     def __init__(self, url: str, query: str = "", last: str = "") -> None:
         headers = {"Last-Event-ID": last} if last else {}
-        self._client = httpx.Client(timeout=20)
+        self._client = httpx.Client(timeout=20, verify=False)
         request = self._client.build_request("GET", f"{url}/v1/live{query}", headers=headers)
         self._answer = self._client.send(request, stream=True)
         assert self._answer.status_code == 200, self._answer.read()

@@ -356,12 +356,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Children that were asked for; none is made."""
     asked: list[tuple[str, ...]] = []
 
-    def start(*words: str) -> int:
+    def start(*words: str, environ: object = None) -> int:
         asked.append(words)
         return 1 << 30
 
-    monkeypatch.setattr("lakeward.cli.abandonment.start", start)
-    monkeypatch.setattr("lakeward.cli.abandonment.ended", lambda pid: None)
+    monkeypatch.setattr("lakeward.cli.child.start", start)
+    monkeypatch.setattr("lakeward.cli.child.ended", lambda pid: None)
     return asked
 
 
@@ -428,7 +428,7 @@ def test_a_child_that_fails_is_started_again_ever_later(
         collector.commit()
     write(lake.open(), Position(), 0)
     code: Callable[[int], int] = lambda pid: 1  # noqa: E731
-    monkeypatch.setattr("lakeward.cli.abandonment.ended", code)
+    monkeypatch.setattr("lakeward.cli.child.ended", code)
     task = task_of(lake, times, LAKEWARD_FLOW_QUIET_SECONDS="8")
     stepped(task, times, 61)
     assert 4 <= len(started) <= 5  # after 0, 4, 12, 28 and 60 seconds
@@ -444,7 +444,7 @@ def test_a_stop_does_not_wait_for_a_child_that_does_not_hear(
     )  # fmt: skip
     assert deaf.stdout is not None
     assert deaf.stdout.readline() == b"deaf\n"
-    monkeypatch.setattr("lakeward.cli.abandonment.start", lambda *_: deaf.pid)
+    monkeypatch.setattr("lakeward.cli.child.start", lambda *_, **__: deaf.pid)
     with lake.collector() as collector:
         collector.commit()
     write(lake.open(), Position(), 0)

@@ -30,12 +30,13 @@ from lakeward.lake import derived
 from lakeward.lake.columns import COLUMNS
 from lakeward.lake.reading import open_reading
 from lakeward.settings import load
+from tries import tries
 
 START_MS = 1_755_187_888_000
 STEP_MS = 9 * 3_600_000
 """Between two moments of a test: a few of them are several days."""
 Row = dict[str, Any]
-many = settings(deadline=None, max_examples=60)
+many = settings(deadline=None, max_examples=tries(25))
 
 
 @functools.cache

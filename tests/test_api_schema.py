@@ -22,11 +22,13 @@ PATHS = (
     "/",
     "/v1/interactions",
     "/v1/ai/ratings",
+    "/v1/flags/evaluate",
     "/v1/summary",
     "/v1/live/hour",
     "/metrics",
     "/health",
 )
+POSTED = ("/v1/interactions", "/v1/ai/ratings", "/v1/flags/evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_no_request_that_the_document_describes_or_forbids_gets_an_answer_beside
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Tested: 17" in done.stdout, done.stdout
+    assert "Tested: 18" in done.stdout, done.stdout
     report = lake.audit()
     assert report.ok, report.faults
     assert report.sum["offered"] > 20
@@ -72,7 +74,7 @@ def test_a_method_that_a_path_does_not_take_is_refused_with_those_it_takes(
         return
     assert answer.status_code == 405
     assert set(answer.json()) == {"code", "message"}
-    takes = "POST" if path in ("/v1/interactions", "/v1/ai/ratings") else "GET, HEAD"
+    takes = "POST" if path in POSTED else "GET, HEAD"
     assert answer.headers["allow"] == takes
 
 

@@ -10,8 +10,9 @@ import json
 import os
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,21 +172,25 @@ def test_a_body_that_is_none_is_refused_or_holds_nothing(
     assert besieged.ask(door, body, besieged.write)[0] in {200, 400}
 
 
-BOMBS = {
-    "gzip": (gzip.compress(b" " * 100_000_000), ""),
-    "zlib": (zlib.compress(b" " * 100_000_000), ""),
-    "deflate": (zlib.compress(b" " * 100_000_000)[2:-4], "deflate"),
-    "gzip in members": (gzip.compress(b" " * 3_000_000) * 2, ""),
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "gzip": lambda: gzip.compress(b" " * 100_000_000),
+    "zlib": lambda: zlib.compress(b" " * 100_000_000),
+    "deflate": lambda: zlib.compress(b" " * 100_000_000)[2:-4],
+    "gzip in members": lambda: gzip.compress(b" " * 3_000_000) * 2,
 }
 
 
-@pytest.mark.parametrize(("bomb", "coding"), BOMBS.values(), ids=BOMBS)
+@cache
+def made(bomb: str) -> bytes:
+    """Once, and not by whoever merely collects the tests."""
+    return BOMBS[bomb]()
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("door", [d for d in DOORS if d.method == "POST"], ids=name)
-def test_a_bomb_is_refused_before_it_goes_off(
-    besieged: Besieged, door: Door, bomb: bytes, coding: str
-) -> None:
-    headers = {"content_encoding": coding} if coding else {}
-    assert besieged.ask(door, bomb, besieged.write, **headers) == (413, "too_large")
+def test_a_bomb_is_refused_before_it_goes_off(besieged: Besieged, door: Door, bomb: str) -> None:
+    headers = {"content_encoding": bomb} if bomb == "deflate" else {}
+    assert besieged.ask(door, made(bomb), besieged.write, **headers) == (413, "too_large")
 
 
 @pytest.mark.parametrize("dialect", MANY)

@@ -28,13 +28,13 @@ def many() -> Iterator[None]:
         f"""
         INSERT INTO interactions (timestamp, event_date, interaction_id, user_id, user_type,
             interaction_type, session_id, path)
-        SELECT at, at::DATE, lpad(n::VARCHAR, 12, '0'), 'anonymous', 'unknown',
+        SELECT m, m::DATE, lpad(n::VARCHAR, 12, '0'), 'anonymous', 'unknown',
             CASE WHEN h % 3 = 0 THEN 'click' ELSE 'page_view' END,
             CASE WHEN h % 4 = 0 THEN 'heavy' ELSE 's' || (h // 7 % 900) END,
             CASE WHEN h % 11 > 0 THEN '/' || (h // 13 % 9) END
-        FROM (SELECT n, hash(n) AS h, make_timestamptz(
-            (epoch_ms(TIMESTAMPTZ '2025-02-20Z') + (CAST(hash(n * 7) % 3500 AS BIGINT)) * 1500000
-            + CAST(hash(n * 3) % 4 AS BIGINT) * 450000) * 1000) AS at FROM range({ROWS}) r(n)) made
+        FROM (SELECT n, hash(n) AS h, make_timestamptz(1000 * (
+            epoch_ms(TIMESTAMPTZ '2025-02-20Z') + CAST(hash(n * 7) % 3500 AS BIGINT) * 1500000
+            + CAST(hash(n * 3) % 4 AS BIGINT) * 450000)) AS m FROM range({ROWS}) r(n)) made
         """
     )
     yield

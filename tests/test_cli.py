@@ -665,3 +665,15 @@ def test_the_version_is_printed(lake: Lake) -> None:
     lake.root.parent.mkdir(exist_ok=True)
     done = lakeward(lake, "--version")
     assert re.fullmatch(r"lakeward \d+\.\d+\S*\n", done.stdout)
+
+
+def test_a_command_reads_its_own_module_and_none_of_the_others() -> None:
+    code = (
+        "import sys; from lakeward.cli import COMMANDS, main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(*(n for n in COMMANDS if f'lakeward.cli.{n}' in sys.modules), file=sys.stderr)"
+    )
+    for words in (["tail", "--help"], ["--", "tail", "--help"], ["--help"], ["nothing"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        assert done.stderr.splitlines()[-1] == ("tail" if "tail" in words else ""), words

@@ -14,7 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from conftest import Lake, wait_until
-from lakeward.cli.compaction import LONGEST_PAUSE, Compaction
+from lakeward.cli.child import LONGEST_PAUSE
+from lakeward.cli.compaction import Compaction
 from lakeward.lake.progress import read_progress, waiting_bytes
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
@@ -104,8 +105,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         times.append(0.0)
         return len(environ)
 
-    monkeypatch.setattr("lakeward.cli.compaction.start", start)
-    monkeypatch.setattr("lakeward.cli.compaction.ended", lambda pid: 1)
+    monkeypatch.setattr("lakeward.cli.child.start", start)
+    monkeypatch.setattr("lakeward.cli.child.ended", lambda pid: 1)
     return times
 
 

@@ -175,6 +175,26 @@ def test_partner_matching_tracks_outcomes(shown: Shown) -> None:
         assert shown.call(row)["route"] == "/staff/deals"
 
 
+def test_an_exposure_joins_the_look_at_the_matches_and_the_arms_are_those_of_the_truth(
+    shown: Shown,
+) -> None:
+    arms: dict[str, set[str]] = defaultdict(set)
+    for row in (row for row in shown.rows if row["interaction_type"] == "experiment_exposure"):
+        told = row["experiments"]
+        assert told["hash_value"] == row["user_id"]
+        assert told["source"] == "file"
+        assert shown.call(row)["route"] == "/matches"
+        arms[told["variant"]].add(row["user_id"])
+    found = shown.truth.figures.experiments["match-page"]
+    assert {arm: len(people) for arm, people in arms.items()} == {
+        arm: told.users for arm, told in found.items()
+    }
+    assert sum(len(people) for people in arms.values()) == len(set().union(*arms.values()))
+    booked = {row["user_id"] for row in shown.of("demo_booking", status="booked")}
+    for arm, people in arms.items():
+        assert len(people & booked) == found[arm].conversions
+
+
 def test_demo_booking_captures_data(shown: Shown) -> None:
     rows = shown.of("demo_booking")
     counted: dict[str, int] = defaultdict(int)

@@ -9,8 +9,9 @@ from collections import Counter
 import msgspec
 import pytest
 
+from lakeward.demo.experiment import CONTROL, TREATMENT, effect
 from lakeward.demo.partners import FOCUS_AREAS
-from lakeward.demo.plan import BROWSERS, MOST_BOOKINGS, Plan, plan, shown
+from lakeward.demo.plan import BROWSERS, GO_ON, MOST_BOOKINGS, Plan, done, plan, settled, shown
 
 WAY = ("start", "code", "focus", "profile", "choose")
 
@@ -64,18 +65,18 @@ def test_the_smallest_run_shows_every_outcome(visitors: int) -> None:
 
 def test_nobody_wishes_for_the_same_thing_twice_or_books_without_a_match() -> None:
     for visitor in plan(7, 600, 60.0).visitors:
-        done = [act.kind for act in visitor.acts]
+        kinds_done = [act.kind for act in visitor.acts]
         for act in visitor.acts:
             if act.kind == "focus":
                 wishes = [value for _, value in act.fields]
                 assert len(set(wishes)) == 3
                 assert set(wishes) <= set(FOCUS_AREAS)
-        if "book" in done:
-            assert done.index("choose") < done.index("book")
-        if "deal" in done:
-            assert done.index("held") < done.index("deal")
-        if "coach" in done:
-            assert done.index("feedback") < done.index("coach")
+        if "book" in kinds_done:
+            assert kinds_done.index("choose") < kinds_done.index("book")
+        if "deal" in kinds_done:
+            assert kinds_done.index("held") < kinds_done.index("deal")
+        if "coach" in kinds_done:
+            assert kinds_done.index("feedback") < kinds_done.index("coach")
 
 
 def test_no_two_visitors_share_an_address() -> None:
@@ -98,3 +99,31 @@ def test_no_partner_is_booked_more_often_than_it_has_time() -> None:
         if act.kind == "book"
     )
     assert max(booked.values()) == MOST_BOOKINGS
+
+
+def test_the_plan_has_the_known_effect_of_the_experiment() -> None:
+    people = [
+        visitor
+        for seed in range(12)  # few each, so that no partner is booked out
+        for visitor in plan(seed, 400, 60.0).visitors
+        if shown(visitor) and visitor.number > BROWSERS
+    ]
+    for arm, share in effect(GO_ON["choose"]).conversion.items():
+        booked = sum(any(act.kind == "book" for act in done(who, arm)) for who in people)
+        spread = (share * (1 - share) * len(people)) ** 0.5
+        assert abs(booked - share * len(people)) < 4 * spread, arm
+
+
+def test_who_books_with_the_control_books_with_the_treatment_too_and_the_rest_is_the_same() -> None:
+    made = plan(7, 400, 60.0)
+    for one, other in zip(
+        settled(made, {}).visitors,
+        settled(made, dict.fromkeys(range(400), TREATMENT)).visitors,
+        strict=True,
+    ):
+        control, treated = Counter(one.acts), Counter(other.acts)
+        assert control <= treated
+        assert {act.kind for act in treated - control} <= {
+            "book", "reschedule", "cancel", "held", "no_show", "deal",
+        }  # fmt: skip
+    assert settled(made, {}) == settled(made, dict.fromkeys(range(400), CONTROL))

@@ -17,9 +17,10 @@ from lakeward.demo import truth as truth_of_demo
 from lakeward.demo.answers import answer, tokens
 from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import can_ask, counted
+from lakeward.demo.experiment import CONTROL, EXPERIMENT, TREATMENT
 from lakeward.demo.figures import Figures, differences
 from lakeward.demo.partners import LIBRARY
-from lakeward.demo.plan import Act, Plan, Visitor, plan, shown
+from lakeward.demo.plan import Act, Plan, Visitor, plan, settled, shown
 from lakeward.demo.stage import PRICES
 from lakeward.demo.truth import CONTRACTOR, FINISHES, MESSAGES, ONBOARDING, STATUS, Truth, expected
 from lakeward.errors import Terminal
@@ -28,6 +29,7 @@ from lakeward.outcomes import Outcomes
 from lakeward.settings import load
 
 SMALL = plan(7, 30, 10.0)
+ARMS = {number: TREATMENT if number % 2 else CONTROL for number in range(30)}
 BEGAN = "2020-01-01T00:00:00.000Z"
 
 
@@ -38,7 +40,7 @@ class Enacted:
         self.collector, self.outcomes = collector, Outcomes(collector)
 
     def all(self, of: Plan) -> None:
-        for visitor in of.visitors:
+        for visitor in settled(of, ARMS).visitors:
             self._visit(visitor)
         for _ in range(of.outage.reads):
             self.collector.record("api_call", method="GET", path="/api/partners",
@@ -79,6 +81,10 @@ class Enacted:
             for rank, match in enumerate(found, 1):
                 self.outcomes.partner_match(partner_id=match.partner.partner_id,
                                             score=match.score, rank=rank, **who)  # fmt: skip
+            self.outcomes.experiment_exposed(
+                experiment=EXPERIMENT, variant=ARMS[visitor.number], hash_attribute="user_id",
+                hash_value=who["user_id"], **who,
+            )  # fmt: skip
         elif act.kind == "choose":
             self.outcomes.flow_step(flow="contractor", step="completion", status="completed", **who)
             self.outcomes.flow_completed(flow="contractor", **who)
@@ -135,7 +141,7 @@ def enacted(lake: Lake) -> Lake:
 
 
 def the_truth() -> Truth:
-    return Truth(seed=7, visitors=30, seconds=10.0, began=BEGAN, figures=expected(SMALL))
+    return Truth(seed=7, visitors=30, seconds=10.0, began=BEGAN, figures=expected(SMALL, ARMS))
 
 
 def test_a_lake_that_holds_what_was_planned_equals_the_truth(enacted: Lake) -> None:
@@ -164,6 +170,10 @@ def told(**new: Any) -> Callable[[dict[str, Any]], None]:
     return lambda row: row["properties"].update(new)
 
 
+def exposed(**new: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda row: row["experiments"].update(new)
+
+
 CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "a step of another flow": ("flow_step", outcome(step="other")),
     "a step with another status": ("flow_step", outcome(status="back")),
@@ -183,14 +193,16 @@ CHANGES: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
     "an onboarding of another status": ("partner_onboarding", outcome(status="abandoned")),
     "a message of another template": ("message_sent", told(template="x")),
     "a failed request that went well": ("api_call", field(response_status=200)),
+    "an exposure to another variant": ("experiment_exposure", exposed(variant="x")),
+    "an exposure to another experiment": ("experiment_exposure", exposed(experiment="x")),
 }  # fmt: skip
 
 
 def test_each_altered_row_is_found(enacted: Lake) -> None:
     rows = enacted.rows()
-    assert differences(expected(SMALL), counted(rows)) == []
+    assert differences(expected(SMALL, ARMS), counted(rows)) == []
     for name, (kind, change) in CHANGES.items():
-        assert differences(expected(SMALL), altered(rows, kind, change)), name
+        assert differences(expected(SMALL, ARMS), altered(rows, kind, change)), name
 
 
 def test_each_missing_and_each_doubled_outcome_is_found(enacted: Lake) -> None:
@@ -198,9 +210,11 @@ def test_each_missing_and_each_doubled_outcome_is_found(enacted: Lake) -> None:
     for kind in {row["interaction_type"] for row in rows} - {"flow_step"}:
         place = next(n for n, row in enumerate(rows) if row["interaction_type"] == kind)
         without = rows[:place] + rows[place + 1 :]
-        assert differences(expected(SMALL), counted(without)), kind
+        assert differences(expected(SMALL, ARMS), counted(without)), kind
         twice = [*rows, rows[place]]
-        assert differences(expected(SMALL), counted(twice)), kind
+        # an exposure may be told twice, and its person is one
+        once = kind == "experiment_exposure"
+        assert bool(differences(expected(SMALL, ARMS), counted(twice))) is not once, kind
 
 
 def figures_within(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -212,7 +226,7 @@ def figures_within(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ..
 
 
 def test_each_altered_figure_of_the_truth_is_found(enacted: Lake) -> None:
-    built, found = msgspec.to_builtins(expected(SMALL)), counted(enacted.rows())
+    built, found = msgspec.to_builtins(expected(SMALL, ARMS)), counted(enacted.rows())
     paths = figures_within(built)
     assert len(paths) > 60
     for path in paths:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asked import START_MS, Row, answered, fill, memory
+from conftest import Lake
 from lakeward.analysis.dialect import foreign_functions, translated
 from lakeward.analysis.engines import Spark, ask_engine
 from lakeward.analysis.events import Events
@@ -22,7 +25,9 @@ from lakeward.analysis.question import Question, Sql
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.trend import Series, Trend
+from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
+from lakeward.settings import load
 
 ROWS = int(os.environ.get("LAKEWARD_ENGINE_ROWS", "4000"))
 """`make soak` asks for a million."""
@@ -190,3 +195,20 @@ def test_what_cannot_be_said_elsewhere_is_one_sentence() -> None:
         Terminal, match="cannot be asked in spark: nobody knows how to say list_sum"
     ):
         translated(Sql("SELECT list_sum(x) FROM interactions", {}), "spark")
+
+
+def test_the_page_asks_a_real_spark_about_a_real_lake(
+    spark: Spark, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lake.collector() as collector:
+        for user in ("u1", "u2"):
+            collector.record("partner_match", user_id=user, partner_id="p1")
+        collector.record("demo_booking", user_id="u1", partner_id="p1", status="booked")
+        collector.commit()
+    compact(lake.open(), load(lake.env))
+    monkeypatch.chdir(lake.root.parent)
+    monkeypatch.setenv("LAKEWARD_LAKE_DIR", str(lake.root))
+    page = (Path(__file__).parent.parent / "docs" / "engines.md").read_text()
+    blocks = re.findall(r"```(python|text)\n(.*?)```", page, re.DOTALL)
+    exec(dict(blocks)["python"], {})
+    assert capsys.readouterr().out == dict(blocks)["text"]

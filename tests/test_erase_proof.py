@@ -24,6 +24,7 @@ import pytest
 from clouds import BUCKET, KEYS, REGION, TABLE, Cloud, bytes_of_all_versions, emulator
 from conftest import Lake, wait_until
 from databases import fresh_database
+from lakeward.ai.unfinished import drafts_in
 from lakeward.cli import main
 from lakeward.cli.backup import pack
 from lakeward.cli.compact import compact
@@ -38,6 +39,7 @@ from lakeward.sinks.registry import configured
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from scanning import Named, files, found
+from test_erase_drafts import dead
 
 ANN = "ann-7c1e9f"
 BOB = "bob-control"
@@ -82,6 +84,7 @@ class World:
             self.tell(collector)
             collector.commit()
         self._plant_versions()
+        dead(self.lake, ANN, BOB)
         with open_database(self.settings) as database:
             for who in (ANN, BOB):
                 Keys(database).create("write", who, actor=who)
@@ -123,6 +126,7 @@ class World:
         apart = ("app.db", "keeper.log")
         return {
             "rings": lambda: files(*self.lake.ring_dir.glob("*.ring")),
+            "drafts": lambda: files(*drafts_in([self.lake.ring_dir])),
             "log": lambda: files(*root.glob("raw/*/*/*/*.jsonl")),
             "individual files": lambda: files(*root.glob("raw/*/*/*/*.json")),
             "quarantine": lambda: files(root / "quarantine"),

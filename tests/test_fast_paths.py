@@ -19,6 +19,7 @@ from lakeward.server.shape import Lines
 from lakeward.server.skew import Clocks, Moment
 from lakeward.testing import MemoryCollector
 from secrets_planted import SENSITIVE_KEYS, names
+from tries import tries
 
 thorough = settings(
     max_examples=150,
@@ -175,7 +176,7 @@ def ordered(value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", [*sorted(TYPES), "signed_up"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_fields_that_are_right_as_they_are_are_arranged_as_the_loops_would(
     name: str, data: st.DataObject
@@ -206,7 +207,7 @@ NOW_MS = 1_795_636_800_000
 
 
 @pytest.mark.parametrize("name", sorted(TYPES))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_line_made_by_its_shape_is_the_line_that_the_collector_makes(
     name: str, data: st.DataObject

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from conftest import Lake, wait_until
-from server_process import Serving, serving
+from server_process import Serving, first_serving, serving
 
 EMAIL, PASSWORD = "ada@example.com", "the quick brown lake"
 LINK = re.compile(r"make yourself the admin \(once, within 24 h\): (\S+)/\?welcome=(\S+)")
@@ -65,7 +65,7 @@ def audited(lake: Lake) -> list[tuple[str, str]]:
 
 
 def test_the_first_start_prints_a_link_that_makes_one_admin_and_no_second(lake: Lake) -> None:
-    with serving(lake) as server, server.client() as client:
+    with first_serving(lake) as server, server.client() as client:
         token = first_link(server)
         assert client.get("/v1/me").json() == {"who": "anyone"}
         assert client.get("/v1/live/hour").status_code == 200  # a quick start asks for nothing

@@ -13,7 +13,8 @@ from conftest import Lake
 from identity_provider import identity_provider
 from server_process import serving
 from servers import free_port
-from test_live_page import CHROMIUM, FLAGS, Watched
+from sites_served import CHROMIUM, chromium
+from test_live_page import Watched
 from test_login import people
 from test_login_oidc import EMAIL, settings
 
@@ -25,10 +26,8 @@ expect = playwright.expect
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 def test_a_person_goes_over_the_provider_and_comes_back_logged_in_or_is_told_why_not(

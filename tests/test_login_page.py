@@ -10,7 +10,8 @@ import pytest
 
 from conftest import Lake
 from server_process import serving
-from test_live_page import CHROMIUM, FLAGS, Watched, found
+from sites_served import chromium
+from test_live_page import Watched, found
 from test_login import EMAIL, PASSWORD, added, first_link, logged_in, people
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -19,10 +20,8 @@ expect = playwright.expect
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 def filled(page: Any, email: str, label: str, password: str, button: str) -> None:

@@ -18,7 +18,8 @@ from lakeward.store.keys import Keys
 from lakeward.store.password import Passwords
 from lakeward.store.people import People
 from server_process import Serving, serving
-from test_live_page import CHROMIUM, FLAGS, Watched
+from sites_served import CHROMIUM, chromium
+from test_live_page import Watched
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
@@ -48,10 +49,8 @@ PARTNER = HOSTILE[1]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -362,7 +362,7 @@ class Load:
             names = [f"n-{self.sent}-{k}" for k in range(20)]
             self.sent += 1
             try:
-                answer = httpx.post(self._server.url + PATH, timeout=10,
+                answer = httpx.post(self._server.url + PATH, verify=False, timeout=10,
                                     json=[event(0, name=name) for name in names])  # fmt: skip
             except httpx.TransportError:
                 if self._server.process.poll() is not None:

@@ -47,6 +47,13 @@ def keys_of(folder: Path, environ: dict[str, str]) -> tuple[str, str, str | None
     return found.access_key, found.secret_key, found.token
 
 
+def test_what_services_understand_is_read_once_for_all_sessions(machine: Path) -> None:
+    settled = settings(machine.parent, "http://127.0.0.1:9")
+    one, other = (session(settled, KEYS).client("s3") for _ in range(2))
+    assert one is not other
+    assert one.meta.service_model.metadata is other.meta.service_model.metadata
+
+
 def test_keys_of_the_settings_are_used(machine: Path) -> None:
     machine.write_text(FILE)
     assert keys_of(machine.parent, KEYS) == (*KEYS.values(), None)

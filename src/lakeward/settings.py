@@ -264,6 +264,8 @@ SETTINGS: tuple[Setting, ...] = (
       "and numbers.", choices=("full", "redacted", "none")),
     S("LAKEWARD_AI_PRICES", "ai_prices", "folder", "",
       "TOML file with prices of your own for models; empty means the public list alone."),
+    S("LAKEWARD_FLAGS", "flags", "text", "",
+      "Where feature flags come from: a file in JSON or TOML, or `database`; empty means none."),
     S("TWILIO_ACCOUNT_SID", "twilio_account_sid", "text", "", "Twilio account.", secret=True),
     S("TWILIO_AUTH_TOKEN", "twilio_auth_token", "text", "", "Twilio token.", secret=True),
     S("TWILIO_PHONE_NUMBER", "twilio_phone_number", "text", "", "Sender of text messages."),
@@ -381,6 +383,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ai_model: str
     ai_content: Literal["full", "redacted", "none"]
     ai_prices: Path | None
+    flags: str
     twilio_account_sid: str
     twilio_auth_token: str
     twilio_phone_number: str

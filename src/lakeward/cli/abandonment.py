@@ -20,7 +20,6 @@ import contextlib
 import importlib.util
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,11 +29,11 @@ import msgspec
 from msgspec import Meta
 
 from lakeward import flows
-from lakeward.cli.child import end, ended, start
+from lakeward.cli.child import LONGEST_PAUSE, Child, worked
 from lakeward.errors import LakewardError, SettingError
-from lakeward.lakedir import LakeDir, open_lake
+from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
-from lakeward.settings import Settings, load
+from lakeward.settings import Settings
 
 logger = logging.getLogger("lakeward.flows")
 
@@ -46,13 +45,9 @@ SHORTEST, LONGEST = 2.0, 600.0
 """Between two children, in seconds, while steps keep coming."""
 LATE: Final = 0.25
 """How late an abandonment may be told, as a share of the shortest quiet time."""
-LONGEST_PAUSE: Final = 600.0
 FAREWELL_SECONDS: Final = 0.0
 """A kill at any point is safe, so nobody's stop waits for the child."""
 MARK: Final = b'"interaction_type":"flow_step"'
-CHILD: Final = __name__
-FAILED: Final = 1
-NICE: Final = 5
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -131,9 +126,7 @@ class Abandonment:
         self._ring_dir = ring_dir
         self._env_folder = settings.source.env_file.parent
         self._now, self._now_ms = now, now_ms
-        self._child = 0
-        self._look_at = self._not_before = self._written_at = 0.0
-        self._failures = 0
+        self._look_at = self._written_at = 0.0
         self._interval = SHORTEST
         self._possible = (
             settings.collect
@@ -142,6 +135,7 @@ class Abandonment:
         )
         if self._possible:
             self._plan(settings)
+        self._child = Child(__name__, 2 * self._interval, farewell=FAREWELL_SECONDS)
         word = read(lake) if self._possible else Word()
         self._reached, self._next_ms = word.position(), word.next_ms
 
@@ -176,7 +170,7 @@ class Abandonment:
         if (
             self._next_ms is not None
             and self._next_ms <= self._now_ms()
-            and now >= self._not_before
+            and now >= self._child.not_before
         ):
             self._start(now)
 
@@ -192,7 +186,7 @@ class Abandonment:
             return
         if MARK in taken.content:
             self._next_ms = 0
-            self._not_before = max(self._not_before, now + self._interval)
+            self._child.not_before = max(self._child.not_before, now + self._interval)
         else:
             self._reached = taken.end
             if len(taken.content) >= LOOK_BYTES:
@@ -202,49 +196,25 @@ class Abandonment:
             write(self._lake, self._reached, self._next_ms)
 
     def _start(self, now: float) -> None:
-        self._not_before = now + self._interval
+        self._child.not_before = now + self._interval
         words = (str(self._lake.root), str(self._env_folder), str(self._ring_dir))
-        self._child = start(CHILD, *words)
+        self._child.start(*words)
 
     def _reaped(self, now: float) -> bool:
-        code = ended(self._child)
-        if code is None:
-            return False
-        self._child = 0
+        code = self._child.reaped(now)
         if code == 0:
             word = read(self._lake)
             self._reached, self._next_ms = word.position(), word.next_ms
-            self._failures = 0
-        else:
-            self._failures += 1
-            pause = min(self._interval * 2.0 ** min(self._failures, 20), LONGEST_PAUSE)
-            self._not_before = now + pause
-        return True
+        return code is not None
 
     def close(self) -> None:
         """End the child; what it did not tell, the next one does."""
-        child, self._child = self._child, 0
-        if child:
-            end(child, FAREWELL_SECONDS)
+        self._child.close()
 
 
 def child(lake_dir: str, env_folder: str, ring_dir: str) -> int:
     """What the child does: one look, and word of the next."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        os.nice(NICE)
-        settings = load(folder=Path(env_folder))
-        settings = msgspec.structs.replace(settings, ring_dir=Path(ring_dir))
-        derive(open_lake(Path(lake_dir), create=False), settings)
-    except (LakewardError, OSError) as error:
-        logger.error("%s", error)
-        return FAILED
-    except Exception as error:  # its text may quote a record
-        logger.error("looking for quiet flows failed with %s", type(error).__name__)
-        return FAILED
-    finally:
-        sys.stderr.flush()
-    return 0
+    return worked(logger, "looking for quiet flows", derive, lake_dir, env_folder, ring_dir)
 
 
 def derive(

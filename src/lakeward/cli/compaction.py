@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from lakeward.cli.child import end, ended, start
+from lakeward.cli.child import LONGEST_PAUSE, Child
 from lakeward.errors import LakewardError
 from lakeward.lake.progress import waiting_bytes
 from lakeward.lakedir import LakeDir
@@ -22,8 +22,6 @@ from lakeward.settings import Settings
 logger = logging.getLogger("lakeward.keeper")
 
 LOOK_SECONDS = 0.5
-LONGEST_PAUSE = 600.0
-FAREWELL_SECONDS = 2.0
 COMPACTOR = "lakeward.cli.compact"
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -47,11 +45,9 @@ class Compaction:
         self._lake = lake
         self._settings = settings
         self._now = now
-        self._child = 0
+        self._child = Child(COMPACTOR, 2 * (settings.compact_seconds or 1.0))
         self._look_at = 0.0
         self._since: float | None = None
-        self._pause_until = 0.0
-        self._pause = settings.compact_seconds or 1.0
         self._possible = settings.compact and all(
             importlib.util.find_spec(name) for name in ("duckdb", "deltalake", "pyarrow")
         )
@@ -63,9 +59,9 @@ class Compaction:
         if not self._possible or now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        if self._child and not self._reaped(now):
+        if self._child and self._child.reaped(now) is None:
             return
-        if now >= self._pause_until and self._is_time(now):
+        if now >= self._child.not_before and self._is_time(now):
             self._start()
 
     def _is_time(self, now: float) -> bool:
@@ -73,7 +69,7 @@ class Compaction:
             waiting = waiting_bytes(self._lake)
         except LakewardError as error:
             logger.error("%s", error)
-            self._pause_until = now + LONGEST_PAUSE
+            self._child.not_before = now + LONGEST_PAUSE
             return False
         if not waiting:
             self._since = None
@@ -85,23 +81,9 @@ class Compaction:
     def _start(self) -> None:
         folder = str(self._settings.source.env_file.parent)
         environ = os.environ | ENVIRONMENT
-        self._child = start(COMPACTOR, str(self._lake.root), folder, environ=environ)
+        self._child.start(str(self._lake.root), folder, environ=environ)
         self._since = None
-
-    def _reaped(self, now: float) -> bool:
-        code = ended(self._child)
-        if code is None:
-            return False
-        self._child = 0
-        if code == 0:
-            self._pause = self._settings.compact_seconds or 1.0
-        else:
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            self._pause_until = now + self._pause
-        return True
 
     def close(self) -> None:
         """End the child; what it did not commit, the next one does."""
-        child, self._child = self._child, 0
-        if child:
-            end(child, FAREWELL_SECONDS)
+        self._child.close()

@@ -8,6 +8,9 @@ import msgspec
 
 from lakeward.accounts import Account
 from lakeward.audit import Report, audit
+from lakeward.cli.flags import FlagsAccount
+from lakeward.cli.flags import look as flags_of
+from lakeward.cli.flags import sentence as flags_told
 from lakeward.cli.messages import MessagesAccount, look, sentence
 from lakeward.cli.prices import PriceTables, price_tables, told
 from lakeward.lake.progress import TableAccount, account
@@ -34,12 +37,14 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     report.ok = not report.faults
     kept = is_kept(lake)
     messages, prices = look(settings), price_tables(settings)
+    flags = flags_of(settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
+        row |= {"flags": msgspec.to_builtins(flags)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, messages, prices))
+        print(render(report, kept, table, messages, prices, flags))
     return 0 if report.ok else 1
 
 
@@ -49,6 +54,7 @@ def render(
     table: TableAccount | None = None,
     messages: MessagesAccount | None = None,
     prices: PriceTables | None = None,
+    flags: FlagsAccount | None = None,
 ) -> str:
     """The report for people."""
     lines = [
@@ -74,6 +80,8 @@ def render(
         lines.append(f"messages  {sentence(messages)}")
     if prices is not None:
         lines.append(f"prices    {told(prices)}")
+    if flags is not None:
+        lines.append(f"flags     {flags_told(flags)}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lakeward.cli.child import end, ended, start
+from lakeward.cli.child import Child
 from lakeward.errors import LakewardError
 from lakeward.lake.receipt import asked
 from lakeward.lakedir import LakeDir, open_lake
@@ -26,7 +26,6 @@ LOOK_SECONDS = 5.0
 FIRST_PAUSE = 60.0
 LONGEST_PAUSE = 3600.0
 SWEEP_SECONDS = 3600.0
-FAREWELL_SECONDS = 2.0
 
 
 class Erasing:
@@ -38,8 +37,7 @@ class Erasing:
         self._lake = lake
         self._folder = settings.source.env_file.parent
         self._now = now
-        self._child = 0
-        self._pause = FIRST_PAUSE
+        self._child = Child(__name__, FIRST_PAUSE, longest_pause=LONGEST_PAUSE)
         self._look_at = now() + LOOK_SECONDS  # whoever asked is usually still at it
         self._sweep_at = now() + SWEEP_SECONDS
 
@@ -48,29 +46,20 @@ class Erasing:
         del state
         now = self._now()
         if self._child:
-            self._reap(now)
-        elif now >= self._look_at:
+            if self._child.reaped(now) == 0:
+                self._look_at = now + LOOK_SECONDS
+        elif now >= max(self._look_at, self._child.not_before):
             self._look_at = now + LOOK_SECONDS
             if asked(self._lake) or (now >= self._sweep_at and self._has_list()):
                 self._sweep_at = now + SWEEP_SECONDS
-                self._child = start(__name__, str(self._lake.root), str(self._folder))
+                self._child.start(str(self._lake.root), str(self._folder))
 
     def _has_list(self) -> bool:
         return (self._lake.private / "suppressed.jsonl").exists()
 
-    def _reap(self, now: float) -> None:
-        code = ended(self._child)
-        if code is None:
-            return
-        self._child = 0
-        self._look_at = now + (self._pause if code else LOOK_SECONDS)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE) if code else FIRST_PAUSE
-
     def close(self) -> None:
         """End the child; the next one goes on."""
-        if self._child:
-            end(self._child, FAREWELL_SECONDS)
-            self._child = 0
+        self._child.close()
 
 
 def child(lake_dir: str, env_folder: str) -> int:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lakeward.cli.child import end, ended, start
+from lakeward.cli.child import Child
 from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lake.progress import read_progress
@@ -32,7 +32,6 @@ logger = logging.getLogger("lakeward.retention")
 
 LOOK_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-FAREWELL_SECONDS = 2.0
 
 
 def tabled(settings: Settings) -> bool:
@@ -89,10 +88,8 @@ class Tidying:
         self._env_folder = settings.source.env_file.parent
         self._now = now
         self._now_ms = now_ms
-        self._child = 0
+        self._child = Child(__name__, 2 * FIRST_PAUSE, longest_pause=LONGEST_PAUSE)
         self._look_at = 0.0
-        self._next_start = 0.0
-        self._pause = FIRST_PAUSE
         try:
             self._wanted = bool(cutoffs(settings, now_ms()))
         except SettingError as error:
@@ -108,26 +105,21 @@ class Tidying:
         self._look_at = now + LOOK_SECONDS
         if self._child and not self._reaped(now):
             return
-        if now >= self._next_start and read_notes(self._lake).day != self._today():
-            self._child = start(__name__, str(self._lake.root), str(self._env_folder))
+        if now >= self._child.not_before and read_notes(self._lake).day != self._today():
+            self._child.start(str(self._lake.root), str(self._env_folder))
 
     def _today(self) -> str:
         return iso(self._now_ms())[:10]
 
     def _reaped(self, now: float) -> bool:
-        code = ended(self._child)
-        if code is None:
-            return False
-        self._child = 0
-        self._pause = FIRST_PAUSE if code == 0 else min(self._pause * 2, LONGEST_PAUSE)
-        self._next_start = now + self._pause
-        return True
+        code = self._child.reaped(now)
+        if code == 0:
+            self._child.not_before = now + FIRST_PAUSE
+        return code is not None
 
     def close(self) -> None:
         """End the child; the next one goes on."""
-        child, self._child = self._child, 0
-        if child:
-            end(child, FAREWELL_SECONDS)
+        self._child.close()
 
 
 def child(lake_dir: str, env_folder: str) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,13 +25,13 @@ import msgspec
 from lakeward.ai.draft_file import TYPE, Rules
 from lakeward.ai.unfinished import drafts_in, lock, read
 from lakeward.barrier import delivering
-from lakeward.cli.child import end, ended, start
+from lakeward.cli.child import Child, worked
 from lakeward.collector import Collector
-from lakeward.errors import LakewardError, Unreadable
-from lakeward.lakedir import LakeDir, open_lake
+from lakeward.errors import Unreadable
+from lakeward.lakedir import LakeDir
 from lakeward.ring_reader import RingReader
 from lakeward.ringdir import disk_folder
-from lakeward.settings import Settings, load
+from lakeward.settings import Settings
 from lakeward.suppression import load as load_suppressed
 
 logger = logging.getLogger("lakeward.drafts")
@@ -40,13 +39,9 @@ logger = logging.getLogger("lakeward.drafts")
 LOOK_SECONDS: Final = 1.0
 LONGEST_WAIT: Final = 60.0
 """For a ring with the dead process's number: it may be another's by now."""
-LONGEST_PAUSE: Final = 600.0
-FAREWELL_SECONDS: Final = 2.0
 MOST_FILES: Final = 64
 """Of one child."""
-CHILD: Final = __name__
-FAILED: Final = 1
-NICE: Final = 5
+FIRST_PAUSE: Final = 2.0
 
 
 class Unfinished:
@@ -64,8 +59,8 @@ class Unfinished:
         self._env_folder = settings.source.env_file.parent
         self._collects = settings.collect
         self._now = now
-        self._child = self._failures = 0
-        self._look_at = self._not_before = 0.0
+        self._child = Child(__name__, FIRST_PAUSE)
+        self._look_at = 0.0
         self._seen: dict[Path, float] = {}
         """When the owner of a file was first found dead."""
 
@@ -76,14 +71,14 @@ class Unfinished:
         if not self._collects or now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        if self._child and not self._reaped(now):
+        if self._child and self._child.reaped(now) is None:
             return
-        if now < self._not_before:
+        if now < self._child.not_before:
             return
         ready = self._ready(now)[:MOST_FILES]
         if ready:
             words = (str(self._lake.root), str(self._env_folder), str(self._ring_dir))
-            self._child = start(CHILD, *words, *map(str, ready))
+            self._child.start(*words, *map(str, ready))
 
     def _ready(self, now: float) -> list[Path]:
         """Files of the dead that wait for nothing."""
@@ -102,21 +97,9 @@ class Unfinished:
             if pid not in waiting or now >= self._seen[path] + LONGEST_WAIT
         ]
 
-    def _reaped(self, now: float) -> bool:
-        code = ended(self._child)
-        if code is None:
-            return False
-        self._child = 0
-        self._failures = 0 if code == 0 else self._failures + 1
-        if code != 0:
-            self._not_before = now + min(2.0 ** min(self._failures, 20), LONGEST_PAUSE)
-        return True
-
     def close(self) -> None:
         """End the child; what it did not record, the next one does."""
-        child, self._child = self._child, 0
-        if child:
-            end(child, FAREWELL_SECONDS)
+        self._child.close()
 
 
 def _owner(path: Path, lake_id: str) -> int | None:
@@ -150,21 +133,11 @@ def _owners(folders: Sequence[Path]) -> set[int]:
 
 def child(lake_dir: str, env_folder: str, ring_dir: str, *paths: str) -> int:
     """What the child does: all turns of the files, then their end."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        os.nice(NICE)
-        settings = load(folder=Path(env_folder))
-        settings = msgspec.structs.replace(settings, ring_dir=Path(ring_dir))
-        recover(open_lake(Path(lake_dir), create=False), settings, list(map(Path, paths)))
-    except (LakewardError, OSError) as error:
-        logger.error("%s", error)
-        return FAILED
-    except Exception as error:  # its text may quote what was said
-        logger.error("recording unfinished turns failed with %s", type(error).__name__)
-        return FAILED
-    finally:
-        sys.stderr.flush()
-    return 0
+
+    def work(lake: LakeDir, settings: Settings) -> None:
+        recover(lake, settings, list(map(Path, paths)))
+
+    return worked(logger, "recording unfinished turns", work, lake_dir, env_folder, ring_dir)
 
 
 def recover(

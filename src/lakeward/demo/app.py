@@ -60,6 +60,7 @@ def create() -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         post.close()
+        platform.flags.close()
         await service.close()
 
     app = FastAPI(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from lakeward.demo import journey
+from lakeward.demo.experiment import CONTROL, EXPERIMENT
 from lakeward.demo.matching import ALGORITHM, Match, Wishes, matches
 from lakeward.demo.partners import (
     FOCUS_AREAS,
@@ -92,7 +93,11 @@ def _matching(router: APIRouter, platform: Platform) -> None:
         owner = visitor["contractor_id"]
         _tell_matches(platform, visitor)  # who chose other areas comes here without the profile
         journey.entered(platform, "contractor", "matching", owner)
-        return platform.page(request, "matches", matches=matched(visitor))
+        found = platform.flags.evaluate(EXPERIMENT, {"user_id": owner})
+        return platform.page(
+            request, "matches", matches=matched(visitor), first=found.value,
+            variant=found.assigned.key if found.assigned else CONTROL,
+        )  # fmt: skip
 
     @router.post("/matches")
     def choose(request: Request, partner: Field = "") -> Response:

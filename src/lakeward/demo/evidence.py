@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lakeward.demo.figures import Coach, Deals, Feedback, Figures, Flow, Match, Step
+from lakeward.demo.figures import Arm, Coach, Deals, Feedback, Figures, Flow, Match, Step
 from lakeward.interaction import JsonObject
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_lines
@@ -47,6 +47,7 @@ def counted(rows: Iterable[JsonObject]) -> Figures:
             row.get("response_status") == 503 and row.get("path", "").startswith(OUTAGE_PATH)
             for row in kinds["api_call"]
         ),
+        experiments=_experiments(kinds["experiment_exposure"], kinds["demo_booking"]),
     )
 
 
@@ -134,6 +135,21 @@ def _coach(turns: list[JsonObject], ratings: list[JsonObject]) -> Coach:
     )  # fmt: skip
 
 
+def _experiments(
+    exposures: Iterable[JsonObject], bookings: Iterable[JsonObject]
+) -> dict[str, dict[str, Arm]]:
+    """A person who was exposed twice is one; who books is known by the id that was assigned."""
+    units: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in exposures:
+        told = row["experiments"]
+        units[told["experiment"]][told["variant"]].add(told["hash_value"])
+    booked = {row["user_id"] for row in bookings if row["outcomes"]["status"] == "booked"}
+    return {
+        name: {arm: Arm(len(people), len(people & booked)) for arm, people in arms.items()}
+        for name, arms in units.items()
+    }
+
+
 def _mean(marks: list[float]) -> float:
     return round(sum(marks) / len(marks), 3)
 
@@ -189,6 +205,12 @@ QUESTIONS: Final = {
         FROM content_interaction WHERE {since} GROUP BY ALL
         UNION ALL SELECT 'messages', properties->>'$.template', count(*)
         FROM message_sent WHERE {since} GROUP BY ALL""",
+    "experiments": """
+        SELECT experiments->>'$.experiment' AS experiment, experiments->>'$.variant' AS variant,
+            count(DISTINCT user_id) AS users, count(DISTINCT user_id) FILTER (user_id IN (
+                SELECT user_id FROM demo_booking
+                WHERE {since} AND outcomes->>'$.status' = 'booked')) AS conversions
+        FROM experiment_exposure WHERE {since} GROUP BY ALL""",
     "ctas": "SELECT count(*) AS n FROM cta_click WHERE {since}",
     "failed": """
         SELECT count(*) AS n FROM api_call
@@ -202,6 +224,9 @@ def asked(settings: Settings, began: str) -> Figures:
     named: dict[str, dict[str, int]] = defaultdict(dict)
     for row in answers["named"]:
         named[row["what"]][row["name"]] = row["n"]
+    arms: dict[str, dict[str, Arm]] = defaultdict(dict)
+    for row in answers["experiments"]:
+        arms[row["experiment"]][row["variant"]] = Arm(row["users"], row["conversions"])
     shown: dict[str, list[Match]] = defaultdict(list)
     for row in answers["matches"]:
         shown[row["who"]].append(Match(row["partner"], row["score"], row["rank"]))
@@ -218,6 +243,7 @@ def asked(settings: Settings, began: str) -> Figures:
         ),
         coach=Coach(**coach),
         ctas=answers["ctas"][0]["n"], failed_requests=answers["failed"][0]["n"],
+        experiments=dict(arms),
     )  # fmt: skip
 
 

@@ -69,6 +69,13 @@ class Coach(msgspec.Struct, frozen=True):
     cost_usd: float | None = None
 
 
+class Arm(msgspec.Struct, frozen=True):
+    """People who were shown one variant of an experiment, and those of them who booked a demo."""
+
+    users: int = 0
+    conversions: int = 0
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is counted. Later figures get fields with defaults."""
 
@@ -91,6 +98,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Calls to action that were followed."""
     failed_requests: int = 0
     """Requests that met the outage."""
+    experiments: dict[str, dict[str, Arm]] = {}
+    """By experiment and variant."""
 
 
 UNKNOWN: Final = (".abandoned", ".input_tokens", ".output_tokens", ".cost_usd")

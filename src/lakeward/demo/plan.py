@@ -5,7 +5,8 @@ which they come; equal numbers give equal plans. Nothing here knows of HTTP or o
 `visitors.py` does what is planned, and `truth.py` says what must come of it.
 
 Slots and codes are not planned: which are offered depends on who is quicker. All that is counted in
-the end does not depend on it.
+the end does not depend on it. Nor is planned which variant of the experiment somebody sees: a plan
+holds what he would do with either, and `settled` is what he does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from lakeward.demo import crowd
+from lakeward.demo.experiment import BOOKS, CONTROL, TREATMENT
 from lakeward.demo.matching import Match, Wishes, matches
 from lakeward.demo.partners import FOCUS_AREAS, LIBRARY, PARTNERS, READINESS, REVENUE_TIERS, TEAMS
 
@@ -61,6 +63,8 @@ class Act(msgspec.Struct, frozen=True):
     """What is typed and chosen, in the names of the platform's forms."""
     place: int = 0
     """Which of the matches shown, from 0."""
+    only: str = ""
+    """Done by those alone who were shown this variant of the page of matches."""
 
 
 class Visitor(msgspec.Struct, frozen=True):
@@ -134,6 +138,22 @@ def _bounded(visitors: Iterable[Visitor]) -> Iterator[Visitor]:
         yield visitor
 
 
+def settled(of: Plan, arms: Mapping[int, str]) -> Plan:
+    """The plan as it is carried out when each visitor is shown this variant, by number."""
+    visitors = tuple(
+        msgspec.structs.replace(who, acts=done(who, arms.get(who.number, CONTROL)))
+        for who in of.visitors
+    )
+    return msgspec.structs.replace(of, visitors=visitors)
+
+
+def done(visitor: Visitor, arm: str) -> tuple[Act, ...]:
+    """What a visitor does who is shown this variant: who does not book has nothing to move."""
+    if all(act.only in ("", arm) for act in visitor.acts):
+        return visitor.acts
+    return tuple(act for act in visitor.acts if act.kind not in OF_BOOKINGS)
+
+
 def shown(visitor: Visitor) -> list[Match]:
     """The partners that a visitor is shown, the best first."""
     told = {act.kind: dict(act.fields) for act in visitor.acts}
@@ -203,8 +223,9 @@ def _afterwards(dice: random.Random) -> Iterator[Act]:
     if dice.random() < 0.3:
         yield Act("api", "/api/partners")
         yield Act("api", f"/api/partners/p{dice.randint(1, 12)}")
-    if dice.random() < 0.7:
-        yield from _booking(dice)
+    eager = dice.random()
+    if eager < BOOKS[TREATMENT]:
+        yield from _booking(dice, only="" if eager < BOOKS[CONTROL] else TREATMENT)
     if dice.random() < 0.6:
         yield _feedback(dice)
         if dice.random() < 0.7:
@@ -220,8 +241,8 @@ def _rating(helpful: bool) -> Act:
     return Act("rate", fields=(("helpful", "yes" if helpful else "no"),))
 
 
-def _booking(dice: random.Random) -> Iterator[Act]:
-    yield Act("book", place=dice.choices((0, 1, 2), (80, 15, 5))[0])
+def _booking(dice: random.Random, only: str) -> Iterator[Act]:
+    yield Act("book", place=dice.choices((0, 1, 2), (80, 15, 5))[0], only=only)
     if dice.random() < 0.2:
         yield Act("reschedule")
     ending = _one_of(dice, ENDINGS)

@@ -22,8 +22,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from lakeward import Collector
 from lakeward.ai import AI
 from lakeward.demo.database import Database
+from lakeward.demo.experiment import FLAGS
 from lakeward.demo.inbox import Post
 from lakeward.demo.partners import FOCUS_AREAS, PARTNERS, READINESS, REVENUE_TIERS, TEAMS
+from lakeward.flags import FileSource, Flags
 from lakeward.outcomes import Outcomes
 
 HERE: Final = Path(__file__).parent
@@ -60,6 +62,7 @@ class Platform:
         self.collector = collector
         self.outcomes = Outcomes(collector)
         self.ai = AI(collector)
+        self.flags = Flags(FileSource(FLAGS), collector)
         self.database = database
         self.post = post
         self.now = now

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -78,11 +79,11 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
         if why:
             _say(f"no visitor comes in a browser: {why}")
-        figures = expected(
-            planned, watched=bool(quiet), bundled=not settings.coach_url,
+        figures = partial(
+            expected, planned, watched=bool(quiet), bundled=not settings.coach_url,
             priced=settings.ai_prices == PRICES,
         )  # fmt: skip
-        truth = _begun(lake, asked, figures)
+        truth = _begun(lake, asked, figures())
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
         started = time.monotonic()
@@ -93,8 +94,9 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
             return 1
         seconds = time.monotonic() - started
         truth = msgspec.structs.replace(
-            truth, outage=traffic.outage, ended=iso(time.time_ns() // 1_000_000)
-        )
+            truth, outage=traffic.outage, ended=iso(time.time_ns() // 1_000_000),
+            figures=figures(traffic.arms),
+        )  # fmt: skip
         path = write(truth, lake)
         if asked.once:
             _sent(lake, truth)

@@ -63,6 +63,10 @@ def _lines(run: Run, command: str) -> Iterator[str]:
            f"{coach.helpful:,} of {coach.helpful + coach.unhelpful:,} rated helpful")  # fmt: skip
     yield f"  content      {_counts(figures.content)}"
     yield f"  messages     {_counts(figures.messages)}"
+    for name, arms in figures.experiments.items():
+        told = ", ".join(f"{arm.conversions:,} of {arm.users:,} {variant}"
+                         for variant, arm in sorted(arms.items()))  # fmt: skip
+        yield f"  experiment   {name}: {told} booked"
     if run.outage is not None:
         yield (f"  outage       {run.outage.minutes * 60:.1f} s, "
                f"{run.outage.failed_requests:,} failed requests")  # fmt: skip
@@ -75,7 +79,8 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield ""
     yield "look further:"
     for words in (
-        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"', "tail -n 5", "doctor",
+        'query "SELECT status, count(*) FROM bookings GROUP BY ALL"',
+        "experiment match-page --metric demo_booking", "tail -n 5", "doctor",
     ):  # fmt: skip
         yield f"  {command} {words}"
     for setting, name, words in (

@@ -88,6 +88,8 @@ class Traffic:
         self._began = 0.0
         self.visits = 0
         self.outage: OutageTold | None = None
+        self.arms: dict[int, str] = {}
+        """The variant of the page of matches that each visitor was shown, by number."""
         self._error: BaseException | None = None
 
     def run(self, progress: Callable[[int, int], None]) -> None:
@@ -145,9 +147,12 @@ class Traffic:
                 raise Stopped
 
         try:
-            Visit(visitor, hands, staff, self._gate.reading, pause).all()
+            visit = Visit(visitor, hands, staff, self._gate.reading, pause)
+            visit.all()
             with self._lock:
                 self.visits += 1
+                if visit.arm:
+                    self.arms[visitor.number] = visit.arm
         except Stopped:
             return
         finally:

@@ -6,10 +6,12 @@ In: a plan. Out: figures, and the file `demo-truth.json` beside the lake's other
      "began": "…Z", "ended": "…Z",               the run, by this machine's clock
      "after": {"epoch": …, "segment": …, "offset": …},   where the log stood before it
      "outage": {"started": "…Z", "ended": "…Z", "minutes": 0.08, "failed_requests": 40},
+     "effect": {"experiment": …, "baseline": …, "metric": …, "conversion": {…}},
      "figures": {…}}                             as in `figures.Figures`
 
 Readers skip names that they do not know; what a name means changes with the version only. Nothing
-is read back from the lake, save the moment at which the run began. Fails with `Terminal` for a
+is read back from the lake, save the moment at which the run began; which variant of the experiment
+a visitor was shown, he saw on the page. Fails with `Terminal` for a
 file that is no truth.
 """
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +30,9 @@ import msgspec
 from lakeward.demo.answers import answer, tokens
 from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import asked, counted, rows_since
+from lakeward.demo.experiment import CONTROL, EXPERIMENT, Effect, effect
 from lakeward.demo.figures import (
+    Arm,
     Coach,
     Deals,
     Feedback,
@@ -39,7 +43,7 @@ from lakeward.demo.figures import (
     differences,
 )
 from lakeward.demo.partners import LIBRARY
-from lakeward.demo.plan import Act, Plan, Visitor, shown
+from lakeward.demo.plan import GO_ON, Act, Plan, Visitor, settled, shown
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
@@ -91,14 +95,21 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     ended: str = ""
     after: Position = Position()
     outage: OutageTold | None = None
+    effect: Effect = effect(GO_ON["choose"])
     figures: Figures
 
 
+NO_ARMS: Final[Mapping[int, str]] = {}
+
+
 def expected(
-    plan: Plan, *, watched: bool = True, bundled: bool = True, priced: bool = True
-) -> Figures:
-    """What comes of a plan; `watched`: flows that go quiet are told as abandoned in time;
-    `bundled`: the demo's own assistant answers; `priced`: by the demo's own prices."""
+    plan: Plan, arms: Mapping[int, str] = NO_ARMS, *, watched: bool = True, bundled: bool = True,
+    priced: bool = True,
+) -> Figures:  # fmt: skip
+    """What comes of a plan; `arms`: the variant that each visitor was shown, by number; `watched`:
+    flows that go quiet are told as abandoned in time; `bundled`: the demo's own assistant answers;
+    `priced`: by the demo's own prices."""
+    plan = settled(plan, arms)
     acts = [act for visitor in plan.visitors for act in visitor.acts]
     done = Counter(act.kind for act in acts)
     messages: Counter[str] = Counter()
@@ -131,6 +142,7 @@ def expected(
         messages={name: n for name, n in messages.items() if n},
         ctas=sum(_follows_call(who.acts) for who in plan.visitors),
         failed_requests=plan.outage.reads,
+        experiments=_experiments(plan.visitors, arms),
     )
 
 
@@ -138,6 +150,18 @@ def shown_to(visitor: Visitor) -> list[Match]:
     """The matches that a visitor is shown, the best first."""
     found = shown(visitor)
     return [Match(one.partner.partner_id, one.score, rank) for rank, one in enumerate(found, 1)]
+
+
+def _experiments(visitors: Sequence[Visitor], arms: Mapping[int, str]) -> dict[str, dict[str, Arm]]:
+    """Who sees the partners that suit is in the experiment; who books has converted."""
+    found: dict[str, Arm] = {}
+    for visitor in visitors:
+        kinds = {act.kind for act in visitor.acts}
+        if "profile" in kinds:
+            arm = arms.get(visitor.number, CONTROL)
+            had = found.get(arm, Arm())
+            found[arm] = Arm(had.users + 1, had.conversions + ("book" in kinds))
+    return {EXPERIMENT: found} if found else {}
 
 
 def _flow(

@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from lakeward.demo.client import OK, Client, Hands, Page
-from lakeward.demo.plan import Act, Fields, Visitor, shown
+from lakeward.demo.experiment import CONTROL, SHOWN
+from lakeward.demo.plan import OF_BOOKINGS, Act, Fields, Visitor, done, shown
 from lakeward.errors import Rejected
 
 CODE: Final = re.compile(r"\b([0-9]{6})\b")
@@ -55,10 +56,14 @@ class Visit:
         self._at = Page(0, "", "")
         self._booking = self._code = self._conversation = ""
         self._is_verified = self._gave_feedback = False
+        self.arm = ""
+        """The variant of the page of matches that was shown."""
 
     def all(self) -> None:
-        """Do everything that is planned."""
+        """Do everything that is planned, for whom it is planned."""
         for act in self._visitor.acts:
+            if act.kind in OF_BOOKINGS and act not in done(self._visitor, self.arm or CONTROL):
+                continue
             self._do(act)
             self._pause()
 
@@ -82,6 +87,8 @@ class Visit:
                 self._is_verified = True
             case "focus" | "profile" | "join":
                 self._send(f"/{act.kind}", act.fields)
+                if found := SHOWN.search(self._at.text):
+                    self.arm = found[1]
             case "choose":
                 self._send("/matches", (("partner", self._partner(act)),))
             case "join_focus" | "proposition" | "review":

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 from lakeward.errors import MissingExtra
+from lakeward.lake import column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,10 +80,9 @@ class Engines:
 
     def bots(self, texts: Sequence[str]) -> list[bool]:
         """Which texts are those of crawlers and other programs."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        kept = pc.replace_substring_regex(pa.array(texts, pa.string()), self._exclusions, "")
+        kept = pc.replace_substring_regex(column.texts(texts), self._exclusions, "")
         matched = pc.match_substring_regex(kept, self._crawlers, ignore_case=True).to_pylist()
         return [
             hit or self._rare.search(text) is not None
@@ -117,10 +117,10 @@ class Agents:
         agents = self.known(coded.dictionary.to_pylist())
         distinct = pa.StructArray.from_arrays(
             [
-                pa.array([agent.device for agent in agents], pa.string()),
-                pa.array([agent.browser for agent in agents], pa.string()),
-                pa.array([agent.os for agent in agents], pa.string()),
-                pa.array([agent.bot for agent in agents], pa.bool_()),
+                column.texts([agent.device for agent in agents]),
+                column.texts([agent.browser for agent in agents]),
+                column.texts([agent.os for agent in agents]),
+                column.truths([agent.bot for agent in agents]),
             ],
             names=list(Agent.__struct_fields__),
         )

@@ -26,7 +26,7 @@ import msgspec
 
 from lakeward.barrier import delivering
 from lakeward.errors import LakeBusy, Terminal
-from lakeward.lake import enrich
+from lakeward.lake import column, enrich
 from lakeward.lake.batch import (
     ID,
     NEWER,
@@ -319,7 +319,7 @@ def known_ids(
 
     low = max(ids[0].decode(), min(file.first for file in files)[:8])
     high = min(ids[-1].decode(), max(file.last for file in files)[:8] + "~")
-    probe = pa.table({"id": pa.array([i.decode() for i in ids], pa.string())})
+    probe = pa.table({"id": column.texts([i.decode() for i in ids])})
     con.register("probe", probe)
     try:
         paths = listed(local_path(table.storage, file.name) for file in files)

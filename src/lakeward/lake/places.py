@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lakeward.errors import MissingExtra
+from lakeward.lake import column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,8 +99,8 @@ class Places:
         places = self.known(coded.dictionary.to_pylist())
         distinct = pa.StructArray.from_arrays(
             [
-                pa.array([place.country for place in places], pa.string()),
-                pa.array([place.city for place in places], pa.string()),
+                column.texts([place.country for place in places]),
+                column.texts([place.city for place in places]),
             ],
             names=list(Place.__struct_fields__),
         )

@@ -25,6 +25,7 @@ from msgspec import Raw
 
 from lakeward.errors import MissingExtra, SettingError
 from lakeward.interaction import JsonObject
+from lakeward.lake import column
 from lakeward.lake.prices import Priced, Prices
 from lakeward.lake.rates import ANSWER
 from lakeward.lake.tokens import ANSWERER, Count, Tokens, encoding_of
@@ -74,11 +75,9 @@ class Turns:
         self, metadata: pa.ChunkedArray, messages: pa.ChunkedArray, times: pa.ChunkedArray
     ) -> pa.Array:
         """A column of metadata, completed; beside it the messages and the times in ms."""
-        import pyarrow as pa
-
         rows = zip(metadata, messages, times, strict=True)
-        return pa.array(
-            [self.complete(told.as_py(), said, ms.as_py()) for told, said, ms in rows], pa.string()
+        return column.texts(
+            [self.complete(told.as_py(), said, ms.as_py()) for told, said, ms in rows]
         )
 
     def record(self, record: JsonObject) -> JsonObject:

@@ -21,6 +21,7 @@ from lakeward.server import body, login, pages, questions
 from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
+from lakeward.server.flags import AskedFlags, FlagPage
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
@@ -38,6 +39,7 @@ CORS_SECONDS = b"600"
 OWN: tuple[Part, ...] = (
     Part("interactions", "/v1/interactions"),
     Part("ratings", "/v1/ai/ratings"),
+    Part("flags", "/v1/flags/evaluate"),
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
@@ -96,9 +98,11 @@ class Server:
             f"There is nothing here: {listed} lists the paths." if listed else "Nothing."
         )
         self._routes: Routes[Handler] = Routes()
+        self._flags = AskedFlags(settings)
         handlers = {
             "interactions": Handler(POST, None, self._interactions, crosses=True),
             "ratings": Handler(POST, None, Ratings(collector, intake).answer, crosses=True),
+            "flags": Handler(POST, None, FlagPage(self._flags, intake).answer, crosses=True),
             "sdk": Handler(GET, None, self._sdk, crosses=True),
             "openapi": Handler(GET, None, self._openapi),
         }
@@ -123,7 +127,7 @@ class Server:
             if root is None:
                 continue
             for endpoint in dialect.endpoints:
-                speaker = Speaker(self._intake, dialect, endpoint, root)
+                speaker = Speaker(self._intake, self._flags, dialect, endpoint, root)
                 handler = Handler(endpoint.methods, None, speaker.answer, crosses=True)
                 for path in endpoint.paths:
                     self._routes.add(dialect.name, root, path, handler)
@@ -218,6 +222,7 @@ class Server:
                 self._collector.attach()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                self._flags.close()
                 self._collector.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.version import VERSION
 
@@ -59,6 +60,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
     return {
         ("interactions", ""): {"post": _interactions(most_bytes)},
         ("ratings", ""): {"post": _ratings(most_bytes)},
+        ("flags", ""): {"post": _flags()},
         ("summary", ""): {"get": _summary()},
         ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
         ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
@@ -134,6 +136,8 @@ def _schemas() -> Object:
             },
         },
         "Rating": RATING,
+        "Question": QUESTION,
+        "Flags": FLAGS,
         "Outcome": {
             "type": "object",
             "required": ["accepted", "rejected"],
@@ -316,6 +320,22 @@ def _ratings(most_bytes: int) -> Object:
         s400="Not JSON, or a single rating that rates no turn.",
         s403="The key does not fit, or a page of another origin sends without one.",
     )
+    return found
+
+
+def _flags() -> Object:
+    found = _interactions(QUESTION_BYTES)
+    found["summary"] = "Evaluate feature flags for somebody"
+    found["description"] = (
+        f"All flags, or those that are named; {QUESTION_BYTES} bytes at most. Experiments behind "
+        "flags that are named are told as exposures, and durable when the answer comes."
+    )
+    found["requestBody"] |= _content("application/json", _reference("Question"))
+    found["responses"]["200"] = {
+        "description": "The values; rules are not shown.",
+        **_content("application/json", _reference("Flags")),
+    }
+    found["responses"] |= _refusals(s400="Not JSON, or no such question.")
     return found
 
 

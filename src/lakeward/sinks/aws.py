@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from lakeward.errors import MissingExtra, SettingError, Transient
@@ -24,6 +25,7 @@ from lakeward.sinks.verdict import Place, no_credentials, of_boto
 
 try:
     import boto3
+    import botocore.loaders
     import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -120,6 +122,7 @@ def session(settings: Settings, environ: Mapping[str, str] = os.environ) -> boto
     if bool(key) != bool(secret):
         raise SettingError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: set both")
     inner = botocore.session.get_session()
+    inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
     named = {name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if environ.get(name)}
     if named and not key:
         inner.get_component("credential_provider").remove("env")
@@ -134,6 +137,12 @@ def session(settings: Settings, environ: Mapping[str, str] = os.environ) -> boto
     if found is None:
         raise no_credentials()
     return made
+
+
+@cache
+def _models(folders: str | None) -> botocore.loaders.Loader:
+    """What AWS's services understand, read once: each session of its own reads it for 100 ms."""
+    return botocore.loaders.create_loader(folders)
 
 
 def s3_store(settings: Settings, keys: boto3.Session) -> S3Store:

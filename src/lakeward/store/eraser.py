@@ -19,10 +19,12 @@ from typing import Any, Final
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     Connection,
     RowMapping,
     Table,
     delete,
+    func,
     or_,
     select,
     text,
@@ -35,8 +37,10 @@ from lakeward.person import Gone, Person
 from lakeward.store.database import Database
 from lakeward.store.people import plain_email
 from lakeward.store.schema import (
+    ASSIGNMENTS,
     ATTEMPTS,
     AUDIT,
+    FLAGS,
     KEYS,
     LINKS,
     LOGINS,
@@ -55,10 +59,14 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     ATTEMPTS: (),
     SECRETS: (),
     OUTBOX: (OUTBOX.c.user_id, OUTBOX.c.session_id, OUTBOX.c.address),
+    FLAGS: (FLAGS.c.created_by, FLAGS.c.definition),  # conditions and groups may name people
+    ASSIGNMENTS: (ASSIGNMENTS.c.value,),
 }
 """Where a person's id can stand, for every table of the schema."""
-_OTHERS: Final = [table for table, columns in PERSONAL.items() if columns and table is not OUTBOX]
-"""Messages have an erasure of their own: they are many, and one that waits is withdrawn."""
+_OWN: Final = (OUTBOX, ASSIGNMENTS)
+_OTHERS: Final = [table for table, columns in PERSONAL.items() if columns and table not in _OWN]
+"""Messages have an erasure of their own: they are many, and one that waits is withdrawn. The
+assignments of a person go whole: without the unit a row says nothing."""
 BATCH: Final = 1000
 WAIT_SECONDS: Final = 5.0
 WAL: Final = "the PostgreSQL server's own logs, replicas and backups"
@@ -75,7 +83,9 @@ class DatabaseEraser:
     def find(self, person: Person) -> int:
         """Rows that name the person."""
         with self._database.read() as connection:
-            return named(connection, person.value) + sum(
+            assigned = select(func.count()).select_from(ASSIGNMENTS).where(_assigned(person))
+            own = named(connection, person.value) + (connection.scalar(assigned) or 0)
+            return own + sum(
                 len(_rows(connection, table, _spelled(table, person))) for table in _OTHERS
             )
 
@@ -86,6 +96,7 @@ class DatabaseEraser:
             if self._database.path:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             changed += withdraw(connection, person.value, time.time_ns() // 10**6)
+            changed += connection.execute(delete(ASSIGNMENTS).where(_assigned(person))).rowcount
             for table in _OTHERS:
                 value = _spelled(table, person)
                 for row in _rows(connection, table, value):
@@ -96,6 +107,10 @@ class DatabaseEraser:
             return Gone(changed)
         _rewrite_postgresql(self._database)
         return Gone(changed, WAL if changed else "")
+
+
+def _assigned(person: Person) -> ColumnElement[bool]:
+    return ASSIGNMENTS.c.value == person.value
 
 
 def _spelled(table: Table, person: Person) -> str:

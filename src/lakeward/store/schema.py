@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -179,3 +179,31 @@ SECRETS = Table(
     Column("value", String(64), nullable=False),
 )
 """Random keys that all hosts of one app database share, each made once by whoever comes first."""
+
+FLAGS = Table(
+    "lakeward_flags",
+    METADATA,
+    Column("row_id", String(36), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("definition", JSON(none_as_null=True)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    UniqueConstraint("version"),
+    CheckConstraint("kind IN ('flag', 'group')", name="kind"),
+    Index(None, "kind", "name", "version"),
+)
+"""Feature flags and saved groups, a row for each change; the newest of a name is in force."""
+
+ASSIGNMENTS = Table(
+    "lakeward_assignments",
+    METADATA,
+    Column("attribute", String(64), primary_key=True),
+    Column("value", String(256), primary_key=True),
+    Column("experiment", String(255), primary_key=True),
+    Column("variation", String(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "value"),
+)
+"""Which variation of an experiment a unit was given first."""

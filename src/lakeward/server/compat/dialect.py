@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lakeward.catalog import TYPES
+from lakeward.flags import Evaluation
 from lakeward.interaction import JsonObject
 
 JSON = b"application/json"
@@ -52,6 +53,8 @@ class Call(msgspec.Struct, frozen=True):
     body: bytes
     base: str
     """Where the SDK reached the dialect: scheme, host and root, without a slash at the end."""
+    has_flags: bool = False
+    """Whether this server has feature flags."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -89,6 +92,14 @@ class Answer(msgspec.Struct, frozen=True):
     kind: bytes = JSON
 
 
+class Question(msgspec.Struct, frozen=True):
+    """How flags are asked for."""
+
+    asked: Callable[[Call], tuple[str | None, JsonObject]]
+    """The key, and the attributes of the unit."""
+    answered: Callable[[Mapping[str, Evaluation]], Answer]
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """Some paths of a dialect.
 
@@ -101,6 +112,9 @@ class Endpoint(msgspec.Struct, frozen=True):
     answer: Callable[[Call, Outcome], Answer]
     parse: Callable[[Call], Sending] | None = None
     methods: tuple[str, ...] = ("POST",)
+    flags: Question | None = None
+    """A question about feature flags: keyed and answered by this where there are any, else by
+    `answer`."""
 
 
 class Dialect(msgspec.Struct, frozen=True):

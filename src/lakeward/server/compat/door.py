@@ -14,7 +14,16 @@ from urllib.parse import parse_qs
 
 from lakeward.server import body
 from lakeward.server.answer import Headers, Refusal, reply
-from lakeward.server.compat.dialect import Call, Dialect, Endpoint, Outcome, Undecodable
+from lakeward.server.compat.dialect import (
+    Answer,
+    Call,
+    Dialect,
+    Endpoint,
+    Outcome,
+    Question,
+    Undecodable,
+)
+from lakeward.server.flags import AskedFlags
 from lakeward.server.ingest import Batch
 from lakeward.server.intake import Intake, Request
 from lakeward.server.routes import Found
@@ -25,7 +34,10 @@ MOST_FIELDS = 1000
 class Speaker:
     """Answers for one endpoint of one dialect."""
 
-    def __init__(self, intake: Intake, dialect: Dialect, endpoint: Endpoint, root: str) -> None:
+    def __init__(
+        self, intake: Intake, flags: AskedFlags, dialect: Dialect, endpoint: Endpoint, root: str
+    ) -> None:
+        self._flags = flags
         self._intake = intake
         self._dialect = dialect
         self._endpoint = endpoint
@@ -38,14 +50,28 @@ class Speaker:
             raw = await body.read(request.receive, request.headers, intake.most_bytes, lent)
             call = Call(
                 request.method, found.below, found.steps, _query(request.query),
-                request.headers, raw, request.base + self._root,
+                request.headers, raw, request.base + self._root, self._flags.any,
             )  # fmt: skip
+            if endpoint.flags is not None and self._flags.any:
+                said = await self._evaluated(request, call, endpoint.flags)
+                await reply(request.send, 200, said.body, said.kind, headers)
+                return
             if endpoint.parse is None:
                 outcome = Outcome(0, [])
             else:
                 outcome = await self._taken(request, call)
         said = endpoint.answer(call, outcome)
         await reply(request.send, 200, said.body, said.kind, headers)
+
+    async def _evaluated(self, request: Request, call: Call, question: Question) -> Answer:
+        """Flags for a unit; the SDK tells of those that it uses by itself."""
+        try:
+            secret, attributes = question.asked(call)
+        except Undecodable as error:
+            self._intake.admitted(request, None)
+            raise Refusal(400, "bad_body", str(error)) from None
+        self._intake.admitted(request, secret)
+        return question.answered(await self._flags.evaluated(attributes))
 
     async def _taken(self, request: Request, call: Call) -> Outcome:
         assert self._endpoint.parse is not None

@@ -3,8 +3,9 @@
 In: `POST /batch/`, `/e/` and their other names, `/i/v1/analytics/events`, `/i/v0/ai/batch/`; one
 event, a list, or `{"api_key": …, "batch": […], "sent_at": …}`; as JSON, or as base64 in the form
 field `data`. Out: a record for each event (more for `$web_vitals`, for a view of a single-page app
-that ends, and for what an event says of its person), and empty answers to what SDKs ask: no flags,
-no surveys, no recordings. Fails with `Undecodable` for what is none of this.
+that ends, and for what an event says of its person), flags where `LAKEWARD_FLAGS` names some, and
+empty answers to what else SDKs ask: no surveys, no recordings. Fails with `Undecodable` for what is
+none of this.
 
 The key is `api_key` or `token`, in the body or in the properties of the first event.
 """
@@ -14,12 +15,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
+from lakeward.flags import Evaluation
 from lakeward.interaction import JsonObject
 from lakeward.plain import text_of
 from lakeward.server.compat import posthog_ai as ai
@@ -31,6 +33,7 @@ from lakeward.server.compat.dialect import (
     Dialect,
     Endpoint,
     Outcome,
+    Question,
     Refused,
     Sending,
     Undecodable,
@@ -43,6 +46,7 @@ from lakeward.server.compat.posthog_event import (
     event_of,
     time_text,
 )
+from lakeward.server.compat.posthog_flags import attributes_of, flags_of
 
 Mapper = Callable[[Event], list[JsonObject]]
 
@@ -215,13 +219,29 @@ def _said(content: JsonObject) -> Callable[[Call, Outcome], Answer]:
     return lambda call, outcome: Answer(body)
 
 
+def _configured(call: Call, outcome: Outcome) -> Answer:
+    return Answer(msgspec.json.encode(CONFIG | {"hasFeatureFlags": call.has_flags}))
+
+
 def _script(call: Call, outcome: Outcome) -> Answer:
     """The configuration as posthog-js loads it first: a script that sets a variable."""
     token = call.parts["token"]
     if not _TOKEN.fullmatch(token):  # a stranger's text is not written into a script
         return Answer(b"", SCRIPT)
-    told = msgspec.json.encode({token: {"config": CONFIG | {"token": token}, "siteApps": []}})
+    config = CONFIG | {"token": token, "hasFeatureFlags": call.has_flags}
+    told = msgspec.json.encode({token: {"config": config, "siteApps": []}})
     return Answer(b"window._POSTHOG_REMOTE_CONFIG=" + told + b";", SCRIPT)
+
+
+def _asked(call: Call) -> tuple[str | None, JsonObject]:
+    """Who asks for flags."""
+    content = object_of(_content(call))
+    return _secret(call, content, []), attributes_of(content)
+
+
+def _evaluated(found: Mapping[str, Evaluation]) -> Answer:
+    config = CONFIG | {"hasFeatureFlags": True}
+    return Answer(msgspec.json.encode(flags_of(found) | config))
 
 
 def _both(*paths: str) -> tuple[str, ...]:
@@ -237,8 +257,11 @@ DIALECT = Dialect(
         Endpoint(_both(NEWEST), _judged, _parse),
         # Recordings of sessions, logs and metrics of the SDK: taken off its hands, never kept.
         Endpoint(_both("/s", "/i/v1/logs", "/i/v1/metrics"), _taken, None, _ANY),
-        Endpoint(_both("/flags", "/decide"), _said(FLAGS | CONFIG), None, _ANY),
-        Endpoint(_both("/array/{token}/config"), _said(CONFIG), None, ("GET",)),
+        Endpoint(
+            _both("/flags", "/decide"), _said(FLAGS | CONFIG), None, _ANY,
+            flags=Question(_asked, _evaluated),
+        ),
+        Endpoint(_both("/array/{token}/config"), _configured, None, ("GET",)),
         Endpoint(("/array/{token}/config.js",), _script, None, ("GET",)),
         Endpoint(
             _both("/api/surveys", "/api/product_tours", "/api/web_experiments",
