@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow as pa
 
 from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
@@ -48,14 +49,17 @@ def fill(rows: Iterable[Row]) -> None:
     con = memory()
     con.execute("DELETE FROM interactions")
     lines = [_line(n, row) for n, row in enumerate(rows)]
-    used = [name for name in NAMES if any(name in line for line in lines)]
+    used = ["ms", *(name for name in NAMES if any(name in line for line in lines))]
     if lines:
-        marks = ", ".join("?" for _ in used)
-        con.executemany(
-            f"INSERT INTO interactions (timestamp, event_date, {', '.join(used)}) "
-            f"VALUES (make_timestamptz(? * 1000), make_timestamptz(? * 1000)::DATE, {marks})",
-            [[line["ms"], line["ms"], *(line.get(name) for name in used)] for line in lines],
+        made = pa.table({name: [line.get(name) for line in lines] for name in used})
+        con.register("made", made)
+        names = ", ".join(used[1:])
+        con.execute(
+            f"INSERT INTO interactions (timestamp, event_date, {names}) "
+            f"SELECT make_timestamptz(ms * 1000), make_timestamptz(ms * 1000)::DATE, {names} "
+            "FROM made"
         )
+        con.unregister("made")
 
 
 def _line(n: int, row: Row) -> Row:

@@ -20,10 +20,15 @@ from lakeward.analysis.engines import Spark, ask_engine
 from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.listing import SHOWN
-from lakeward.analysis.question import Question, Sql
+from lakeward.analysis.paths import Paths
+from lakeward.analysis.question import Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
+from lakeward.analysis.retention import Retention
+from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.step import Step, step_of
+from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
 from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
@@ -140,6 +145,29 @@ QUESTIONS_ASKED: dict[str, Question] = {
         exclude=(Exclusion(event="api_call", after=1),),
     ),
     "funnel of units": FunnelUnits(steps=steps(STEPS), within=3600, step=2, dropped=False),
+    **{
+        f"retention by {grain}, {kind}, {cohort}": Retention(
+            grain=grain, kind=kind, cohort=cohort, by=by, zone="America/New_York", periods=62,
+            since=datetime(2025, 3, 30, 1, tzinfo=UTC), until=datetime(2025, 10, 27, tzinfo=UTC),
+            back=step_of("click"),
+        )
+        for grain, kind, cohort, by in (
+            ("day", "on", "every", ()), ("week", "on_or_after", "first_ever", ()),
+            ("month", "on", "first", ("route",)),
+        )
+    },
+    "retention without ends": Retention(grain="month", unit="session_id"),
+    "stickiness": Stickiness(grain="hour", zone="Asia/Kolkata"),
+    "active": Active(zone="Europe/Lisbon", since=datetime(2025, 10, 20, tzinfo=UTC)),
+    "lifecycle": Lifecycle(grain="month", until=datetime(2025, 12, 1, tzinfo=UTC)),
+    "sessions": Sessions(
+        grain="hour", zone="Europe/Lisbon", by=("route",), ends=("interaction_type",), gap=600
+    ),
+    "paths": Paths(node="route", gap=600, depth=4, top=7),
+    "paths from a text to another": Paths(
+        node="route", start="it's", end="back\\slash", gap=3600, unit="session_id"
+    ),
+    "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
 }  # fmt: skip
 
@@ -170,7 +198,7 @@ def test_every_question_about_interactions_is_strict_trino_with_known_functions(
             questions = [question_of(name, SHOWN.get(name, {}))]
             questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
             for question in questions:
-                text = translated(question.sql(), "trino")
+                text = translated(portable(question), "trino")
                 assert foreign_functions(text) == set(), name
                 assert "$p" not in text
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lakeward.analysis.dialect import translated
-from lakeward.analysis.question import Answer, Question, Row, Sql
+from lakeward.analysis.question import Answer, Question, Row, Sql, portable
 from lakeward.errors import Terminal
 from lakeward.lake import identity
 
@@ -38,7 +38,7 @@ class Engine(Protocol):
 
 def ask_engine(engine: Engine, question: Question) -> Answer:
     """Put a question to an engine."""
-    return Answer(question.columns(), question.finish(engine.rows(question.sql())))
+    return Answer(question.columns(), question.finish(engine.rows(portable(question))))
 
 
 class Spark:

@@ -8,14 +8,15 @@ where the answer needs more memory than there is.
            checked               pure; values are
                                  always parameters
 
-The SQL keeps to what other engines say too, and names the views of docs/query.md alone.
+The SQL names the views of docs/query.md alone. It keeps to what other engines say too; a question
+that has a quicker form for DuckDB has both, and one suite finds them the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -66,6 +67,19 @@ class Question(Protocol):
 
     def finish(self, rows: list[Row]) -> list[Row]:
         """The answer's rows, of those that the statement gave; the columns are the same."""
+
+
+@runtime_checkable
+class Portable(Protocol):
+    """A question whose statement is in DuckDB's own words, with the same in everyone's."""
+
+    def portable(self) -> Sql:
+        """The statement that every engine takes."""
+
+
+def portable(question: Question) -> Sql:
+    """The statement that every engine takes: of a question with two forms the slower one."""
+    return question.portable() if isinstance(question, Portable) else question.sql()
 
 
 class Answer(msgspec.Struct, frozen=True):
