@@ -101,9 +101,9 @@ def shown(question: Sessions, source: Source) -> str:
     return (
         f"\nSELECT {columns}count(*) AS sessions, count(DISTINCT u) AS units, "
         "CAST(coalesce(sum(events), 0) AS BIGINT) AS events, "
-        "sum(events) * 1.0 / nullif(count(*), 0) AS events_per_session, "
+        "CAST(sum(events) AS DOUBLE) / nullif(count(*), 0) AS events_per_session, "
         "quantile_cont(ms, 0.5) / 1000.0 AS median_seconds, "
         "quantile_cont(ms, 0.9) / 1000.0 AS p90_seconds, "
-        "count(*) FILTER (WHERE events = 1) * 1.0 / nullif(count(*), 0) AS bounce_share "
+        "CAST(count(*) FILTER (WHERE events = 1) AS DOUBLE) / nullif(count(*), 0) AS bounce_share "
         f"FROM sat{tail}"
     )
