@@ -33,7 +33,8 @@ def many() -> Iterator[None]:
             CASE WHEN h % 4 = 0 THEN 'heavy' ELSE 's' || (h // 7 % 900) END,
             CASE WHEN h % 11 > 0 THEN '/' || (h // 13 % 9) END
         FROM (SELECT n, hash(n) AS h, make_timestamptz(1000 * (
-            epoch_ms(TIMESTAMPTZ '2025-02-20 00:00:00Z') + CAST(hash(n * 7) % 3500 AS BIGINT) * 1500000
+            epoch_ms(TIMESTAMPTZ '2025-02-20 00:00:00Z')
+            + CAST(hash(n * 7) % 3500 AS BIGINT) * 1500000
             + CAST(hash(n * 3) % 4 AS BIGINT) * 450000)) AS m FROM range({ROWS}) r(n)) made
         """
     )

@@ -64,7 +64,8 @@ class Stickiness(Activity, frozen=True, kw_only=True):
             "counted AS (SELECT u, count(*) AS n FROM active GROUP BY u),\n"
             "sizes AS (SELECT n, count(*) AS k FROM counted GROUP BY n)\n"
             "SELECT n AS periods, k AS units, CAST(k AS DOUBLE) / sum(k) OVER () AS share, "
-            "CAST(sum(k) OVER (ORDER BY n DESC ROWS UNBOUNDED PRECEDING) AS DOUBLE) / sum(k) OVER () "
+            "CAST(sum(k) OVER (ORDER BY n DESC ROWS UNBOUNDED PRECEDING) AS DOUBLE) "
+            "/ sum(k) OVER () "
             "AS share_at_least FROM sizes ORDER BY n"
         )
         return Sql(text, source.parameters)
@@ -106,7 +107,8 @@ class Active(Activity, frozen=True, kw_only=True):
             "CAST(sum(w) OVER (ORDER BY p ROWS UNBOUNDED PRECEDING) AS BIGINT) AS w, "
             "CAST(sum(m) OVER (ORDER BY p ROWS UNBOUNDED PRECEDING) AS BIGINT) AS m FROM days)\n"
             f"SELECT {shown} AS day, d AS daily, w AS weekly, m AS monthly, "
-            "CAST(d AS DOUBLE) / nullif(w, 0) AS daily_of_weekly, CAST(d AS DOUBLE) / nullif(m, 0) AS daily_of_monthly "
+            "CAST(d AS DOUBLE) / nullif(w, 0) AS daily_of_weekly, "
+            "CAST(d AS DOUBLE) / nullif(m, 0) AS daily_of_monthly "
             f"FROM told WHERE {inside} ORDER BY day"
         )
         return Sql(text, source.parameters)
