@@ -113,6 +113,10 @@ WHERE = Filter(
         Filter(none=(Filter(field="response_time_ms", op="below", values=(20,)),)),
     )
 )
+RETAINED: tuple[Any, ...] = (
+    ("day", "on", "every", ()), ("week", "on_or_after", "first_ever", ()),
+    ("month", "on", "first", ("route",)),
+)  # fmt: skip
 QUESTIONS_ASKED: dict[str, Question] = {
     "trend by hour in a zone whose clock goes back": Trend(
         grain="hour", zone="Europe/Lisbon", since=datetime(2025, 10, 25, 20, tzinfo=UTC),
@@ -151,10 +155,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
             since=datetime(2025, 3, 30, 1, tzinfo=UTC), until=datetime(2025, 10, 27, tzinfo=UTC),
             back=step_of("click"),
         )
-        for grain, kind, cohort, by in (
-            ("day", "on", "every", ()), ("week", "on_or_after", "first_ever", ()),
-            ("month", "on", "first", ("route",)),
-        )
+        for grain, kind, cohort, by in RETAINED
     },
     "retention without ends": Retention(grain="month", unit="session_id"),
     "stickiness": Stickiness(grain="hour", zone="Asia/Kolkata"),

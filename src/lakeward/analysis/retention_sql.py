@@ -128,7 +128,8 @@ def _shown(question: Retention, source: Source, parts: list[str], base: int = 0)
     return (
         "WITH " + ",\n".join(parts) + f"\nSELECT {named}{day} AS cohort, g.n AS period, "
         f"g.size, CAST({returned} AS BIGINT) AS returned, "
-        f"CAST({returned} AS DOUBLE) / g.size AS share, {complete} AS complete\nFROM grid g LEFT JOIN hits h ON h.c = g.c AND {same}\n"
+        f"CAST({returned} AS DOUBLE) / g.size AS share, "
+        f"{complete} AS complete\nFROM grid g LEFT JOIN hits h ON h.c = g.c AND {same}\n"
         f"GROUP BY g.c, g.n, g.size{by}\nORDER BY {order}g.c, g.n"
     )
 
