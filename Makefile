@@ -95,6 +95,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/anomaly.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
