@@ -22,12 +22,17 @@ from lakeward.analysis.engines import Spark, ask_engine
 from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.listing import SHOWN
+from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.question import Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
+from lakeward.analysis.retention import Retention
+from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.step import Step, step_of
+from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
 from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
@@ -112,6 +117,10 @@ WHERE = Filter(
         Filter(none=(Filter(field="response_time_ms", op="below", values=(20,)),)),
     )
 )
+RETAINED: tuple[Any, ...] = (
+    ("day", "on", "every", ()), ("week", "on_or_after", "first_ever", ()),
+    ("month", "on", "first", ("route",)),
+)  # fmt: skip
 QUESTIONS_ASKED: dict[str, Question] = {
     "API health by day and consumer": ApiHealth(
         by=("day", "consumer", "status_class"), zone="Europe/Lisbon", apdex_ms=20
@@ -151,6 +160,26 @@ QUESTIONS_ASKED: dict[str, Question] = {
         exclude=(Exclusion(event="api_call", after=1),),
     ),
     "funnel of units": FunnelUnits(steps=steps(STEPS), within=3600, step=2, dropped=False),
+    **{
+        f"retention by {grain}, {kind}, {cohort}": Retention(
+            grain=grain, kind=kind, cohort=cohort, by=by, zone="America/New_York", periods=62,
+            since=datetime(2025, 3, 30, 1, tzinfo=UTC), until=datetime(2025, 10, 27, tzinfo=UTC),
+            back=step_of("click"),
+        )
+        for grain, kind, cohort, by in RETAINED
+    },
+    "retention without ends": Retention(grain="month", unit="session_id"),
+    "stickiness": Stickiness(grain="hour", zone="Asia/Kolkata"),
+    "active": Active(zone="Europe/Lisbon", since=datetime(2025, 10, 20, tzinfo=UTC)),
+    "lifecycle": Lifecycle(grain="month", until=datetime(2025, 12, 1, tzinfo=UTC)),
+    "sessions": Sessions(
+        grain="hour", zone="Europe/Lisbon", by=("route",), ends=("interaction_type",), gap=600
+    ),
+    "paths": Paths(node="route", gap=600, depth=4, top=7),
+    "paths from a text to another": Paths(
+        node="route", start="it's", end="back\\slash", gap=3600, unit="session_id"
+    ),
+    "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
 }  # fmt: skip
 

@@ -21,11 +21,16 @@ from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
+from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
 from lakeward.analysis.question import Question
+from lakeward.analysis.retention import Retention
+from lakeward.analysis.sessions import Sessions
+from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
@@ -35,6 +40,12 @@ KINDS: Final = (
     Funnel,
     FunnelUnits,
     FunnelTimes,
+    Retention,
+    Stickiness,
+    Active,
+    Lifecycle,
+    Sessions,
+    Paths,
     ExperimentUnits,
     ExperimentMoments,
     ExperimentQuantile,
