@@ -109,6 +109,7 @@ soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzz
 	$(BIN)/python benchmarks/soak_ingest.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_TRIES=20 $(BIN)/python -m pytest -q tests/test_fast_paths.py tests/test_ai_questions.py
+	LAKEWARD_ENGINE_ROWS=1000000 $(BIN)/python -m pytest -q tests/test_engines.py
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
 $(CLIENTS_STAMP): $(STAMP) tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc

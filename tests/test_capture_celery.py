@@ -130,7 +130,7 @@ def runs(lake: Lake, name: str = "") -> list[dict[str, Any]]:
 
 
 def recorded(lake: Lake, count: int) -> None:
-    wait_until(lambda: lake.root.exists() and len(runs(lake)) >= count, 60, f"{count} runs")
+    wait_until(lambda: lake.root.exists() and len(runs(lake)) >= count, 150, f"{count} runs")
 
 
 def test_every_end_of_a_task_is_recorded_by_a_prefork_worker(lake: Lake, folder: Path) -> None:

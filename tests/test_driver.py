@@ -227,9 +227,12 @@ def measure(root: str) -> None:
         lambda name, lines: None, clock=Clock(),
     )  # fmt: skip
     driver.step()
+    # Python's table of interned names grows by megabytes at a time: not just now.
+    grown = [sys.intern(f"name-{n}") for n in range(100_000)]
     tracemalloc.start()
     drive(driver)
     print(seen[0], tracemalloc.get_traced_memory()[1])
+    assert grown
     driver.close()
 
 

@@ -184,7 +184,21 @@ QUESTIONS_ASKED: dict[str, Question] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", QUESTIONS_ASKED)
+LONGER = frozenset(
+    {
+        "API health by route", "the slowest calls", "how full fields are, by day",
+        "trend by the device's clock, with bots and staff", "funnel any *", "funnel strict *",
+        "funnel of times", "retention without ends", "stickiness", "paths to a text",
+        *(f"retention by {grain}, {kind}, {cohort}" for grain, kind, cohort, _ in RETAINED[1:]),
+    }
+)  # fmt: skip
+"""One of each kind is asked each time, the others by `make soak`: Spark takes seconds for each."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.soak] if n in LONGER else []) for n in QUESTIONS_ASKED],
+)
 def test_spark_answers_as_duckdb_does(spark: Spark, name: str) -> None:
     question = QUESTIONS_ASKED[name]
     mine = [tuple(row.values()) for row in answered(question)]
@@ -224,10 +238,11 @@ def test_a_view_that_duckdb_alone_has_is_said(spark: Spark) -> None:
         spark.rows(Sql("SELECT * FROM bookings", {}))
 
 
-@pytest.mark.parametrize("text", [*TEXTS, "'; DROP TABLE x; --", "\\' OR 1=1 --", "\x00", "a\tb"])
-def test_a_value_comes_through_as_it_is(spark: Spark, text: str) -> None:
-    sql = Sql("SELECT $p1 AS a, length($p1) AS n", {"p1": text})
-    assert spark.rows(sql) == [(text, len(text))]
+def test_values_come_through_as_they_are(spark: Spark) -> None:
+    values = [*TEXTS, "'; DROP TABLE x; --", "\\' OR 1=1 --", "\x00", "a\tb"]
+    for text in values:
+        sql = Sql("SELECT $p1 AS a, length($p1) AS n", {"p1": text})
+        assert spark.rows(sql) == [(text, len(text))]
 
 
 def test_what_cannot_be_said_elsewhere_is_one_sentence() -> None:

@@ -49,6 +49,7 @@ def note(state: State, t: float, verdict: Verdict, tension: float) -> None:
 def learn(state: State, row: Row) -> None:
     """Take in a row that was judged."""
     base, value = state.base, row.value
+    state.episode.before = row.off
     if state.whole and (value < 0 or value != int(value)):
         state.whole = False
         if state.options.kind == "value":

@@ -51,6 +51,8 @@ class Episode(msgspec.Struct):
     persisting: int = 0
     lasting: int = 0
     ordinary: int = 0
+    before: float = 0.0
+    """How far off the row before was."""
     tension: float = 0.0
     """The newest surprise as a share of the line."""
     weariness: float = 0.0

@@ -24,6 +24,11 @@ MANNER: Final = 0.87
 """How rows move says less than where they are."""
 SPARSE: Final = 0.15
 """What a slot's mean of a count cannot be known below: a few days saw nothing in it."""
+PRESENT: Final = 2.5
+"""Usual sizes that the last few rows must be off for what they are part of to be going on."""
+RESTLESS: Final = 1.2
+NOVEL: Final = 8.0
+"""Decades that a shape says at most: it is of many rows, of which this one is the last."""
 GOES_ON: Final = 0.8
 """Share of the line at which an alarm goes on."""
 LEARNING: Final = 24
@@ -94,7 +99,10 @@ def _voted(found: list[Found], wanted: int) -> Found:
 def _surprises(state: State, row: Row) -> list[Found]:
     """How surprising each kind of look is."""
     side = 1 if row.z > 0 else -1
-    point = ROW * tails.surprise(state.point.up if row.z > 0 else state.point.down, abs(row.z))
+    far = abs(row.z)
+    if state.episode.lasting:  # the forecast has seen what is wrong: to come back is no news
+        far = min(far, abs(row.off) * row.far / row.near)
+    point = ROW * tails.surprise(state.point.up if row.z > 0 else state.point.down, far)
     least = min(SPARSE, state.spread.size)
     if row.counts:
         point = min(point, tails.count_surprise(row.value, max(row.expected, least)))
@@ -103,15 +111,35 @@ def _surprises(state: State, row: Row) -> list[Found]:
     found: list[Found] = [(point, side, "row")]
     fresh = _freshness(state)
     back = state.episode.moved if state.last < state.episode.until else 0.0
+    now = _now(state, row)
     for drift in state.drifts:
-        found.append(_drifted(drift, row, least, fresh, back))
+        surprise, where, name = _drifted(drift, row, least, fresh, back)
+        found.append((surprise * _present(now * where, 0.5 * abs(drift.mean)), where, name))
     if not (row.counts and state.spread.size < 1.0):  # single events have no shape
-        found.append((MANNER * fresh * _restless(state, row.z), 0, "restless"))
-        novel = tails.surprise(state.shapes.tails.up, state.shapes.score)
-        found.append((MANNER * fresh * novel, 0, "shape"))
+        swings = _present(abs(row.z), RESTLESS) * _restless(state, row.z)
+        found.append((MANNER * fresh * swings, 0, "restless"))
+        novel = min(NOVEL, tails.surprise(state.shapes.tails.up, state.shapes.score))
+        found.append((MANNER * fresh * _present(abs(now), PRESENT) * novel, 0, "shape"))
     if row.counts and row.value == 0.0:
         found.append((fresh * _zeros(state, row.usual), -1, "silent"))
     return found
+
+
+def _now(state: State, row: Row) -> float:
+    """How far off the last few rows and the last two are, whichever is less."""
+    quick = state.residual.quick + 0.35 * (row.off - state.residual.quick)
+    pair = 0.5 * (row.off + state.episode.before)
+    if quick * pair <= 0.0:
+        return 0.0
+    return min(quick, pair) if quick > 0.0 else max(quick, pair)
+
+
+def _present(now: float, wanted: float) -> float:
+    """How much of what long looks saw is there in the last few rows; what is over alarms nobody."""
+    if now >= wanted:
+        return 1.0
+    share = now / wanted if now > 0.0 else 0.0
+    return share * share
 
 
 def _drifted(drift: Drift, row: Row, least: float, fresh: float, back: float) -> Found:
