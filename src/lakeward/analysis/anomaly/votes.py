@@ -26,6 +26,9 @@ SPARSE: Final = 0.15
 """What a slot's mean of a count cannot be known below: a few days saw nothing in it."""
 PRESENT: Final = 2.5
 """Usual sizes that the last few rows must be off for what they are part of to be going on."""
+WAKE: Final = 144
+"""Rows after an alarm in which long looks still see it, and are believed less."""
+IN_WAKE: Final = 0.75
 RESTLESS: Final = 1.2
 NOVEL: Final = 8.0
 """Decades that a shape says at most: it is of many rows, of which this one is the last."""
@@ -70,7 +73,10 @@ def judge(state: State, t: float, row: Row) -> tuple[Verdict, float]:
         small = row.volume < options.min_volume
     if state.rows <= LEARNING or small:
         surprise *= 0.5 * line / (surprise + line)
-    goes_on = t - state.episode.last <= _cooldown(state)
+    since = t - state.episode.last
+    goes_on = since <= _cooldown(state)
+    if kind != "row" and not goes_on and since <= WAKE * state.step:
+        surprise *= IN_WAKE
     anomalous = surprise >= (GOES_ON * line if goes_on else line)
     low = row.expected - row.near * tails.size_of(state.point.down, line)
     high = row.expected + row.near * tails.size_of(state.point.up, line)
