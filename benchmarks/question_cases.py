@@ -103,7 +103,7 @@ def _told(rows: Rows) -> list[int]:
 SITTINGS: Final = (
     "SELECT user_id, arrayJoin(arraySplit((x, d) -> d > {gap}, s, "
     "arrayDifference(arrayMap(x -> x.1, s)))) AS s "
-    "FROM (SELECT user_id, arraySort(groupArray((toUnixTimestamp(timestamp), {node}))) AS s "
+    "FROM (SELECT user_id, arraySort(groupArray((toUnixTimestamp(assumeNotNull(timestamp)), {node}))) AS s "
     f"FROM {{{{events}}}} WHERE {COUNTED} AND user_id != 'anonymous' GROUP BY user_id)"
 )
 """A user's interactions in order, split where a pause is longer than the gap."""
@@ -174,7 +174,9 @@ CASES: Final[dict[str, Case]] = {
         "quantileExact(0.5)(e.4) FROM (SELECT user_id, arrayFilter((x, i) -> i = 1 OR "
         "s[i - 1].2 != x.2, s, arrayEnumerate(s)) AS n, arrayJoin(arrayMap(i -> (i, n[i].2, "
         "n[i + 1].2, toInt64(n[i + 1].1) - n[i].1), range(1, least(length(n), 5) + 1))) AS e "
-        "FROM (" + SITTINGS.format(gap=GAP, node="path") + ")) GROUP BY at, e.2, e.3",
+        "FROM ("
+        + SITTINGS.format(gap=GAP, node="assumeNotNull(path)")
+        + ")) GROUP BY at, e.2, e.3",
         ours=lambda rows: _by_position(rows, 4),
         theirs=lambda rows: _by_position(rows, 4),
         goal=0.6,
