@@ -103,7 +103,8 @@ def _told(rows: Rows) -> list[int]:
 SITTINGS: Final = (
     "SELECT user_id, arrayJoin(arraySplit((x, d) -> d > {gap}, s, "
     "arrayDifference(arrayMap(x -> x.1, s)))) AS s "
-    "FROM (SELECT user_id, arraySort(groupArray((toUnixTimestamp(assumeNotNull(timestamp)), {node}))) AS s "
+    "FROM (SELECT user_id, arraySort(groupArray("
+    "(toUnixTimestamp(assumeNotNull(timestamp)), {node}))) AS s "
     f"FROM {{{{events}}}} WHERE {COUNTED} AND user_id != 'anonymous' GROUP BY user_id)"
 )
 """A user's interactions in order, split where a pause is longer than the gap."""
