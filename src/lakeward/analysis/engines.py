@@ -68,8 +68,8 @@ def check_views(sql: Sql, engine: str) -> None:
     for name in NAMED.findall(sql.text):
         if name.lower() in NOT_CARRIED - own:
             raise Terminal(
-                f"the view {name} is worked out by DuckDB alone: ask this of the lake itself, not of "
-                f"{engine}"
+                f"the view {name} is worked out by DuckDB alone: ask this of the lake itself, "
+                f"not of {engine}"
             )
 
 
