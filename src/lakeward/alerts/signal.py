@@ -1,6 +1,7 @@
 """Signals: what a rule says of one series at one moment; what watching gives and incidents take.
 
-A rule speaks while something is wrong, once for each bucket or look, and once when it is well again.
+A rule speaks while something is wrong, once for each bucket or look, and
+once when all is well again.
 """
 
 from __future__ import annotations
