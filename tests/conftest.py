@@ -39,12 +39,18 @@ os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> None:
-    """Poll until `true()`; fail the test when it does not become so."""
+def wait_until(true: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
+    """Poll until `true()`; fail the test when it does not become so.
+
+    A look that is dear is followed by a longer pause: it takes from what it waits for.
+    """
     deadline = time.monotonic() + seconds
+    began = time.thread_time()
     while not true():
+        now = time.thread_time()
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, 2 * (now - began)), 0.5))
+        began = time.thread_time()
 
 
 class Lake:

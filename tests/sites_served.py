@@ -61,7 +61,7 @@ def site(
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(120)
 
 
 def _found(files: Mapping[str, bytes | Path], path: str) -> bytes | None:
