@@ -126,7 +126,7 @@ def _running(
 
 
 def settled(lake: Lake, offered: int) -> Report:
-    """The audit once all that ended processes were offered is in its place, or two minutes later."""
+    """The audit once all that ended processes were offered is in its place."""
     deadline = time.monotonic() + STOP_SECONDS
     while True:
         report = lake.settled()
