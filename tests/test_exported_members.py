@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -110,3 +111,28 @@ def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_supervisor_of_a_server_loads_nothing_that_only_its_workers_need() -> None:
+    code = (
+        "import sys, lakeward.cli.serve, lakeward.server.app, lakeward.server.supervisor\n"
+        "print([name for name in ('uvicorn', 'duckdb', 'pyarrow', 'deltalake', 'boto3')"
+        " if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_server_without_uvicorn_says_how_to_get_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.util as util\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'uvicorn' else found(name, *more)\n"
+        "from lakeward.cli import main\n"
+        "sys.exit(main(['serve', '--port', '0']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "LAKEWARD_LAKE_DIR": str(tmp_path / "lake")},
+                          timeout=120)  # fmt: skip
+    assert done.returncode == 2
+    assert "lakeward serve needs uvicorn: pip install 'lakeward[server]'" in done.stderr
