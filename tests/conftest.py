@@ -38,6 +38,10 @@ hypothesis.settings.load_profile("lakeward")
 os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("data") / "authority.pem")
+"""One authority, whose key nobody has: nothing here trusts a stranger, and an HTTP client that
+loads all authorities of the world takes as long to make as fifty requests."""
+
 
 def wait_until(true: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
     """Poll until `true()`; fail the test when it does not become so.
