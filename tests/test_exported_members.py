@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,32 @@ def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_keepers_and_commands_start_without_what_only_recording_needs() -> None:
+    """Each application starts a keeper and up to three children of it: what they load counts."""
+    code = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        "for name in ('run', 'compaction', 'courier', 'tidy', 'erasing', 'abandonment',"
+        " 'unfinished', 'serve', 'doctor', 'query', 'keys', 'people', 'tail', 'get', 'flags',"
+        " 'erase', 'ask'):\n"
+        "    import_module(f'lakeward.cli.{name}')\n"
+        "import lakeward, lakeward.ai, lakeward.lake.jailed, lakeward.lake.reading\n"
+        "heavy = ('collector', 'privacy', 'content', 'catalog.placement', 'ai.conversation')\n"
+        "print([name for name in heavy if f'lakeward.{name}' in sys.modules])\n"
+        "print(sorted(set(lakeward.__all__) - set(dir(lakeward))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize("face", ["lakeward", "lakeward.ai", "lakeward.catalog"])
+def test_a_name_that_a_face_has_not_is_an_ordinary_error(face: str) -> None:
+    module = import_module(face)
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match=f"module '{face}' has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
 
 
 def test_the_supervisor_of_a_server_loads_nothing_that_only_its_workers_need() -> None:
