@@ -139,6 +139,11 @@ class Threshold(msgspec.Struct, frozen=True):
         return value > self.limit if self.above is not None else value < self.limit
 
     @property
+    def unit(self) -> str:
+        """What its values are in."""
+        return metric_of(self.metric).unit
+
+    @property
     def series(self) -> str:
         """What its signals say that they are of."""
         of = f"({field})" if (field := field_of(self.metric, self.field)) else ""

@@ -37,6 +37,9 @@ ENOUGH: Final = 10
 """Calls in a bucket from which a share or a percentile says something."""
 
 
+UNASKED: Final = "CAST(NULL AS BIGINT)"
+
+
 class Track(msgspec.Struct, frozen=True):
     """One series of a group."""
 
@@ -54,14 +57,15 @@ class Track(msgspec.Struct, frozen=True):
 class Family(msgspec.Struct, frozen=True):
     """A kind of groups: its names as SQL over the narrow rows `i`, and its series."""
 
-    group: Group
+    group: Group | None
+    """None: it is asked for always, to know of moments in which there was nothing at all."""
     first: str
     second: str
     condition: str
     tracks: tuple[Track, ...]
     count: str = "count(*)"
-    part: str = "CAST(NULL AS BIGINT)"
-    whole: str = "CAST(NULL AS BIGINT)"
+    part: str = UNASKED
+    whole: str = UNASKED
     amount: str = "CAST(NULL AS DOUBLE)"
 
 
@@ -71,7 +75,9 @@ PARTNERED: Final = (
     "i.type IN ('partner_match', 'deal_closed', 'feedback_submission', 'content_interaction') "
     "OR (i.type = 'demo_booking' AND i.status = 'booked')"
 )
+ALL: Final = "all"
 FAMILIES: Final[dict[str, Family]] = {
+    ALL: Family(None, "''", "''", "TRUE", ()),
     "route": Family(
         "routes", "i.route", "''", "i.type = 'api_call'",
         (
@@ -111,9 +117,9 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
 }  # fmt: skip
 NAMES: Final = {
-    "route": "route:{a}", "type": "type:{a}", "place": "type:{a}@{b}", "step": "step:{a}/{b}",
-    "flow": "flow:{a} {b}", "model": "ai:{a}", "ai": "ai", "partner": "partner:{a} {b}",
-    "rating": "partner:{a}",
+    ALL: "all", "route": "route:{a}", "type": "type:{a}", "place": "type:{a}@{b}",
+    "step": "step:{a}/{b}", "flow": "flow:{a} {b}", "model": "ai:{a}", "ai": "ai",
+    "partner": "partner:{a} {b}", "rating": "partner:{a}",
 }  # fmt: skip
 
 
@@ -182,7 +188,7 @@ class Watched(Events, frozen=True, kw_only=True):
         families = [
             self._family(name, family)
             for name, family in FAMILIES.items()
-            if family.group in self.groups
+            if family.group is None or family.group in self.groups
         ]
         text = f"WITH i AS ({self._narrow(source)})\n" + "\nUNION ALL ".join(families)
         if not self.seconds:
@@ -192,14 +198,13 @@ class Watched(Events, frozen=True, kw_only=True):
     def _narrow(self, source: Source) -> str:
         usual = Source(Events(internal_is=self.internal_is), source.values)
         bucket = f"{source.ms} - ({source.ms} % {self.seconds * 1000})" if self.seconds else "0"
-        outcome = {name: f"json_extract_string(i.outcomes, {source.values(path)})"
-                   for name, path in (("flow", "$.flow"), ("step", "$.step"),
-                                      ("status", "$.status"), ("derived", "$.derived"))}  # fmt: skip
-        told = {name: f"json_extract_string(i.ai_metadata, {source.values(path)})"
-                for name, path in (("answered", "$.model_answered"),
-                                   ("requested", "$.model_requested"),
-                                   ("cost", "$.cost_usd"))}  # fmt: skip
-        rating = f"json_extract_string(i.feedback, {source.values('$.overall')})"
+
+        def told(column: str, name: str) -> str:
+            return f"json_extract_string(i.{column}, {source.values(f'$.{name}')})"
+
+        model = f"{told('ai_metadata', 'model_answered')}, {told('ai_metadata', 'model_requested')}"
+        cost, rating = told("ai_metadata", "cost_usd"), told("feedback", "overall")
+        outcome = {name: told("outcomes", name) for name in ("flow", "step", "status", "derived")}
         flows = "i.interaction_type IN ('flow_step', 'flow_completion')"
         return f"""
     SELECT CAST({bucket} AS BIGINT) AS at, {source.ms} AS ms, i.interaction_type AS type,
@@ -212,8 +217,8 @@ class Watched(Events, frozen=True, kw_only=True):
         CASE WHEN i.interaction_type = 'flow_completion'
             THEN coalesce({outcome["derived"]} = 'true', FALSE) END AS derived,
         CASE WHEN i.interaction_type = 'ai_conversation'
-            THEN coalesce({told["answered"]}, {told["requested"]}, '') END AS model,
-        CASE WHEN i.interaction_type = 'ai_conversation' THEN TRY_CAST({told["cost"]} AS DOUBLE)
+            THEN coalesce({model}, '') END AS model,
+        CASE WHEN i.interaction_type = 'ai_conversation' THEN TRY_CAST({cost} AS DOUBLE)
             WHEN i.interaction_type = 'feedback_submission' THEN TRY_CAST({rating} AS DOUBLE)
         END AS amount,
         {usual.where()} AS counted
@@ -222,10 +227,13 @@ class Watched(Events, frozen=True, kw_only=True):
 """
 
     def _family(self, name: str, family: Family) -> str:
+        part, whole, amount = family.part, family.whole, family.amount
+        if not self.seconds:  # it is asked how many there are, and nothing else
+            part, whole, amount = UNASKED, UNASKED, "CAST(NULL AS DOUBLE)"
         return (
-            f"SELECT '{name}' AS family, {family.first} AS a, {family.second} AS b, i.at AS \"at\", "
-            f'{family.count} AS "count", {family.part} AS part, {family.whole} AS whole, '
-            f'{family.amount} AS amount, min(i.ms) AS "first" FROM i '
+            f"SELECT '{name}' AS family, {family.first} AS a, {family.second} AS b, "
+            f'i.at AS "at", {family.count} AS "count", {part} AS part, '
+            f'{whole} AS whole, {amount} AS amount, min(i.ms) AS "first" FROM i '
             f"WHERE ({family.condition}) AND {family.first} IS NOT NULL "
             f"AND length({family.first}) <= {LONGEST_KEY} "
             f"AND length({family.second}) <= {LONGEST_KEY} "
