@@ -208,8 +208,9 @@ class Rules(msgspec.Struct, frozen=True):
 
     @property
     def asks_nothing(self) -> bool:
-        """Whether there is nothing to look for."""
-        return not (self.watch.series or self.thresholds or self.budgets or self.silences)
+        """Whether there is nothing to do."""
+        watched = self.watch.series or self.thresholds or self.budgets or self.silences
+        return not watched and self.digest is None
 
     def excludes(self, key: str, at: int) -> bool:
         """Whether a bucket of a series is neither judged nor learned."""
