@@ -11,20 +11,19 @@ that is repeated says the same. Days and months are those of the zone of `[watch
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from lakeward.alerts.memory import Memory
-from lakeward.alerts.rules import Budget, Rules
+from lakeward.alerts.rules import Budget
+from lakeward.alerts.sight import Sight, moment
 from lakeward.alerts.signal import Signal
 from lakeward.analysis.ai_turns import of_turns
 from lakeward.analysis.question import Column, Row, Sql, ask
 from lakeward.analysis.scope import check_times
 from lakeward.lake.reading import Reading
-from lakeward.settings import Settings
 
 STEP_MS: Final = 300_000
 WARNED, OVER = 1, 2
@@ -78,12 +77,10 @@ FROM t GROUP BY 1 HAVING sum(cost_usd) > 0 ORDER BY 1"""
         return rows
 
 
-def signals_of(
-    reading: Reading, settings: Settings, rules: Rules, memory: Memory, whole_ms: int
-) -> list[Signal]:
+def signals_of(sight: Sight) -> list[Signal]:
     """Compare what was spent until now."""
-    del settings
-    before = memory.word(Budgets()).held
+    rules, whole_ms = sight.rules, sight.whole_ms
+    before = sight.memory.word(Budgets()).held
     signals = [
         _signal(held.budget, held.period_ms, None, wrong=False)
         for held in before.values()
@@ -94,20 +91,19 @@ def signals_of(
     for budget in rules.budgets:
         start = period_start(whole_ms, budget.per, rules.watch.zone)
         if start not in costs:
-            costs[start] = _spent(reading, start, whole_ms)
+            costs[start] = _spent(sight.reading, start, whole_ms)
         held = before.get(budget.name) or Held(budget, start)
         after[budget.name], said = _judged(budget, held, start, costs[start], whole_ms)
         signals += said
     if after != before:
-        memory.keep(Budgets(after))
+        sight.memory.keep(Budgets(after))
     return signals
 
 
 def _spent(reading: Reading, start: int, end: int) -> list[tuple[int, float]]:
     if start >= end:
         return []
-    since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (start, end))
-    rows = ask(reading, Spending(since=since, until=until)).rows
+    rows = ask(reading, Spending(since=moment(start), until=moment(end))).rows
     return [(int(str(at)), float(str(cost))) for at, cost in rows]
 
 

@@ -190,6 +190,18 @@ def looked_at(lake: LakeDir) -> Iterator[Memory | None]:
             con.close()
 
 
+@contextlib.contextmanager
+def throwaway() -> Iterator[Memory]:
+    """An empty memory that nobody sees."""
+    con = sqlite3.connect(":memory:")
+    try:
+        for statement in TABLES:
+            con.execute(statement)
+        yield Memory(con)
+    finally:
+        con.close()
+
+
 def _open(path: Path) -> tuple[sqlite3.Connection, Memory]:
     con = sqlite3.connect(path, timeout=30)
     try:

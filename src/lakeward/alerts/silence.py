@@ -11,18 +11,15 @@ without bots and without the team's own traffic.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from lakeward.alerts.memory import Memory
-from lakeward.alerts.rules import Rules, Silent
+from lakeward.alerts.rules import Silent
+from lakeward.alerts.sight import Sight, moment
 from lakeward.alerts.signal import Signal
 from lakeward.analysis.events import Events, Source
 from lakeward.analysis.question import Column, Row, Sql, ask, says
-from lakeward.lake.reading import Reading
-from lakeward.settings import Settings
 
 STEP_MS: Final = 300_000
 PAUSE_MS: Final = 3_600_000
@@ -74,10 +71,9 @@ class Newest(Events, frozen=True, kw_only=True):
         return rows
 
 
-def signals_of(
-    reading: Reading, settings: Settings, rules: Rules, memory: Memory, whole_ms: int
-) -> list[Signal]:
-    """Who has been away for too long at `whole_ms`."""
+def signals_of(sight: Sight) -> list[Signal]:
+    """Who has been away for too long."""
+    rules, memory, whole_ms = sight.rules, sight.memory, sight.whole_ms
     before = memory.word(Heard())
     by_name = {rule.name: rule for rule in rules.silences}
     signals = [
@@ -91,7 +87,7 @@ def signals_of(
         return signals
     paused = whole_ms - before.looked_ms > PAUSE_MS
     since = {name: whole_ms if paused else before.since.get(name, whole_ms) for name in by_name}
-    newest = _newest(reading, settings, rules, whole_ms)
+    newest = _newest(sight)
     still: dict[str, int] = {}
     for name, rule in by_name.items():
         last = max((at for event, service, at in newest if _is_of(rule, event, service)), default=0)
@@ -114,23 +110,20 @@ def _is_of(rule: Silent, event: object, service: object) -> bool:
     return event == rule.event and rule.service in (None, service)
 
 
-def _newest(
-    reading: Reading, settings: Settings, rules: Rules, whole_ms: int
-) -> list[tuple[object, object, int]]:
-    longest = max(rule.minutes for rule in rules.silences)
+def _newest(sight: Sight) -> list[tuple[object, object, int]]:
+    rules, whole_ms = sight.rules.silences, sight.whole_ms
+    longest = round(max(rule.minutes for rule in rules) * 60_000) + PAUSE_MS
     question = Newest(
-        events=tuple(dict.fromkeys(rule.event for rule in rules.silences)),
-        since=datetime.fromtimestamp(whole_ms / 1000 - longest * 60 - PAUSE_MS / 1000, UTC),
-        until=datetime.fromtimestamp(whole_ms / 1000, UTC),
-        internal_is=settings.internal,
+        events=tuple(dict.fromkeys(rule.event for rule in rules)), until=moment(whole_ms),
+        since=moment(whole_ms - longest), internal_is=sight.settings.internal,
     )  # fmt: skip
-    rows = ask(reading, question).rows
+    rows = ask(sight.reading, question).rows
     return [(event, service, at) for event, service, at in rows if isinstance(at, int)]
 
 
 def _away(rule: Silent, began: int, last: int, whole_ms: int, *, new: bool) -> Signal:
     minutes = (whole_ms - began) / 60_000
-    heard = f"the last came at {datetime.fromtimestamp(last / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    heard = f"the last came at {moment(last):%Y-%m-%d %H:%M} UTC"
     why = f"{rule.name}: nothing has come for {minutes:.0f} minutes" + (
         f"; {heard}." if last else "."
     )

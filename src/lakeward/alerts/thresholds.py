@@ -12,25 +12,21 @@ percentile it is unknown, and passed over. A new rule judges its newest buckets 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from lakeward.alerts import limits
 from lakeward.alerts.limits import Held
-from lakeward.alerts.memory import Memory
-from lakeward.alerts.rules import Rules, Threshold
+from lakeward.alerts.rules import Threshold
+from lakeward.alerts.sight import Sight, moment
 from lakeward.alerts.signal import Signal
 from lakeward.analysis.events import Events, Source
 from lakeward.analysis.metric import field_of, metric_of, number
 from lakeward.analysis.question import Column, Row, Sql, ask, says
 from lakeward.analysis.trend import COUNTS, named_by
-from lakeward.lake.reading import Reading
-from lakeward.settings import Settings
 
 BEHIND_MS: Final = 7 * 86_400_000
-RECENT_MS: Final = 3_600_000
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -91,11 +87,10 @@ class Measured(Events, frozen=True, kw_only=True):
         return rows
 
 
-def signals_of(
-    reading: Reading, settings: Settings, rules: Rules, memory: Memory, whole_ms: int
-) -> list[Signal]:
-    """Judge the buckets that ended before `whole_ms`."""
-    before = memory.word(Limits()).held
+def signals_of(sight: Sight) -> list[Signal]:
+    """Judge the buckets that are over."""
+    rules, whole_ms = sight.rules, sight.whole_ms
+    before = sight.memory.word(Limits()).held
     signals = [
         limits.signal(held.rule, held.next_ms, None, wrong=False)
         for name, held in before.items()
@@ -113,40 +108,34 @@ def signals_of(
         by_minutes.setdefault(rule.minutes, []).append(held)
     after: dict[str, Held] = {}
     for group in by_minutes.values():
-        for held, said in _group(reading, settings, rules, group, whole_ms):
+        for held, said in _group(sight, group):
             after[held.rule.name] = held
             signals += said
     if after != before:
-        memory.keep(Limits(after))
+        sight.memory.keep(Limits(after))
     return signals
 
 
-def _group(
-    reading: Reading, settings: Settings, rules: Rules, group: list[Held], whole_ms: int
-) -> Iterable[tuple[Held, list[Signal]]]:
+def _group(sight: Sight, group: list[Held]) -> Iterable[tuple[Held, list[Signal]]]:
     step = group[0].rule.minutes * 60_000
-    since, until = min(held.next_ms for held in group), whole_ms - whole_ms % step
+    since, until = min(held.next_ms for held in group), sight.whole_ms - sight.whole_ms % step
     if since >= until:
         return [(held, []) for held in group]
     question = Measured(
-        rules=tuple(held.rule for held in group), since=_moment(since), until=_moment(until),
-        internal_is=settings.internal,
+        rules=tuple(held.rule for held in group), since=moment(since), until=moment(until),
+        internal_is=sight.settings.internal,
     )  # fmt: skip
-    rows = {row[0]: row[1:] for row in ask(reading, question).rows}
+    rows = {row[0]: row[1:] for row in ask(sight.reading, question).rows}
     found = []
     for n, held in enumerate(group):
         said: list[Signal] = []
         nothing = 0 if held.rule.metric in COUNTS else None
         for at in range(held.next_ms, until, step):
             value = rows[at][n] if at in rows else nothing
-            if not isinstance(value, int | float) or rules.excludes(held.rule.series, at):
+            if not isinstance(value, int | float) or sight.rules.excludes(held.rule.series, at):
                 continue
-            held, signal = limits.judged(held, at, float(value), whole_ms - RECENT_MS)
+            held, signal = limits.judged(held, at, float(value), sight.recent_ms)
             if signal is not None:
                 said.append(signal)
         found.append((msgspec.structs.replace(held, next_ms=until), said))
     return found
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

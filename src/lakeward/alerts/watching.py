@@ -17,7 +17,6 @@ nothing at all in the lake are passed over: neither app nor watch ran.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,10 +24,12 @@ import msgspec
 
 from lakeward.alerts import budgets, silence, thresholds
 from lakeward.alerts.judging import signals_of
-from lakeward.alerts.memory import Entry, Memory, opened
+from lakeward.alerts.limits import Held
+from lakeward.alerts.memory import Entry, opened, throwaway
 from lakeward.alerts.ranking import FINE, HOUR, Ranked, rank
 from lakeward.alerts.rules import Rules
 from lakeward.alerts.series import ALL, Found, Watched
+from lakeward.alerts.sight import Sight, moment
 from lakeward.alerts.signal import Signal
 from lakeward.analysis.anomaly.watch import Bucket, judged
 from lakeward.analysis.question import pieces
@@ -84,20 +85,49 @@ def look(
         opened(lake) as memory,
         Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading,
     ):
-        return _Look(reading, settings, rules, memory, desk, now_ms, pause).run()
+        recent_ms = now_ms - SETTLE_MS - RECENT_MS
+        sight = Sight(reading, settings, rules, memory, now_ms - SETTLE_MS, recent_ms)
+        return _Look(sight, desk, now_ms, pause).run()
+
+
+def replay(
+    lake: LakeDir, settings: Settings, rules: Rules, *, since_ms: int, now_ms: int
+) -> list[Signal]:
+    """What would have been said from a moment on, in a memory that is thrown away. Budgets and
+    silences are those of now."""
+    desk, since = _Kept(), _floor(since_ms, HOUR)
+    with (
+        throwaway() as memory,
+        Reading(lake, settings, memory=MEMORY, threads=1) as reading,
+    ):
+        memory.keep(Position(since, since))
+        held = {rule.name: Held(rule, since) for rule in rules.thresholds}
+        memory.keep(thresholds.Limits(held))
+        sight = Sight(reading, settings, rules, memory, now_ms - SETTLE_MS, 0)
+        _Look(sight, desk, now_ms, lambda _: None, now_ms).run()
+    return desk.signals
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.signals: list[Signal] = []
+
+    def take(self, signals: Sequence[Signal], now_ms: int) -> None:
+        """Keep them."""
+        del now_ms
+        self.signals += signals
 
 
 class _Look:
     """Holds what one look works with."""
 
     def __init__(
-        self, reading: Reading, settings: Settings, rules: Rules, memory: Memory, desk: Takes,
-        now_ms: int, pause: Callable[[str], None],
+        self, sight: Sight, desk: Takes, now_ms: int, pause: Callable[[str], None],
+        behind_ms: int = BEHIND_MS,
     ) -> None:  # fmt: skip
-        self._reading, self._settings, self._rules = reading, settings, rules
-        self._memory, self._desk, self._now_ms, self._pause = memory, desk, now_ms, pause
-        self._end_ms = _floor(now_ms - SETTLE_MS, FINE)
-        self._recent_ms = now_ms - RECENT_MS - SETTLE_MS
+        self._sight, self._rules, self._memory = sight, sight.rules, sight.memory
+        self._desk, self._now_ms, self._pause = desk, now_ms, pause
+        self._end_ms, self._behind_ms = _floor(sight.whole_ms, FINE), behind_ms
         self._said = 0
 
     def run(self) -> Looked:
@@ -105,9 +135,7 @@ class _Look:
         self._series()
         signals: list[Signal] = []
         for ruled in (thresholds.signals_of, budgets.signals_of, silence.signals_of):
-            signals += ruled(
-                self._reading, self._settings, self._rules, self._memory, self._now_ms - SETTLE_MS
-            )
+            signals += ruled(self._sight)
         self._deliver(signals)
         ranked = self._memory.word(Ranked())
         return Looked(self._said, len(self._memory.entries), ranked.left_out)
@@ -125,7 +153,7 @@ class _Look:
 
     def _series(self) -> None:
         position = self._memory.word(Position())
-        if self._end_ms - position.fine_ms > BEHIND_MS:
+        if self._end_ms - position.fine_ms > self._behind_ms:
             fine = self._end_ms - RECENT_MS
             position = Position(fine, _floor(fine, HOUR))
         signals = self._ranked(position)
@@ -193,7 +221,7 @@ class _Look:
                     measures.setdefault(key, {})[row.at] = (value, volume)
         times = range(since, until, seconds * 1000)
         if learned is None:
-            recent = self._recent_ms - seconds * 1000
+            recent = self._sight.recent_ms - seconds * 1000
             times = [at for at in times if at in moments or at >= recent]  # type: ignore[assignment]  # both are walked once a series
         signals = []
         for key, entry in entries.items():
@@ -201,7 +229,7 @@ class _Look:
             if not buckets:
                 continue
             kept, verdicts = judged(self._memory.kept(key), buckets)
-            recent = NEVER if learned is not None else self._recent_ms
+            recent = NEVER if learned is not None else self._sight.recent_ms
             entry, said = signals_of(entry, verdicts, recent, silent=_may_be_silent)
             self._memory.put(key, entry, kept)
             signals += said
@@ -246,14 +274,9 @@ class _Look:
     def _rows(self, since: int, until: int, seconds: int) -> list[Found]:
         question = Watched(
             since=moment(since), until=moment(until), seconds=seconds,
-            groups=self._rules.watch.series, internal_is=self._settings.internal,
+            groups=self._rules.watch.series, internal_is=self._sight.settings.internal,
         )  # fmt: skip
-        return [Found(*row) for piece in pieces(self._reading, question) for row in piece]
-
-
-def moment(ms: int) -> datetime:
-    """A moment as questions take it."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+        return [Found(*row) for piece in pieces(self._sight.reading, question) for row in piece]
 
 
 def _floor(ms: int, seconds: int) -> int:

@@ -64,8 +64,13 @@ class Alerting:
         if self._possible is None:
             self._possible = _possible(self._settings)
             return
-        if self._child and self._child.reaped(now) is None:
-            return
+        if self._child:
+            code = self._child.reaped(now)
+            if code is None:
+                return
+            if code != 0:
+                self._looked = 0  # tried again after the pause
+                return
         bucket = (self._now_ms() - SETTLE_MS) // EVERY_MS
         if bucket != self._looked:
             self._looked = bucket
