@@ -26,6 +26,7 @@ from lakeward.analysis.metric import field_of, metric_of, number
 from lakeward.analysis.question import Column, Row, Sql, ask, says
 from lakeward.analysis.trend import COUNTS, named_by
 
+CALLS: Final = "api_call"
 BEHIND_MS: Final = 7 * 86_400_000
 
 
@@ -56,7 +57,9 @@ class Measured(Events, frozen=True, kw_only=True):
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where a person counts."""
         source = Source(self)
-        usual = Source(Events(internal_is=self.internal_is), source.values).where()
+        usual = ""
+        if any(rule.event != CALLS for rule in self.rules):
+            usual = " AND " + Source(Events(internal_is=self.internal_is), source.values).where()
         step = self.rules[0].minutes * 60_000
         inner = [f"{source.ms} - ({source.ms} % {step}) AS at", "i.response_status"]
         names = [name for rule in self.rules for name in named_by(rule.measured)]
@@ -66,7 +69,7 @@ class Measured(Events, frozen=True, kw_only=True):
         terms, values = [], []
         for n, rule in enumerate(self.rules, 1):
             term = f"{source.of_type(rule.event)} AND {source.condition(rule.measured.where)}"
-            terms.append(term if rule.event == "api_call" else f"{term} AND {usual}")
+            terms.append(term if rule.event == CALLS else term + usual)
             inner.append(f"({terms[-1]}) AS is_{n}")
             metric = metric_of(rule.metric)
             if (field := field_of(rule.metric, rule.field)) is not None:

@@ -113,7 +113,8 @@ def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
     import duckdb
 
     statement = question.sql()
-    derived.create(reading.con)
+    if isinstance(question, Prepared) or derived.asked(statement.text):  # they take their time
+        derived.create(reading.con)
     if isinstance(question, Prepared):
         question.prepare(reading)
     try:
