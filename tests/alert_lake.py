@@ -35,6 +35,7 @@ class Desk:
 
     def take(self, signals: Sequence[Signal], now_ms: int) -> None:
         known = {(each.key, each.at) for each in self.signals}
+        assert len({(each.key, each.at) for each in signals}) == len(signals)
         self.calls += 1
         assert [each.at for each in signals] == sorted(each.at for each in signals)
         self.signals += [each for each in signals if (each.key, each.at) not in known]

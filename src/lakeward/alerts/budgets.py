@@ -82,7 +82,7 @@ def signals_of(sight: Sight) -> list[Signal]:
     rules, whole_ms = sight.rules, sight.whole_ms
     before = sight.memory.word(Budgets()).held
     signals = [
-        _signal(held.budget, held.period_ms, None, wrong=False)
+        _signal(held.budget, whole_ms - whole_ms % STEP_MS, None, wrong=False)
         for held in before.values()
         if held.level and all(held.budget.name != budget.name for budget in rules.budgets)
     ]
@@ -114,7 +114,7 @@ def _judged(
     level_before = held.level
     if held.period_ms != start or held.budget.per != budget.per:
         if level_before:
-            signals.append(_signal(budget, start, 0.0, wrong=False))
+            signals.append(_signal(budget, start - STEP_MS, 0.0, wrong=False))
         level_before = 0
     lines = {WARNED: budget.warn_at * budget.amount, OVER: budget.amount}
     passed: dict[int, int] = {}

@@ -4,9 +4,9 @@ In: the rules, and the lake as a reading shows it. Out: a signal when a type has
 long, one at each later look, and one when it is back. Fails as a question does.
 
 The time runs from the last of the type, and not from before the rule was first looked at; nor from
-before a pause in which nobody watched. `at` of the first signal is where the silence began, so that
-a look that is repeated says the same. Of calls (`api_call`) everybody's count, of other types those
-without bots and without the team's own traffic.
+before a pause in which nobody watched. `at` of the first signal is when it had been away for so
+long, so that a look that is repeated says the same. Of calls (`api_call`) everybody's count, of
+other types those without bots and without the team's own traffic.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ def signals_of(sight: Sight) -> list[Signal]:
                 still[name] = before.open[name]
             continue
         still[name] = began
-        signals.append(_away(rule, began, last, whole_ms, new=name not in before.open))
+        due, now = began + round(rule.minutes * 60_000), whole_ms - whole_ms % STEP_MS
+        if name not in before.open:
+            signals.append(_away(rule, began, last, whole_ms, due, new=True))
+        elif now > due:
+            signals.append(_away(rule, began, last, whole_ms, now, new=False))
     memory.keep(Heard(whole_ms, since, still))
     return signals
 
@@ -121,13 +125,12 @@ def _newest(sight: Sight) -> list[tuple[object, object, int]]:
     return [(event, service, at) for event, service, at in rows if isinstance(at, int)]
 
 
-def _away(rule: Silent, began: int, last: int, whole_ms: int, *, new: bool) -> Signal:
+def _away(rule: Silent, began: int, last: int, whole_ms: int, at: int, *, new: bool) -> Signal:
     minutes = (whole_ms - began) / 60_000
     heard = f"the last came at {moment(last):%Y-%m-%d %H:%M} UTC"
     why = f"{rule.name}: nothing has come for {minutes:.0f} minutes" + (
         f"; {heard}." if last else "."
     )
-    at = began if new else whole_ms - whole_ms % STEP_MS
     return _signal(rule, at, wrong=True, begins=new, why=why, value=0.0)
 
 

@@ -95,7 +95,7 @@ def signals_of(sight: Sight) -> list[Signal]:
     rules, whole_ms = sight.rules, sight.whole_ms
     before = sight.memory.word(Limits()).held
     signals = [
-        limits.signal(held.rule, held.next_ms, None, wrong=False)
+        limits.signal(held.rule, held.next_ms - 1, None, wrong=False)
         for name, held in before.items()
         if held.open and held.rule not in rules.thresholds
     ]

@@ -261,7 +261,8 @@ class _Look:
                 continue
             found.append(
                 Signal(
-                    series=key, kind=entry.episode.kind, wrong=False, begins=False, at=until,
+                    series=key, kind=entry.episode.kind, wrong=False, begins=False,
+                    at=until - FINE * 1000,
                     seconds=entry.series.step, unit=entry.unit,
                     why=f"{key}: has said nothing for hours.",
                 )
