@@ -183,8 +183,8 @@ class Watched(Events, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def sql(self) -> Sql:
-        """Over `interactions`, once; families count over what is left of its columns."""
-        source = Source(self)
+        """Over the rows that know their day, once; families count over what is left of its columns."""
+        source = Source(self, quick=True)
         families = [
             self._family(name, family)
             for name, family in FAMILIES.items()
@@ -222,7 +222,7 @@ class Watched(Events, frozen=True, kw_only=True):
             WHEN i.interaction_type = 'feedback_submission' THEN TRY_CAST({rating} AS DOUBLE)
         END AS amount,
         {usual.where()} AS counted
-    FROM interactions i
+    FROM {source.relation()}
     WHERE {source.where(f"i.interaction_type <> {source.values('anomaly')}")}
 """
 

@@ -54,14 +54,14 @@ class Newest(Events, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`."""
-        source = Source(self)
+        source = Source(self, quick=True)
         usual = Source(Events(internal_is=self.internal_is), source.values).where()
         named = source.values.list(self.events)
         counted = f"(i.interaction_type = {source.values('api_call')} OR ({usual}))"
         where = source.where(f"i.interaction_type IN ({named})", counted)
         return Sql(
             "SELECT i.interaction_type AS event, i.service AS service, "
-            f'CAST(max({source.ms}) AS BIGINT) AS "at" FROM interactions i WHERE {where} '
+            f'CAST(max({source.ms}) AS BIGINT) AS "at" FROM {source.relation()} WHERE {where} '
             "GROUP BY i.interaction_type, i.service",
             source.parameters,
         )

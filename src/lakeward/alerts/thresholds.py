@@ -56,7 +56,7 @@ class Measured(Events, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where a person counts."""
-        source = Source(self)
+        source = Source(self, quick=True)
         usual = ""
         if any(rule.event != CALLS for rule in self.rules):
             usual = " AND " + Source(Events(internal_is=self.internal_is), source.values).where()
