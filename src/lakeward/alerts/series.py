@@ -183,11 +183,7 @@ class Watched(Events, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def sql(self) -> Sql:
-<<<<<<< HEAD
-        """Over the rows that know their day, once; families count over what is left of them."""
-=======
         """Over rows that know their day, once; families count over what is left of its columns."""
->>>>>>> main
         source = Source(self, quick=True)
         families = [
             self._family(name, family)
