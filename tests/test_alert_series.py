@@ -18,7 +18,7 @@ from conftest import Lake
 from lakeward.alerts import limits
 from lakeward.alerts.budgets import period_start
 from lakeward.alerts.memory import Memory, opened, throwaway
-from lakeward.alerts.overview import sentence, watched
+from lakeward.alerts.overview import account_of, sentence, watched
 from lakeward.alerts.ranking import rank
 from lakeward.alerts.rules import GROUPS, Rules, Threshold, Watching
 from lakeward.alerts.series import Found, Watched
@@ -234,8 +234,8 @@ def test_a_broken_memory_is_begun_anew_and_that_is_said(
             assert looked(lake, Rules(), Desk(), now).series == 4, "each type of each app, too"
         assert "is no memory of alerts" in caplog.text
         caplog.clear()
-    assert sentence(watched(lake.open())) == (
-        "4 series are watched, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
+    assert sentence(account_of(watched(lake.open()))) == (
+        "4 series, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
     )
     assert state.stat().st_mode & 0o777 == 0o600
 

@@ -30,6 +30,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Audit the lake and print what was found."""
+    from lakeward.alerts import overview  # slow to load
+
     lake = open_lake(settings.lake_dir, create=False)
     refuse_network_file_system(lake.root)
     report = audit(lake, known_folders(lake, settings.ring_dir))
@@ -38,13 +40,15 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     kept = is_kept(lake)
     messages, prices = look(settings), price_tables(settings)
     flags = flags_of(settings)
+    alerts = overview.account(lake, settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
-        row |= {"flags": msgspec.to_builtins(flags)}
+        row |= {"flags": msgspec.to_builtins(flags), "alerts": msgspec.to_builtins(alerts)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, messages, prices, flags))
+        told = overview.sentence(alerts)
+        print(render(report, kept, table, messages, prices, flags, told))
     return 0 if report.ok else 1
 
 
@@ -55,6 +59,7 @@ def render(
     messages: MessagesAccount | None = None,
     prices: PriceTables | None = None,
     flags: FlagsAccount | None = None,
+    watched: str = "",
 ) -> str:
     """The report for people."""
     lines = [
@@ -82,6 +87,8 @@ def render(
         lines.append(f"prices    {told(prices)}")
     if flags is not None:
         lines.append(f"flags     {flags_told(flags)}")
+    if watched:
+        lines.append(f"watched   {watched}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]
