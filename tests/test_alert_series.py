@@ -357,6 +357,22 @@ def test_a_rule_that_is_taken_out_leaves_nothing_open(lake: Lake) -> None:
     assert ended == {each.key for each in desk.begun()}
 
 
+def test_what_is_taken_out_of_the_file_is_watched_no_more_and_what_is_new_soon_is(
+    lake: Lake,
+) -> None:
+    noon = START + 12 * HOUR
+    written(lake, hours_of("page_view", START, noon, 30))
+    desk = Desk()
+    looked(lake, Rules(), desk, noon + 62_000)
+    assert [row.series for row in watched(lake.open()).series] == ["type:page_view"]
+    looked(lake, rules_of("[watch]\nseries = ['routes']"), desk, noon + FIVE + 62_000)
+    assert watched(lake.open()).series == ()
+    looked(lake, Rules(), desk, noon + 2 * FIVE + 62_000)
+    written(lake, hours_of("click", noon, noon + HOUR, 90))
+    looked(lake, Rules(), desk, noon + HOUR + 2 * FIVE + 62_000)
+    assert {row.series for row in watched(lake.open()).series} == {"type:page_view", "type:click"}
+
+
 def test_a_memory_is_left_as_it_was_by_who_does_not_commit(lake: Lake, tmp_path: Path) -> None:
     written(lake, hours_of("page_view", START, START + DAY, 10))
     looked(lake, Rules(), Desk(), START + DAY + 62_000)
