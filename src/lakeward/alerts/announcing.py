@@ -71,7 +71,7 @@ class Announcer:
             telling_id=str(uuid7()),
             key=key_of(incident.incident_id, incident.seq, event.what, channel.channel_id),
             channel=channel.channel_id, kind=channel.by, what="incident",
-            incident_id=incident.incident_id, seq=incident.seq, held=until is not None,
+            incident_id=incident.incident_id, seq=incident.seq, held=int(until is not None),
             content=msgspec.to_builtins(event), queued_at=due, due_at=due,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Final
 from lakeward.alerts import taking
 from lakeward.alerts.announcing import Announcer
 from lakeward.alerts.delivery import Delivery, Named
+from lakeward.alerts.digest import Totals, queue_due
 from lakeward.alerts.recording import record
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.telling import Telling
@@ -36,8 +37,10 @@ class Desk:
         channels: Named,
         collector: Collector,
         *,
+        totals: Totals | None = None,
         pause: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._totals = totals
         self.table = AlertTable(database)
         self.queue = Tellings(database)
         self._telling = telling
@@ -59,9 +62,11 @@ class Desk:
         return taken
 
     def step(self, now_ms: int) -> int | None:
-        """What time brings: end snoozes, tell what is due, record; when there is more to tell."""
+        """What time brings: end snoozes, queue a digest, tell what is due, record; when there is
+        more to tell."""
         with self.table.working() as work:
             taking.due(work, Announcer(work, self._telling, now_ms), now_ms)
+        queue_due(self.table, self.queue, self._telling, self._totals, now_ms)
         self._delivery.run(now_ms)
         self._pause("before record")
         record(self.table, self.queue, self._collector, now_ms)

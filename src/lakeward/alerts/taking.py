@@ -91,7 +91,7 @@ class Taking:
         incident = rules.opened(self._new_id(), signal, at, until)
         incident = msgspec.structs.replace(incident, seq=1)
         self._opened.add(incident.incident_id)
-        self._announcer.note(incident, incident.state, at)
+        self._announcer.note(incident, "opened", at)
         self._keep(incident, signal)
         if signal.begins and until is None:
             self._pending[incident.incident_id] = ("opened", False)

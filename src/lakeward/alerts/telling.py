@@ -81,7 +81,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is told of such an incident."""
         return (
             kind in self.kinds
-            and SEVERITIES.index(severity) >= SEVERITIES.index(self.severity)  # type: ignore[arg-type] # both were checked
+            and SEVERITIES.index(severity) >= SEVERITIES.index(self.severity)
             and any(fnmatchcase(name, pattern) for name in series for pattern in self.series)
         )
 
