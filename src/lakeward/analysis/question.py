@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runti
 import msgspec
 
 from lakeward.errors import Terminal
-from lakeward.lake import derived
+from lakeward.lake import dated, derived
 
 if TYPE_CHECKING:
     from lakeward.lake.reading import Reading
@@ -113,7 +113,10 @@ def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
     import duckdb
 
     statement = question.sql()
-    derived.create(reading.con)
+    if isinstance(question, Prepared) or derived.asked(statement.text):  # they take their time
+        derived.create(reading.con)
+    if dated.DATED in statement.text:
+        reading.create_dated(stitched=dated.STITCHED in statement.text)
     if isinstance(question, Prepared):
         question.prepare(reading)
     try:
