@@ -40,10 +40,11 @@ class Desk:
         totals: Totals | None = None,
         pause: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._totals = totals
+        self.totals = totals
         self.table = AlertTable(database)
         self.queue = Tellings(database)
-        self._telling = telling
+        self.telling = telling
+        self.channels = channels
         self._collector = collector
         self._delivery = Delivery(self.queue, channels, pause=pause)
         self._pause = pause
@@ -55,7 +56,7 @@ class Desk:
         taken = 0
         if signals:
             with self.table.working() as work:
-                taken = taking.Taking(work, self._telling, now_ms).take(signals)
+                taken = taking.Taking(work, self.telling, now_ms).take(signals)
                 self._pause("before commit")
         self._pause("taken over")
         self.step(now_ms)
@@ -65,8 +66,8 @@ class Desk:
         """What time brings: end snoozes, queue a digest, tell what is due, record; when there is
         more to tell."""
         with self.table.working() as work:
-            taking.due(work, Announcer(work, self._telling, now_ms), now_ms)
-        queue_due(self.table, self.queue, self._telling, self._totals, now_ms)
+            taking.due(work, Announcer(work, self.telling, now_ms), now_ms)
+        queue_due(self.table, self.queue, self.telling, self.totals, now_ms)
         self._delivery.run(now_ms)
         self._pause("before record")
         record(self.table, self.queue, self._collector, now_ms)

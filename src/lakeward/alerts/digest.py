@@ -22,7 +22,7 @@ from uuid_utils import uuid7
 from lakeward.alerts.announcing import event_of, key_of
 from lakeward.alerts.notifier import Digest, Total
 from lakeward.alerts.telling import DigestTime, Telling, moment_of
-from lakeward.errors import LakewardError
+from lakeward.errors import LakewardError, Terminal
 from lakeward.store.alerts import AlertTable
 from lakeward.store.tellings import Telling as Queued
 from lakeward.store.tellings import Tellings
@@ -63,6 +63,33 @@ def queue_due(
         key = keys[channel.channel_id]
         queued += queue.add(queued_for(made, channel.channel_id, channel.by, key, now_ms))
     return queued
+
+
+def asked_for(
+    table: AlertTable,
+    queue: Tellings,
+    telling: Telling,
+    totals: Totals | None,
+    now_ms: int,
+    *,
+    day: str | None,
+    send: bool,
+) -> Digest:
+    """A digest that somebody wants to see, of yesterday or of a day; told at once when `send`."""
+    zone = "UTC" if telling.digest is None else telling.digest.zone
+    if day is None:
+        day = yesterday(datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).date().isoformat())
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise Terminal(f"{day[:40]!r} is no day: write one such as 2026-08-14") from None
+    if send and not telling.digested():
+        raise Terminal("alerts.toml has no [digest] with a channel that it could be sent by")
+    made = digest_of(table, day, zone, totals, now_ms)
+    for channel in telling.digested() if send else ():
+        key = key_of("digest asked for", str(uuid7()))
+        queue.add(queued_for(made, channel.channel_id, channel.by, key, now_ms))
+    return made
 
 
 def queued_for(digest: Digest, channel: str, by: str, key: str, now_ms: int) -> Queued:

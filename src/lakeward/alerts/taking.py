@@ -186,6 +186,11 @@ def is_of(pattern: str, key: str) -> bool:
     return fnmatchcase(key, pattern) or fnmatchcase(name, pattern)
 
 
+def is_series(text: str) -> bool:
+    """Whether somebody means series and not an incident, whose id is of hexadecimal digits."""
+    return not all(sign in "0123456789abcdef-" for sign in text)
+
+
 def over(announcer: Announcer, incident: Incident, at: int, actor: str | None = None) -> Incident:
     """An incident that is over; whoever knew of it is told, unless it snoozes or flaps."""
     if actor is not None:
