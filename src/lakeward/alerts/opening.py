@@ -41,17 +41,18 @@ def opened_desk(
     rules: Rules,
     *,
     environ: Mapping[str, str] | None = None,
+    kept: bool = True,
     pause: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Desk]:
-    """The desk, for as long as it is needed."""
+    """The desk, for as long as it is needed; `kept` where the lake's keeper is known to run."""
     from lakeward.alerts.channels import Channels
     from lakeward.alerts.desk import Desk
     from lakeward.store.database import open_database
 
     telling = told_by(rules)
-    own = msgspec.structs.replace(
-        settings, lake_dir=lake.root, keeper="external", service="", exit_seconds=0.0
-    )
+    own = msgspec.structs.replace(settings, lake_dir=lake.root, service="")
+    if kept:
+        own = msgspec.structs.replace(own, keeper="external", exit_seconds=0.0)
     collector = Collector(own)
 
     def totals(day: str, zone: str) -> Sequence[Total]:
@@ -65,7 +66,7 @@ def opened_desk(
             yield Desk(database, telling, channels.named, collector, totals=totals, pause=pause)
             channels.wake()
     finally:
-        collector.detach()
+        collector.detach() if kept else collector.close()
 
 
 def _totals(lake: LakeDir, settings: Settings, day: str, zone: str) -> Sequence[Total]:

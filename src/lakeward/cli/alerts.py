@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,7 +53,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     digest.add_argument("--day", metavar="YYYY-MM-DD", help="which day (yesterday)")
     digest.add_argument("--send", action="store_true", help="tell it to the digest's channels now")
     watch = verbs.add_parser("watch", help="show what is watched")
-    watch.add_argument("--since", metavar="YYYY-MM-DD", help="with --dry-run: from which day on")
+    watch.add_argument("--since", metavar="DAY|SPAN", help="with --dry-run: from when on (7d)")
     watch.add_argument("--dry-run", action="store_true",
                        help="show what would have been said, and tell nobody")  # fmt: skip
     for verb in (listed, show, ack, snooze, resolve, test, digest, watch):
@@ -156,12 +157,13 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
     lake = open_lake(settings.lake_dir, create=False)
     if arguments.dry_run:
         from lakeward.alerts.watching import replay
-        from lakeward.cli.asking import moment
+        from lakeward.cli.span import moment
 
         now = _now_ms()
         since = now - 7 * 86_400_000
         if arguments.since:
-            since = round(moment_of(arguments.since, "--since").timestamp() * 1000)
+            now_ = datetime.fromtimestamp(now / 1000, UTC)
+            since = round(moment("--since", arguments.since, UTC, now_).timestamp() * 1000)
         signals = replay(lake, settings, read(settings), since_ms=since, now_ms=now)
         shown: dict[str, Any] = {"signals": [msgspec.to_builtins(one) for one in signals]}
         told = [one for one in signals if one.begins or not one.wrong]
@@ -193,7 +195,7 @@ def _desk(settings: Settings) -> Iterator[tuple[Desk, Acts]]:
     from lakeward.alerts.rules import read
 
     lake = open_lake(settings.lake_dir, create=False)
-    with opened_desk(lake, settings, read(settings)) as desk:
+    with opened_desk(lake, settings, read(settings), kept=False) as desk:
         yield desk, Acts(desk.table, desk.telling, _now_ms)
 
 
