@@ -178,7 +178,11 @@ def test_broken_tables_are_one_sentence(command: Command) -> None:
     (command.folder / "alerts.toml").write_text('[[tell]]\nby = "pager"')
     said = command.text("test", code=2)
     assert "alerts.toml: [[tell]] number 1 needs `by` to be one of" in said
-    assert not alerting._possible(command.settings)
+    ring_dir = command.folder / "rings"
+    task = alerting.Alerting(command.lake, ring_dir, command.settings)
+    assert not task._asks()
+    (command.folder / "alerts.toml").write_text(FILE)
+    assert task._asks()
 
 
 # The keeper's look

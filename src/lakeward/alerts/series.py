@@ -183,7 +183,7 @@ class Watched(Events, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def sql(self) -> Sql:
-        """Over the rows that know their day, once; families count over what is left of its columns."""
+        """Over rows that know their day, once; families count over what is left of its columns."""
         source = Source(self, quick=True)
         families = [
             self._family(name, family)
