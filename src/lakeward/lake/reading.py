@@ -84,7 +84,10 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
-        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
+        hidden = waiting(self.lake)
+        self.hides = bool(hidden)
+        """Whether rows of the table are left out, as somebody's erasure is not at its end."""
+        if hidden:  # the tail has nobody of the suppression list anyway
             self.views["interactions"] = without(self.views["interactions"], hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')

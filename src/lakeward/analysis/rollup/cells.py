@@ -111,8 +111,8 @@ TYPES: Final[dict[str, str]] = {
     "part": "TINYINT", "grain": "VARCHAR", "facet": "VARCHAR", "value": "VARCHAR",
     "began": "TIMESTAMPTZ", "interaction_type": "VARCHAR", "bot": "BOOLEAN", "own": "BOOLEAN",
     "bin": "SMALLINT", "plane": "TINYINT",
-    **{name: "BIGINT" for name in FIGURES},
-    **{name: "DOUBLE" for name in ("least", "most")},
+    **dict.fromkeys(FIGURES, "BIGINT"),
+    **dict.fromkeys(("least", "most"), "DOUBLE"),
     **{summed(name): "DECIMAL(38, 0)" if name in WHOLE else "DOUBLE" for name in MEASURES},
     "binned": "BIGINT", "bits": "BLOB",
 }  # fmt: skip

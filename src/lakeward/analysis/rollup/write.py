@@ -111,7 +111,7 @@ def _frequent(con: DuckDBPyConnection, rows: str) -> tuple[str, ...]:
         ).fetchall()
         if kept > MOST:
             found.append(name)
-            last = f"(SELECT rowid FROM frequent ORDER BY rowid DESC LIMIT 1)"
+            last = "(SELECT rowid FROM frequent ORDER BY rowid DESC LIMIT 1)"
             con.execute(f"DELETE FROM frequent WHERE rowid = {last}")
     return tuple(found)
 
@@ -154,7 +154,9 @@ def _hours(
 
 def _sketches(con: DuckDBPyConnection, rows: str, rules: tuple[str, ...]) -> None:
     """Make the table of sketches: of hours for all types together, of days for each type, too."""
-    kinds = "facet VARCHAR, grain VARCHAR, began TIMESTAMPTZ, interaction_type VARCHAR, bot BOOLEAN, "
+    kinds = (
+        "facet VARCHAR, grain VARCHAR, began TIMESTAMPTZ, interaction_type VARCHAR, bot BOOLEAN, "
+    )
     con.execute(f"CREATE TEMP TABLE sketches ({kinds}own BOOLEAN, plane TINYINT, bits BIT)")
     every = f"began, '{EVERY}' AS interaction_type, bot, own, place, rank"
     for unit in UNITS:
@@ -165,7 +167,10 @@ def _sketches(con: DuckDBPyConnection, rows: str, rules: tuple[str, ...]) -> Non
         day = f"{at_day('began')} AS began, interaction_type, bot, own, place, rank"
         for grain, made in (
             ("hour", f"SELECT {every} FROM bits"),
-            ("day", f"SELECT {every.replace('began,', at_day('began') + ' AS began,', 1)} FROM bits"),
+            (
+                "day",
+                f"SELECT {every.replace('began,', at_day('began') + ' AS began,', 1)} FROM bits",
+            ),
             ("day", f"SELECT {day} FROM bits"),
         ):
             con.execute(
@@ -198,16 +203,12 @@ def _all_parts() -> str:
     )
 
 
-def _written(
-    con: DuckDBPyConnection, select: str, path: Path, other: tuple[str, ...]
-) -> Written:
+def _written(con: DuckDBPyConnection, select: str, path: Path, other: tuple[str, ...]) -> Written:
     typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in TYPES.items())
     path.unlink(missing_ok=True)
     con.execute(
         f"COPY (SELECT {typed} FROM ({select}) ORDER BY {ORDER}) TO {quoted(str(path))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
     )
-    [(cells,)] = con.execute(
-        f"SELECT count(*) FROM read_parquet({listed([str(path)])})"
-    ).fetchall()
+    [(cells,)] = con.execute(f"SELECT count(*) FROM read_parquet({listed([str(path)])})").fetchall()
     return Written(cells, path.stat().st_size, other)
