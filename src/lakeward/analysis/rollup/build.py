@@ -13,6 +13,8 @@ whatever comes after it, questions count rows.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -24,13 +26,13 @@ from uuid_utils import uuid7
 
 from lakeward.analysis.rollup.cells import form
 from lakeward.analysis.rollup.packs import Index, Pack, drop, folder, locked, read, save
-from lakeward.analysis.rollup.write import Written, count, unite
+from lakeward.analysis.rollup.write import count, unite
 from lakeward.lake.delta import DataFile, Snapshot, Table
 from lakeward.lake.lease import leased
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
-from lakeward.lake.storage import Folder, table_storage
-from lakeward.lakedir import LakeDir, make_folders
+from lakeward.lake.storage import table_storage
+from lakeward.lakedir import LakeDir, make_folders, sync_folder
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,23 +144,25 @@ class Builder:
     def _counted(
         self, con: DuckDBPyConnection, files: list[DataFile], place: Path, made: Made
     ) -> tuple[Pack, Path]:
-        local = place / "pack.parquet"
+        local = _fresh(place)
         written = count(con, self._table, files, self._form.rules, local)
         rows = sum(file.rows for file in files)
         made.made, made.rows = made.made + 1, made.rows + rows
         covers = tuple(file.name for file in files)
-        return _pack(files[0].date, covers, rows, written), local
+        return _pack(files[0].date, covers, rows, written.cells, local, written.other), local
 
     def _united(
         self, con: DuckDBPyConnection, packs: list[Pack], place: Path, made: Made
     ) -> tuple[Pack, Path]:
-        local = place / "pack.parquet"
-        paths = [str(folder(self._lake) / pack.name) for pack in packs]
+        local = _fresh(place)
+        paths = [folder(self._lake) / pack.name for pack in packs]
         written = unite(con, paths, local)
         made.united += len(packs)
         covers = tuple(name for pack in packs for name in pack.covers)
         first = min(pack.first for pack in packs)
-        return _pack(first, covers, sum(pack.rows for pack in packs), written), local
+        other = tuple(sorted({name for pack in packs for name in pack.other}))
+        rows = sum(pack.rows for pack in packs)
+        return _pack(first, covers, rows, written.cells, local, other), local
 
     def _settle(self, con: DuckDBPyConnection, index: Index, made: tuple[Pack, Path]) -> bool:
         """Put the pack in its place and into the index, if it still is one."""
@@ -167,20 +171,44 @@ class Builder:
         self._pause("made")
         files = self._table.snapshot().files
         if not all(name in files for name in pack.covers):
-            local.unlink()
+            shutil.rmtree(local)
             return True
-        place = folder(self._lake)
-        make_folders(place)
-        Folder(place).place(local, pack.name)
+        make_folders(folder(self._lake))
+        _place(local, folder(self._lake) / pack.name)
         self._pause("placed")
         save(self._lake, Index(index.form, (*index.packs, pack)))
         self._pause("indexed")
         return True
 
 
-def _pack(first: str, covers: tuple[str, ...], rows: int, written: Written) -> Pack:
-    name = f"{first}-{uuid7()}.parquet"
-    return Pack(name, covers, rows, written.cells, written.bytes, first, written.other)
+def _fresh(place: Path) -> Path:
+    """An empty folder for the files of a pack."""
+    local = place / "pack"
+    shutil.rmtree(local, ignore_errors=True)
+    local.mkdir()
+    return local
+
+
+def _pack(
+    first: str, covers: tuple[str, ...], rows: int, cells: int, local: Path, other: tuple[str, ...]
+) -> Pack:
+    files = sorted(local.iterdir())
+    size = sum(path.stat().st_size for path in files)
+    names = tuple(path.name for path in files)
+    return Pack(f"{first}-{uuid7()}", covers, rows, cells, size, names, first, other)
+
+
+def _place(local: Path, final: Path) -> None:
+    """Move a finished folder in, durably."""
+    for path in local.iterdir():
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    sync_folder(local)
+    os.rename(local, final)
+    sync_folder(final.parent)
 
 
 def _sum_up(made: Made, index: Index, total: int) -> None:

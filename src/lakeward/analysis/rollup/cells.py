@@ -1,13 +1,14 @@
 """Cells: an hour or a day of interactions of one type, counted, by one field at a time.
 
-Out: SQL of the cells of rows and of the sums of cells, and which fields and figures they have. Pure.
-A cell is of one *part*: counts; times, of one bin each (see `bins`); or units, of one plane of a
-sketch each (see `sketch`).
+Out: SQL of the cells of rows and of the sums of cells; which fields and figures they have. Pure.
+A cell is of one *part*, and each part of each field and grain is a file of its own, so that a
+question reads what it counts and nothing else: counts; times, of one bin each (see `bins`); units,
+of one plane of a sketch each (see `sketch`).
 
-    part  grain facet  value       began              interaction_type bot   own   n  …  bin plane
-    0     hour  route  /api/match  2026-01-01 10:00Z  api_call         false false 17
-    1     hour  route  /api/match  2026-01-01 10:00Z  api_call         false false         201
-    2     day          visitor     2026-01-01 00:00Z  page_view        false false             1
+    counts.route.hour   began              interaction_type bot   own   value       n  answered …
+                        2026-01-01 10:00Z  api_call         false false /api/match  17       17
+    times.route.hour    2026-01-01 10:00Z  api_call         false false /api/match  bin 201  binned 5
+    units.visitor.day   2026-01-01 00:00Z  page_view        false false plane 1     bits …
 
 Own is the team's own traffic, as the settings said when the cell was made. A field has its `MOST`
 most frequent values of a day; what is beyond them is `(other)`.
@@ -26,7 +27,7 @@ from lakeward.analysis.values import Values
 from lakeward.lake.rows import quoted
 
 Grain = Literal["hour", "day"]
-COUNTS, TIMES, UNITS_PART = 0, 1, 2
+Part = Literal["counts", "times", "units"]
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 MOST: Final = 500
@@ -54,8 +55,11 @@ MEASURES: Final = (
 )  # fmt: skip
 """Fields that are summed."""
 WHOLE: Final = frozenset({"request_bytes", "response_bytes"})
-KEYS: Final = ("part", "grain", "facet", "value", "began", "interaction_type", "bot", "own", "bin",
-               "plane")  # fmt: skip
+SHARED: Final = ("began", "interaction_type", "bot", "own")
+"""What every cell is keyed by."""
+KEYS: Final[dict[Part, tuple[str, ...]]] = {
+    "counts": (*SHARED, "value"), "times": (*SHARED, "value", "bin"), "units": (*SHARED, "plane"),
+}  # fmt: skip
 
 
 def summed(measure: str) -> str:
@@ -108,15 +112,20 @@ FIGURES: Final[dict[str, tuple[str, str]]] = {
 }
 """What is counted: of a row, and how cells are put together."""
 TYPES: Final[dict[str, str]] = {
-    "part": "TINYINT", "grain": "VARCHAR", "facet": "VARCHAR", "value": "VARCHAR",
     "began": "TIMESTAMPTZ", "interaction_type": "VARCHAR", "bot": "BOOLEAN", "own": "BOOLEAN",
-    "bin": "SMALLINT", "plane": "TINYINT",
+    "value": "VARCHAR",
     **dict.fromkeys(FIGURES, "BIGINT"),
     **dict.fromkeys(("least", "most"), "DOUBLE"),
     **{summed(name): "DECIMAL(38, 0)" if name in WHOLE else "DOUBLE" for name in MEASURES},
-    "binned": "BIGINT", "bits": "BLOB",
+    "bin": "SMALLINT", "binned": "BIGINT", "plane": "TINYINT", "bits": "BLOB",
 }  # fmt: skip
-"""The columns of a roll-up's file."""
+"""The columns of cells of any part."""
+HOLDS: Final[dict[Part, tuple[str, ...]]] = {
+    "counts": (*KEYS["counts"], *FIGURES),
+    "times": (*KEYS["times"], "binned"),
+    "units": (*KEYS["units"], "bits"),
+}
+"""The columns of a file."""
 
 
 def own_of(rules: tuple[str, ...]) -> str:
@@ -160,6 +169,15 @@ def together() -> str:
     )
 
 
+def put(part: Part) -> str:
+    """The select items of what cells of a part hold when they are put together."""
+    if part == "counts":
+        return together()
+    if part == "times":
+        return "CAST(sum(binned) AS BIGINT) AS binned"
+    return "bit_or(bits) AS bits"
+
+
 def binned() -> str:
     """The select item of a row's bin."""
     return f"{bin_of(_MS)} AS bin"
@@ -174,6 +192,6 @@ class Form(msgspec.Struct, frozen=True):
 
 def form(rules: tuple[str, ...]) -> Form:
     """Of the roll-ups that this version makes."""
-    told = (KEYS, FIGURES, TYPES, MOST, [value_of(name) for name in FACETS], TIMED, binned(),
+    told = (HOLDS, FIGURES, TYPES, MOST, [value_of(name) for name in FACETS], TIMED, binned(),
             [look(unit, Literals()).sql for unit in UNITS])  # fmt: skip
     return Form(rules, blake2b(repr(told).encode(), digest_size=8).hexdigest())

@@ -12,7 +12,9 @@ packs, and rows are what other files, the log's tail, and the hours that a quest
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,14 +22,14 @@ import msgspec
 from lakeward.analysis.events import Source
 from lakeward.analysis.rollup import packs
 from lakeward.analysis.rollup.cells import (
-    COUNTS,
     DAY_MS,
     EVERY,
     FIGURES,
+    HOLDS,
     HOUR_MS,
-    TIMES,
-    UNITS_PART,
+    TYPES,
     Grain,
+    Part,
     binned,
     figures,
     flags,
@@ -36,20 +38,17 @@ from lakeward.analysis.rollup.cells import (
 )
 from lakeward.analysis.rollup.packs import Pack
 from lakeward.analysis.rollup.sketch import planes
-from lakeward.analysis.rollup.write import units_of
+from lakeward.analysis.rollup.write import of_packs, units_of
 from lakeward.lake.delta import DataFile
 from lakeward.lake.files import select_of
-from lakeward.lake.rows import listed
 
 if TYPE_CHECKING:
     from lakeward.lake.reading import Reading
 
 Span = tuple[int | None, int | None]
 """From when to when, in ms since 1970; open where it is None."""
-COLUMNS: Final = (
-    "timestamp", "interaction_type", "bot", "own", "value", *FIGURES, "bin", "binned", "plane",
-    "bits",
-)  # fmt: skip
+CAST: Final = TYPES | {"bits": "BIT"}
+"""The types of a cell's columns, of packs and of rows."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,16 +92,17 @@ def cover(reading: Reading, rules: tuple[str, ...] | None) -> Cover | None:
 
 
 def cells(reading: Reading, found: Cover, need: Need, source: Source) -> str | None:
-    """The select of all cells of a question, with the columns above."""
+    """The select of all cells of a question, with the columns of a pack."""
     span: Span = (_ms(source.events.since), _ms(source.events.until))
     spans = _spans(span, need)
     if spans is None:
         return None
-    paths = listed(str(packs.folder(reading.lake) / pack.name) for pack in found.packs)
+    paths = [packs.folder(reading.lake) / pack.name for pack in found.packs]
     parts = [
-        _packed(paths, grain, part, need, source)
+        select
         for grain, part in spans.items()
         if part is not None
+        for select in _packed(paths, grain[0], part, need, source)
     ]
     stored = [select_of(reading.table, found.others)] if found.others else []
     rows = " UNION ALL BY NAME ".join(["SELECT * EXCLUDE (event_date) FROM tail", *stored])
@@ -177,28 +177,24 @@ def _within(at: str, span: Span, source: Source) -> str:
 
 
 def _packed(
-    paths: str, grain: tuple[Grain, int], span: Span, need: Need, source: Source
-) -> str:  # fmt: skip
-    """Cells of packs."""
-    parts = [f"(part = {COUNTS} AND facet = {source.values(need.facet)})"]
+    paths: Sequence[Path], grain: Grain, span: Span, need: Need, source: Source
+) -> Iterator[str]:
+    """Cells of packs, a select for each part."""
+    parts: list[tuple[Part, str, str]] = [("counts", need.facet, "")]
     if need.times:
-        parts.append(f"(part = {TIMES} AND facet = {source.values(need.facet)})")
-    bits = "CAST(NULL AS BIT)"
+        parts.append(("times", need.facet, ""))
     if need.unit is not None:
-        types = "<>" if need.typed else "="
-        parts.append(
-            f"(part = {UNITS_PART} AND facet = {source.values(need.unit)} "
-            f"AND interaction_type {types} {source.values(EVERY)})"
+        types = f" AND interaction_type {'<>' if need.typed else '='} {source.values(EVERY)}"
+        parts.append(("units", need.unit, types))
+    for part, facet, types in parts:
+        items = ", ".join(
+            f"{name if name in HOLDS[part] else f'CAST(NULL AS {kind})'} AS {name}"
+            for name, kind in CAST.items()
+        ).replace("began AS began", "began AS timestamp", 1)
+        yield (
+            f"SELECT {items} FROM ({of_packs(paths, part, facet, grain)}) "
+            f"WHERE {_within('began', span, source)}{types}"
         )
-        bits = "CAST(bits AS BIT)"
-    shown = ", ".join(f"CASE WHEN part = {COUNTS} THEN {name} END AS {name}" for name in FIGURES)
-    return (
-        f"SELECT began AS timestamp, interaction_type, bot, own, value, {shown}, bin, "
-        f"CASE WHEN part = {TIMES} THEN binned END AS binned, plane, {bits} AS bits "
-        f"FROM read_parquet({paths}) "
-        f"WHERE grain = {source.values(grain[0])} AND ({' OR '.join(parts)}) "
-        f"AND {_within('began', span, source)}"
-    )
 
 
 def _counted(rows: str, spans: list[Span], need: Need, source: Source) -> list[str]:

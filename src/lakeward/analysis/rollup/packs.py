@@ -5,15 +5,16 @@ files of the table, which never change: it is right as long as the table names a
 file that an erase, retention or a merge took the place of takes its pack with it. An index that
 cannot be read is none: roll-ups can always be made again.
 
-    data-lake/rollup/2026-01-01-<uuid>.parquet      cells (see `cells`)
-    data-lake/rollup/index.json                     {"form":…,"packs":[{"name":…,"covers":[…],…}]}
-    data-lake/.lakeward/rollup.lock                 held by who makes or removes packs
+    data-lake/rollup/2026-01-01-<uuid>/counts.route.hour.parquet   cells (see `cells`)
+    data-lake/rollup/index.json   {"form":…,"packs":[{"name":…,"covers":[…],…}]}
+    data-lake/.lakeward/rollup.lock   held by who makes or removes packs
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ INDEX: Final = "index.json"
 
 
 class Pack(msgspec.Struct, frozen=True):
-    """A file of cells."""
+    """A folder of cells."""
 
     name: str
     covers: tuple[str, ...]
@@ -37,6 +38,8 @@ class Pack(msgspec.Struct, frozen=True):
     rows: int
     cells: int
     bytes: int
+    files: tuple[str, ...]
+    """Its own; a field that no interaction has, has none."""
     first: str
     """The first of its partitions' dates."""
     other: tuple[str, ...] = ()
@@ -76,11 +79,11 @@ def save(lake: LakeDir, index: Index) -> None:
 
 
 def sweep(lake: LakeDir, index: Index | None) -> int:
-    """Delete files of packs that the index does not name; how many."""
+    """Delete packs that the index does not name; how many."""
     named = {pack.name for pack in index.packs} if index is not None else set()
-    gone = [path for path in folder(lake).glob("*.parquet") if path.name not in named]
+    gone = [path for path in folder(lake).glob("*/") if path.name not in named]
     for path in gone:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
     return len(gone)
 
 
