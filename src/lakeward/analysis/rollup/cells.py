@@ -5,10 +5,10 @@ A cell is of one *part*, and each part of each field and grain is a file of its 
 question reads what it counts and nothing else: counts; times, of one bin each (see `bins`); units,
 of one plane of a sketch each (see `sketch`).
 
-    counts.route.hour   began              interaction_type bot   own   value       n  answered …
-                        2026-01-01 10:00Z  api_call         false false /api/match  17       17
-    times.route.hour    2026-01-01 10:00Z  api_call         false false /api/match  bin 201  binned 5
-    units.visitor.day   2026-01-01 00:00Z  page_view        false false plane 1     bits …
+    counts.route.hour   began              interaction_type bot   own   value    n  answered …
+                        2026-01-01 10:00Z  api_call         false false /api/me  17       17
+    times.route.hour    2026-01-01 10:00Z  api_call         false false /api/me  bin 201  binned 5
+    units.visitor.day   2026-01-01 00:00Z  page_view        false false plane 1  bits …
 
 Own is the team's own traffic, as the settings said when the cell was made. A field has its `MOST`
 most frequent values of a day; what is beyond them is `(other)`.
@@ -16,6 +16,7 @@ most frequent values of a day; what is beyond them is `(other)`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -157,9 +158,9 @@ def flags(rules: tuple[str, ...]) -> str:
     )
 
 
-def figures() -> str:
+def figures(names: Iterable[str] = tuple(FIGURES)) -> str:
     """The select items of a row that is a cell of its own."""
-    return ", ".join(f"{sql} AS {name}" for name, (sql, _) in FIGURES.items())
+    return ", ".join(f"{FIGURES[name][0]} AS {name}" for name in names)
 
 
 def together() -> str:

@@ -24,7 +24,6 @@ from lakeward.analysis.rollup import packs
 from lakeward.analysis.rollup.cells import (
     DAY_MS,
     EVERY,
-    FIGURES,
     HOLDS,
     HOUR_MS,
     TYPES,
@@ -39,6 +38,7 @@ from lakeward.analysis.rollup.cells import (
 from lakeward.analysis.rollup.packs import Pack
 from lakeward.analysis.rollup.sketch import planes
 from lakeward.analysis.rollup.write import of_packs, units_of
+from lakeward.lake.columns import COLUMNS
 from lakeward.lake.delta import DataFile
 from lakeward.lake.files import select_of
 
@@ -54,6 +54,7 @@ CAST: Final = TYPES | {"bits": "BIT"}
 class Need(msgspec.Struct, frozen=True, kw_only=True):
     """What a question needs of cells."""
 
+    figures: tuple[str, ...] = ("n",)
     facet: str = ""
     times: bool = False
     unit: str | None = None
@@ -104,9 +105,11 @@ def cells(reading: Reading, found: Cover, need: Need, source: Source) -> str | N
         if part is not None
         for select in _packed(paths, grain[0], part, need, source)
     ]
-    stored = [select_of(reading.table, found.others)] if found.others else []
-    rows = " UNION ALL BY NAME ".join(["SELECT * EXCLUDE (event_date) FROM tail", *stored])
-    parts += _counted(rows, [span], need, source)
+    rest = [select_of(reading.table, found.others)] if found.others else []
+    if reading.tail_rows:
+        rest.append(f"SELECT {', '.join(COLUMNS)} FROM tail")
+    if rest:
+        parts += _counted(" UNION ALL BY NAME ".join(rest), [span], need, source)
     edges = _edges(span, spans)
     if cut := [file for file in found.covered if any(_touches(file, edge) for edge in edges)]:
         parts += _counted(select_of(reading.table, cut), edges, need, source)
@@ -188,11 +191,11 @@ def _packed(
         parts.append(("units", need.unit, types))
     for part, facet, types in parts:
         items = ", ".join(
-            f"{name if name in HOLDS[part] else f'CAST(NULL AS {kind})'} AS {name}"
-            for name, kind in CAST.items()
-        ).replace("began AS began", "began AS timestamp", 1)
+            f"{name if name in HOLDS[part] else f'CAST(NULL AS {CAST[name]})'} AS {name}"
+            for name in ("value", *need.figures, "bin", "binned", "plane", "bits")
+        )
         yield (
-            f"SELECT {items} FROM ({of_packs(paths, part, facet, grain)}) "
+            f"SELECT began AS timestamp, interaction_type, bot, own, {items} FROM ({of_packs(paths, part, facet, grain)}) "
             f"WHERE {_within('began', span, source)}{types}"
         )
 
@@ -205,14 +208,14 @@ def _counted(rows: str, spans: list[Span], need: Need, source: Source) -> list[s
     bin_of = binned() if need.times else "CAST(NULL AS SMALLINT) AS bin"
     found = [
         f"SELECT {flags(rules).replace(' AS began', ' AS timestamp')}, {value_of(need.facet)}, "
-        f"{figures()}, {bin_of}, 1, CAST(NULL AS TINYINT), CAST(NULL AS BIT) FROM ({kept}) i"
+        f"{figures(need.figures)}, {bin_of}, 1, CAST(NULL AS TINYINT), CAST(NULL AS BIT) FROM ({kept}) i"
     ]
     if need.unit is not None:
         keys = "began, interaction_type, bot, own"
         flagged = flags(rules)
         if not need.typed:
             flagged = flagged.replace("i.interaction_type,", f"'{EVERY}' AS interaction_type,")
-        nothing = ", ".join("NULL" for _ in FIGURES)
+        nothing = ", ".join("NULL" for _ in need.figures)
         found.append(
             f"SELECT {keys}, CAST(NULL AS VARCHAR), {nothing}, CAST(NULL AS SMALLINT), NULL, "
             f"plane, bits FROM ({planes(units_of(kept, need.unit, flagged), keys)})"

@@ -1,8 +1,8 @@
 """API health from cells: the same rows as an `ApiHealth` counts.
 
-In: an `ApiHealth`. Out: what it needs of cells, and its statement over them; None for one that needs
-rows: it may be broken down by route or service and by the calendar, and its Apdex is of the usual
-threshold.
+In: an `ApiHealth`. Out: what it needs of cells, and its statement over them; None for one that
+needs rows: it may be broken down by route or service and by the calendar, and its Apdex is of the
+usual threshold.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SUMMED: Final = {
     "rated": "rated", "satisfied": "satisfied", "tolerating": "tolerating",
     "bytes_in": summed("request_bytes"), "bytes_out": summed("response_bytes"), "binned": "binned",
 }  # fmt: skip
+ENDS: Final = ("first_ms", "last_ms", "most")
 BYTES: Final = ("bytes_in", "bytes_out")
 
 
@@ -36,7 +37,8 @@ def need_of(health: ApiHealth) -> Need | None:
     whole, coarse = grains(health, names)
     if facet not in TIMED or not whole:
         return None
-    return Need(facet=facet, times=True, coarse=coarse)
+    figured = (*(name for name in SUMMED.values() if name != "binned"), *ENDS)
+    return Need(figures=figured, facet=facet, times=True, coarse=coarse)
 
 
 def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
@@ -49,6 +51,7 @@ def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
     places = ", ".join(str(n) for n in range(1, len(keys) + 1))
     group = f"GROUP BY {places}" if keys else ""
     window = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    upto = f"OVER ({window}ORDER BY bin NULLS LAST ROWS UNBOUNDED PRECEDING)"
     binned = "CASE WHEN bin IS NOT NULL THEN binned END"
     ranked = ", ".join(f"{_percentile(p)} AS p{p}" for p in PERCENTS)
     sums = ", ".join(f"sum({column}) AS {name}" for name, column in SUMMED.items())
@@ -69,7 +72,7 @@ def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
     FROM cells i WHERE {source.where(source.of_type("api_call"))}
     GROUP BY {listed}bin
 ), far AS (
-    SELECT *, sum({binned}) OVER ({window}ORDER BY bin NULLS LAST ROWS UNBOUNDED PRECEDING) AS so_far,
+    SELECT *, sum({binned}) {upto} AS so_far,
         sum({binned}) OVER ({window}) AS in_all FROM put
 ), counted AS (
     SELECT {listed}{flat}, {ranked}, min(first_ms) AS first_ms, max(last_ms) AS last_ms,

@@ -47,6 +47,7 @@ def need_of(trend: Trend) -> Need | None:
     if units and types and not coarse:
         return None
     return Need(
+        figures=tuple(dict.fromkeys(("n", *(name for s in trend.series for name in _figures(s))))),
         facet=facet, times=times, unit=next(iter(units), None), typed=types and bool(units),
         coarse=coarse,
     )  # fmt: skip
@@ -62,6 +63,17 @@ def _told(trend: Trend, series: Series) -> bool:
     if series.metric in ("sum", "mean"):
         return field in MEASURES
     return series.metric in OF_UNITS and _unit(trend, series) in UNITS
+
+
+def _figures(series: Series) -> tuple[str, ...]:
+    """The figures of cells that a series is made of."""
+    field = field_of(series.metric, series.field) or ""
+    if series.metric in ("sum", "mean"):
+        return summed(field), counted(field)
+    return {
+        "errors": ("failed",), "error_rate": ("failed", "answered"),
+        "least": ("least",), "most": ("most",),
+    }.get(series.metric, ())  # fmt: skip
 
 
 def _unit(trend: Trend, series: Series) -> str:
@@ -133,7 +145,8 @@ def _sums(trend: Trend) -> Iterator[str]:
             case "error_rate":
                 yield f"sum(failed) {only} AS n_{n}, sum(answered) {only} AS of_{n}"
             case "sum" | "mean":
-                yield f"sum({summed(field)}) {only} AS n_{n}, sum({counted(field)}) {only} AS of_{n}"
+                yield f"sum({summed(field)}) {only} AS n_{n}"
+                yield f"sum({counted(field)}) {only} AS of_{n}"
             case "least" | "most":
                 how = "min" if series.metric == "least" else "max"
                 yield f"{how}({series.metric}) {only} AS n_{n}"
