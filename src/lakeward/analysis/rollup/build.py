@@ -29,6 +29,7 @@ from lakeward.analysis.rollup.packs import Index, Pack, drop, folder, locked, re
 from lakeward.analysis.rollup.write import count, unite
 from lakeward.lake.delta import DataFile, Snapshot, Table
 from lakeward.lake.lease import leased
+from lakeward.lake.receipt import asked
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
 from lakeward.lake.storage import table_storage
@@ -89,6 +90,8 @@ class Builder:
 
     def _step(self, con: DuckDBPyConnection, place: Path, made: Made) -> bool:
         """One pack; False when there is nothing to do."""
+        if asked(self._lake):
+            return False  # an erasure goes first
         with locked(self._lake):
             snapshot, lease = leased(self._lake, self._table)
             with closing(lease):
@@ -170,7 +173,7 @@ class Builder:
         pack, local = made
         self._pause("made")
         files = self._table.snapshot().files
-        if not all(name in files for name in pack.covers):
+        if asked(self._lake) or not all(name in files for name in pack.covers):
             shutil.rmtree(local)
             return True
         make_folders(folder(self._lake))
