@@ -49,8 +49,13 @@ def from_rollups(reading: Reading, question: Question) -> Answer | None:
         return None
     try:
         rows = reading.con.execute(statement.text, dict(statement.parameters)).fetchall()
-    except duckdb.IOException as error:  # a pack was replaced meanwhile, or is damaged
-        logger.warning("rows are counted, as a roll-up cannot be read: %s", type(error).__name__)
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:  # a pack was replaced meanwhile, or is damaged
+        logger.warning(
+            "rows are counted, as a roll-up cannot be read (%s): if it stays so, run "
+            "`lakeward rollup --drop`", type(error).__name__,
+        )  # fmt: skip
         return None
     columns = tuple(_documented(question, need, found))
     return Answer(columns, question.finish(rows), "rollups")

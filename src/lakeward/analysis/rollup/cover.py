@@ -195,8 +195,8 @@ def _packed(
             for name in ("value", *need.figures, "bin", "binned", "plane", "bits")
         )
         yield (
-            f"SELECT began AS timestamp, interaction_type, bot, own, {items} FROM ({of_packs(paths, part, facet, grain)}) "
-            f"WHERE {_within('began', span, source)}{types}"
+            f"SELECT began AS timestamp, interaction_type, bot, own, {items} "
+            f"FROM ({of_packs(paths, part, facet, grain)}) WHERE {_within('began', span, source)}{types}"
         )
 
 
@@ -208,7 +208,8 @@ def _counted(rows: str, spans: list[Span], need: Need, source: Source) -> list[s
     bin_of = binned() if need.times else "CAST(NULL AS SMALLINT) AS bin"
     found = [
         f"SELECT {flags(rules).replace(' AS began', ' AS timestamp')}, {value_of(need.facet)}, "
-        f"{figures(need.figures)}, {bin_of}, 1, CAST(NULL AS TINYINT), CAST(NULL AS BIT) FROM ({kept}) i"
+        f"{figures(need.figures)}, {bin_of}, 1, CAST(NULL AS TINYINT), "
+        f"CAST(NULL AS BIT) FROM ({kept}) i"
     ]
     if need.unit is not None:
         keys = "began, interaction_type, bot, own"

@@ -32,22 +32,30 @@ class RollupEraser:
     def find(self, person: Person) -> int:
         """Packs that are not of the table as it is now, and may be of anybody."""
         del person
+        return self._wrong()
+
+    def _wrong(self) -> int:
         files, index = self._files(), read(self._lake)
         right = {pack.name for pack in index.of(files)} if index is not None else set()
         return sum(path.name not in right for path in folder(self._lake).glob("*/"))
 
     def erase(self, person: Person) -> Gone:
         """Delete them; who makes one meanwhile looks at the table again before it is put there."""
+        del person
+        return Gone(self.prune())
+
+    def prune(self) -> int:
+        """Delete packs that are not of the table as it is now; how many."""
         if not folder(self._lake).exists():
-            return Gone(0)
+            return 0
         with locked(self._lake):
-            gone = self.find(person)
+            gone = self._wrong()
             index, files = read(self._lake), self._files()
             if index is None or not files:
                 drop(self._lake)
             else:
                 save(self._lake, type(index)(index.form, index.of(files)))
-        return Gone(gone)
+        return gone
 
     def _files(self) -> set[str]:
         """What the table names; nothing where it is away."""
