@@ -120,8 +120,8 @@ def compact(
                 merged = merge(
                     compactor.con, table, compactor.scratch, closed_before=yesterday if full else ""
                 )
-            if expired:
-                RollupEraser(lake, settings).prune()  # what was counted is over, too
+            if expired or merged:
+                RollupEraser(lake, settings).prune()
             deleted = len(vacuum(lake, table, settings.vacuum_seconds))
         finally:
             compactor.close()

@@ -194,9 +194,10 @@ def _packed(
             f"{name if name in HOLDS[part] else f'CAST(NULL AS {CAST[name]})'} AS {name}"
             for name in ("value", *need.figures, "bin", "binned", "plane", "bits")
         )
+        where = f"{_within('began', span, source)}{types}"
         yield (
             f"SELECT began AS timestamp, interaction_type, bot, own, {items} "
-            f"FROM ({of_packs(paths, part, facet, grain)}) WHERE {_within('began', span, source)}{types}"
+            f"FROM ({of_packs(paths, part, facet, grain)}) WHERE {where}"
         )
 
 

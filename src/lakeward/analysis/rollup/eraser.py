@@ -7,11 +7,14 @@ anything. Fails with nothing: where the table cannot tell, all packs go.
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from lakeward.analysis.rollup.packs import drop, folder, locked, read, save
 from lakeward.errors import LakewardError
 from lakeward.lake.delta import Table
+from lakeward.lake.rows import listed
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir
 from lakeward.person import Gone, Person
@@ -30,14 +33,28 @@ class RollupEraser:
         self._settings = settings
 
     def find(self, person: Person) -> int:
-        """Packs that are not of the table as it is now, and may be of anybody."""
-        del person
-        return self._wrong()
+        """Cells that name the person in packs that are not of the table as it is now; of others the
+        table itself was asked."""
+        import duckdb
 
-    def _wrong(self) -> int:
+        paths = [str(path) for pack in self._wrong() for path in pack.glob("counts.*.parquet")]
+        if not paths:
+            return 0
+        with closing(duckdb.connect()) as con:
+            try:
+                [(found,)] = con.execute(
+                    f"SELECT count(*) FROM read_parquet({listed(paths)}) WHERE contains(value, ?)",
+                    [person.value],
+                ).fetchall()
+            except duckdb.Error:  # nobody can read it: it may hold anybody
+                return len(paths)
+        return int(found)
+
+    def _wrong(self) -> list[Path]:
+        """Packs that are not of the table as it is now."""
         files, index = self._files(), read(self._lake)
         right = {pack.name for pack in index.of(files)} if index is not None else set()
-        return sum(path.name not in right for path in folder(self._lake).glob("*/"))
+        return [path for path in folder(self._lake).glob("*/") if path.name not in right]
 
     def erase(self, person: Person) -> Gone:
         """Delete them; who makes one meanwhile looks at the table again before it is put there."""
@@ -49,7 +66,7 @@ class RollupEraser:
         if not folder(self._lake).exists():
             return 0
         with locked(self._lake):
-            gone = self._wrong()
+            gone = len(self._wrong())
             index, files = read(self._lake), self._files()
             if index is None or not files:
                 drop(self._lake)
