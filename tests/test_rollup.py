@@ -215,7 +215,7 @@ def test_a_field_of_many_values_has_the_most_frequent_and_says_so(tmp_path: Path
     home.roll()
     asked = Trend(by=("path",), grain=None, top=1000)
     answer = home.ask(asked)
-    found = dict(answer.rows)
+    found: dict[Any, Any] = {row[0]: row[1] for row in answer.rows}
     assert answer.source == "rollups"
     assert len(found) == 501
     assert {found[f"/often/{n}"] for n in range(400)} == {3}
