@@ -35,7 +35,8 @@ def put(lake: LakeDir, settings: Settings, rows: Iterable[Row]) -> None:
     table = Table(table_storage(lake.root, settings))
     by_day: dict[int, list[Row]] = {}
     for row in rows:
-        by_day.setdefault(row.get("day", row["ms"]) // DAY_MS * DAY_MS, []).append(row)
+        day = int(row.get("day") or row["ms"])
+        by_day.setdefault(day // DAY_MS * DAY_MS, []).append(row)
     files = []
     for day, some in sorted(by_day.items()):
         made = [_line(day, n, row) for n, row in enumerate(some)]

@@ -22,7 +22,7 @@ from lakeward.analysis.filters import Filter
 from lakeward.analysis.question import Answer, ask
 from lakeward.analysis.rollup import bins, packs, sketch
 from lakeward.analysis.rollup.build import Builder
-from lakeward.analysis.trend import Series, Trend
+from lakeward.analysis.trend import Grain, Series, Trend
 from lakeward.lake.reading import Reading, open_reading
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.settings import Settings, load
@@ -119,7 +119,7 @@ def test_counts_and_sums_are_those_of_rows_by_each_field_grain_zone_and_time(
     rolled: Reading,
 ) -> None:
     zones = ("UTC", "Europe/Lisbon", "America/New_York")
-    grains = ("hour", "day", "week", "month", None)
+    grains: tuple[Grain | None, ...] = ("hour", "day", "week", "month", None)
     fields = ((), ("route",), ("interaction_type", "device"), ("path",), ("response_status",),
               ("user_type",), ("bot", "partner_id"), ("ai_metadata.model_answered",),
               ("weekday", "hour_of_day"), ("country",))  # fmt: skip
@@ -134,7 +134,8 @@ def test_counts_and_sums_are_those_of_rows_by_each_field_grain_zone_and_time(
 
 
 def test_percentiles_are_within_a_hundredth(rolled: Reading) -> None:
-    for (since, until), by, grain in itertools.product(SPANS, ((), ("route",)), ("day", None)):
+    grains: tuple[Grain | None, ...] = ("day", None)
+    for (since, until), by, grain in itertools.product(SPANS, ((), ("route",)), grains):
         same(Trend(series=PERCENTILES, by=by, grain=grain, since=since, until=until), rolled)
     for (since, until), by in itertools.product(
         SPANS, ((), ("route",), ("day", "service"), ("hour",), ("month", "route"))
