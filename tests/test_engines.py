@@ -15,11 +15,14 @@ import pytest
 
 from asked import START_MS, Row, answered, fill, memory
 from conftest import Lake
-from lakeward.analysis.api_calls import ApiSlowest
+from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
-from lakeward.analysis.dialect import foreign_functions, translated
+from lakeward.analysis.dialect import translated
 from lakeward.analysis.engines import Spark, ask_engine
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.metric import metric
+from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
@@ -27,13 +30,14 @@ from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
-from lakeward.analysis.question import Question, Sql, portable
+from lakeward.analysis.question import Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
+from lakeward.analysis.trino import foreign, foreign_functions
 from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
 from lakeward.settings import load
@@ -66,6 +70,8 @@ def rows(n: int) -> Iterator[Row]:
         if row["interaction_type"] == "api_call":
             row |= {"response_status": dice.choice((200, 404, 500, None)),
                     "response_time_ms": dice.choice((0.5, 12.0, 250.25, 1e6))}  # fmt: skip
+        if row["interaction_type"] == "click" and dice.random() < 0.2:
+            row |= {"interaction_type": "experiment_exposure", "experiments": arm_of(user, dice)}
         if dice.random() < 0.05:
             row["bot"] = True
         if dice.random() < 0.05:
@@ -74,6 +80,14 @@ def rows(n: int) -> Iterator[Row]:
             moment = datetime.fromtimestamp((row["ms"] - 90_000) / 1000, UTC)
             row["client_timestamp"] = moment.isoformat(timespec="milliseconds")
         yield row
+
+
+def arm_of(user: int, dice: random.Random) -> Row:
+    """Most meet one arm, some two; versions, exposures by hand, one without an arm."""
+    arm = (user + (dice.random() < 0.05)) % 3
+    met = {"experiment": "e's", "variant": ("plain", "new", None)[arm], "variant_index": arm,
+           "hash_attribute": "user_id", "experiment_version": dice.choice((2, 2, 2, 1))}  # fmt: skip
+    return met | ({"forced": True} if dice.random() < 0.02 else {})
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +195,23 @@ QUESTIONS_ASKED: dict[str, Question] = {
     ),
     "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
+    "the newest failures": ApiFailures(limit=50),
+    "who met which arm": ExperimentUnits(
+        experiment="e's", unit="anonymous_id", until=datetime(2025, 10, 27, tzinfo=UTC)
+    ),
+    **{
+        f"an experiment's {text}, {days} days before": ExperimentMoments(
+            experiment="e's", metric=metric(text), before_days=days, within_days=90
+        )
+        for text, days in (
+            ("click[route^=/a]", 0), ("sum:response_time_ms:api_call", 60),
+            ("ratio:count:click/count:page_view", 0),
+        )
+    },
+    "an experiment's quantile": ExperimentQuantile(
+        experiment="e's", metric=metric("p90:response_time_ms:api_call"), within_days=90,
+        unit="session_id",
+    ),
 }  # fmt: skip
 
 
@@ -188,6 +219,8 @@ LONGER = frozenset(
     {
         "API health by route", "the slowest calls", "how full fields are, by day",
         "trend by the device's clock, with bots and staff", "funnel any *", "funnel strict *",
+        "the newest failures", "an experiment's ratio:count:click/count:page_view, 0 days before",
+        "an experiment's click[route^=/a], 0 days before",
         "funnel of times", "retention without ends", "stickiness", "paths to a text",
         *(f"retention by {grain}, {kind}, {cohort}" for grain, kind, cohort, _ in RETAINED[1:]),
     }
@@ -225,8 +258,14 @@ def test_every_question_about_interactions_is_strict_trino_with_known_functions(
             questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
             for question in questions:
                 text = translated(portable(question), "trino")
-                assert foreign_functions(text) == set(), name
+                assert foreign(text) == set(), name
                 assert "$p" not in text
+
+
+def test_every_kind_that_other_engines_take_is_asked_here() -> None:
+    carried = {kind for kind in QUESTIONS.values() if issubclass(kind, Events)}
+    of_this_machine = {kind for kind in carried if issubclass(kind, Prepared)}
+    assert {type(question) for question in QUESTIONS_ASKED.values()} == carried - of_this_machine
 
 
 def test_a_function_that_nobody_listed_is_found() -> None:
