@@ -18,7 +18,7 @@ from conftest import Lake
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.dialect import translated
-from lakeward.analysis.engines import Spark, ask_engine
+from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import metric
@@ -34,6 +34,7 @@ from lakeward.analysis.question import Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
+from lakeward.analysis.spark import Spark
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
@@ -85,8 +86,10 @@ def rows(n: int) -> Iterator[Row]:
 def arm_of(user: int, dice: random.Random) -> Row:
     """Most meet one arm, some two; versions, exposures by hand, one without an arm."""
     arm = (user + (dice.random() < 0.05)) % 3
-    met = {"experiment": "e's", "variant": ("plain", "new", None)[arm], "variant_index": arm,
-           "hash_attribute": "user_id", "experiment_version": dice.choice((2, 2, 2, 1))}  # fmt: skip
+    met = {
+        "experiment": "e's", "variant": ("plain", "new", None)[arm], "variant_index": arm,
+        "hash_attribute": "user_id", "experiment_version": dice.choice((2, 2, 2, 1)),
+    }  # fmt: skip
     return met | ({"forced": True} if dice.random() < 0.02 else {})
 
 

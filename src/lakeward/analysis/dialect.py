@@ -90,7 +90,10 @@ def _literal(value: Value, dialect: Dialect) -> exp.Expression:
     if isinstance(value, datetime):
         digits = "microseconds"
         if dialect == "trino":  # its type has milliseconds, as records do: before and from stay so
-            value, digits = value + timedelta(microseconds=-value.microsecond % 1000), "milliseconds"
+            value, digits = (
+                value + timedelta(microseconds=-value.microsecond % 1000),
+                "milliseconds",
+            )
         text = value.astimezone(UTC).isoformat(" ", digits).removesuffix("+00:00")
         return exp.cast(exp.Literal.string(f"{text} UTC"), "timestamptz")
     if isinstance(value, date):

@@ -110,7 +110,7 @@ def _type(node: exp.DataType) -> str:
     return node.sql("trino").partition("(")[0]
 
 
-def _parsed(text: str) -> exp.Expression:
+def _parsed(text: str) -> exp.Query:
     try:
         from sqlglot import ErrorLevel, errors, exp, parse
     except ImportError:

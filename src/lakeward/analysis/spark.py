@@ -1,0 +1,76 @@
+"""Spark: questions to the files of the lake's table at one version.
+
+In: a session, the files, and who is who as DuckDB knows it. Out: the rows of statements. Fails with
+`Terminal` for a session that does not count in UTC and for views that Spark lacks; what the cluster
+raises comes through.
+
+Files that older versions wrote lack columns: what is read has the table's columns in any case, and
+null where a file has none. The table has no deletion vectors: an erasure writes files anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from lakeward.analysis.dialect import translated
+from lakeward.analysis.engines import check_views
+from lakeward.analysis.question import Row, Sql
+from lakeward.errors import Terminal
+from lakeward.lake import identity
+from lakeward.lake.columns import COLUMNS, SqlType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+TYPES: Final[Mapping[SqlType, str]] = {
+    "VARCHAR": "string", "TIMESTAMPTZ": "timestamp", "INTEGER": "int", "BIGINT": "bigint",
+    "DOUBLE": "double", "BOOLEAN": "boolean", "DATE": "date",
+}  # fmt: skip
+SCHEMA: Final = ", ".join(f"`{name}` {TYPES[kind]}" for name, kind in COLUMNS.items())
+
+
+class Spark:
+    """A Spark session over the files of the lake's table, such as `DeltaTable.file_uris()`."""
+
+    name = "spark"
+
+    def __init__(
+        self,
+        session: SparkSession,
+        files: Sequence[str],
+        identities: pa.Table,
+        hidden: str = "FALSE",
+    ) -> None:
+        """`hidden`: a condition, in DuckDB's words, of rows that nobody is to see any more."""
+        if session.conf.get("spark.sql.session.timeZone") != "UTC":
+            raise Terminal("Spark must count in UTC: set spark.sql.session.timeZone to UTC")
+        self._session = session
+        reader = session.read.schema(SCHEMA)
+        rows = reader.parquet(*files) if files else session.createDataFrame([], SCHEMA)
+        rows.createOrReplaceTempView("stored")
+        session.createDataFrame(identities).createOrReplaceTempView("identities")
+        for view, select in (
+            ("interactions", f"SELECT * FROM stored WHERE NOT ({hidden})"),
+            ("stitched", identity.STITCHED),
+        ):
+            session.sql(translated(Sql(select, {}), "spark")).createOrReplaceTempView(view)
+
+    def rows(self, sql: Sql) -> list[Row]:
+        """As `Engine`."""
+        check_views(sql, self.name)
+        table: Any = self._session.sql(translated(sql, "spark")).toArrow()
+        return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def session() -> SparkSession:
+    """The session that Spark's own configuration names, else one on this machine."""
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise Terminal("Spark is not installed: pip install pyspark, and Java") from None
+    builder = SparkSession.builder.appName("lakeward")
+    builder = builder.config("spark.sql.session.timeZone", "UTC")
+    found: SparkSession = builder.config("spark.ui.enabled", "false").getOrCreate()
+    return found
