@@ -18,20 +18,24 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from lakeward.analysis.athena_values import rows_of
 from lakeward.analysis.dialect import translated
+from lakeward.analysis.engines import check as check_question
 from lakeward.analysis.engines import check_views, named
-from lakeward.analysis.question import Row, Sql
+from lakeward.analysis.question import Question, Row, Sql, portable
 from lakeward.analysis.trino import check
 from lakeward.errors import LakewardError, SettingError, Terminal, Transient
 from lakeward.interaction import JsonObject
-from lakeward.lake import identity
+from lakeward.lake import derived, identity
+from lakeward.lake.receipt import waiting
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakeward.lake.reading import Reading
 
 TABLE: Final = re.compile(r"([a-z0-9_]{1,128})\.([a-z0-9_]{1,128})")
 OUTPUT: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([\w!.*'()/-]*)")
@@ -54,6 +58,18 @@ def statement(sql: Sql, table: str, identities: str = "") -> str:
     said = translated(Sql(text, sql.parameters), "trino")
     check(said)
     return said
+
+
+def shown(question: Question, settings: Settings) -> str:
+    """The statement of a question; the name of the table of identities is another each time."""
+    check_question(question, Athena.name)
+    sql, table = portable(question), settings.athena_table
+    people = f"{table.partition('.')[0]}.lakeward_identities" if _of_people(sql) else ""
+    return statement(sql, table, people)
+
+
+def _of_people(sql: Sql) -> bool:
+    return bool(named(sql) & {"stitched", "identities"})
 
 
 class Athena:
@@ -82,9 +98,20 @@ class Athena:
         self._identities = identities
         self._sleep = sleep
 
+    @classmethod
+    def of(cls, reading: Reading) -> Self:
+        """The table that a reading's settings name."""
+        if waiting(reading.lake):  # its name must not come to stand in Athena's history
+            raise Transient(
+                "somebody is being erased and Athena would still show them: ask again when "
+                "`lakeward doctor` knows of no erasure under way, or ask the lake itself"
+            )
+        derived.create(reading.con)
+        return cls(reading.settings, lambda: reading.con.sql("FROM identities").to_arrow_table())
+
     def rows(self, sql: Sql) -> list[Row]:
         """As `Engine`."""
-        if not named(sql) & {"stitched", "identities"}:
+        if not _of_people(sql):
             return self._ran(statement(sql, self._settings.athena_table))
         statement(sql, self._settings.athena_table, "a.b")  # before anything is put anywhere
         with self._handed_over() as identities:

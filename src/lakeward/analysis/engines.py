@@ -31,12 +31,18 @@ class Engine(Protocol):
 
 def ask_engine(engine: Engine, question: Question) -> Answer:
     """Put a question to an engine."""
+    check(question, engine.name)
+    return Answer(question.columns(), question.finish(engine.rows(portable(question))))
+
+
+def check(question: Question, engine: str) -> None:
+    """Refuse a question that only the lake's own machine can answer."""
     if isinstance(question, Prepared):
         raise Terminal(
             f"the question {question.name!r} is about files beside the table: ask it of the lake "
-            f"itself, not of {engine.name}"
+            f"itself, not of {engine}"
         )
-    return Answer(question.columns(), question.finish(engine.rows(portable(question))))
+    check_views(portable(question), engine)
 
 
 def named(sql: Sql) -> set[str]:

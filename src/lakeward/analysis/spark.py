@@ -11,18 +11,22 @@ null where a file has none. The table has no deletion vectors: an erasure writes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from lakeward.analysis.dialect import translated
-from lakeward.analysis.engines import check_views
-from lakeward.analysis.question import Row, Sql
+from lakeward.analysis.engines import check, check_views
+from lakeward.analysis.question import Question, Row, Sql, portable
 from lakeward.errors import Terminal
-from lakeward.lake import identity
+from lakeward.lake import derived, identity
 from lakeward.lake.columns import COLUMNS, SqlType
+from lakeward.lake.forget import condition
+from lakeward.lake.receipt import waiting
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
+
+    from lakeward.lake.reading import Reading
 
 TYPES: Final[Mapping[SqlType, str]] = {
     "VARCHAR": "string", "TIMESTAMPTZ": "timestamp", "INTEGER": "int", "BIGINT": "bigint",
@@ -57,11 +61,25 @@ class Spark:
         ):
             session.sql(translated(Sql(select, {}), "spark")).createOrReplaceTempView(view)
 
+    @classmethod
+    def of(cls, reading: Reading, on: SparkSession | None = None) -> Self:
+        """The table as a reading holds it, without whoever is being erased; on any session."""
+        derived.create(reading.con)
+        identities = reading.con.sql("FROM identities").to_arrow_table()
+        hidden = " OR ".join(map(condition, waiting(reading.lake))) or "FALSE"
+        return cls(session() if on is None else on, reading.files, identities, hidden)
+
     def rows(self, sql: Sql) -> list[Row]:
         """As `Engine`."""
         check_views(sql, self.name)
         table: Any = self._session.sql(translated(sql, "spark")).toArrow()
         return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def shown(question: Question) -> str:
+    """The statement of a question."""
+    check(question, Spark.name)
+    return translated(portable(question), "spark")
 
 
 def session() -> SparkSession:

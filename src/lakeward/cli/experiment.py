@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakeward.cli.asking import add_events, add_unit, events, print_sql
+from lakeward.cli.engine import asked_of
 from lakeward.errors import Rejected, Terminal
-from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:  # what is behind it needs an extra that other commands do without
@@ -105,15 +105,11 @@ def _of_csv(arguments: argparse.Namespace) -> Report:
 
 def _of_lake(settings: Settings, arguments: argparse.Namespace) -> Report:
     from lakeward.analysis.experiment.asking import experiment
-    from lakeward.lake.reading import Reading
-    from lakeward.lake.scratch import scratch
 
     terms = _terms(arguments)
     of, wanted = _asked(settings, arguments)
-    lake = open_lake(settings.lake_dir, create=False)
-    memory = settings.query_memory
-    with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
-        return experiment(reading, of, wanted, terms, arguments.cuped)
+    with asked_of(settings, arguments.engine) as put:
+        return experiment(put, of, wanted, terms, arguments.cuped)
 
 
 def _asked(settings: Settings, arguments: argparse.Namespace) -> tuple[Exposed, list[Wanted]]:
@@ -136,9 +132,8 @@ def _print_sql(settings: Settings, arguments: argparse.Namespace) -> int:
 
     of, wanted = _asked(settings, arguments)
     asked = questions(of, wanted, arguments.cuped)
-    print_sql(asked.units)
-    for question in asked.measured:
-        print_sql(question)
+    for question in (asked.units, *asked.measured):
+        print_sql(settings, question, arguments.engine)
     return 0
 
 
