@@ -20,7 +20,7 @@ from lakeward.analysis.events import Events
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.question import Question, Sql
 from lakeward.catalog import TYPES
-from lakeward.lake import derived
+from lakeward.lake import dated, derived
 from lakeward.lake.columns import COLUMNS, NESTED
 
 Row = dict[str, Any]
@@ -41,6 +41,7 @@ def memory() -> duckdb.DuckDBPyConnection:
             f"CREATE VIEW \"{name}\" AS FROM interactions WHERE interaction_type = '{name}'"
         )
     derived.create(con)
+    dated.create(con, f"SELECT *, {dated.COMPUTED} FROM interactions")
     return con
 
 

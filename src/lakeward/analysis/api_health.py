@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from lakeward.analysis import offsets
 from lakeward.analysis.ai_turns import Z95, share_columns, wilson
-from lakeward.analysis.events import CALENDAR, Events, Source, looked
+from lakeward.analysis.events import CALENDAR, DAYS, Events, Source, looked
 from lakeward.analysis.question import Column, Row, Sql, says
 from lakeward.analysis.scope import MOST_DIMENSIONS, Dimension
 from lakeward.errors import Rejected
@@ -111,7 +111,7 @@ class ApiHealth(Events, frozen=True, kw_only=True):
         shares = ", ".join(f"{p / 100}" for p in PERCENTS)
         ranked = {"ranked": f"quantile_disc(i.ms, [{shares}])"}
         shown = {f"p{p}": f"ranked[{n}]" for n, p in enumerate(PERCENTS, 1)}
-        return self._sql(ranked, shown, quick=self.clock == "event")
+        return self._sql(ranked, shown, quick=True)
 
     def portable(self) -> Sql:
         """What other engines say too."""
@@ -121,9 +121,9 @@ class ApiHealth(Events, frozen=True, kw_only=True):
     def _sql(
         self, ranked: dict[str, str], percentiles: dict[str, str], *, quick: bool = False
     ) -> Sql:
-        source = Source(self)
+        source = Source(self, quick=quick)
         threshold = source.values(float(self.apdex_ms))
-        told = [self._told(name, source, quick) for name in self.by]
+        told = [self._told(name, source) for name in self.by]
         keys = [f"by_{n}" for n in range(1, len(self.by) + 1)]
         named = "".join(f"{sql} AS {key}, " for (sql, _), key in zip(told, keys, strict=True))
         listed = "".join(f"{key}, " for key in keys)
@@ -162,9 +162,11 @@ ORDER BY {", ".join(order) if by_time else most}"""
         """The shortest stretch of time that it is broken down by."""
         return next((name for name in SPANS if name in self.by), None)
 
-    def _told(self, name: str, source: Source, quick: bool) -> tuple[str, str]:
+    def _told(self, name: str, source: Source) -> tuple[str, str]:
         """What is grouped by, and what is shown of it."""
-        if quick and name in offsets.SHOWN:
+        if source.dated and self.zone == "UTC" and name in DAYS:
+            return DAYS[name], "{x}"
+        if source.dated and name in offsets.SHOWN:
             ms = "epoch_ms(i.timestamp)"
             return (
                 offsets.numbered(name, ms, self.zone, self.since, self.until), offsets.SHOWN[name]

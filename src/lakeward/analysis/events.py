@@ -13,7 +13,8 @@ Bots and the team's own traffic are left out unless asked for. What is counted i
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from lakeward.analysis.values import Values
 from lakeward.dictionary import FIELDS_DOC
 from lakeward.errors import Rejected
 from lakeward.lake.columns import COLUMNS, NESTED
+from lakeward.lake.dated import DATED, DAY, STITCHED
 
 Clock = Literal["event", "device", "sent", "received"]
 
@@ -58,6 +60,16 @@ ADDED: Final = {
     "utm_content": "Campaign's content.", "country": "Country.", "city": "City.",
 }  # fmt: skip
 
+HIDDEN: Final = {"user_id": "anonymous", "user_type": "unknown"}
+"""Values that mean that nothing is known."""
+DAYS: Final = {
+    "day": f"i.{DAY}",
+    "week": f"CAST(date_trunc('week', i.{DAY}) AS DATE)",
+    "month": f"CAST(date_trunc('month', i.{DAY}) AS DATE)",
+    "weekday": f"CAST(isodow(i.{DAY}) AS INTEGER)",
+}
+"""Of the calendar, what a day in UTC says."""
+
 
 def _columns() -> dict[str, Dimension]:
     docs = {row.name: row.meaning for row in FIELDS_DOC} | ADDED
@@ -66,8 +78,8 @@ def _columns() -> dict[str, Dimension]:
         name: Dimension(f"i.{name}", docs.get(name, ""), KINDS[kind])
         for name, kind in named.items()
     }
-    found["user_id"] = Dimension("nullif(i.user_id, 'anonymous')", docs["user_id"])
-    found["user_type"] = Dimension("nullif(i.user_type, 'unknown')", docs["user_type"])
+    for name, nobody in HIDDEN.items():
+        found[name] = Dimension(f"nullif(i.{name}, '{nobody}')", docs[name])
     found["bot"] = Dimension("coalesce(i.bot, FALSE)", docs["bot"], "boolean")
     return found
 
@@ -170,16 +182,31 @@ def needs_person(events: Events, *names: str) -> bool:
 class Source:
     """Builds the relation that one question counts over."""
 
-    def __init__(self, events: Events, values: Values | None = None) -> None:
+    def __init__(
+        self, events: Events, values: Values | None = None, *, quick: bool = False
+    ) -> None:
+        """`quick`: for DuckDB alone, over the views that know the day."""
         self.events = events
         self.values = Values() if values is None else values
+        self.quick = quick
+        self.dated = quick and events.clock == "event"
+        """Whether days in UTC are known without a look at the time."""
         self.at = CLOCKS[events.clock]
         self.ms = f"epoch_ms({self.at})"
         """Milliseconds since 1970 of the moment on the chosen clock."""
 
     def field(self, name: str) -> Dimension:
         """A field by its name, over a row `i`."""
+        if self.dated and self.events.zone == "UTC" and name in DAYS:
+            return msgspec.structs.replace(look(name, Values()), sql=DAYS[name])
         return look(name, self.values, self.at, self.events.zone)
+
+    def unit(self, name: str) -> tuple[str, str]:
+        """A unit as it stands in rows that have one, and the condition that a row has one."""
+        if name in HIDDEN:
+            return f"i.{name}", f"i.{name} <> '{HIDDEN[name]}'"
+        sql = self.field(name).sql
+        return sql, f"{sql} IS NOT NULL"
 
     def condition(self, where: Filter | None) -> str:
         """A filter, over a row `i`."""
@@ -199,7 +226,7 @@ class Source:
         ):
             if moment is not None:
                 shifted = datetime.fromtimestamp(moment.timestamp() + wider / 1000, UTC)
-                terms.append(f"{self.at} {sign} {self.values(shifted)}")
+                terms.extend(self._bound(sign, shifted))
         if not events.bots:
             terms.append("NOT coalesce(i.bot, FALSE)")
         if not events.internal:
@@ -207,6 +234,15 @@ class Source:
         if events.where is not None:
             terms.append(self.condition(events.where))
         return " AND ".join(terms) or "TRUE"
+
+    def _bound(self, sign: str, moment: datetime) -> Iterator[str]:
+        """The condition of `since` (>=) or `until` (<): by days alone where it is a midnight."""
+        midnight = moment.time() == time()
+        if self.dated:
+            loose = sign if midnight or sign == ">=" else "<="
+            yield f"i.{DAY} {loose} {self.values(moment.date())}"
+        if not (self.dated and midnight):
+            yield f"{self.at} {sign} {self.values(moment)}"
 
     def _own(self) -> list[str]:
         by_field: dict[str, list[str]] = {}
@@ -225,6 +261,8 @@ class Source:
     def relation(self, *names: str) -> str:
         """The view that has the named fields, as `i`."""
         person = needs_person(self.events, *names)
+        if self.dated:
+            return f"{STITCHED if person else DATED} i"
         return "stitched i" if person else "interactions i"
 
     @property

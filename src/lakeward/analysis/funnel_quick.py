@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def ways(funnel: Funnel) -> Ways:
     """The quick ways where there are, else those that every engine takes."""
     quick = funnel.order == "ordered" and not funnel.hold and not overlaps(funnel.steps)
-    return Joined(funnel) if quick else Ways(funnel)
+    return (Joined if quick else Ways)(funnel, quick=True)
 
 
 class Joined(Ways):
@@ -49,7 +49,7 @@ class Joined(Ways):
     def _kept(self) -> str:
         """`e`; ids and fields are kept of rows that may be a start alone, where they are asked."""
         funnel, source = self.funnel, self.source
-        unit = source.field(funnel.unit).sql
+        unit, known = source.unit(funnel.unit)
         key = unit if isinstance(funnel, FunnelUnits) else f"hash({unit})"
         shown, terms = [f"{key} AS u", f"{source.ms} AS t"], []
         for sign, steps in (("m", funnel.steps), ("x", funnel.exclude)):
@@ -60,7 +60,7 @@ class Joined(Ways):
             fields = [source.field(name).sql for name in funnel.by]
             for name, sql in (("id", "i.interaction_id"), *self._numbered("b", fields)):
                 shown.append(f"CASE WHEN {terms[0]} THEN {sql} END AS {name}")
-        where = source.where(self._wanted(terms), f"{unit} IS NOT NULL")
+        where = source.where(self._wanted(terms), known)
         return f"e AS MATERIALIZED (SELECT {', '.join(shown)} FROM {self.relation} WHERE {where})"
 
     @staticmethod

@@ -29,9 +29,9 @@ BEFORE: Final = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 class Ways:
     """One statement under way."""
 
-    def __init__(self, funnel: Funnel) -> None:
+    def __init__(self, funnel: Funnel, *, quick: bool = False) -> None:
         self.funnel = funnel
-        self.source = Source(funnel)
+        self.source = Source(funnel, quick=quick)
         self.n = len(funnel.steps)
         self.within = self.source.values(funnel.within_ms)
         self.keys = ["u", *(f"h{k}" for k in range(1, len(funnel.hold) + 1))]
@@ -54,7 +54,7 @@ class Ways:
 
     def _events(self) -> str:
         funnel, source = self.funnel, self.source
-        unit = source.field(funnel.unit).sql
+        unit, known = source.unit(funnel.unit)
         terms = [f"{source.of_type(s.event)} AND {source.condition(s.where)}" for s in funnel.steps]
         shown = [f"{unit} AS u", f"{source.ms} AS t", "i.interaction_id AS id"]
         shown += [f"{source.field(name).sql} AS h{k}" for k, name in enumerate(funnel.hold, 1)]
@@ -64,7 +64,7 @@ class Ways:
             terms.append(f"{source.of_type(out.event)} AND {source.condition(out.where)}")
             shown.append(f"({terms[-1]}) AS x{k}")
         wanted = [] if funnel.order == "strict" else [f"({' OR '.join(f'({t})' for t in terms)})"]
-        where = source.where(*wanted, f"{unit} IS NOT NULL")
+        where = source.where(*wanted, known)
         return f"e AS (SELECT {', '.join(shown)} FROM {self.relation} WHERE {where})"
 
     @property

@@ -44,8 +44,14 @@ class Lifecycle(Activity, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the person counts."""
-        source = Source(self)
-        period = periods.number(self.grain, source.at, source.values(self.zone))
+        return self._sql(Source(self, quick=True))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        return self._sql(Source(self))
+
+    def _sql(self, source: Source) -> Sql:
+        period = periods.of_row(self.grain, source)
         before = 0 if self.since is None else round(self.since.timestamp() * 1000)  # from 1970 on
         active = active_of(self, source, period, before_ms=before)
         ends, inside = periods.ends(self.grain, self, "0, 0, 0, 0")

@@ -8,10 +8,10 @@ In: a checked `Paths`. Out: statements. Pure.
     nodes   n the place in the session, and the next node (or the one before) with its time
     edges   position k, from a to b, milliseconds
 
-The quick form has one row for each unit: `l` is the sorted list of its interactions, each one
-number of time and node, `f` the places in it that are left when nodes are folded, and `g` the
-places in `f` where a session begins. Only the edges that are asked for become rows. It takes no
-`start` and no `end`.
+The quick form has one row for each unit, by a hash of 64 bits as in quick funnels: `l` is the
+sorted list of its interactions, each one number of time and node, `f` the places in it that are
+left when nodes are folded, and `g` the places in `f` where a session begins. Only the edges that
+are asked for become rows. It takes no `start` and no `end`.
 
     │ milliseconds, since 1970 or `since` │ number of the node, 32 or 28 bits │
 """
@@ -21,8 +21,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from lakeward.analysis.events import Source
 from lakeward.analysis.question import Sql
+from lakeward.analysis.scope import Dimension
 from lakeward.analysis.sittings import fresh
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def quick(question: Paths) -> Sql | None:
     """The form for DuckDB; None where it does not fit."""
     if question.start is not None or question.end is not None:
         return None
-    source = Source(question)
+    source = Source(question, quick=True)
     gap = source.values(question.gap_ms)
     word, bits, times = "HUGEINT", WIDE, f"CAST(t AS HUGEINT) * {1 << WIDE} + c"
     if question.since is not None and question.until is not None:
@@ -72,9 +75,10 @@ def quick(question: Paths) -> Sql | None:
     begins = paused.replace("[i", "[f[k]")
     parts = [
         events(question, source).replace("e AS (", "e AS NOT MATERIALIZED (", 1),
-        "codes AS MATERIALIZED (SELECT v, row_number() OVER (ORDER BY v) AS c FROM e GROUP BY v)",
-        f"units AS (SELECT e.u AS named, list_sort(list({times})) AS l FROM e JOIN codes "
-        "ON e.v = codes.v GROUP BY named)",
+        "codes AS MATERIALIZED (SELECT v, row_number() OVER (ORDER BY v) AS c "
+        f"FROM ({nodes(question, source)}) GROUP BY v)",
+        f"units AS (SELECT list_sort(list({times})) AS l FROM e JOIN codes "
+        "ON e.v = codes.v GROUP BY hash(e.u))",
         "folded AS (SELECT row_number() OVER () AS u, l, list_filter(range(1, len(l) + 1), "
         f"lambda i: i = 1 OR {paused} OR {moved}) AS f FROM units)",
         "begun AS (SELECT u, l, f, list_filter(range(2, len(f) + 1), "
@@ -117,13 +121,26 @@ def backward(question: Paths) -> bool:
 
 def events(question: Paths, source: Source) -> str:
     """The relation `e`."""
-    unit, node = source.field(question.unit).sql, source.field(question.node)
-    value = node.sql if node.kind == "text" else f"CAST({node.sql} AS VARCHAR)"
-    where = source.where(f"{unit} IS NOT NULL", f"{node.sql} IS NOT NULL")
+    (unit, known), node = source.unit(question.unit), source.field(question.node)
+    where = source.where(known, f"{node.sql} IS NOT NULL")
     relation = source.relation(question.unit, question.node)
+    shown = f"{unit} AS u, {source.ms} AS t, {_text(node)} AS v"
+    return f"e AS (SELECT {shown} FROM {relation} WHERE {where})"
+
+
+def nodes(question: Paths, source: Source) -> str:
+    """The select of all nodes, and more: whose they are is not looked at, to read one column."""
+    everyone = msgspec.structs.replace(question, bots=True, internal=True)
+    wider = Source(everyone, source.values, quick=source.quick)
+    node = wider.field(question.node)
+    relation = wider.relation(question.node)
     return (
-        f"e AS (SELECT {unit} AS u, {source.ms} AS t, {value} AS v FROM {relation} WHERE {where})"
+        f"SELECT {_text(node)} AS v FROM {relation} WHERE {wider.where(f'{node.sql} IS NOT NULL')}"
     )
+
+
+def _text(node: Dimension) -> str:
+    return node.sql if node.kind == "text" else f"CAST({node.sql} AS VARCHAR)"
 
 
 def _ends(question: Paths, source: Source) -> list[str]:

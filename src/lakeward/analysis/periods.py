@@ -19,8 +19,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from lakeward.analysis.events import Events
+from lakeward.analysis.events import Events, Source
 from lakeward.analysis.question import Row
+from lakeward.lake.dated import DAY
 
 Grain = Literal["day", "week", "month"]
 DAY_MS: Final = 86_400_000
@@ -34,6 +35,21 @@ def number(grain: Grain, at: str, zone: str) -> str:
         return f"(CAST(year({local}) AS BIGINT) * 12 + month({local}) - 1)"
     day = f"floor(epoch_ms({local}) / {DAY_MS}.0)"
     return f"CAST({day if grain == 'day' else f'floor(({day} + 3) / 7.0)'} AS BIGINT)"
+
+
+def of_row(grain: Grain, source: Source) -> str:
+    """The number of the period that a row is in."""
+    if source.dated and source.events.zone == "UTC":
+        return _of_day(grain)
+    return number(grain, source.at, source.values(source.events.zone))
+
+
+def _of_day(grain: Grain) -> str:
+    """The number by the row's day in UTC; no row is older than 1970."""
+    if grain == "month":
+        return f"(year(i.{DAY}) * 12 + month(i.{DAY}) - 1)"
+    days = f"(i.{DAY} - DATE '1970-01-01')"
+    return days if grain == "day" else f"(({days} + 3) // 7)"
 
 
 def first_day(grain: Grain, period: str, utc: str) -> str:
@@ -94,8 +110,11 @@ def filled(grain: Grain, rows: list[Row], nothing: Row) -> list[Row]:
     return [found.get(day) or (day, *nothing) for day in days]
 
 
-def quick(grain: Grain, ms: str, zone: str, since: datetime, until: datetime) -> str:
-    """How many periods a time is after that of `since`, in SQL of DuckDB; for times between."""
+def quick(grain: Grain, source: Source, since: datetime, until: datetime) -> str:
+    """How many periods a row is after that of `since`, in SQL of DuckDB; for times between."""
+    ms, zone = source.ms, source.events.zone
+    if source.dated and zone == "UTC":
+        return f"CAST({_of_day(grain)} - {number_of(grain, since, zone)} AS INTEGER)"
     local = f"({ms} + {_offset(ms, zone, since, until)})"
     base = number_of(grain, since, zone)
     if grain == "month":

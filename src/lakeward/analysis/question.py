@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, runti
 import msgspec
 
 from lakeward.errors import Terminal
-from lakeward.lake import derived
+from lakeward.lake import dated, derived
 
 if TYPE_CHECKING:
     from lakeward.lake.reading import Reading
@@ -114,6 +114,8 @@ def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
 
     statement = question.sql()
     derived.create(reading.con)
+    if dated.DATED in statement.text:
+        reading.create_dated()
     if isinstance(question, Prepared):
         question.prepare(reading)
     try:

@@ -10,7 +10,7 @@ In: a checked `Retention`. Out: statements. Pure.
 
 The quick form has one row for each unit instead of one for each of its periods: a word whose bit q
 says that it came back in the q-th period of the range. It needs both ends of the range, at most 63
-periods between them, and no `by`.
+periods between them, and no `by`. Units are told apart by a hash of 64 bits, as in quick funnels.
 """
 
 from __future__ import annotations
@@ -56,18 +56,18 @@ def _terms(question: Retention, source: Source) -> tuple[str, str]:
 
 
 def _events(question: Retention, source: Source) -> str:
-    unit, zone = source.field(question.unit).sql, source.values(question.zone)
+    unit, known = source.unit(question.unit)
     starts, returns = _terms(question, source)
     shown = [
         f"{unit} AS u", f"{source.ms} AS t", "i.interaction_id AS id",
-        f"{periods.number(question.grain, source.at, zone)} AS p",
+        f"{periods.of_row(question.grain, source)} AS p",
         *(f"{source.field(name).sql} AS b{k}" for k, name in enumerate(question.by, 1)),
         f"{starts} AS s", f"{returns} AS r",
     ]  # fmt: skip
     before = 0
     if question.since is not None and question.cohort == "first_ever":
         before = round(question.since.timestamp() * 1000)  # from 1970 on
-    where = source.where(f"({starts} OR {returns})", f"{unit} IS NOT NULL", before_ms=before)
+    where = source.where(f"({starts} OR {returns})", known, before_ms=before)
     relation = source.relation(*_named(question))
     return f"e AS (SELECT {', '.join(shown)} FROM {relation} WHERE {where})"
 
@@ -142,19 +142,19 @@ def quick(question: Retention) -> Sql | None:
     base = periods.number_of(grain, since, zone)
     if periods.number_of(grain, until, zone) - base >= MOST_BITS:
         return None
-    source = Source(question)
-    unit = source.field(question.unit).sql
+    source = Source(question, quick=True)
+    unit, known = source.unit(question.unit)
     starts, returns = _terms(question, source)
-    period = periods.quick(grain, source.ms, zone, since, until)
+    period = periods.quick(grain, source, since, until)
     either = f"({starts} OR {returns})"
     if starts == returns:  # each row is both, so no row need be asked which it is
         either, starts, returns = starts, "", ""
     started = _word(period, starts) if question.cohort == "every" else _edge("min", period, starts)
     came = _word(period, returns) if question.kind == "on" else _edge("max", period, returns)
-    where = source.where(either, f"{unit} IS NOT NULL")
-    found = f"{unit} AS u, {started} AS s, {came} AS r"
+    where = source.where(either, known)
+    found = f"{started} AS s, {came} AS r"
     relation = source.relation(*_named(question))
-    parts = [f"e AS (SELECT {found} FROM {relation} WHERE {where} GROUP BY u)"]
+    parts = [f"e AS (SELECT {found} FROM {relation} WHERE {where} GROUP BY hash({unit}))"]
     if question.cohort == "every":
         bits = f"range({MOST_BITS})"
         cohorts = f"SELECT c, r FROM e, unnest({bits}) AS b(c) WHERE (s >> CAST(c AS INTEGER)) & 1"

@@ -7,8 +7,9 @@ In: a checked `Sessions`. Out: statements. Pure.
     numbered with the number of the session within the unit
     sat      a row for each session: start, milliseconds, events, fields
 
-The quick form has one row for each unit, with the list `l` of its times, and `f` of the places
-where a session begins: no row of the table is sorted by more than its own unit. It takes no fields.
+The quick form has one row for each unit, told apart by a hash of 64 bits as in quick funnels, with
+the list `l` of its times, and `f` of the places where a session begins: no row of the table is
+sorted by more than its own unit. It takes no fields.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ def quick(question: Sessions) -> Sql | None:
     """The form for DuckDB; None where it does not fit."""
     if question.by or question.ends:
         return None
-    source = Source(question)
+    source = Source(question, quick=True)
     gap = source.values(question.gap_ms)
-    unit, where = source.field(question.unit).sql, source.where()
+    unit, known = source.unit(question.unit)
     times = f"list_sort(list({source.ms})) AS l"
     begins = f"list_filter(range(2, len(l) + 1), lambda i: l[i] - l[i - 1] > {gap})"
     parts = [
-        f"units AS (SELECT {unit} AS named, {times} FROM {source.relation(question.unit)} "
-        f"WHERE {where} AND {unit} IS NOT NULL GROUP BY named)",
+        f"units AS (SELECT {times} FROM {source.relation(question.unit)} "
+        f"WHERE {source.where(known)} GROUP BY hash({unit}))",
         f"begun AS (SELECT row_number() OVER () AS u, l, {begins} AS f FROM units)",
         "cut AS (SELECT u, l, unnest(list_prepend(1, f)) AS i, "
         "unnest(list_append(f, len(l) + 1)) AS j FROM begun)",
@@ -72,14 +73,14 @@ def quick(question: Sessions) -> Sql | None:
 
 def events(question: Sessions, source: Source, fields: list[str]) -> str:
     """The relation `e`."""
-    unit = source.field(question.unit).sql
+    unit, known = source.unit(question.unit)
     named = (*question.by, *question.ends)
     columns = [f"{unit} AS u", f"{source.ms} AS t", *(["i.interaction_id AS id"] if fields else [])]
     columns += [
         f"{source.field(name).sql} AS {key}" for name, key in zip(named, fields, strict=True)
     ]
     relation = source.relation(question.unit, *named)
-    where = source.where(f"{unit} IS NOT NULL")
+    where = source.where(known)
     return f"e AS (SELECT {', '.join(columns)} FROM {relation} WHERE {where})"
 
 

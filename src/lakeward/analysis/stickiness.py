@@ -57,7 +57,13 @@ class Stickiness(Activity, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the person counts."""
-        source = Source(self)
+        return self._sql(Source(self, quick=True))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        return self._sql(Source(self))
+
+    def _sql(self, source: Source) -> Sql:
         active = active_of(self, source, source.field(self.grain).sql)
         text = (
             f"WITH active AS ({active}),\n"
@@ -88,10 +94,17 @@ class Active(Activity, frozen=True, kw_only=True):
         )
 
     def sql(self) -> Sql:
+        """Over `interactions`, or `stitched` where the person counts."""
+        return self._sql(Source(self, quick=True))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        return self._sql(Source(self))
+
+    def _sql(self, source: Source) -> Sql:
         """A unit adds itself on each active day, and takes itself away when its window ends or its
         next active day begins; running sums of these are the windows' counts."""
-        source = Source(self)
-        day = periods.number("day", source.at, source.values(self.zone))
+        day = periods.of_row("day", source)
         active = active_of(self, source, day, before_ms=MONTH_MS)
         shown = periods.first_day("day", "p", source.values("UTC"))
         ends, inside = periods.ends("day", self, "0, 0, 0")
@@ -126,8 +139,8 @@ class Active(Activity, frozen=True, kw_only=True):
 
 def active_of(events: Activity, source: Source, period: str, *, before_ms: int = 0) -> str:
     """The select of each unit `u` and each period `p` in which it was active."""
-    unit, step = source.field(events.unit).sql, events.active
-    terms = (source.of_type(step.event), source.condition(step.where), f"{unit} IS NOT NULL")
+    (unit, known), step = source.unit(events.unit), events.active
+    terms = (source.of_type(step.event), source.condition(step.where), known)
     relation = source.relation(events.unit, *fields_of(step.where))
     where = source.where(*terms, before_ms=before_ms)
     return f"SELECT DISTINCT {unit} AS u, {period} AS p FROM {relation} WHERE {where}"

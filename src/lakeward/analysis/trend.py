@@ -98,7 +98,13 @@ class Trend(Events, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `interactions`, or `stitched` where the person counts."""
-        source = Source(self)
+        return self._sql(Source(self, quick=True))
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        return self._sql(Source(self))
+
+    def _sql(self, source: Source) -> Sql:
         counted = any("i.unit" in metric_of(series.metric).sql for series in self.series)
         names = [*self.by, *(f for s in self.series for f in named_by(s))]
         inner = [f"{source.field(self.unit).sql} AS unit"] if counted else []

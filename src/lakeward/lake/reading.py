@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from lakeward.catalog import TYPES
 from lakeward.errors import Transient
-from lakeward.lake import enrich
+from lakeward.lake import dated, enrich
 from lakeward.lake.batch import Batch, batch_of, has_newer_fields, take
 from lakeward.lake.batch import unsuppressed as of_others
 from lakeward.lake.columns import COLUMNS, PARTITION
@@ -69,6 +69,7 @@ class Reading:
         self.table = Table(table_storage(lake.root, settings))
         self.con: DuckDBPyConnection = connect(memory, threads, spill, self.table.storage)
         self._lease: Lease | None = None
+        self._dated = False
         try:
             enrich.register(self.con, settings.geoip, settings.ai_prices)
             self._open()
@@ -84,10 +85,17 @@ class Reading:
         ]
         self._load_tail()
         self.views = views(self.table, self.snapshot)
-        if hidden := waiting(self.lake):  # the tail has nobody of the suppression list anyway
-            self.views["interactions"] = without(self.views["interactions"], hidden)
+        self._hidden = waiting(self.lake)  # the tail has nobody of the suppression list anyway
+        self.views["interactions"] = without(self.views["interactions"], self._hidden)
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
+
+    def create_dated(self) -> None:
+        """The views of questions that count by days, where the derived ones are."""
+        if not self._dated:
+            select = dated.select(self.table, self.snapshot)
+            dated.create(self.con, without(select, self._hidden))
+            self._dated = True
 
     def _load_tail(self) -> None:
         """The rows that the table does not have yet, in memory."""
@@ -153,6 +161,8 @@ def views(table: Table, snapshot: Snapshot) -> dict[str, str]:
 
 def without(select: str, people: Sequence[Person]) -> str:
     """The select without rows of people whose erasure is not at its end."""
+    if not people:
+        return select
     return f"FROM ({select}) WHERE NOT ({' OR '.join(map(condition, people))})"
 
 
