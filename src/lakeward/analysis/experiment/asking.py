@@ -1,7 +1,7 @@
 """One experiment out of the lake: questions asked, answers put together, judged.
 
-In: who answers, an experiment's parameters, metrics and terms. Out: a `Report`. Fails with `Rejected`
-for what cannot be asked, or judged by these terms; as a question does when it is asked.
+In: who answers, an experiment's parameters, metrics and terms. Out: a `Report`. Fails with
+`Rejected` for what cannot be asked, or judged by these terms; as a question does when it is asked.
 """
 
 from __future__ import annotations
