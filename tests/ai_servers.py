@@ -93,7 +93,7 @@ class ModelServer:
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(120)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers.get("content-length", 0))))
@@ -113,7 +113,7 @@ class ModelServer:
 
     def _hold(self) -> None:
         self.held.set()
-        self.released.wait(30)
+        self.released.wait(120)
 
     def _stream(
         self, handler: BaseHTTPRequestHandler, path: str, events: list[Event], answer: Answer

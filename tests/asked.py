@@ -42,6 +42,7 @@ def memory() -> duckdb.DuckDBPyConnection:
         )
     derived.create(con)
     dated.create(con, f"SELECT *, {dated.COMPUTED} FROM interactions")
+    dated.create_stitched(con)
     return con
 
 

@@ -37,14 +37,14 @@ class Callers:
     def wait(self) -> Callers:
         """Until all have called."""
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)
             assert not thread.is_alive()
         return self
 
     def _call(self, number: int) -> None:
         """Over a few connections, so that several workers serve one caller."""
         for first in range(0, self._calls, PER_CONNECTION):
-            with httpx.Client(base_url=self._server.url, timeout=20, verify=False) as client:
+            with httpx.Client(base_url=self._server.url, timeout=120, verify=False) as client:
                 for n in range(first, first + PER_CONNECTION):
                     path = f"/call/{number}/{n}"
                     try:

@@ -40,7 +40,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Empty it."""
-        urlopen(Request(self.endpoint + self._reset_path, method="POST"), timeout=20).close()
+        urlopen(Request(self.endpoint + self._reset_path, method="POST"), timeout=120).close()
 
     def client(self, service: str) -> Any:
         """A boto3 client, for looking behind the sinks' back."""
@@ -91,14 +91,14 @@ def emulator(name: str) -> Cloud:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     atexit.register(_end, process, folder)
     cloud = Cloud(name, port, reset_path)
-    wait_until(lambda: _answers(cloud, process, Path(folder) / "output"), 60, f"start of {name}")
+    wait_until(lambda: _answers(cloud, process, Path(folder) / "output"), what=f"start of {name}")
     return cloud
 
 
 def _end(process: subprocess.Popen[bytes], folder: str) -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(120)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -38,13 +38,23 @@ hypothesis.settings.load_profile("lakeward")
 os.environ.setdefault("LAKEWARD_INDIVIDUAL_FILES", "off")
 """For keepers that inherit this process's environment alone, too: a courier is a second process."""
 
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("data") / "authority.pem")
+"""One authority, whose key nobody has: nothing here trusts a stranger, and an HTTP client that
+loads all authorities of the world takes as long to make as fifty requests."""
 
-def wait_until(true: Callable[[], Any], seconds: float = 60.0, what: str = "it") -> None:
-    """Poll until `true()`; fail the test when it does not become so."""
+
+def wait_until(true: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
+    """Poll until `true()`; fail the test when it does not become so.
+
+    A look that is dear is followed by a longer pause: it takes from what it waits for.
+    """
     deadline = time.monotonic() + seconds
+    began = time.thread_time()
     while not true():
+        now = time.thread_time()
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, 2 * (now - began)), 0.5))
+        began = time.thread_time()
 
 
 class Lake:

@@ -47,7 +47,7 @@ def platform(lake: Lake, folder: Path, **env: str) -> Iterator[Site]:
     finally:
         site.close()
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 class Site:
@@ -70,7 +70,7 @@ class Contractor:
     """One browser without JavaScript."""
 
     def __init__(self, address: str, phone: str) -> None:
-        self.http = httpx.Client(base_url=address, verify=False, follow_redirects=True, timeout=20)
+        self.http = httpx.Client(base_url=address, verify=False, follow_redirects=True, timeout=120)
         self.phone = phone
         self._seen: set[str] = set()
 

@@ -36,7 +36,7 @@ class Eavesdropper:
     def __init__(self, upstream: str) -> None:
         self.exchanges: list[Exchange] = []
         self._refusals: list[tuple[int, dict[str, str]]] = []
-        self._client = httpx.Client(base_url=upstream, timeout=20, verify=False)
+        self._client = httpx.Client(base_url=upstream, timeout=120, verify=False)
         outer = self
 
         class Handler(BaseHTTPRequestHandler):

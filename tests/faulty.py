@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind in ANSWERS:
             self._fail(*ANSWERS[kind], dynamodb=bool(target))
         elif kind == "hang":
-            proxy.ended.wait(30)
+            proxy.ended.wait(120)
             self._reset()
         elif kind == "reset":
             self._reset()
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = json.dumps({**json.loads(answer), "UnprocessedItems": left}).encode()
         if kind in {"late", "lost"}:
             if kind == "late":
-                self.server.proxy.ended.wait(30)
+                self.server.proxy.ended.wait(120)
             self._reset()
             return
         self.send_response(status)
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _upstream(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         where = self.server.proxy.upstream
-        connection = HTTPConnection(str(where.hostname), where.port, timeout=60)
+        connection = HTTPConnection(str(where.hostname), where.port, timeout=120)
         try:
             connection.putrequest(
                 self.command, self.path, skip_host=True, skip_accept_encoding=True

@@ -33,7 +33,7 @@ class Heard:
         program = "node" if script.endswith(".mjs") else sys.executable
         done = subprocess.run(
             [program, str(CLIENTS / script), host or self.proxy.url, key or self.key, *arguments],
-            capture_output=True, text=True, timeout=90, cwd=self.lake.root.parent,
+            capture_output=True, text=True, timeout=120, cwd=self.lake.root.parent,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr

@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         status, more = self.server.receiver.decide(Received(self.path, headers, body))
         if status == -1:
-            self.server.receiver.ended.wait(20)
+            self.server.receiver.ended.wait(120)
         if status <= 0:
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -236,7 +236,7 @@ class Server:
         """Politely, so that everything is in the log."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(60)
+            self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -260,7 +260,7 @@ class Harness:
         keeper = self.fork(lambda: self.keeper(None, 0))
         published = self.lake_dir / ".lakeward" / "published"
         before = published.stat().st_mtime_ns if published.exists() else 0
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and (
             any(self.rings.glob("*.ring"))
             or not published.exists()

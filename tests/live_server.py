@@ -69,7 +69,7 @@ class Served:
         [server] = self._server.servers
         server.get_loop().call_soon_threadsafe(self.live.stop)
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(120)
         assert not self._thread.is_alive(), "streams kept the server from stopping"
 
     def restart(self) -> None:
@@ -104,7 +104,7 @@ class Events:
 
     def __init__(self, url: str, query: str = "", last: str = "") -> None:
         headers = {"Last-Event-ID": last} if last else {}
-        self._client = httpx.Client(timeout=20, verify=False)
+        self._client = httpx.Client(timeout=120, verify=False)
         request = self._client.build_request("GET", f"{url}/v1/live{query}", headers=headers)
         self._answer = self._client.send(request, stream=True)
         assert self._answer.status_code == 200, self._answer.read()
@@ -135,9 +135,9 @@ class Events:
 
     def until(self, wanted: str) -> Any:
         """The data of the next event of a name."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (event := self.next())[0] != wanted:
-            assert time.monotonic() < deadline, f"no {wanted} came within 30 s"
+            assert time.monotonic() < deadline, f"no {wanted} came within 120 s"
         return event[1]
 
     def rows(self, n: int) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class Provider:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
-        self._thread.join(5)
+        self._thread.join(120)
 
     def post(self, request: BaseHTTPRequestHandler) -> None:
         raw = request.rfile.read(int(request.headers["Content-Length"]))
@@ -71,7 +71,7 @@ class Provider:
             made = self.take(raw, request.path)
         self.reached.set()
         if step == "hang":
-            self.released.wait(30)
+            self.released.wait(120)
         if step:
             with contextlib.suppress(OSError):
                 request.connection.shutdown(2)

@@ -40,7 +40,7 @@ class Serving:
             return False
         self.url, self.port = found[1].rstrip("/"), int(found[2])
         try:
-            return httpx.get(self.url + self._health, verify=False, timeout=5).status_code == 200
+            return httpx.get(self.url + self._health, verify=False, timeout=120).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -61,7 +61,7 @@ class Serving:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(20)
+            return self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
@@ -91,7 +91,7 @@ def first_serving(
         )  # fmt: skip
     server = Serving(process, output, health)
     try:
-        wait_until(server.has_started, 30, "the server's first answer")
+        wait_until(server.has_started, what="the server's first answer")
         yield server
     finally:
         server.stop()

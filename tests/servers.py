@@ -20,7 +20,7 @@ from conftest import Lake, alive, wait_until
 from lakeward.audit import Report
 
 HERE = Path(__file__).parent
-START_SECONDS, STOP_SECONDS = 30.0, 20.0
+START_SECONDS, STOP_SECONDS = 120.0, 120.0
 
 
 class Server:
@@ -34,7 +34,7 @@ class Server:
 
     def connect(self) -> socket.socket:
         """A raw connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
 
     def workers(self) -> list[int]:
         """Processes that the server started and that run."""
@@ -126,7 +126,7 @@ def _running(
 
 
 def settled(lake: Lake, offered: int) -> Report:
-    """The audit once all that ended processes were offered is in its place, or 20 s later."""
+    """The audit once all that ended processes were offered is in its place."""
     deadline = time.monotonic() + STOP_SECONDS
     while True:
         report = lake.settled()

@@ -13,18 +13,19 @@ from typing import Any
 CHROMIUM = Path(os.environ.get("LAKEWARD_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
-PATIENCE_MS = 20_000
+PATIENCE_MS = 120_000
 KINDS = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A browser, and patience: on a busy machine a page may take longer than Playwright's 5 s."""
+    """A browser, and patience: on a busy machine a page may take longer than Playwright allows."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as running:
         opened = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        opened.on("context", lambda context: context.set_default_timeout(PATIENCE_MS))
         yield opened
         opened.close()
 
@@ -61,7 +62,7 @@ def site(
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(120)
 
 
 def _found(files: Mapping[str, bytes | Path], path: str) -> bytes | None:

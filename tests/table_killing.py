@@ -112,7 +112,7 @@ class Harness:
             if writer.wait():
                 raise SystemExit(f"a writer ended with {writer.returncode}")
         reader.send_signal(signal.SIGTERM)
-        if reader.wait(60):
+        if reader.wait(120):
             raise SystemExit("the reader failed")
         return self.finish()
 
@@ -166,11 +166,11 @@ class Harness:
 
     def finish(self) -> dict[str, Any]:
         """Drain, compact what is left, and compare the table with the log."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while any(Path(self.options.rings).glob("*.ring")) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.keeper.terminate()
-        self.keeper.wait(30)
+        self.keeper.wait(120)
         if self.options.mutant == "none":
             command = [sys.executable, "-m", "lakeward.cli", "compact", "--full"]
             subprocess.run(

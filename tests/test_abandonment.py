@@ -91,7 +91,7 @@ def test_the_keeper_tells_of_a_run_that_went_quiet(
             partner_id="p9",
         )  # fmt: skip
         collector.commit()
-        wait_until(lambda: told(lake), 60.0, "the abandonment")
+        wait_until(lambda: told(lake), what="the abandonment")
         wait_until(lambda: read(lake.open()).next_ms is None, what="the word of the next look")
     (row,) = told(lake)
     began, entered = (
@@ -460,7 +460,7 @@ def test_a_stop_does_not_wait_for_a_child_that_does_not_hear(
         task.close()
     with pytest.raises(ProcessLookupError):
         os.kill(deaf.pid, 0)
-    deaf.wait(10)
+    deaf.wait(120)
     deaf.stdout.close()
 
 

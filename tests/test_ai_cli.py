@@ -28,7 +28,7 @@ HOUR_MS = 3_600_000
 def ask(lake: Lake, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lakeward.cli", "ai", *arguments]
     return subprocess.run(command, env=lake.process_env(**env), cwd=lake.root.parent,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
 
 
 def rows(lake: Lake, *arguments: str) -> list[dict[str, Any]]:

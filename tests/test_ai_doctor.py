@@ -15,7 +15,7 @@ from lakeward.settings import load
 
 
 def asked(lake: Lake, *arguments: str, **env: str) -> str:
-    lake.collector().commit(20)
+    lake.collector().commit(60)
     command = [sys.executable, "-m", "lakeward.cli", "doctor", *arguments]
     done = subprocess.run(command, env=lake.process_env(**env), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -98,7 +98,7 @@ def test_other_readers_of_the_table_see_the_cost(desk: Desk) -> None:
 def test_a_turn_that_was_recorded_by_the_app_is_priced_in_the_table(lake: Lake) -> None:
     collector = lake.collector()
     collector.record("ai_conversation", **CACHED, messages=said())
-    collector.commit(20)
+    collector.commit(60)
     ask = [sys.executable, "-m", "lakeward.cli", "query", "--format", "json",
            "SELECT ai_metadata->>'cost_usd' AS cost FROM ai_conversation"]  # fmt: skip
     wait_until(lambda: len(lake.rows()) == 1)
@@ -434,7 +434,7 @@ def test_the_summary_of_a_day_counts_the_cost_as_the_table_does(lake: Lake) -> N
     collector.record("ai_conversation", **CACHED)
     collector.record("ai_conversation", **SILENT, messages=said())
     collector.record("ai_conversation", **SILENT, cost_usd=1.0)
-    collector.commit(20)
+    collector.commit(60)
     day = summarize_named(lake.open(), "today", turns=Turns())
     assert (day.ai.turns, day.ai.priced) == (3, 3)
     assert day.ai.cost_usd == pytest.approx(1 + 0.02436625 + 17 * 0.15e-6 + 60 * 0.6e-6)

@@ -30,14 +30,14 @@ def test_a_kill_in_mid_stream_keeps_what_was_received(lake: Lake, provider: str,
                 stdout=file,
             )  # fmt: skip
         try:
-            wait_until(lambda: len(output.read_text().split()) >= held - 3, 60, "the pieces")
+            wait_until(lambda: len(output.read_text().split()) >= held - 3, what="the pieces")
         finally:
             app.send_signal(signal.SIGKILL)
-            app.wait(20)
+            app.wait(120)
     given = output.read_text()
     with lake.collector() as collector:
         collector.commit()
-        wait_until(lake.rows, 60, "the record")
+        wait_until(lake.rows, what="the record")
     (row,) = lake.rows()
     asked, answered = row["messages"]
     assert (asked["role"], asked["content"]) == ("user", ASKED)
@@ -85,13 +85,15 @@ def test_a_kill_in_a_call_keeps_thoughts_and_the_beginning_of_its_arguments(
                 stdout=subprocess.DEVNULL, stderr=file,
             )  # fmt: skip
         try:
-            wait_until(lambda: dots.read_text().count(".") >= seen, 60, "the beginning of the call")
+            wait_until(
+                lambda: dots.read_text().count(".") >= seen, what="the beginning of the call"
+            )
         finally:
             app.send_signal(signal.SIGKILL)
-            app.wait(20)
+            app.wait(120)
     with lake.collector() as collector:
         collector.commit()
-        wait_until(lake.rows, 60, "the record")
+        wait_until(lake.rows, what="the record")
     (row,) = lake.rows()
     answered = row["messages"][-1]
     content = answered["content"]

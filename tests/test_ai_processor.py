@@ -623,7 +623,7 @@ def over_http(app: Any) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(120)
 
 
 @pytest.mark.parametrize(("kind", "content"), DIALECTS)

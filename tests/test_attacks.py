@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, Ser
 def said(port: int, *parts: bytes) -> bytes:
     """What a server says to raw bytes until it closes."""
     heard = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as client:
         try:
             for part in parts:
                 client.sendall(part)
@@ -247,7 +247,7 @@ def test_hundreds_of_clients_that_never_finish_a_head_keep_nobody_out(
     port = shared[1].port
     with ExitStack() as open_ones:
         for _ in range(300):
-            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+            client = socket.create_connection(("127.0.0.1", port), timeout=120)
             open_ones.enter_context(client).sendall(
                 b"POST /v1/interactions HTTP/1.1\r\nhost: x\r\nx"
             )
@@ -267,7 +267,7 @@ def test_after_all_of_it_the_sum_holds_and_nothing_was_unforeseen(
 
 
 class Impatient(Connection):
-    idle_seconds = 0.2
+    idle_seconds = 2.0
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def impatient() -> Iterator[int]:
         wait_until(lambda: server.started)
         yield listener.getsockname()[1]
         server.should_exit = True
-        thread.join(20)
+        thread.join(120)
 
 
 @pytest.mark.parametrize(
@@ -296,10 +296,10 @@ def test_a_connection_that_only_waits_is_closed(impatient: int, sent: bytes) -> 
 
 
 def test_a_connection_that_goes_on_asking_is_kept(impatient: int) -> None:
-    with socket.create_connection(("127.0.0.1", impatient), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=120) as client:
         answered = 0
-        for _ in range(12):
+        for _ in range(6):
             client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             answered += client.recv(65536).count(b"HTTP/1.1 200")
-            threading.Event().wait(0.1)
-    assert answered == 12
+            threading.Event().wait(0.4)  # in sum longer than it waits for one
+    assert answered == 6

@@ -30,11 +30,11 @@ def filled(lake: Lake) -> Lake:
             for i in range(20):
                 collector.record("hello", n=i)
                 if i % 4 == 0:
-                    collector.commit(5)
+                    collector.commit(60)
             collector.record("partner_match", score=-1)
             Capture(collector).leave_out(Reason.excluded)
             collector.count(Reason.sampled, 3)
-            collector.commit(5)
+            collector.commit(60)
             if n == 0:
                 collector.close()
                 wait_until(lambda: not list(lake.ring_dir.glob("*.ring")), what="folding")

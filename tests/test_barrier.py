@@ -19,7 +19,7 @@ def test_an_erase_waits_for_what_is_under_way(tmp_path: Path) -> None:
     def deliver() -> None:
         with delivering(lake):
             order.append("began")
-            release.wait(20)
+            release.wait(120)
             order.append("ended")
 
     delivery = threading.Thread(target=deliver)
@@ -70,7 +70,7 @@ def test_a_stream_of_deliveries_does_not_keep_an_erase_waiting(tmp_path: Path) -
 
     eraser = threading.Thread(target=erase)
     eraser.start()
-    assert through.wait(20)
+    assert through.wait(120)
     stop.set()
     for thread in (*threads, eraser):
         thread.join()

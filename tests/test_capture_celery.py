@@ -107,7 +107,7 @@ def worker(lake: Lake, folder: Path, pool: str) -> Iterator[None]:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -118,7 +118,7 @@ def publish(lake: Lake, folder: Path, code: str) -> None:
     env = lake.process_env(LAKEWARD_KEEPER_IDLE_SECONDS="20")
     code = "import tasks\nfrom lakeward.capture.job import job\n" + textwrap.dedent(code)
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=env, cwd=folder, check=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", code], env=env, cwd=folder, check=True, timeout=120
     )
 
 
@@ -130,7 +130,7 @@ def runs(lake: Lake, name: str = "") -> list[dict[str, Any]]:
 
 
 def recorded(lake: Lake, count: int) -> None:
-    wait_until(lambda: lake.root.exists() and len(runs(lake)) >= count, 150, f"{count} runs")
+    wait_until(lambda: lake.root.exists() and len(runs(lake)) >= count, what=f"{count} runs")
 
 
 def test_every_end_of_a_task_is_recorded_by_a_prefork_worker(lake: Lake, folder: Path) -> None:

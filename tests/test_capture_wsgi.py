@@ -546,7 +546,7 @@ def test_calls_that_take_turns_in_threads_or_greenlets_keep_their_outcomes_apart
     lake: Lake, first: str
 ) -> None:
     code = first + "\n" + textwrap.dedent(INTERLEAVED)
-    subprocess.run([sys.executable, "-c", code], env=lake.process_env(), check=True, timeout=60,
+    subprocess.run([sys.executable, "-c", code], env=lake.process_env(), check=True, timeout=120,
                    cwd=Path(__file__).parent)  # fmt: skip
     assert lake.settled().ok
     rows = lake.rows()

@@ -235,7 +235,7 @@ def prism(spec: str, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)  # `node` may be a launcher with a child
-        process.wait(10)
+        process.wait(120)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def lakeward(lake: Lake, *arguments: str | bytes, **environ: str) -> Done:
     """Run one command to its end."""
     return subprocess.run(
         [*COMMAND, *arguments], env=environment(lake, **environ), cwd=lake.root.parent,
-        capture_output=True, text=True, encoding="utf-8", timeout=60,
+        capture_output=True, text=True, encoding="utf-8", timeout=120,
     )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_tail_shows_the_newest_ten_or_as_many_as_asked(kept: Lake) -> None:
     collector = kept.collector()
     for n in range(13):
         collector.record("hello", user_id=f"user-{n}")
-    collector.commit(10)
+    collector.commit(60)
     shown = lakeward(kept, "tail")
     assert re.findall(r"user=user-(\d+)", shown.stdout) == [str(n) for n in range(3, 13)]
     assert re.findall(r"user-(\d+)", lakeward(kept, "tail", "-n", "2").stdout) == ["11", "12"]
@@ -196,7 +196,7 @@ def test_tail_tells_a_call_in_one_line(kept: Lake) -> None:
         "api_call", method="GET", path="/api/partners", response_status=500, response_time_ms=12.5,
         user_id="ann", error_type="LookupError", timestamp="2025-08-14T16:11:28.677Z",
     )  # fmt: skip
-    collector.commit(10)
+    collector.commit(60)
     assert lakeward(kept, "tail").stdout == (
         "2025-08-14T16:11:28.677Z  api_call  GET  /api/partners  500  12.5 ms  user=ann"
         "  error=LookupError\n"
@@ -207,7 +207,7 @@ def test_tail_as_json_is_the_log_line_by_line(kept: Lake) -> None:
     collector = kept.collector()
     for n in range(3):
         collector.record("hello", n=n, city="Zürich \N{SNOWMAN}")
-    collector.commit(10)
+    collector.commit(60)
     done = lakeward(kept, "tail", "--format", "json", PYTHONIOENCODING="ascii")
     assert [json.loads(line) for line in done.stdout.splitlines()] == kept.rows()
 
@@ -215,7 +215,7 @@ def test_tail_as_json_is_the_log_line_by_line(kept: Lake) -> None:
 def test_a_terminal_that_lacks_a_letter_still_shows_the_line(kept: Lake) -> None:
     collector = kept.collector()
     collector.record("hello", user_id="Zoë")
-    collector.commit(10)
+    collector.commit(60)
     done = lakeward(kept, "tail", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "user=Zo?" in done.stdout
@@ -231,7 +231,7 @@ def test_control_characters_of_visitors_do_not_reach_the_terminal(kept: Lake) ->
         error_type=f"E{HOSTILE}", route=f"/r{HOSTILE}",
     )  # fmt: skip
     collector.record("hello", user_id=f"w{HOSTILE}x")
-    collector.commit(10)
+    collector.commit(60)
     done = lakeward(kept, "tail")
     lines = done.stdout.removesuffix("\n").split("\n")
     assert len(lines) == 2
@@ -244,7 +244,7 @@ def test_a_line_that_somebody_else_wrote_is_shown_without_control_characters(kep
     collector = kept.collector()
     for _ in range(2):
         collector.record("hello", filler="x" * 50)
-    collector.commit(10)
+    collector.commit(60)
     path = next(kept.root.glob("raw/*/*/*/*.jsonl"))
     content = path.read_bytes()
     at = content.index(b"\n") - 40
@@ -259,15 +259,15 @@ def test_a_line_that_somebody_else_wrote_is_shown_without_control_characters(kep
 def test_tail_follows_what_becomes_durable_and_ends_on_ctrl_c(kept: Lake) -> None:
     collector = kept.collector()
     collector.record("hello", user_id="before")
-    collector.commit(10)
+    collector.commit(60)
     with running(kept, "tail", "-f", "-n", "1") as tail:
         assert "user=before" in out(tail.stdout).readline()
         for n in range(5):
             collector.record("hello", user_id=f"during-{n}")
-            collector.commit(10)
+            collector.commit(60)
             assert f"user=during-{n}" in out(tail.stdout).readline()
         tail.send_signal(signal.SIGINT)
-        rest, errors = tail.communicate(timeout=20)
+        rest, errors = tail.communicate(timeout=120)
         assert (tail.returncode, rest, errors) == (130, "", "")
 
 
@@ -275,7 +275,7 @@ def test_tail_follows_a_lake_that_is_still_empty(kept: Lake) -> None:
     with running(kept, "tail", "-f", "--format", "json") as tail:
         collector = kept.collector()
         wanted = [collector.record("hello") for _ in range(3)]
-        collector.commit(10)
+        collector.commit(60)
         shown = [json.loads(out(tail.stdout).readline())["interaction_id"] for _ in range(3)]
         assert shown == wanted
 
@@ -287,7 +287,7 @@ def test_doctor_is_green_and_exits_0_when_the_sum_holds(kept: Lake) -> None:
     collector = kept.collector()
     for _ in range(5):
         collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     done = lakeward(kept, "doctor")
     assert done.returncode == 0, done.stdout
     assert re.search(r"^ +5  delivered", done.stdout, re.MULTILINE)
@@ -301,7 +301,7 @@ def test_doctor_is_red_and_exits_1_when_a_line_is_missing(kept: Lake) -> None:
     collector = kept.collector()
     for _ in range(5):
         collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     path = next(kept.root.glob("raw/*/*/*/*.jsonl"))
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
     done = lakeward(kept, "doctor")
@@ -341,7 +341,7 @@ def test_a_lake_of_a_later_version_is_refused_with_a_sentence(kept: Lake) -> Non
 def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
     """Signal the process and wait for its end; its exit code."""
     process.send_signal(number)
-    return process.wait(30)
+    return process.wait(120)
 
 
 def test_run_makes_a_lake_and_keeps_it_until_sigterm(lake: Lake) -> None:
@@ -349,7 +349,7 @@ def test_run_makes_a_lake_and_keeps_it_until_sigterm(lake: Lake) -> None:
         wait_until(lambda: lake.root.exists() and lake.keeper_pid() == keeper.pid, what="keeping")
         collector = lake.collector(LAKEWARD_KEEPER="external")
         wanted = [collector.record("hello") for _ in range(20)]
-        collector.commit(10)
+        collector.commit(60)
         assert lake.ids() == wanted
         collector.close()
         assert stopped(keeper) == 0
@@ -364,7 +364,7 @@ def test_run_drains_what_waits_before_it_leaves(lake: Lake, number: int) -> None
         wait_until(lambda: lake.root.exists() and lake.keeper_pid() == keeper.pid, what="keeping")
         collector = lake.collector(LAKEWARD_KEEPER="external", LAKEWARD_EXIT_SECONDS="0")
         collector.record("met")
-        collector.commit(10)
+        collector.commit(60)
         keeper.send_signal(signal.SIGSTOP)
         wait_until(lambda: process_state(keeper.pid) == "T", what="the stop")
         for _ in range(500):
@@ -373,7 +373,7 @@ def test_run_drains_what_waits_before_it_leaves(lake: Lake, number: int) -> None
         assert len(lake.rows()) == 1
         keeper.send_signal(number)
         keeper.send_signal(signal.SIGCONT)
-        assert keeper.wait(30) == 0
+        assert keeper.wait(120) == 0
     assert len(lake.rows()) == 501
     report = lake.audit()
     assert (report.ok, report.rings) == (True, [])
@@ -423,7 +423,7 @@ def test_a_second_run_says_who_keeps_the_lake_and_exits_2(lake: Lake) -> None:
     with running(lake, "run") as keeper:
         wait_until(lambda: lake.root.exists() and lake.keeper_pid() == keeper.pid, what="keeping")
         second = impatient(lake, 0.2)
-        printed, errors = second.communicate(timeout=60)
+        printed, errors = second.communicate(timeout=120)
         assert (second.returncode, printed) == (2, "")
         assert f"lakeward: another keeper holds {lake.root}" in errors
         assert str(keeper.pid) in errors
@@ -438,7 +438,7 @@ def test_a_run_that_waits_for_another_keeper_can_be_told_to_stop(lake: Lake) -> 
         second = impatient(lake, 2)
         out(second.stderr).readline()
         second.terminate()
-        errors = second.communicate(timeout=60)[1]
+        errors = second.communicate(timeout=120)[1]
         assert "another keeper holds" not in errors
         assert second.returncode in {0, -signal.SIGTERM}
 
@@ -446,14 +446,14 @@ def test_a_run_that_waits_for_another_keeper_can_be_told_to_stop(lake: Lake) -> 
 def test_run_takes_the_lake_over_from_a_spawned_keeper(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="spawn", LAKEWARD_KEEPER_IDLE_SECONDS="60")
     wanted = [collector.record("before")]
-    collector.commit(10)
+    collector.commit(60)
     spawned = lake.keeper_pid()
     assert spawned not in (None, os.getpid())
     with running(lake, "run") as keeper:
         wait_until(lambda: lake.keeper_pid() == keeper.pid, what="the hand-over")
         wait_until(lambda: not alive(spawned or 0), what="the spawned keeper's end")
         wanted.append(collector.record("after"))
-        collector.commit(10)
+        collector.commit(60)
         assert lake.ids() == wanted
         collector.close()
         assert stopped(keeper) == 0
@@ -515,7 +515,7 @@ def test_import_of_a_missing_file_exits_2_and_imports_none_of_the_others(
 def test_import_reads_standard_input(kept: Lake) -> None:
     done = subprocess.run(
         [*COMMAND, "import", "-", "--type", "page_view"], env=environment(kept),
-        input=b'{"n":1}\n{"n":2}\n', capture_output=True, timeout=60,
+        input=b'{"n":1}\n{"n":2}\n', capture_output=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [row["properties"] for row in kept.rows()] == [{"n": 1}, {"n": 2}]
@@ -534,7 +534,7 @@ def test_an_import_killed_at_random_ends_with_each_line_exactly_once(
         with running(kept, "import", str(tmp_path / "pages.jsonl")) as importer:
             wait_until(lambda: reached(kept, importer, threshold), what="progress")  # noqa: B023
             importer.kill()
-            kills += importer.wait(10) == -signal.SIGKILL
+            kills += importer.wait(120) == -signal.SIGKILL
     assert kills >= 1
     done = lakeward(kept, "import", str(tmp_path / "pages.jsonl"))
     assert done.returncode == 0, done.stderr
@@ -560,7 +560,7 @@ def test_a_demo_without_its_extra_says_what_to_install(lake: Lake) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(lake), capture_output=True, text=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     assert done.returncode == 2
     assert "pip install 'lakeward[demo]'" in done.stderr
@@ -635,13 +635,13 @@ def test_a_reader_that_went_away_is_no_error(
 ) -> None:
     collector = kept.collector()
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as nobody_reads:
         done = subprocess.run(
             [*COMMAND, *arguments], stdout=nobody_reads, stderr=subprocess.PIPE, text=True,
-            env=kept.process_env(PYTHONUNBUFFERED=unbuffered), timeout=60,
+            env=kept.process_env(PYTHONUNBUFFERED=unbuffered), timeout=120,
         )  # fmt: skip
     assert "rror" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -652,10 +652,10 @@ def test_tail_into_head_is_quiet(kept: Lake) -> None:
     collector = kept.collector()
     for _ in range(3000):
         collector.record("hello", user_id="somebody-with-a-long-name")
-    collector.commit(10)
+    collector.commit(60)
     done = subprocess.run(
         ["sh", "-c", '"$0" -m lakeward.cli tail -n 3000 | head -1', sys.executable],
-        env=environment(kept), capture_output=True, text=True, timeout=60,
+        env=environment(kept), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1

@@ -59,7 +59,7 @@ MARK = "Kq7-hunter2-Zz9"
 
 def landed(collector: Collector, lake: Lake) -> list[dict[str, Any]]:
     """Everything recorded so far, once it is durable."""
-    collector.commit(10)
+    collector.commit(60)
     return lake.rows()
 
 
@@ -69,7 +69,7 @@ def the_row(collector: Collector, lake: Lake) -> dict[str, Any]:
 
 
 def the_entry(collector: Collector, lake: Lake) -> dict[str, Any]:
-    collector.commit(10)
+    collector.commit(60)
     [entry] = lake.quarantined()
     return entry
 
@@ -406,7 +406,7 @@ def test_what_was_quarantined_stands_in_the_sum_and_not_among_the_delivered(lake
     collector.record("hello")
     for _ in range(3):
         assert collector.record("partner_match", score=101) is None
-    collector.commit(10)
+    collector.commit(60)
     report = lake.audit()
     assert report.ok, report.faults
     assert (report.sum["offered"], report.sum["delivered"]) == (4, 1)
@@ -429,7 +429,7 @@ def test_a_typed_call_raises_in_development_and_counts(lake: Lake) -> None:
         collector.record_or_raise("partner_match", partner_id=MARK, score=101)
     assert MARK not in "".join(traceback.format_exception(refused.value))
     assert reasons(collector) == {"rejected": 1}
-    collector.commit(10)
+    collector.commit(60)
     assert lake.quarantined() == []
     assert lake.audit().sum["rejected"] == 1
 
@@ -451,7 +451,7 @@ def test_input_that_cannot_be_decoded_leaves_only_its_length_and_hash(lake: Lake
     collector = lake.collector()
     for raw in (MARK.encode(), MARK.encode(), b"other"):
         collector.quarantine("undecodable", note="line 3", raw=raw)
-    collector.commit(10)
+    collector.commit(60)
     entries = lake.quarantined()
     assert [entry["bytes"] for entry in entries] == [len(MARK), len(MARK), 5]
     assert entries[0]["hash"] == entries[1]["hash"] != entries[2]["hash"]
@@ -464,7 +464,7 @@ def test_a_record_larger_than_a_frame_is_dropped_and_counted(lake: Lake) -> None
     assert collector.record("hello", filler="x " * 6000) is None
     assert collector.record("hello", filler="x " * 1000) is not None
     assert reasons(collector) == {"too_large": 1}
-    collector.commit(10)
+    collector.commit(60)
     assert lake.audit().reasons == {"too_large": 1}
 
 
@@ -522,7 +522,7 @@ def test_a_host_callable_that_fails_drops_the_record_and_is_counted(
     collector = lake.collector(scrub=scrub)
     assert collector.record("hello", note=MARK) is None
     assert reasons(collector) == {"scrub_failed": 1}
-    collector.commit(10)
+    collector.commit(60)
     assert (lake.rows(), lake.quarantined()) == ([], [])
     assert MARK.encode() not in stored_bytes(lake)
     assert "dropped" in caplog.text
@@ -554,7 +554,7 @@ def test_the_hosts_callable_sees_what_is_quarantined_too(lake: Lake) -> None:
 def test_the_hosts_callable_is_applied_once(lake: Lake, kind: str, fields: dict[str, Any]) -> None:
     collector = lake.collector(scrub=lambda given: given | {"user_id": f"h({given['user_id']})"})
     collector.record(kind, user_id="ann", **fields)
-    collector.commit(10)
+    collector.commit(60)
     stored = [*lake.rows(), *(entry["record"] for entry in lake.quarantined())]
     assert [record["user_id"] for record in stored] == ["h(ann)"]
 
@@ -577,7 +577,7 @@ def test_a_key_that_the_host_calls_sensitive_is_hidden_also_where_a_type_declare
 ) -> None:
     collector = lake.collector(LAKEWARD_SENSITIVE_KEYS=name)
     collector.record("feedback_submission", **{name: MARK})
-    collector.commit(10)
+    collector.commit(60)
     assert MARK.encode() not in stored_bytes(lake)
 
 
@@ -813,7 +813,7 @@ def test_no_fields_whatever_make_record_raise_or_lose_count(lake: Lake) -> None:
     stats = collector.stats()
     assert stats["offered"] == offered
     with keeping(lake):
-        collector.commit(20)
+        collector.commit(60)
         assert len(lake.rows()) + len(lake.quarantined()) == stats["accepted"]
     assert lake.audit().ok
     assert counted.keys() <= {reason.name for reason in Reason}
@@ -984,7 +984,7 @@ def test_counts_add_up_when_many_threads_record_all_kinds_of_things(lake: Lake) 
             thread.join()
     finally:
         sys.setswitchinterval(before)
-    collector.commit(20)
+    collector.commit(60)
     counts = dict(reasons(collector))
     dropped = counts.pop("full", 0) + counts.pop("contended", 0)
     assert collector.stats()["offered"] == 6 * each * 5
@@ -1125,11 +1125,11 @@ def test_an_app_with_thousands_of_descriptors_can_commit_and_close(lake: Lake) -
             held = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
             collector = Collector.from_env()
             collector.record("hello")
-            collector.commit(10)
+            collector.commit(60)
             collector.record("hello")
             collector.close()
         """)],
-        env=lake.process_env(), capture_output=True, text=True, timeout=60,
+        env=lake.process_env(), capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -1202,7 +1202,7 @@ def test_no_log_line_quotes_a_value(lake: Lake, caplog: pytest.LogCaptureFixture
     collector.record("hello", it=MARK * 1000)
     collector.record("api_call", method="GET", path="/", user_id={MARK: MARK})
     collector._complaints.clear()
-    collector.commit(10)
+    collector.commit(60)
     collector.close()
     assert len(warnings(caplog)) >= 2
     assert MARK not in caplog.text
@@ -1389,7 +1389,7 @@ def test_every_record_is_one_json_object_on_one_line(lake: Lake) -> None:
     collector = lake.collector()
     for text in ("a\nb", "a\r\nb", "\u2028\u2029\x85", '"\\', "\0"):
         collector.record("hello", it=text)
-    collector.commit(10)
+    collector.commit(60)
     [path] = lake.root.glob("raw/*/*/*/*.jsonl")
     lines = path.read_bytes().split(b"\n")
     assert lines.pop() == b""

@@ -31,12 +31,12 @@ def test_a_running_keeper_moves_the_log_into_the_table(lake: Lake) -> None:
                 collector.record("note", n=n)
             collector.commit()
         here = open_lake(lake.root)
-        wait_until(lambda: read_progress(here).done.counts.added == 50, 60, "compaction")
+        wait_until(lambda: read_progress(here).done.counts.added == 50, what="compaction")
         assert DeltaTable(str(lake.root / "table")).count() == 50
         assert waiting_bytes(here) == 0
     finally:
         keeper.terminate()
-        keeper.wait(20)
+        keeper.wait(120)
 
 
 def test_a_killed_keeper_takes_its_children_with_it(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_killed_keeper_takes_its_children_with_it(tmp_path: Path) -> None:
     wait_until(lambda: b"test_compaction_child" in Path(f"/proc/{pid}/cmdline").read_bytes())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_until(lambda: not _runs(pid), 20, "the child's end")
+    wait_until(lambda: not _runs(pid), what="the child's end")
 
 
 def _runs(pid: int) -> bool:

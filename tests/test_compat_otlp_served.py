@@ -45,7 +45,7 @@ class Traced:
         }
         done = subprocess.run(
             [sys.executable, str(APP)], env=self.lake.process_env() | environ | env,
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
 

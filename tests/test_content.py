@@ -164,7 +164,7 @@ def by_import(lake: Lake, mode: str) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "lakeward.cli", "import", str(told), str(sheets)],
             env=lake.process_env(AI_CONTENT=mode, LAKEWARD_KEEPER="thread"),
-            cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
+            cwd=lake.root.parent, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         (lake.root.parent / "output.txt").write_text(done.stdout.replace(KEY, "") + done.stderr)
     assert done.stdout.startswith("told.jsonl: "), done.stderr
@@ -305,7 +305,7 @@ def test_two_processes_give_a_user_the_same_answer(lake: Lake) -> None:
     )
     env = lake.process_env(LAKEWARD_ROLLOUT_AI_CONTENT="50")
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
     kept: dict[str, list[bool]] = {}
     for row in lake.rows():
         kept.setdefault(row["user_id"], []).append("content" in row["messages"][0])

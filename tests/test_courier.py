@@ -46,7 +46,7 @@ def keeper(lake: Lake, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(15)
+            process.wait(120)
 
 
 def couriers(parent: int) -> list[int]:
@@ -78,7 +78,7 @@ def files(lake: Lake) -> set[str]:
 def record(lake: Lake, n: int = 1, **settings: str) -> set[str]:
     with lake.collector(LAKEWARD_KEEPER="external", **settings) as collector:
         ids = {str(collector.record("hello", n=i)) for i in range(n)}
-        collector.commit(10)
+        collector.commit(60)
     return ids
 
 
@@ -132,7 +132,7 @@ def test_a_keeper_that_stops_lets_the_courier_deliver_what_lingers(lake: Lake) -
             wait_until(lambda: state.read(lake.open(), "webhook").state == "running")
             ids = record(lake, 3)
             process.terminate()
-            process.wait(15)
+            process.wait(120)
         assert {row["interaction_id"] for row in receiver.rows()} == ids
 
 
@@ -144,7 +144,7 @@ def test_a_keeper_in_a_thread_has_a_courier_as_well(
     monkeypatch.chdir(lake.root.parent)
     collector = lake.collector(LAKEWARD_INDIVIDUAL_FILES="on")
     ids = {str(collector.record("hello", n=n)) for n in range(5)}
-    collector.commit(10)
+    collector.commit(60)
     wait_until(lambda: files(lake) == ids, what="the files")
     pid = the_courier(os.getpid())
     collector.close()
@@ -163,7 +163,7 @@ def test_a_spawned_keeper_has_a_courier_that_reads_the_apps_env_file(lake: Lake)
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, cwd=lake.root.parent, capture_output=True,
-        text=True, timeout=60,
+        text=True, timeout=120,
     )  # fmt: skip
     wait_until(lambda: files(lake) == {done.stdout.strip()}, what="the file")
 
@@ -227,7 +227,7 @@ def test_doctor_shows_each_follower_and_turns_red_by_a_changed_count(lake: Lake)
     def doctor() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lakeward.cli", "doctor"]
         return subprocess.run(
-            command, env=lake.process_env(), capture_output=True, text=True, timeout=60
+            command, env=lake.process_env(), capture_output=True, text=True, timeout=120
         )
 
     done = doctor()
@@ -266,7 +266,7 @@ def test_the_task_starts_the_courier_again_after_longer_and_longer_pauses(
     lake.root.parent.mkdir(exist_ok=True)
     collector = lake.collector()
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     now, starts = [0.0], [0]
 
     def start(*words: str) -> int:
@@ -365,7 +365,7 @@ def test_without_a_keeper_nothing_counts_as_quarantined(
 def test_a_courier_leaves_when_another_lake_stands_in_the_place(lake: Lake) -> None:
     collector = lake.collector()
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     collector.close()
     ended: list[int] = []
     settings = load(settings_of(lake), lake.root.parent)
@@ -376,7 +376,7 @@ def test_a_courier_leaves_when_another_lake_stands_in_the_place(lake: Lake) -> N
     thread.start()
     wait_until(lambda: len(files(lake)) == 1, what="the file")
     opened.with_epoch(7)
-    thread.join(20)
+    thread.join(120)
     assert ended == [courier.MOVED]
 
 

@@ -20,7 +20,7 @@ def filled(lake: Lake) -> LakeDir:
     collector = lake.collector()
     for n in range(50):
         collector.record("hello", n=n)
-    collector.commit(10)
+    collector.commit(60)
     collector.close()
     return lake.open()
 

@@ -56,7 +56,7 @@ def service(status: int, body: bytes, *, waits: bool = False) -> Iterator[tuple[
             self.wfile.write(body)
             if waits:
                 self.wfile.flush()
-                ended.wait(30)
+                ended.wait(120)
 
         def log_message(self, *args: object) -> None:
             """Nothing."""
@@ -71,7 +71,7 @@ def service(status: int, body: bytes, *, waits: bool = False) -> Iterator[tuple[
         ended.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(120)
 
 
 def admitted(site: Site) -> Contractor:

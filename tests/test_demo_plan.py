@@ -25,7 +25,9 @@ def test_equal_numbers_give_equal_plans_in_another_process_too() -> None:
         "import msgspec, sys\nfrom lakeward.demo.plan import plan\n"
         "sys.stdout.buffer.write(msgspec.json.encode(plan(7, 50, 20.0)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=120
+    )
     assert done.stdout == msgspec.json.encode(plan(7, 50, 20.0))
 
 

@@ -50,7 +50,7 @@ class Demo:
 
     def ports(self) -> list[int]:
         """Of the platform and of the live page, once both are told."""
-        wait_until(lambda: LIVE.search(self.text()) or self.ended(), 60, "the demo's start")
+        wait_until(lambda: LIVE.search(self.text()) or self.ended(), what="the demo's start")
         platform, live = PLATFORM.search(self.text()), LIVE.search(self.text())
         assert platform, self.text()
         assert live, self.text()
@@ -69,7 +69,7 @@ class Demo:
         """End it, whatever it is at."""
         if not self.ended():
             self.process.terminate()
-            self.process.wait(40)
+            self.process.wait(120)
         for end in self._ends:
             os.close(end)
 
@@ -99,13 +99,13 @@ def test_a_watched_demo_stays_up_until_it_is_ended_and_leaves_nothing(lake: Lake
     with demo(lake, "--visitors", "4", "--seconds", "1", watched=True, PATH=bare) as running:
         ports, children = running.ports(), running.children()
         assert len(children) == 2
-        wait_until(lambda: "stay up" in running.text() or running.ended(), 90, "the run")
+        wait_until(lambda: "stay up" in running.text() or running.ended(), what="the run")
         assert not running.ended(), running.text()
         assert httpx.get(f"http://127.0.0.1:{ports[0]}/").status_code == 200
         assert httpx.get(f"http://127.0.0.1:{ports[1]}/health").status_code == 200
         assert "no visitor comes in a browser: there is no Chromium" in running.text()
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(40) == 0
+        assert running.process.wait(120) == 0
     assert not any(map(alive, children))
     assert all(map(is_free, ports))
     assert (lake.root / ".lakeward" / "demo-truth.json").exists()
@@ -115,9 +115,9 @@ def test_a_watched_demo_stays_up_until_it_is_ended_and_leaves_nothing(lake: Lake
 def test_ctrl_c_in_the_middle_ends_everything(lake: Lake) -> None:
     with demo(lake, "--visitors", "200", "--seconds", "60") as running:
         ports, children = running.ports(), running.children()
-        wait_until(lambda: "of 200 visitors" in running.text(), 30, "the first visitors")
+        wait_until(lambda: "of 200 visitors" in running.text(), what="the first visitors")
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(60) == 130
+        assert running.process.wait(120) == 130
     assert "Traceback" not in running.text()
     assert not any(map(alive, children))
     assert all(map(is_free, ports))
@@ -126,9 +126,9 @@ def test_ctrl_c_in_the_middle_ends_everything(lake: Lake) -> None:
 def test_a_platform_that_dies_ends_the_run_with_a_sentence(lake: Lake) -> None:
     with demo(lake, "--visitors", "200", "--seconds", "60", "--once") as running:
         ports = running.ports()
-        wait_until(lambda: "of 200 visitors" in running.text(), 30, "the first visitors")
+        wait_until(lambda: "of 200 visitors" in running.text(), what="the first visitors")
         os.kill(running.children()[-1], signal.SIGKILL)
-        assert running.process.wait(60) == 1
+        assert running.process.wait(120) == 1
     last = running.text().strip().splitlines()[-1]
     assert re.match(r"lakeward: the demo stopped: .*(platform|browser)", last)
     assert "Traceback" not in running.text()
@@ -155,8 +155,8 @@ def test_the_children_of_a_killed_demo_end(lake: Lake) -> None:
     with demo(lake, "--visitors", "200", "--seconds", "60") as running:
         ports, children = running.ports(), running.children()
         running.process.kill()
-        running.process.wait(10)
-        wait_until(lambda: not any(map(alive, children)), 40, "the children's end")
+        running.process.wait(120)
+        wait_until(lambda: not any(map(alive, children)), what="the children's end")
     assert all(map(is_free, ports))
 
 
@@ -167,7 +167,7 @@ def test_a_port_that_is_taken_is_named(lake: Lake, further: int) -> None:
         other.listen()
         taken = other.getsockname()[1]
         with demo(lake, "--port", str(taken - further)) as running:
-            assert running.process.wait(60) == 2
+            assert running.process.wait(120) == 2
     assert f"port {taken} is taken: give the demo another one, --port N" in running.text()
 
 
@@ -175,7 +175,7 @@ def test_numbers_out_of_range_are_refused(lake: Lake) -> None:
     lake.root.parent.mkdir(exist_ok=True)
     for option, value in (("--visitors", "0"), ("--seconds", "x"), ("--port", "70000")):
         with demo(lake, option, value) as running:
-            assert running.process.wait(60) == 2
+            assert running.process.wait(120) == 2
         assert "must be a number from" in running.text()
 
 

@@ -301,7 +301,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
+            process.wait(120)
             break
     process.kill()
     process.wait()
@@ -329,14 +329,14 @@ def test_the_command_serves_without_root_and_with_a_read_only_root(lake: Lake, f
     def healthy() -> bool:
         assert process.poll() is None, output.read_text()
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/health", timeout=120).status_code == 200
         except httpx.TransportError:
             return False
 
     with confined(lake, arguments, {k: v for k, v in env.items() if k != "PATH"}) as process:
-        wait_until(healthy, 40, "the server's health")
+        wait_until(healthy, what="the server's health")
         sent = {"interaction_type": "signed_up", "user_id": "u-1"}
-        answer = httpx.post(f"http://127.0.0.1:{port}/v1/interactions", json=sent, timeout=20)
+        answer = httpx.post(f"http://127.0.0.1:{port}/v1/interactions", json=sent, timeout=120)
         assert answer.json() == {"accepted": 1, "rejected": []}, answer.text
         volume = lake.root.parent / "volume"
         owners = {path.stat().st_uid for path in volume.rglob("*")}

@@ -178,7 +178,7 @@ def test_an_erasure_that_begins_while_the_dead_ones_turns_are_recorded_takes_the
         collector.commit()
         recover(lake.open(), settings_of(lake), [path], pause=pause)
         collector.commit()
-        erasing.join(60)
+        erasing.join(120)
     assert [receipt.stage for receipt in receipts] == ["gone"]
     assert places(lake) == []
     assert json.dumps(lake.rows()).count(BOB) > 1

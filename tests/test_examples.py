@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 def ask(port: int, path: str, body: bytes | None = None, **headers: str) -> bytes:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         found: bytes = answer.read()
         return found
 
@@ -45,13 +45,13 @@ def serving(name: str, lake: Lake, port: int) -> Iterator[None]:
         yield
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(20)
+        server.wait(120)
 
 
 def test_the_script_records_and_says_that_it_is_durable(lake: Lake) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / "script.py")],
-        env=lake.process_env(), cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
+        env=lake.process_env(), cwd=lake.root.parent, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "durable: 3 records" in done.stdout
@@ -64,7 +64,7 @@ def test_the_conversation_is_streamed_recorded_and_rated(lake: Lake) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / "ai.py")],
         env=lake.process_env(OPENAI_BASE_URL="", OPENAI_API_KEY="", AI_MODEL=""),
-        cwd=lake.root.parent, capture_output=True, text=True, timeout=60,
+        cwd=lake.root.parent, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Start from the hours you expect.\ndurable: turn ")
@@ -147,7 +147,7 @@ def test_the_django_project_is_captured_with_its_routes(lake: Lake, free_port: i
 def test_the_cron_script_leaves_its_run_and_what_it_did(lake: Lake) -> None:
     subprocess.run(
         [sys.executable, "-W", "error", str(EXAMPLES / "nightly.py")],
-        env=lake.process_env(), cwd=lake.root.parent, check=True, timeout=60,
+        env=lake.process_env(), cwd=lake.root.parent, check=True, timeout=120,
     )  # fmt: skip
     *done, run = lake.rows()
     assert [row["partner_id"] for row in done] == ["p1", "p2"]
@@ -168,10 +168,10 @@ def test_the_celery_application_records_both_attempts_in_one_trace(
     )  # fmt: skip
     try:
         subprocess.run([sys.executable, "celery_app.py"], env=env, cwd=EXAMPLES, check=True)
-        wait_until(lambda: lake.root.exists() and len(lake.rows()) >= 5, 60, "both attempts")
+        wait_until(lambda: lake.root.exists() and len(lake.rows()) >= 5, what="both attempts")
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(120)
     runs = [row for row in lake.rows() if row["interaction_type"] == "job_run"]
     assert [row["properties"]["outcome"] for row in runs] == ["succeeded", "retried", "failed"]
     assert len({row["trace_id"] for row in lake.rows()}) == 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,54 @@ def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_keepers_and_commands_start_without_what_only_recording_needs() -> None:
+    """Each application starts a keeper and up to three children of it: what they load counts."""
+    code = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        "for name in ('run', 'compaction', 'courier', 'tidy', 'erasing', 'abandonment',"
+        " 'unfinished', 'serve', 'doctor', 'query', 'keys', 'people', 'tail', 'get', 'flags',"
+        " 'erase', 'ask'):\n"
+        "    import_module(f'lakeward.cli.{name}')\n"
+        "import lakeward, lakeward.ai, lakeward.lake.jailed, lakeward.lake.reading\n"
+        "heavy = ('collector', 'privacy', 'content', 'catalog.placement', 'ai.conversation')\n"
+        "print([name for name in heavy if f'lakeward.{name}' in sys.modules])\n"
+        "print(sorted(set(lakeward.__all__) - set(dir(lakeward))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize("face", ["lakeward", "lakeward.ai", "lakeward.catalog"])
+def test_a_name_that_a_face_has_not_is_an_ordinary_error(face: str) -> None:
+    module = import_module(face)
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match=f"module '{face}' has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
+
+
+def test_the_supervisor_of_a_server_loads_nothing_that_only_its_workers_need() -> None:
+    code = (
+        "import sys, lakeward.cli.serve, lakeward.server.app, lakeward.server.supervisor\n"
+        "print([name for name in ('uvicorn', 'duckdb', 'pyarrow', 'deltalake', 'boto3')"
+        " if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_server_without_uvicorn_says_how_to_get_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.util as util\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'uvicorn' else found(name, *more)\n"
+        "from lakeward.cli import main\n"
+        "sys.exit(main(['serve', '--port', '0']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "LAKEWARD_LAKE_DIR": str(tmp_path / "lake")},
+                          timeout=120)  # fmt: skip
+    assert done.returncode == 2
+    assert "lakeward serve needs uvicorn: pip install 'lakeward[server]'" in done.stderr

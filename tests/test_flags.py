@@ -247,7 +247,7 @@ def test_forked_workers_and_other_interpreters_assign_the_same() -> None:
     )
     out = subprocess.run(
         [sys.executable, "-c", code, msgspec.json.encode(units).decode()],
-        capture_output=True, timeout=60, check=True, env={"PYTHONHASHSEED": "7",
+        capture_output=True, timeout=120, check=True, env={"PYTHONHASHSEED": "7",
         "PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert msgspec.json.decode(out.stdout) == [place("match-page", unit, 2) for unit in units]

@@ -157,7 +157,7 @@ def test_a_shell_runs_it_with_warnings_as_errors(store: Store) -> None:
         [sys.executable, "-W", "error", "-m", "lakeward.cli", "flags", "set", "on", "--value",
          "true"],
         env=os.environ | store.env, cwd=store.lake.parent, capture_output=True, text=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "flag on set (version 1)\n"

@@ -160,7 +160,7 @@ def test_posthogs_own_sdk_is_answered_and_tells_what_it_used(flagged: Flagged) -
     before = len(exposures(flagged.lake))
     ran = subprocess.run(
         [sys.executable, "-c", PYTHON, flagged.server.url, flagged.key], capture_output=True,
-        text=True, timeout=60, check=True,
+        text=True, timeout=120, check=True,
     )  # fmt: skip
     told = json.loads(ran.stdout.splitlines()[-1])
     mine = flagged.flags({"attributes": {"user_id": "u1"}})["match-page"]

@@ -290,7 +290,7 @@ def test_without_the_sdk_one_sentence_names_the_extra() -> None:
         "import lakeward.flags.provider"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
         env={"PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     assert ran.returncode == 1

@@ -37,7 +37,7 @@ def test_it_is_applied_to_captured_calls_and_its_result_is_scrubbed_again(lake: 
     app = LakewardMiddleware(Starlette(routes=[Route("/a", answer)]), collector)
     assert call(app, "/a?x=1") == 200
     collector.record("hello", path="/b")
-    collector.commit(10)
+    collector.commit(60)
     rows = lake.rows()
     assert [row["path"] for row in rows] == ["/hidden", "/hidden"]
     assert rows[0]["interaction_type"] == "api_call"

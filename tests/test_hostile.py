@@ -149,7 +149,7 @@ def test_a_body_that_pretends_to_be_a_request_is_none(lake: Lake, tmp_path: Path
         b"POST /outer HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
     )
     with uvicorn("apps:counted_plain", lake.process_env(), folder=tmp_path) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=120) as client:
             client.sendall(outer % len(inner) + inner)
             while client.recv(65536):
                 pass

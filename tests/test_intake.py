@@ -491,7 +491,7 @@ def test_a_csv_of_a_known_type_has_that_types_numbers(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "import", str(path), "--type", "deal_closed",
          "--map", "timestamp=when"],
-        env={**os.environ, **environ}, capture_output=True, text=True, timeout=60,
+        env={**os.environ, **environ}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     log = next((tmp_path / "lake").glob("raw/*/*/*/*.jsonl"))

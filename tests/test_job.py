@@ -339,7 +339,7 @@ def test_a_module_with_decorators_opens_nothing_and_its_forks_record(lake: Lake)
         work()
     """)
     subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], env=lake.process_env(), check=True, timeout=60
+        [sys.executable, "-W", "error", "-c", code], env=lake.process_env(), check=True, timeout=120
     )
     report = lake.settled()
     assert report.ok, report.faults
@@ -350,7 +350,7 @@ def test_a_module_with_decorators_opens_nothing_and_its_forks_record(lake: Lake)
 def test_a_cron_script_leaves_its_job_when_it_fails(lake: Lake) -> None:
     code = "from lakeward.capture.job import job\nwith job('nightly'):\n    1 / 0"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=lake.process_env(), capture_output=True, timeout=60
+        [sys.executable, "-c", code], env=lake.process_env(), capture_output=True, timeout=120
     )
     assert done.returncode == 1
     assert b"ZeroDivisionError" in done.stderr

@@ -51,16 +51,21 @@ def keeping(lake: Lake, **options: Any) -> Iterator[Keeper]:
         except BaseException as error:
             failure.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, daemon=True, name="keeping")
     thread.start()
     try:
         yield keeper
     finally:
         keeper._stopping = time.monotonic() + 0.3
-        thread.join(10)
+        thread.join(120)
         assert not thread.is_alive()
     if failure:
         raise failure[0]
+
+
+def has_ended() -> bool:
+    """Whether the keeper of `keeping` gave up by itself."""
+    return not any(thread.name == "keeping" for thread in threading.enumerate())
 
 
 def paths(lake: Lake) -> list[str]:
@@ -75,7 +80,7 @@ def test_a_record_is_durable_when_commit_returns(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         wanted = [collector.record("hello", n=n) for n in range(100)]
-        collector.commit(5)
+        collector.commit(60)
         assert lake.ids() == wanted
     check(lake.audit())
 
@@ -92,7 +97,7 @@ def test_the_log_rolls_by_utc_day(lake: Lake) -> None:
     with keeping(lake, now_ns=clock):
         for _ in range(3):
             collector.record("hello")
-            collector.commit(5)
+            collector.commit(60)
             clock.ns += DAY_NS
     assert [path.split("/")[3] for path in paths(lake)] == ["day=14", "day=15", "day=16"]
     check(lake.audit())
@@ -104,7 +109,7 @@ def test_the_log_rolls_by_size_and_the_order_of_files_is_not_the_order_of_names(
     with keeping(lake, segment_bytes=2000, now_ns=Clock()):
         for n in range(40):
             wanted.append(collector.record("hello", n=n))
-            collector.commit(5)
+            collector.commit(60)
     names = [path.rpartition("/")[2] for path in paths(lake)]
     assert names[:3] == [
         "daily_summary.jsonl", "daily_summary-0001.jsonl", "daily_summary-0002.jsonl"
@@ -121,7 +126,7 @@ def test_a_clock_that_goes_back_opens_a_new_file_in_the_right_day(lake: Lake) ->
         for days in (0, -1, 0, 27_000, 0):
             clock.ns = NOON_NS + days * DAY_NS
             wanted.append(collector.record("hello"))
-            collector.commit(5)
+            collector.commit(60)
     folders = [path.split("/", 1)[1].rpartition("/")[0] for path in paths(lake)]
     assert folders[0] == folders[2] == folders[4] == "year=2025/month=08/day=14"
     assert folders[1] == "year=2025/month=08/day=13"
@@ -155,11 +160,11 @@ def test_two_keepers_started_at_once_leave_one_and_lose_nothing(lake: Lake) -> N
     threads = [threading.Thread(target=run, args=(keeper,)) for keeper in keepers]
     for thread in threads:
         thread.start()
-    collector.commit(5)
+    collector.commit(60)
     for keeper in keepers:
         keeper._stopping = 0.0
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert sorted(outcomes) == ["busy", "kept"]
     assert len(lake.ids()) == 1
     check(lake.audit())
@@ -190,7 +195,7 @@ def test_a_full_disk_is_survived_and_collection_resumes_by_itself(
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         wanted = [collector.record("hello") for _ in range(10)]
-        collector.commit(5)
+        collector.commit(60)
         full[0] = True
         wanted += [collector.record("while_full") for _ in range(10)]
         wanted = [i for i in wanted if i]
@@ -200,7 +205,7 @@ def test_a_full_disk_is_survived_and_collection_resumes_by_itself(
         assert collector.stats()["keeper"]["error"] == "No space left on device"
         check(lake.audit())
         full[0] = False
-        collector.commit(5)
+        collector.commit(60)
         assert lake.ids() == wanted
     check(lake.audit())
 
@@ -217,16 +222,16 @@ def test_drops_are_counted_when_the_ring_fills_behind_a_failing_disk(
     )
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
         broken[0] = True
         kept = [collector.record("hello", filler="x" * 500) for _ in range(1000)]
         assert None in kept
         dropped = kept.count(None)
         assert collector.stats()["reasons"] == {"full": dropped}
         broken[0] = False
-        collector.commit(5)
+        collector.commit(60)
         assert collector.record("hello") is not None
-        collector.commit(5)
+        collector.commit(60)
     report = lake.audit()
     check(report)
     assert report.sum["dropped"] == dropped
@@ -238,13 +243,14 @@ def test_a_failed_fdatasync_seals_the_file_and_writes_the_batch_again(lake: Lake
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake, fdatasync=failing(os.fdatasync, errno.EIO, broken)):
         wanted = [collector.record("hello")]
-        collector.commit(5)
+        collector.commit(60)
         broken[0] = True
         wanted.append(collector.record("hello"))
+        wait_until(lambda: collector.stats()["keeper"]["error"] != "", what="the keeper's notice")
         with pytest.raises(NotDurable, match="Input/output error"):
-            collector.commit(0.6)
+            collector.commit(0.3)
         broken[0] = False
-        collector.commit(5)
+        collector.commit(60)
     segments = read_segments(lake.open())[0]
     assert len(segments) >= 2
     assert segments[0].end is not None
@@ -256,7 +262,7 @@ def test_a_lake_moved_away_is_waited_for(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         wanted = [collector.record("hello")]
-        collector.commit(5)
+        collector.commit(60)
         away = lake.root.with_name("elsewhere")
         lake.root.rename(away)
         wait_until(lambda: collector.stats()["keeper"]["error"] != "", what="the keeper's notice")
@@ -264,7 +270,7 @@ def test_a_lake_moved_away_is_waited_for(lake: Lake) -> None:
         with pytest.raises(NotDurable):
             collector.commit(0.3)
         away.rename(lake.root)
-        collector.commit(5)
+        collector.commit(60)
         assert lake.ids() == wanted
     check(lake.audit())
 
@@ -273,12 +279,12 @@ def test_a_lake_deleted_under_a_running_app_is_made_again_in_a_new_epoch(lake: L
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         collector.record("before")
-        collector.commit(5)
+        collector.commit(60)
         before = lake.open().identity
         shutil.rmtree(lake.root)
         wait_until((lake.root / ".lakeward" / "published").exists, what="the new lake")
         wanted = collector.record("after")
-        collector.commit(5)
+        collector.commit(60)
         assert lake.ids() == [wanted]
     after = lake.open().identity
     assert after.lake_id == before.lake_id
@@ -292,16 +298,16 @@ def test_a_restored_backup_raises_the_epoch_and_repeats_nothing(lake: Lake, tmp_
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         first = collector.record("first")
-        collector.commit(5)
+        collector.commit(60)
     shutil.copytree(lake.root, tmp_path / "backup")
     with keeping(lake):
         collector.record("second")
-        collector.commit(5)
+        collector.commit(60)
     shutil.rmtree(lake.root)
     shutil.copytree(tmp_path / "backup", lake.root)
     with keeping(lake):
         third = collector.record("third")
-        collector.commit(5)
+        collector.commit(60)
     assert lake.ids() == [first, third]
     assert lake.open().identity.epoch == 2
     report = lake.audit()
@@ -313,13 +319,13 @@ def test_a_torn_tail_is_cut_on_open(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         wanted = [collector.record("hello")]
-        collector.commit(5)
+        collector.commit(60)
     path = lake.root / paths(lake)[0]
     with path.open("ab") as file:
         file.write(b'{"interaction_id":"torn')
     with keeping(lake):
         wanted.append(collector.record("hello"))
-        collector.commit(5)
+        collector.commit(60)
     assert lake.ids() == wanted
     assert b"torn" not in path.read_bytes()
     check(lake.audit())
@@ -329,9 +335,9 @@ def test_whole_lines_that_no_batch_names_are_kept_and_counted_as_found(lake: Lak
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
     ledger = lake.root / ".lakeward" / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
     last = next(n for n in range(len(lines) - 1, 0, -1) if b'"kind":"batch"' in lines[n])
@@ -349,13 +355,13 @@ def test_a_file_cut_behind_the_keepers_back_is_named_and_raises_the_epoch(lake: 
     with keeping(lake):
         for _ in range(5):
             collector.record("hello")
-            collector.commit(5)
+            collector.commit(60)
     path = lake.root / paths(lake)[0]
     os.truncate(path, path.stat().st_size - 30)
     assert not lake.audit().ok
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
     assert lake.open().identity.epoch == 2
     report = lake.audit()
     check(report)
@@ -375,7 +381,7 @@ def test_a_lake_of_another_format_is_refused_with_a_sentence(
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
     path = lake.root / ".lakeward" / file
     content = path.read_bytes().replace(old, new)
     if file == "ledger.jsonl":
@@ -384,23 +390,23 @@ def test_a_lake_of_another_format_is_refused_with_a_sentence(
         content = b"%08x %s\n" % (lakeward.keeper.crc32(body), body) + rest
     path.write_bytes(content)
     with pytest.raises(Unreadable, match="format 9"), keeping(lake):
-        time.sleep(0.2)
+        wait_until(has_ended, what="the keeper's end")
 
 
 def test_another_lake_in_the_place_of_a_deleted_one_is_refused(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with pytest.raises(Terminal, match="another lake now"), keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
         shutil.rmtree(lake.root)
         open_lake(lake.root)
-        time.sleep(1.5)
+        wait_until(has_ended, what="the keeper's end")
 
 
 def test_a_spawned_keeper_hands_over_to_a_lakeward_run(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="spawn")
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     spawned = lake.keeper_pid()
     assert spawned not in (None, os.getpid())
     from lakeward.cli.run import ask_for_handover
@@ -409,7 +415,7 @@ def test_a_spawned_keeper_hands_over_to_a_lakeward_run(lake: Lake) -> None:
     with keeping(lake):
         wait_until(lambda: lake.keeper_pid() == os.getpid(), what="hand-over")
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
     assert len(lake.ids()) == 2
     check(lake.audit())
 
@@ -434,7 +440,7 @@ def test_a_keeper_that_cannot_open_the_lake_tries_again_and_leaks_nothing(
         wait_until(lambda: len(tries) > 5, what="tries")
         assert len(set(tries)) == 1
         broken[0] = False
-        collector.commit(5)
+        collector.commit(60)
     check(lake.audit())
 
 
@@ -443,7 +449,7 @@ def test_a_spawned_keeper_leaves_when_lake_and_rings_are_gone_and_nobody_records
 ) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="spawn")
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     pid = lake.keeper_pid()
     assert pid is not None
     collector.close()
@@ -459,20 +465,20 @@ def test_a_keeper_killed_inside_a_release_repeats_nothing(lake: Lake) -> None:
     with keeping(lake):
         for _ in range(6):
             wanted.append(collector.record("hello"))
-            collector.commit(5)
+            collector.commit(60)
     # As SIGKILL between its two stores leaves it: the tail moved, the sequence did not, and back.
     path = next(lake.ring_dir.glob("*.ring"))
     with path.open("r+b") as file:
         file.seek(DRAINED)
         file.write(bytes(8 * 16))
     with keeping(lake):
-        collector.commit(5)
+        collector.commit(60)
     with path.open("r+b") as file:
         file.seek(TAILS)
         file.write(bytes(8 * 16))
     with keeping(lake):
         wanted.append(collector.record("hello"))
-        collector.commit(5)
+        collector.commit(60)
     assert lake.ids() == wanted
     check(lake.audit())
 
@@ -480,7 +486,7 @@ def test_a_keeper_killed_inside_a_release_repeats_nothing(lake: Lake) -> None:
 def test_sigterm_ends_a_keeper_within_its_farewell_even_under_load(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_KEEPER="spawn")
     collector.record("hello")
-    collector.commit(10)
+    collector.commit(60)
     pid = lake.keeper_pid()
     assert pid is not None
     os.kill(pid, signal.SIGTERM)
@@ -490,8 +496,8 @@ def test_sigterm_ends_a_keeper_within_its_farewell_even_under_load(lake: Lake) -
         kept.extend(collector.record("load") for _ in range(50))
         return not alive(pid)
 
-    wait_until(gone, 12, "the keeper's end")
-    collector.commit(15)
+    wait_until(gone, what="the keeper's end")
+    collector.commit(60)
     assert len(lake.ids()) == 1 + len([i for i in kept if i])
     check(lake.audit())
 
@@ -500,7 +506,7 @@ def test_a_copy_of_a_lake_never_drains_the_originals_rings(lake: Lake, tmp_path:
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
         shutil.copytree(lake.root, tmp_path / "copy")
         with pytest.raises(LakeBusy, match="kept for another folder"):
             Keeper(open_lake(tmp_path / "copy"), lake.ring_dir).run()
@@ -512,7 +518,7 @@ def test_a_lake_moved_away_with_a_new_one_in_its_place_gets_nothing_of_the_new_o
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake, segment_bytes=600):
         wanted = [collector.record("hello")]
-        collector.commit(5)
+        collector.commit(60)
         away = lake.root.with_name("elsewhere")
         lake.root.rename(away)
         open_lake(lake.root)
@@ -522,7 +528,7 @@ def test_a_lake_moved_away_with_a_new_one_in_its_place_gets_nothing_of_the_new_o
         assert list(lake.root.glob("raw/**/*.jsonl")) == []
         shutil.rmtree(lake.root)
         away.rename(lake.root)
-        collector.commit(5)
+        collector.commit(60)
     assert lake.ids() == wanted
     check(lake.audit())
 
@@ -531,7 +537,7 @@ def test_a_ledger_event_of_a_later_version_is_refused_with_a_sentence(lake: Lake
     collector = lake.collector(LAKEWARD_KEEPER="external")
     with keeping(lake):
         collector.record("hello")
-        collector.commit(5)
+        collector.commit(60)
     body = b'{"kind":"from the future"}'
     with (lake.root / ".lakeward" / "ledger.jsonl").open("ab") as file:
         file.write(b"%08x %s\n" % (lakeward.keeper.crc32(body), body))

@@ -27,7 +27,7 @@ def keys(store: Store, *arguments: str, **environ: str) -> Done:
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "lakeward.cli", "keys", *arguments],
         env=os.environ | store.env | environ, cwd=store.lake.parent, capture_output=True,
-        text=True, encoding="utf-8", timeout=60,
+        text=True, encoding="utf-8", timeout=120,
     )  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_several_people_may_make_keys_at_once(store: Store) -> None:
         )
         for n in range(4)
     ]  # fmt: skip
-    secrets = [process.communicate(timeout=60)[0].strip() for process in started]
+    secrets = [process.communicate(timeout=120)[0].strip() for process in started]
     ring = load_keyring(store.open())
     assert sorted(key.name for secret in secrets if (key := ring.find(secret))) == [
         f"key {n}" for n in range(4)
@@ -220,4 +220,4 @@ def test_the_keys_of_a_lake_do_not_load_what_other_commands_do_without(file: Sto
         "import sys; from lakeward.cli import parser; parser()\n"
         "sys.exit(any(m in sys.modules for m in ('sqlalchemy', 'alembic', 'lakeward.store')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

@@ -284,7 +284,7 @@ def test_a_reader_beside_a_writer_never_sees_a_torn_line(lake: LakeDir) -> None:
             position = reached
         return len(seen) >= total
 
-    wait_until(all_read, 30, "reading it all")
+    wait_until(all_read, what="reading it all")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert seen == [f"{n:05d}" for n in range(total)]
     assert looks > 1
@@ -441,7 +441,7 @@ def limited(lake: Path, code: str) -> str:
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(code), str(lake)],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -525,10 +525,10 @@ def test_an_end_that_cannot_be_published_does_not_write_the_batch_again(
     with closing(Lake(tmp_path / "data-lake", tmp_path / "rings")) as lake, keeping(lake):
         collector = lake.collector(LAKEWARD_KEEPER="external")
         collector.record("before")
-        collector.commit(5)
+        collector.commit(60)
         full[0] = True
         wanted = [collector.record("while_full") for _ in range(3)]
-        collector.commit(5)
+        collector.commit(60)
         assert not full[0]
         assert lake.ids()[1:] == wanted
         assert lake.audit().ok

@@ -26,7 +26,7 @@ def people(lake: Lake, *arguments: str, typed: str = "", fails: bool = False) ->
     """`lakeward people … --format json`; with `fails`, what it says on stderr."""
     command = [sys.executable, "-m", "lakeward.cli", "people", *arguments, "--format", "json"]
     done = subprocess.run(command, env=lake.process_env(), cwd=lake.root.parent, input=typed,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
     if fails:
         assert done.returncode == 2, done.stdout
         return done.stderr
@@ -116,7 +116,7 @@ def test_beyond_the_loopback_a_server_starts_with_a_person_and_not_with_nobody(
 ) -> None:
     command = [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0", "--host", "0.0.0.0"]
     done = subprocess.run(command, env=lake.process_env(), cwd=lake.root.parent,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.returncode == 2
     assert "there is no key yet" in done.stderr
     assert "lakeward people add" in done.stderr
@@ -369,7 +369,7 @@ def people_with(lake: Lake, public: str) -> str:
     command = [sys.executable, "-m", "lakeward.cli", "people", "link", EMAIL]
     done = subprocess.run(
         command, env=lake.process_env(LAKEWARD_PUBLIC_URL=public), cwd=lake.root.parent,
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     return done.stdout.strip()
 
@@ -431,13 +431,13 @@ def test_many_logins_at_once_are_turned_away_and_slow_nothing_that_is_sent(lake:
         "w",
     ]
     made = subprocess.run(keys, env=lake.process_env(), cwd=lake.root.parent, check=True,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
     with serving(lake) as server, server.client() as client:
         codes: list[int] = []
 
         def tries(n: int) -> None:
             said = {"email": f"x{n}@example.com", "password": "not the password"}
-            answer = httpx.post(f"{server.url}/v1/login", json=said, timeout=60)
+            answer = httpx.post(f"{server.url}/v1/login", json=said, timeout=120)
             codes.append(answer.status_code)
             if answer.status_code == 503:
                 assert answer.headers["retry-after"] == "1"

@@ -535,7 +535,7 @@ def test_over_https_the_cookies_are_of_this_host_alone(
 def refused_start(lake: Lake, **env: str) -> str:
     command = [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0"]
     done = subprocess.run(command, env=lake.process_env(**env), cwd=lake.root.parent,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.returncode == 2, done.stderr
     return done.stderr.strip()
 

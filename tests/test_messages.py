@@ -249,7 +249,7 @@ def test_segments_are_counted_as_networks_cut_them(text: str, parts: int) -> Non
 def outbox(lake: Lake, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "lakeward.cli", "outbox", *arguments]
     return subprocess.run(
-        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=60
+        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=120
     )
 
 

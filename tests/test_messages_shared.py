@@ -38,7 +38,7 @@ def templates(tmp_path: Path) -> Path:
 def outbox(lake: Lake, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "lakeward.cli", "outbox", *arguments]
     return subprocess.run(
-        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=60
+        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=120
     )
 
 
@@ -277,7 +277,7 @@ def test_what_a_carrier_raises_may_hold_nonsense(lake: Lake, templates: Path) ->
 def doctor(lake: Lake, *arguments: str, **env: str) -> str:
     words = [sys.executable, "-m", "lakeward.cli", "doctor", *arguments]
     done = subprocess.run(
-        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=60
+        words, env=lake.process_env(**env), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -327,7 +327,7 @@ first, inside, go = threading.get_ident(), threading.Event(), threading.Event()
 def hold():  # registered before the gate, so called after it: the first fork stands still there
     if threading.get_ident() == first:
         inside.set()
-        go.wait(30)
+        go.wait(120)
 
 os.register_at_fork(before=hold)
 gate = room.Gate()
@@ -344,14 +344,14 @@ def fork():
     assert os.waitpid(pid, 0)[1] == 0
 
 def second():
-    inside.wait(30)
+    inside.wait(120)
     fork()  # the first holds the gate: this one gives up waiting, and forks
     go.set()
 
 other = threading.Thread(target=second)
 other.start()
 fork()
-other.join(30)
+other.join(120)
 passed = threading.Event()
 
 def passes():
@@ -365,6 +365,6 @@ os._exit(0 if passed.wait(5) else 1)
 
 def test_of_two_forks_at_once_one_that_gives_up_waiting_leaves_the_gate_open() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr

@@ -51,7 +51,7 @@ def host(lake: Lake, folder: Path, source: str = APP, **env: str) -> Iterator[ht
     command = [sys.executable, "-m", "uvicorn", "host_app:app", "--port", str(port),
                "--workers", "2", "--log-level", "warning"]  # fmt: skip
     process = subprocess.Popen(command, cwd=folder, env=lake.process_env(**env))
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False)
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, verify=False)
 
     def answers() -> bool:
         try:
@@ -65,7 +65,7 @@ def host(lake: Lake, folder: Path, source: str = APP, **env: str) -> Iterator[ht
     finally:
         client.close()
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def own_page(client: httpx.Client) -> dict[str, str]:

@@ -90,8 +90,8 @@ def twilio(store: Store, provider: Provider) -> Senders:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_sender_killed_at_a_point_loses_and_doubles_nothing(twilio: Senders, point: str) -> None:
     texts = twilio.queue(2)
-    assert twilio.start(point).wait(60) == -9
-    assert twilio.start(late=LATE_MS).wait(60) == 0
+    assert twilio.start(point).wait(120) == -9
+    assert twilio.start(late=LATE_MS).wait(120) == 0
     assert twilio.provider.texts() == texts
     assert twilio.states() == {"sent": 2}
 
@@ -102,10 +102,10 @@ def test_a_sender_killed_while_the_provider_is_at_work_sends_nothing_again(
     texts = twilio.queue(1)
     twilio.provider.plan.append("hang")
     sender = twilio.start()
-    assert twilio.provider.reached.wait(60)
+    assert twilio.provider.reached.wait(120)
     sender.kill()
-    sender.wait(60)
-    assert twilio.start(late=LATE_MS).wait(60) == 0
+    sender.wait(120)
+    assert twilio.start(late=LATE_MS).wait(120) == 0
     assert twilio.provider.texts() == texts
     assert twilio.provider.asked > 0
 
@@ -117,8 +117,8 @@ def test_where_the_provider_cannot_be_asked_nothing_is_doubled(
     store = Store(tmp_path, "")
     senders = Senders(store, provider, "sendgrid")
     texts = senders.queue(2)
-    assert senders.start(point).wait(60) == -9
-    assert senders.start(late=LATE_MS).wait(60) == 0
+    assert senders.start(point).wait(120) == -9
+    assert senders.start(late=LATE_MS).wait(120) == 0
     states = senders.states()
     assert sum(states.values()) == 2
     for waiting in senders.outbox.waiting():
@@ -127,7 +127,7 @@ def test_where_the_provider_cannot_be_asked_nothing_is_doubled(
         assert went == (point == "after request")
         assert senders.outbox.resend(waiting.outbox_id, time.time_ns() // 1_000_000) or went
     if states.get("unsure") and point != "after request":
-        assert senders.start(late=LATE_MS).wait(60) == 0
+        assert senders.start(late=LATE_MS).wait(120) == 0
     assert (provider.texts() == texts) or point == "after request"
     assert len(provider.texts()) == len(set(provider.texts())) == 2
     store.close()
@@ -138,7 +138,7 @@ def test_answers_that_fail_are_tried_again_and_cut_ones_asked_for(twilio: Sender
     twilio.provider.plan.extend(
         [429, 500, "cut", 503, "drop", 502, 0, "cut", "list 500", 500, "drop"]
     )
-    assert twilio.start().wait(60) == 0
+    assert twilio.start().wait(120) == 0
     assert twilio.provider.texts() == texts
     assert twilio.states() == {"sent": 6}
 
@@ -151,16 +151,16 @@ def test_a_provider_that_is_away_gets_everything_when_it_is_back(
     sender = twilio.start()
     wait_until(lambda: all(one.attempts > 1 for one in twilio.outbox.waiting()))
     sender.kill()
-    sender.wait(60)
+    sender.wait(120)
     twilio.provider.url = back
-    assert twilio.start(late=LATE_MS).wait(60) == 0
+    assert twilio.start(late=LATE_MS).wait(120) == 0
     assert twilio.provider.texts() == texts
 
 
 def test_a_refused_message_fails_and_the_others_go(twilio: Senders) -> None:
     twilio.queue(3)
     twilio.provider.plan.append(400)
-    assert twilio.start().wait(60) == 0
+    assert twilio.start().wait(120) == 0
     assert twilio.states() == {"sent": 2, "failed": 1}
 
 
@@ -176,9 +176,9 @@ def test_several_senders_at_once_and_kills_at_random_send_each_message_once(
         wait_until(lambda more=more: len(twilio.provider.texts()) >= more)  # type: ignore[misc] # bound now
         for sender in senders:
             sender.kill()
-            sender.wait(60)
+            sender.wait(120)
     last = [twilio.start(late=LATE_MS * 5) for _ in range(2)]
-    assert [sender.wait(90) for sender in last] == [0, 0]
+    assert [sender.wait(120) for sender in last] == [0, 0]
     assert twilio.provider.texts() == texts
     assert twilio.states() == {"sent": 60}
 
@@ -195,8 +195,8 @@ def test_where_the_provider_cannot_be_asked_kills_at_random_double_and_lose_noth
         wait_until(lambda more=more: len(provider.texts()) >= more)  # type: ignore[misc] # bound now
         for sender in running:
             sender.kill()
-            sender.wait(60)
-    assert senders.start(late=LATE_MS * 3).wait(60) == 0
+            sender.wait(120)
+    assert senders.start(late=LATE_MS * 3).wait(120) == 0
     assert len(provider.texts()) == len(set(provider.texts()))
     unsure = {row.body for row in senders.outbox.waiting() if row.state == "unsure"}
     states = senders.states()
@@ -215,7 +215,7 @@ def test_two_messages_of_the_same_text_to_the_same_address_are_both_sent(twilio:
         twilio.outbox.add(row(n, twin="t", body="again", created_at=now, due_at=now))
     twilio.provider.plan.extend(["cut", "cut"])
     senders = [twilio.start(), twilio.start()]
-    assert [sender.wait(60) for sender in senders] == [0, 0]
+    assert [sender.wait(120) for sender in senders] == [0, 0]
     assert twilio.provider.texts() == ["again", "again"]
 
 
@@ -249,7 +249,7 @@ def test_a_message_that_is_withdrawn_while_it_is_taken_does_not_go(store: Store)
             waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             with psycopg.connect(store.url, autocommit=True) as other:
                 wait_until(lambda: (other.execute(waits).fetchone() or [0])[0])
-    sender.join(30)
+    sender.join(120)
     [other_one] = taken
     assert other_one is not None
     assert other_one.outbox_id == row(2).outbox_id

@@ -80,7 +80,7 @@ def visited(lake: Lake, folder: Path) -> dict[str, dict[str, Any]]:
     told = {}
     with uvicorn("test_outcomes_joined:site", lake.process_env(), folder=folder) as server:
         for path in (MATCH, BOOK, THREAD):
-            answer = httpx.post(server.url + path, headers={"x-session-id": SESSION}, timeout=20)
+            answer = httpx.post(server.url + path, headers={"x-session-id": SESSION}, timeout=120)
             told[path] = answer.raise_for_status().json()["id"]
     assert settled(lake, 6).ok
     rows = {row["interaction_id"]: row for row in lake.rows()}
@@ -116,7 +116,7 @@ def test_a_deal_of_another_process_weeks_later_finds_match_and_demo(
     at = iso(parse_iso(match["timestamp"]) + 35 * 86_400_000)
     subprocess.run(
         [sys.executable, "-W", "error", "-c", WEEKS_LATER, at],
-        env=lake.process_env(), cwd=tmp_path, check=True, timeout=60,
+        env=lake.process_env(), cwd=tmp_path, check=True, timeout=120,
     )  # fmt: skip
     deals = asked(lake, "SELECT * EXCLUDE (interaction_id, closed_at, matched_at) FROM deals",
                   capsysbinary)  # fmt: skip

@@ -23,7 +23,7 @@ def people(
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "lakeward.cli", "people", *arguments],
         env=os.environ | store.env | env, cwd=store.lake.parent, input=typed,
-        capture_output=True, text=True, encoding="utf-8", timeout=60,
+        capture_output=True, text=True, encoding="utf-8", timeout=120,
     )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_the_audits_of_keys_and_people_do_not_mix(store: Store) -> None:
     subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "keys", "create", "--kind", "read", "--name", "x"],
         env=os.environ | store.env, cwd=store.lake.parent, capture_output=True, check=True,
-        timeout=60,
+        timeout=120,
     )  # fmt: skip
     actions = {entry["action"] for entry in answer(store, "audit")["audit"]}
     assert actions == {"person.add", "link.make"}

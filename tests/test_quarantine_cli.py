@@ -126,7 +126,7 @@ def test_a_terminal_gets_lines_of_its_width(filled: Lake) -> None:
     ours, theirs = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "quarantine", "list"], stdout=theirs,
-        env=filled.process_env(COLUMNS="120"), cwd=filled.root.parent, timeout=60, check=False,
+        env=filled.process_env(COLUMNS="120"), cwd=filled.root.parent, timeout=120, check=False,
     )  # fmt: skip
     os.close(theirs)
     shown = os.read(ours, 65536).decode()

@@ -124,7 +124,7 @@ def test_output_appears_whole_or_not_at_all(asked: Lake, tmp_path: Path, format_
 def test_lines_of_csv_end_as_rfc_4180_says(asked: Lake) -> None:
     command = [*COMMAND, "query", "SELECT 1 AS a, 'é' AS b", "--format", "csv"]
     environ = environment(asked, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-    done = subprocess.run(command, env=environ, capture_output=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=120)
     assert done.stdout == "a,b\r\n1,é\r\n".encode()
 
 
@@ -142,7 +142,7 @@ def test_the_question_comes_from_a_file_or_standard_input(asked: Lake, tmp_path:
     assert "7" in lakeward(asked, "query", "--file", str(file)).stdout
     done = subprocess.run(
         [*COMMAND, "query", "-"], input="SELECT 8 AS n", env=environment(asked),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert "8" in done.stdout
     for wrong in ([], ["SELECT 1", "--file", str(file)]):
@@ -189,7 +189,7 @@ def test_a_reader_that_goes_away_is_no_error(asked: Lake) -> None:
         assert out(process.stdout).readline() == "range\n"
         out(process.stdout).close()
         assert out(process.stderr).read() == ""
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def test_ctrl_c_ends_the_query_and_its_child(asked: Lake) -> None:
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_the_query_and_its_child(asked: Lake) -> None:
         wait_until(lambda: list(readers.glob("[!.]*")), what="opening of the lake")
         lease = next(readers.glob("[!.]*"))
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(120) == 130
         assert out(process.stderr).read() == ""
     wait_until(lambda: not _held(lease), what="the child's end")
 

@@ -113,7 +113,7 @@ class Cell:
         with contextlib.suppress(BrokenPipeError):
             cast(IO[bytes], self._child.stdin).close()
         cast(IO[bytes], self._child.stdout).close()
-        self._child.wait(30)
+        self._child.wait(120)
 
 
 @pytest.fixture
@@ -311,7 +311,7 @@ def test_the_kernel_holds_the_bounds_where_duckdb_does_not(tmp_path: Path) -> No
     path = tmp_path / "written"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, str(path)], capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, timeout=120,
     )  # fmt: skip
     assert done.stdout == "['memory', 'file', 'descriptors']\n", done.stderr
     assert not path.exists() or path.read_bytes() == b""

@@ -206,7 +206,7 @@ def test_a_question_whose_process_dies_is_said_and_the_next_one_is_answered(
         asking.start()
         wait_until(asking.is_alive)
         os.kill(pid, signal.SIGKILL)
-        asking.join(20)
+        asking.join(120)
         assert (answers[0].status_code, answers[0].json()["code"]) in (
             (503, "died"),
             (200, None),

@@ -126,7 +126,7 @@ def replay(server: Server, sent: list[Sent]) -> None:
     answered: list[int] = []
 
     def call(part: list[Sent]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         for request in part:
             connection.putrequest(request.method, request.target, skip_accept_encoding=True)
             connection.putheader("X-Forwarded-For", request.ip)

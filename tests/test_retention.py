@@ -417,7 +417,7 @@ def test_lakeward_compact_says_what_expired(lake: Lake) -> None:
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "compact", "--format", "json"],
         env=lake.process_env(LAKEWARD_RETENTION_DAYS="30"), cwd=lake.root.parent,
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row: dict[str, Any] = msgspec.json.decode(done.stdout)

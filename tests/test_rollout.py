@@ -183,9 +183,9 @@ def test_a_change_of_the_file_counts_in_every_worker_without_a_restart(
     assert verdicts() == [[True] * 40] * 2
     file.write_text("LAKEWARD_ROLLOUT_OUTCOMES=30\n")
     expected = [covers(shares(outcomes=3_000), OUTCOMES, user) for user in USERS[:40]]
-    wait_until(lambda: verdicts() == [expected] * 2, 10, "the new share")
+    wait_until(lambda: verdicts() == [expected] * 2, what="the new share")
     file.write_text("LAKEWARD_ROLLOUT_OUTCOMES=100\n")
-    wait_until(lambda: verdicts() == [[True] * 40] * 2, 10, "the old share")
+    wait_until(lambda: verdicts() == [[True] * 40] * 2, what="the old share")
 
 
 def test_a_change_of_the_file_needs_no_five_seconds() -> None:
@@ -199,5 +199,5 @@ def test_what_the_environment_says_no_file_changes(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_ROLLOUT_OUTCOMES="0")
     collector.record("click", element="a")
     file.write_text("LAKEWARD_ROLLOUT_OUTCOMES=100\nLAKEWARD_ROLLOUT_BROWSER_EVENTS=0\n")
-    wait_until(lambda: collector.record("click", element="a") is None, 10, "the new share")
+    wait_until(lambda: collector.record("click", element="a") is None, what="the new share")
     assert collector.record("cta_click", cta="a") is None

@@ -150,7 +150,7 @@ def test_below_a_prefix_everything_is_found_with_and_without_it(lake: Lake) -> N
 def test_a_path_that_is_none_ends_the_server_with_one_sentence(lake: Lake) -> None:
     command = [sys.executable, "-m", "lakeward.cli", "serve", "--port", "0"]
     env = lake.process_env(LAKEWARD_PATHS="sdk=lakeward")
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert "LAKEWARD_PATHS: 'lakeward' is no path" in done.stderr
     assert "Traceback" not in done.stderr

@@ -326,10 +326,10 @@ def test_more_requests_than_may_wait_are_told_to_come_again(lake: Lake) -> None:
 def test_health_says_when_nothing_is_made_durable(lake: Lake) -> None:
     with serving(lake) as server, server.client() as client:
         server.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: client.get("/health").status_code == 503, 20, "bad health")
+        wait_until(lambda: client.get("/health").status_code == 503, what="bad health")
         assert client.get("/health").json()["status"] == "no_keeper"
         server.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: client.get("/health").status_code == 200, 20, "good health")
+        wait_until(lambda: client.get("/health").status_code == 200, what="good health")
 
 
 # Life and death
@@ -351,7 +351,7 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(120)
 
     def has_told(self, count: int) -> bool:
         """Whether so many were acknowledged."""
@@ -362,7 +362,7 @@ class Load:
             names = [f"n-{self.sent}-{k}" for k in range(20)]
             self.sent += 1
             try:
-                answer = httpx.post(self._server.url + PATH, verify=False, timeout=10,
+                answer = httpx.post(self._server.url + PATH, verify=False, timeout=120,
                                     json=[event(0, name=name) for name in names])  # fmt: skip
             except httpx.TransportError:
                 if self._server.process.poll() is not None:
@@ -426,7 +426,7 @@ def test_workers_end_when_their_supervisor_is_killed_and_the_next_server_has_all
 def run(lake: Lake, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lakeward.cli", *arguments]
     return subprocess.run(
-        command, env=lake.process_env(), capture_output=True, text=True, timeout=60,
+        command, env=lake.process_env(), capture_output=True, text=True, timeout=120,
         cwd=lake.root.parent,
     )  # fmt: skip
 

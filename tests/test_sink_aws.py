@@ -117,7 +117,7 @@ def test_without_the_extra_its_name_is_said_and_the_core_imports_neither(absent:
         "    except MissingExtra as error: assert 'lakeward[aws]' in str(error)\n"
         "    else: raise SystemExit(name)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_current_database_is_opened_without_a_look_at_the_migrations(store: St
         "open_database(load()).close(); sys.exit('alembic' in sys.modules)"
     )
     environ = os.environ | store.env
-    assert subprocess.run([sys.executable, "-c", code], env=environ, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=environ, timeout=120).returncode == 0
 
 
 def test_many_processes_may_open_a_fresh_database_at_once(store: Store) -> None:
@@ -200,7 +200,7 @@ def test_the_migrations_are_in_the_wheel(lake: Lake, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lakeward.cli", "keys", "create", "--kind", "read", "--name", "r"],
         env=lake.process_env(PYTHONPATH=str(folder)), cwd=tmp_path,
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("lwk_r_")
@@ -230,11 +230,11 @@ def test_two_may_write_at_once_and_a_reader_waits_for_neither(store: Store) -> N
         with database.write() as connection:
             connection.execute(insert(AUDIT).values(NOTE))
             inside.set()
-            finish.wait(20)
+            finish.wait(120)
 
     first = threading.Thread(target=writes)
     first.start()
-    assert inside.wait(20)
+    assert inside.wait(120)
     assert notes(database) == 0  # and sees nothing half done
     second = threading.Thread(target=add_note, args=(database, "b"))
     second.start()
@@ -470,7 +470,7 @@ def test_a_missing_extra_is_one_sentence_that_names_it(
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"LAKEWARD_DATABASE_URL": url},
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 2
     [line] = io.StringIO(done.stderr)

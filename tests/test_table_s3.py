@@ -164,9 +164,9 @@ def test_two_hosts_with_keepers_of_their_own_fill_one_table(cloud: Cloud, tmp_pa
             with host.collector(LAKEWARD_KEEPER="external") as collector:
                 for one in mine:
                     collector.record("note", interaction_id=one)
-                collector.commit(30)
+                collector.commit(60)
         for host in hosts:
-            wait_until(partial(tabled, host.open(), 60), 90, "the table")
+            wait_until(partial(tabled, host.open(), 60), what="the table")
     desk = desk_at(cloud, tmp_path / "c")
     delta = DeltaTable(desk.table().storage.uri, storage_options=desk.table().storage.options)
     found = delta.to_pyarrow_table(columns=["interaction_id"])["interaction_id"].to_pylist()

@@ -84,11 +84,11 @@ class Streaming:
 
     def kill(self) -> dict[str, str]:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(120)
         return self.said()
 
     def wait(self, lines: int) -> None:
-        wait_until(lambda: len(self.output.read_text().splitlines()) >= lines, 60, "pieces")
+        wait_until(lambda: len(self.output.read_text().splitlines()) >= lines, what="pieces")
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def test_a_kill_in_mid_stream_leaves_one_record_with_every_piece(lake: Lake, pie
         said = process.kill()
     with lake.collector() as collector:
         collector.commit()
-        wait_until(lambda: len(turns(lake)) == 1, 60, "the record")
+        wait_until(lambda: len(turns(lake)) == 1, what="the record")
     (row,) = turns(lake)
     assert {row["interaction_id"]: True} == {
         turn: same(answer(row), text) for turn, text in said.items()
@@ -136,7 +136,7 @@ def test_turns_of_many_threads_and_none_that_was_closed(lake: Lake) -> None:
         said = process.kill()
     with lake.collector() as collector:
         collector.commit()
-        wait_until(lambda: not drafts_in([lake.ring_dir]), 60, "the file's end")
+        wait_until(lambda: not drafts_in([lake.ring_dir]), what="the file's end")
     rows: dict[str, dict[str, Any]] = {}
     for row in turns(lake):  # in log order; the table keeps the first
         rows.setdefault(row["interaction_id"], row)
@@ -160,7 +160,7 @@ def test_kills_at_any_moment_of_many_processes(lake: Lake) -> None:
             said |= process.kill()
     with lake.collector() as collector:
         collector.commit()
-        wait_until(lambda: not drafts_in([lake.ring_dir]), 90, "the files' end")
+        wait_until(lambda: not drafts_in([lake.ring_dir]), what="the files' end")
     rows: dict[str, dict[str, Any]] = {}
     for row in turns(lake):
         rows.setdefault(row["interaction_id"], row)
@@ -182,11 +182,11 @@ def test_a_forked_worker_has_a_file_of_its_own(lake: Lake) -> None:
         os.kill(worker, signal.SIGKILL)
         with lake.collector() as collector:
             collector.commit()
-            wait_until(lambda: len(turns(lake)) == 2, 60, "the worker's turns")
+            wait_until(lambda: len(turns(lake)) == 2, what="the worker's turns")
             wait_until(lambda: len(drafts_in([lake.ring_dir])) == 1, what="the file's end")
             said = process.kill()
             wait_until(lambda: not alive(worker), what="the worker's end")
-            wait_until(lambda: len(turns(lake)) == 3, 60, "the parent's turn")
+            wait_until(lambda: len(turns(lake)) == 3, what="the parent's turn")
     assert {row["interaction_id"]: answer(row) for row in turns(lake)} == said
 
 
@@ -206,7 +206,7 @@ def test_a_recovery_killed_at_any_point_is_done_again_with_the_same_ids(
             )  # fmt: skip
             assert done.returncode in (-signal.SIGKILL, 0)  # 0 where the keeper was quicker
         recover(lake.open(), settings_of(lake), drafts_in([lake.ring_dir]))
-        wait_until(lambda: not drafts_in([lake.ring_dir]), 60, "the file's end")
+        wait_until(lambda: not drafts_in([lake.ring_dir]), what="the file's end")
     assert {row["interaction_id"]: answer(row) for row in turns(lake)} == said
 
 
@@ -218,7 +218,7 @@ def keeping(lake: Lake) -> Iterator[None]:
         cwd=lake.root.parent, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until(lambda: lake.keeper_pid() == process.pid, 30, "the keeper")
+        wait_until(lambda: lake.keeper_pid() == process.pid, what="the keeper")
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -231,7 +231,7 @@ def test_a_lake_that_nobody_kept_has_its_turns_at_the_next_keepers_start(lake: L
         said = process.kill()
     assert turns(lake) == []
     with keeping(lake):
-        wait_until(lambda: len(turns(lake)) == 2, 60, "the records")
+        wait_until(lambda: len(turns(lake)) == 2, what="the records")
     assert {row["interaction_id"]: answer(row) for row in turns(lake)} == said
 
 
@@ -478,14 +478,14 @@ def test_a_disk_that_does_not_answer_one_turn_holds_no_other(lake: Lake) -> None
 
         def slow() -> None:
             hanging.set()
-            answers.wait(60)
+            answers.wait(120)
             grow()
 
         file._grow = slow  # type: ignore[method-assign]  # a disk that takes its time
         file.free.clear()
         held = threading.Thread(target=lambda: drafts.open(str(uuid7()), {"feature": "held"}))
         held.start()
-        hanging.wait(60)
+        hanging.wait(120)
         others = [
             threading.Thread(target=first.close),
             threading.Thread(target=lambda: second.text("a piece")),
@@ -493,14 +493,14 @@ def test_a_disk_that_does_not_answer_one_turn_holds_no_other(lake: Lake) -> None
         ]
         for thread in others:
             thread.start()
-            thread.join(20)
+            thread.join(120)
         assert held.is_alive()
         assert not any(thread.is_alive() for thread in others)
         (path,) = drafts_in([lake.ring_dir])
         raw = path.read_bytes()
         assert (b"a piece" in raw, b"next" in raw, b"held" in raw) == (True, True, False)
         answers.set()
-        held.join(60)
+        held.join(120)
         assert b"held" in path.read_bytes()
         assert drafts.missed == 0
 

@@ -41,7 +41,7 @@ LAST: Final = ("suppression.key", "suppressed.jsonl", "erasures")
 LEFT_OUT: Final = frozenset(
     {"rings", "collectors", "readers", "scratch", "salts", "keeper.log", "app.db", "app.db-wal",
      "app.db-shm", "table.json", "unnamed.json", "quiet.json",
-     "quiet-refused.json", "erase.turn"}
+     "quiet-refused.json", "erase.turn", "alerts.state", "alerts.state-journal", "alerts.lock"}
 )  # fmt: skip
 """What belongs to running processes, or is worked out again."""
 WITHOUT: Final = frozenset({"cursors/files.json", "cursors/files.state"})

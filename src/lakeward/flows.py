@@ -21,7 +21,6 @@ from pathlib import Path
 
 import msgspec
 
-from lakeward.catalog import TYPES
 from lakeward.errors import SettingError
 from lakeward.settings import Settings
 
@@ -123,6 +122,8 @@ def _check_type(name: str, where: str) -> None:
             f"{where}: outcomes.expected has {name[:80]!r}, which no type can be called; "
             "use small letters, digits and _ . : -"
         )
+    from lakeward.catalog import TYPES  # the keeper reads this module, and mostly no such file
+
     if name in TYPES and not TYPES[name].outcome:
         raise SettingError(
             f"{where}: outcomes.expected has {name}, which is no outcome but a type of the record "

@@ -240,6 +240,9 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_FLOW_QUIET_SECONDS", "flow_quiet_seconds", "seconds", "1800",
       "How long nothing happens in a flow until it counts as abandoned, where the flow's "
       "declaration says nothing else.", least=1, most=31_536_000),
+    S("LAKEWARD_ALERTS", "alerts", "folder", "",
+      "File (TOML) that says what is watched, the limits and who is told; empty means "
+      "`alerts.toml` beside the `.env` files, where there is one."),
     S("LAKEWARD_INTERNAL", "internal", "list",
       "user_type:internal,user_type:staff,user_type:test",
       "What the team's own traffic is, which questions leave out unless told otherwise: "
@@ -382,6 +385,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_types: tuple[str, ...]
     flows: Path | None
     flow_quiet_seconds: float
+    alerts: Path | None
     internal: tuple[str, ...]
     messages: Literal["auto", "console", "live"]
     templates: Path | None

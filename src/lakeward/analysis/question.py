@@ -113,9 +113,10 @@ def pieces(reading: Reading, question: Question) -> Iterator[list[Row]]:
     import duckdb
 
     statement = question.sql()
-    derived.create(reading.con)
+    if isinstance(question, Prepared) or derived.asked(statement.text):  # they take their time
+        derived.create(reading.con)
     if dated.DATED in statement.text:
-        reading.create_dated()
+        reading.create_dated(stitched=dated.STITCHED in statement.text)
     if isinstance(question, Prepared):
         question.prepare(reading)
     try:

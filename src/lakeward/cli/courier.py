@@ -23,7 +23,6 @@ from typing import Literal
 import msgspec
 
 from lakeward.cli.child import end, ended, start
-from lakeward.collector import Collector
 from lakeward.errors import LakewardError, Transient
 from lakeward.followers.driver import Driver
 from lakeward.lakedir import LakeDir, open_lake, read_identity
@@ -207,6 +206,8 @@ class Returns:
     def __init__(
         self, lake: LakeDir, settings: Settings, keeper: Literal["external", "spawn"] = "external"
     ) -> None:
+        from lakeward.collector import Collector  # most couriers never return a line
+
         self._collector = Collector(
             msgspec.structs.replace(
                 settings, lake_dir=lake.root, keeper=keeper, collect=True, exit_seconds=0.0

@@ -18,7 +18,6 @@ import msgspec
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
 from lakeward.cli.plan import faults
-from lakeward.cli.record import parse_fields
 from lakeward.cli.tail import printable
 from lakeward.errors import LakewardError, Rejected, Terminal
 from lakeward.interaction import iso
@@ -208,6 +207,8 @@ def _evaluate(settings: Settings, arguments: argparse.Namespace) -> int:
             raise Terminal("LAKEWARD_FLAGS is empty: name a file with --file")
         source = FileSource(Path(path).expanduser())
     rules = ready(_payload(source))
+    from lakeward.cli.record import parse_fields  # loads the collector, which no other needs
+
     attributes = parse_fields(arguments.attributes)
     found = evaluate(rules, arguments.name, Context(attributes=attributes))
     if found.source == "unknownFeature":

@@ -13,6 +13,7 @@ from typing import Any
 from lakeward.bell import HANDOVER, Bell
 from lakeward.chores import ForgetSalts
 from lakeward.cli.abandonment import Abandonment
+from lakeward.cli.alerting import Alerting
 from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
@@ -36,6 +37,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
         Compaction(lake, settings),
         Abandonment(lake, ring_dir, settings),
         Unfinished(lake, ring_dir, settings),
+        Alerting(lake, ring_dir, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
         Tidying(lake, settings),

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from types import FrameType
 
 from lakeward.cli.keys import actor
@@ -70,6 +71,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         from lakeward.server.guard import is_loopback
         from lakeward.server.oidc import check_provider
         from lakeward.server.supervisor import Workers, listen
+
+        if find_spec("uvicorn") is None:  # what the workers load, and this process never
+            raise ModuleNotFoundError(name="uvicorn")
     except ImportError as error:
         missing = f"lakeward serve needs {error.name}: pip install 'lakeward[server]'"
         raise Terminal(missing) from None

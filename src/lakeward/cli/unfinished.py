@@ -26,7 +26,6 @@ from lakeward.ai.draft_file import TYPE, Rules
 from lakeward.ai.unfinished import drafts_in, lock, read
 from lakeward.barrier import delivering
 from lakeward.cli.child import Child, worked
-from lakeward.collector import Collector
 from lakeward.errors import Unreadable
 from lakeward.lakedir import LakeDir
 from lakeward.ring_reader import RingReader
@@ -184,6 +183,8 @@ def _recover(
         logger.info("%d AI turns are left out: who they name was erased",
                     len(left.turns) - len(turns))  # fmt: skip
     if turns:
+        from lakeward.collector import Collector  # the child's, not the keeper's
+
         collector = Collector(_settings(lake, settings, left.rules))
         try:
             for turn in turns:

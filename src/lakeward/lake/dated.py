@@ -46,7 +46,11 @@ def of_its_day(file: DataFile) -> bool:
 
 
 def create(con: DuckDBPyConnection, select: str) -> None:
-    """The views over a select with `utc_date`, where the derived ones are."""
-    stitched = identity.STITCHED.replace("FROM interactions i", f"FROM {DATED} i")
+    """The view over a select with `utc_date`."""
     con.execute(f"CREATE VIEW IF NOT EXISTS {DATED} AS {select}")
+
+
+def create_stitched(con: DuckDBPyConnection) -> None:
+    """The same with the person, where the derived views are, too."""
+    stitched = identity.STITCHED.replace("FROM interactions i", f"FROM {DATED} i")
     con.execute(f"CREATE VIEW IF NOT EXISTS {STITCHED} AS {stitched}")

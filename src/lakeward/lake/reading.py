@@ -90,12 +90,14 @@ class Reading:
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
-    def create_dated(self) -> None:
-        """The views of questions that count by days, where the derived ones are."""
+    def create_dated(self, *, stitched: bool = True) -> None:
+        """The view of questions that count by days; where the derived ones are, with the person."""
         if not self._dated:
             select = dated.select(self.table, self.snapshot)
             dated.create(self.con, without(select, self._hidden))
             self._dated = True
+        if stitched:
+            dated.create_stitched(self.con)
 
     def _load_tail(self) -> None:
         """The rows that the table does not have yet, in memory."""

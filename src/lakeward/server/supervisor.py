@@ -19,7 +19,7 @@ from contextlib import suppress
 import msgspec
 
 from lakeward.errors import Terminal
-from lakeward.server.worker import Order
+from lakeward.server.order import Order
 
 logger = logging.getLogger("lakeward.server")
 

@@ -40,6 +40,7 @@ from lakeward.server.live import Live
 from lakeward.server.login import LoginRoom
 from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
+from lakeward.server.order import Order
 from lakeward.server.pages import Pages
 from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
@@ -55,20 +56,6 @@ GARBAGE = 50_000, 20, 20
 """Thresholds of the garbage collector: a batch is thousands of dicts and none of them a cycle."""
 FRAME_BYTES, RING_BYTES = 8 * MIB, 48 * MIB
 """What a worker's ring holds at least: two of the largest batches, with what is added to each."""
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What a worker is told."""
-
-    number: int
-    workers: int
-    socket: int
-    """Descriptor of the listening socket."""
-    pipe: int
-    """Descriptor whose end of file means that the supervisor is gone."""
-    loopback: bool
-    """Whether it listens on this machine only."""
-    hosts: tuple[str, ...] = ()
 
 
 class Process(uvicorn.Server):

@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from lakeward.analysis.anomaly.detector import Detector
-from lakeward.analysis.anomaly.verdict import Direction, Kind
+from lakeward.analysis.anomaly.verdict import Direction, Kind, Verdict
 from lakeward.errors import Unreadable
 from lakeward.lakedir import replace_file
 
@@ -41,6 +41,7 @@ class Series(msgspec.Struct, frozen=True):
     direction: Direction = "both"
     min_volume: float = 0.0
     zone: str = "UTC"
+    sensitivity: float = 1.0
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -66,12 +67,28 @@ class Finding(msgspec.Struct, frozen=True):
     why: str
 
 
-class Kept(msgspec.Struct):
+class Kept(msgspec.Struct, frozen=True):
     """A packed detector and what it was made for."""
 
     series: Series
     state: bytes
     newest: float = float("-inf")
+
+
+def judged(kept: Kept | None, rows: Iterable[Bucket]) -> tuple[Kept, list[tuple[Bucket, Verdict]]]:
+    """The buckets of one series that are new to its detector, with what it says of each; and the
+    detector afterwards. One that is kept for other options gives way to a new one."""
+    ordered = sorted(rows, key=attrgetter("start"))
+    series = ordered[-1].series
+    if kept is None or kept.series != series:
+        kept = Kept(series, _detector(series).to_bytes())
+    detector, newest = Detector.from_bytes(kept.state), kept.newest
+    found = []
+    for row in ordered:
+        if row.start > newest and row.complete:
+            newest = row.start
+            found.append((row, detector.update(row.start, row.value, volume=row.volume)))
+    return Kept(series, detector.to_bytes(), newest), found
 
 
 class _File(msgspec.Struct):
@@ -102,22 +119,12 @@ class Watch:
         return sorted(found, key=lambda finding: (finding.start, finding.key))
 
     def _feed(self, key: str, rows: list[Bucket]) -> list[Finding]:
-        series = rows[-1].series
-        kept = self._kept.pop(key, None)
-        if kept is None or kept.series != series:
-            kept = Kept(series, _detector(series).to_bytes())
-        detector, found = Detector.from_bytes(kept.state), []
-        for row in rows:
-            if row.start <= kept.newest or not row.complete:
-                continue
-            kept.newest = row.start
-            verdict = detector.update(row.start, row.value, volume=row.volume)
-            if verdict.alarm:
-                found.append(
-                    Finding(key, row.start, row.value, verdict.score, verdict.expected,
-                            verdict.low, verdict.high, verdict.why)
-                )  # fmt: skip
-        kept.state = detector.to_bytes()
+        kept, verdicts = judged(self._kept.pop(key, None), rows)
+        found = [
+            Finding(key, row.start, row.value, verdict.score, verdict.expected,
+                    verdict.low, verdict.high, verdict.why)
+            for row, verdict in verdicts if verdict.alarm
+        ]  # fmt: skip
         self._kept[key] = kept  # at the end: the first is the one that was fed least recently
         while len(self._kept) > self._most:
             self._kept.pop(next(iter(self._kept)))
@@ -166,5 +173,5 @@ class Watch:
 def _detector(series: Series) -> Detector:
     return Detector(
         series.season, kind=series.kind, step=series.step, direction=series.direction,
-        min_volume=series.min_volume, zone=series.zone,
+        min_volume=series.min_volume, zone=series.zone, sensitivity=series.sensitivity,
     )  # fmt: skip

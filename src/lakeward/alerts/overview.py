@@ -1,0 +1,83 @@
+"""Overview: what is watched, how it is, and what was left out; what `lakeward alerts watch` shows.
+
+In: a lake. Out: a row for each series, the most frequent first, and what does not hold for one
+alone; empty where nobody watched yet. Nothing fails but the disk.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lakeward.alerts.memory import looked_at
+from lakeward.alerts.ranking import Ranked
+from lakeward.alerts.watching import Position
+from lakeward.interaction import iso
+from lakeward.lakedir import LakeDir
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A series."""
+
+    series: str
+    minutes: int
+    """How long a bucket is."""
+    per_hour: float
+    """How many it had in an hour, of late."""
+    unit: str
+    at: str | None = None
+    """The newest bucket that was judged."""
+    value: float | None = None
+    expected: float | None = None
+    low: float | None = None
+    high: float | None = None
+    wrong_since: str | None = None
+    kind: str | None = None
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """All of them."""
+
+    series: tuple[Shown, ...] = ()
+    left_out: int = 0
+    """Series for which there was no room."""
+    rare: int = 0
+    """Groups of which too little came to know what is usual."""
+    judged_until: str | None = None
+
+
+def watched(lake: LakeDir) -> Overview:
+    """What the last look left."""
+    with looked_at(lake) as memory:
+        if memory is None:
+            return Overview()
+        rows = []
+        for entry in memory.entries.values():
+            last, episode = entry.last, entry.episode
+            shown = Shown(
+                entry.series.key, entry.seconds // 60, round(entry.volume, 1), entry.unit,
+                wrong_since=iso(episode.since) if episode else None,
+                kind=episode.kind if episode else None,
+            )  # fmt: skip
+            if last is not None:
+                shown = msgspec.structs.replace(
+                    shown, at=iso(last.at), value=last.value, expected=last.expected,
+                    low=last.low, high=last.high,
+                )  # fmt: skip
+            rows.append(shown)
+        ranked, position = memory.word(Ranked()), memory.word(Position())
+    rows.sort(key=lambda row: (-row.per_hour, row.series))
+    until = iso(position.fine_ms) if position.fine_ms else None
+    return Overview(tuple(rows), ranked.left_out, ranked.rare, until)
+
+
+def sentence(overview: Overview) -> str:
+    """One line, as `lakeward doctor` has it."""
+    if overview.judged_until is None:
+        return "nobody has watched this lake yet"
+    wrong = sum(row.wrong_since is not None for row in overview.series)
+    parts = [f"{len(overview.series):,} series are watched", f"{wrong:,} of them wrong"]
+    if overview.left_out:
+        parts.append(f"{overview.left_out:,} left out for want of room (watch.most)")
+    if overview.rare:
+        parts.append(f"{overview.rare:,} too rare to be judged")
+    return f"{', '.join(parts)}; judged until {overview.judged_until}"

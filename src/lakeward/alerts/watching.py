@@ -1,0 +1,288 @@
+"""Watching: one look at what is new in the lake, and what is to be said of it.
+
+In: a lake, the rules, who takes signals, and the time. Out: signals, handed over in the order of
+time, and the memory as it is afterwards. Fails as a reading does, and with `LakeBusy` while another
+process watches the lake.
+
+    learned          judged, recorded          judged and told          not over
+    ────────────────┼─────────────────────────┼────────────────────────┼──────────► time
+    14 days at most  what a pause left, 7 days  the last hour            a minute for what is late
+
+Signals are handed over before the memory is kept: a kill between the two gives the same signals
+again, with the same `key` and `at`, so whoever takes them knows them. What comes late into a bucket
+that was judged changes nothing. After a pause, moments of more than an hour ago in which there was
+nothing at all in the lake are passed over: neither app nor watch ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from lakeward.alerts import budgets, silence, thresholds
+from lakeward.alerts.judging import signals_of
+from lakeward.alerts.limits import Held
+from lakeward.alerts.memory import Entry, opened, throwaway
+from lakeward.alerts.ranking import FINE, HOUR, Ranked, rank
+from lakeward.alerts.rules import Rules
+from lakeward.alerts.series import ALL, Found, Watched
+from lakeward.alerts.sight import Sight, moment
+from lakeward.alerts.signal import Signal
+from lakeward.analysis.anomaly.watch import Bucket, judged
+from lakeward.analysis.question import pieces
+from lakeward.lake.reading import Reading
+from lakeward.lakedir import LakeDir
+from lakeward.settings import Settings
+
+SETTLE_MS: Final = 60_000
+"""How long after its end a bucket is taken to be whole."""
+RECENT_MS: Final = 3_600_000
+"""How long after its end an alarm is told of."""
+LEARN_MS: Final = 14 * 86_400_000
+"""How far a new series is looked back for, to learn what is usual."""
+BEHIND_MS: Final = 7 * 86_400_000
+"""How much of a pause is judged afterwards."""
+RANK_MS: Final = 6 * 3_600_000
+SLICE_MS: Final = 6 * 3_600_000
+LEARNED_MS: Final = 86_400_000
+STALE_MS: Final = 6 * 3_600_000
+"""How long a share or a percentile may say nothing, until nothing counts as wrong with it."""
+MEMORY: Final = 512 << 20
+NEVER: Final = 1 << 62
+
+
+class Takes(Protocol):
+    """Who is given the signals; it knows those that it was given before."""
+
+    def take(self, signals: Sequence[Signal], now_ms: int) -> object:
+        """Take them, durably."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Buckets before these moments were judged."""
+
+    fine_ms: int = 0
+    hour_ms: int = 0
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What one look did."""
+
+    signals: int
+    series: int
+    left_out: int
+
+
+def look(
+    lake: LakeDir, settings: Settings, rules: Rules, desk: Takes, *, now_ms: int,
+    spill: Path | None = None, pause: Callable[[str], None] = lambda _: None,
+) -> Looked:  # fmt: skip
+    """Judge all that is new."""
+    with (
+        opened(lake) as memory,
+        Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading,
+    ):
+        recent_ms = now_ms - SETTLE_MS - RECENT_MS
+        sight = Sight(reading, settings, rules, memory, now_ms - SETTLE_MS, recent_ms)
+        return _Look(sight, desk, now_ms, pause).run()
+
+
+def replay(
+    lake: LakeDir, settings: Settings, rules: Rules, *, since_ms: int, now_ms: int
+) -> list[Signal]:
+    """What would have been said from a moment on, in a memory that is thrown away. Budgets and
+    silences are those of now."""
+    desk, since = _Kept(), _floor(since_ms, HOUR)
+    with (
+        throwaway() as memory,
+        Reading(lake, settings, memory=MEMORY, threads=1) as reading,
+    ):
+        memory.keep(Position(since, since))
+        held = {rule.name: Held(rule, since) for rule in rules.thresholds}
+        memory.keep(thresholds.Limits(held))
+        sight = Sight(reading, settings, rules, memory, now_ms - SETTLE_MS, 0)
+        _Look(sight, desk, now_ms, lambda _: None, now_ms).run()
+    return desk.signals
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.signals: list[Signal] = []
+
+    def take(self, signals: Sequence[Signal], now_ms: int) -> None:
+        """Keep them."""
+        del now_ms
+        self.signals += signals
+
+
+class _Look:
+    """Holds what one look works with."""
+
+    def __init__(
+        self, sight: Sight, desk: Takes, now_ms: int, pause: Callable[[str], None],
+        behind_ms: int = BEHIND_MS,
+    ) -> None:  # fmt: skip
+        self._sight, self._rules, self._memory = sight, sight.rules, sight.memory
+        self._desk, self._now_ms, self._pause = desk, now_ms, pause
+        self._end_ms, self._behind_ms = _floor(sight.whole_ms, FINE), behind_ms
+        self._said = 0
+
+    def run(self) -> Looked:
+        """Series, then limits."""
+        self._series()
+        signals: list[Signal] = []
+        for ruled in (thresholds.signals_of, budgets.signals_of, silence.signals_of):
+            signals += ruled(self._sight)
+        self._deliver(signals)
+        ranked = self._memory.word(Ranked())
+        return Looked(self._said, len(self._memory.entries), ranked.left_out)
+
+    def _deliver(self, signals: Iterable[Signal]) -> None:
+        """Hand over, then keep."""
+        ordered = sorted(signals, key=lambda signal: (signal.at, signal.key))
+        self._pause("before take")
+        if ordered:
+            self._desk.take(ordered, self._now_ms)
+        self._said += len(ordered)
+        self._pause("before keep")
+        self._memory.commit()
+        self._pause("after keep")
+
+    def _series(self) -> None:
+        position = self._memory.word(Position())
+        if self._end_ms - position.fine_ms > self._behind_ms:
+            fine = self._end_ms - RECENT_MS
+            position = Position(fine, _floor(fine, HOUR))
+        signals = self._ranked(position)
+        while True:
+            until = min(position.fine_ms + SLICE_MS, self._end_ms)
+            after = Position(
+                max(until, position.fine_ms), max(_floor(until, HOUR), position.hour_ms)
+            )
+            signals += self._fed(position.fine_ms, after.fine_ms, FINE)
+            signals += self._fed(position.hour_ms, after.hour_ms, HOUR)
+            signals += self._stale(after.fine_ms)
+            self._memory.keep(position := after)
+            self._deliver(signals)
+            signals = []
+            if position.fine_ms >= self._end_ms:
+                return
+
+    def _ranked(self, position: Position) -> list[Signal]:
+        """Choose the series now and then; new ones learn from what is in the lake already."""
+        watch = self._rules.watch
+        ranked = self._memory.word(Ranked())
+        due = self._now_ms - ranked.at_ms >= RANK_MS
+        changed = any(
+            (entry.series.zone, entry.series.sensitivity) != (watch.zone, watch.sensitivity)
+            for entry in self._memory.entries.values()
+        )
+        if not (due or changed or len(self._memory.entries) > watch.most):
+            return []
+        since = position.fine_ms - (BEHIND_MS if ranked.at_ms else LEARN_MS)
+        rows = self._rows(since, self._now_ms, 0) if watch.series else []
+        ranked, signals, new = rank(rows, watch, self._memory, self._now_ms)
+        self._memory.keep(ranked)
+        if new:
+            first = min(new.values())
+            if first < since + 86_400_000:  # it may have been there before
+                first = position.fine_ms - LEARN_MS
+            self._learn(new.keys(), _floor(first, HOUR), position)
+        return signals
+
+    def _learn(self, keys: Collection[str], since: int, position: Position) -> None:
+        """What is usual of new series, without a word of what was wrong."""
+        while since < position.fine_ms:
+            until = since + LEARNED_MS
+            self._fed(since, min(until, position.fine_ms), FINE, keys)
+            self._fed(since, min(until, position.hour_ms), HOUR, keys)
+            since = until
+
+    def _fed(
+        self, since: int, until: int, seconds: int, learned: Collection[str] | None = None
+    ) -> list[Signal]:
+        """Feed the buckets of one length; `learned` names the only series, and says nothing."""
+        entries = {
+            key: entry for key, entry in self._memory.entries.items()
+            if entry.seconds == seconds and (learned is None or key in learned)
+        }  # fmt: skip
+        if since >= until or not entries:
+            return []
+        measures: dict[str, dict[int, tuple[float, float]]] = {}
+        moments: set[int] = set()
+        for row in self._rows(since, until, seconds):
+            if row.family == ALL:
+                moments.add(row.at)
+            for key, _, value, volume in row.measures():
+                if key in entries:
+                    measures.setdefault(key, {})[row.at] = (value, volume)
+        times = range(since, until, seconds * 1000)
+        if learned is None:
+            recent = self._sight.recent_ms - seconds * 1000
+            times = [at for at in times if at in moments or at >= recent]  # type: ignore[assignment]  # both are walked once a series
+        signals = []
+        for key, entry in entries.items():
+            buckets = self._buckets(entry, times, measures.get(key, {}))
+            if not buckets:
+                continue
+            kept, verdicts = judged(self._memory.kept(key), buckets)
+            recent = NEVER if learned is not None else self._sight.recent_ms
+            entry, said = signals_of(entry, verdicts, recent, silent=_may_be_silent)
+            self._memory.put(key, entry, kept)
+            signals += said
+        return [] if learned is not None else signals
+
+    def _buckets(
+        self, entry: Entry, times: Iterable[int], measures: dict[int, tuple[float, float]]
+    ) -> list[Bucket]:
+        """Rows of a series; it begins when something came for the first time."""
+        key, seen = entry.series.key, entry.last is not None
+        found = []
+        for at in times:
+            measured = measures.get(at)
+            seen = seen or measured is not None
+            if measured is None and not (entry.zero and seen):
+                continue
+            if not self._rules.excludes(key, at):
+                value, volume = measured or (0.0, 0.0)
+                found.append(Bucket(entry.series, at / 1000, value, volume=volume))
+        return found
+
+    def _stale(self, until: int) -> list[Signal]:
+        """Episodes of series that say nothing any more are over."""
+        found = []
+        for key, entry in self._memory.entries.items():
+            if entry.episode is None or entry.last is None:
+                continue
+            if entry.zero or entry.last.at >= until - STALE_MS:
+                continue
+            found.append(
+                Signal(
+                    series=key, kind=entry.episode.kind, wrong=False, begins=False,
+                    at=until - FINE * 1000,
+                    seconds=entry.series.step, unit=entry.unit,
+                    why=f"{key}: has said nothing for hours.",
+                )
+            )  # fmt: skip
+        for signal in found:
+            entry = self._memory.entries[signal.series]
+            self._memory.rank(signal.series, msgspec.structs.replace(entry, episode=None))
+        return found
+
+    def _rows(self, since: int, until: int, seconds: int) -> list[Found]:
+        question = Watched(
+            since=moment(since), until=moment(until), seconds=seconds,
+            groups=self._rules.watch.series, internal_is=self._sight.settings.internal,
+        )  # fmt: skip
+        return [Found(*row) for piece in pieces(self._sight.reading, question) for row in piece]
+
+
+def _floor(ms: int, seconds: int) -> int:
+    return ms - ms % (seconds * 1000)
+
+
+def _may_be_silent(key: str) -> bool:
+    return key.startswith("type:")

@@ -1,0 +1,141 @@
+"""The keeper's task that watches the lake: a child process every five minutes, at most one.
+
+In: settings and `alerts.toml`. Out: at each multiple of five minutes, and a minute for what is
+late, one child, which looks at what is new and hands its signals over. A keeper that has just begun
+waits a minute first. Where nothing is watched no child is ever started; a broken `alerts.toml`
+stops this task alone, until the keeper begins anew. A child that fails is started again later.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lakeward.cli.child import Child, worked
+from lakeward.errors import LakeBusy, SettingError
+from lakeward.lakedir import LakeDir
+from lakeward.settings import Settings
+
+if TYPE_CHECKING:
+    from lakeward.alerts.rules import Rules
+    from lakeward.alerts.signal import Signal
+
+logger = logging.getLogger("lakeward.alerts")
+
+EVERY_MS: Final = 300_000
+SETTLE_MS: Final = 65_000
+"""A little more than a look waits for what is late."""
+FIRST_SECONDS: Final = 60.0
+PAUSE_SECONDS: Final = 60.0
+FAREWELL_SECONDS: Final = 0.0
+"""A kill at any point is safe, so nobody's stop waits for the child."""
+
+
+class Alerting:
+    """Starts the child when it is time."""
+
+    def __init__(
+        self,
+        lake: LakeDir,
+        ring_dir: Path,
+        settings: Settings,
+        now: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._settings = settings
+        self._words = (str(lake.root), str(settings.source.env_file.parent), str(ring_dir))
+        self._now, self._now_ms = now, now_ms
+        self._child = Child(__name__, PAUSE_SECONDS, farewell=FAREWELL_SECONDS)
+        self._child.not_before = now() + FIRST_SECONDS
+        self._possible: bool | None = None
+        """Not known before the first look: what says it takes its time to load."""
+        self._looked = 0
+
+    def step(self, state: object) -> None:
+        """Twice a second: reap, start."""
+        del state
+        now = self._now()
+        if self._possible is False or now < self._child.not_before:
+            return
+        if self._possible is None:
+            self._possible = _possible(self._settings)
+            return
+        if self._child:
+            code = self._child.reaped(now)
+            if code is None:
+                return
+            if code != 0:
+                self._looked = 0  # tried again after the pause
+                return
+        bucket = (self._now_ms() - SETTLE_MS) // EVERY_MS
+        if bucket != self._looked:
+            self._looked = bucket
+            self._child.start(*self._words)
+
+    def close(self) -> None:
+        """End the child; what it did not do, the next one does."""
+        self._child.close()
+
+
+def _possible(settings: Settings) -> bool:
+    """Whether there is anything to watch, and the means to."""
+    if not settings.collect:
+        return False
+    if not all(importlib.util.find_spec(name) for name in ("duckdb", "deltalake", "pyarrow")):
+        return False
+    from lakeward.alerts.rules import read
+
+    try:
+        return not read(settings).asks_nothing
+    except SettingError as error:
+        logger.error("nothing is watched: %s", error)
+        return False
+
+
+def child(lake_dir: str, env_folder: str, ring_dir: str) -> int:
+    """What the child does: one look."""
+    return worked(logger, "watching the lake", watch, lake_dir, env_folder, ring_dir)
+
+
+def watch(
+    lake: LakeDir,
+    settings: Settings,
+    *,
+    now_ms: int | None = None,
+    pause: Callable[[str], None] = lambda _: None,
+) -> None:
+    """One look at the lake as it is now."""
+    from lakeward.alerts.rules import read
+    from lakeward.alerts.watching import look
+    from lakeward.lake.scratch import scratch
+
+    rules = read(settings)
+    if rules.asks_nothing or not settings.collect:
+        return
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    try:
+        with scratch(lake) as spill:
+            look(
+                lake, settings, rules, Telling(lake, settings, rules), now_ms=now_ms, spill=spill,
+                pause=pause,
+            )  # fmt: skip
+    except LakeBusy:  # somebody looks already, and sees what we would
+        return
+
+
+class Telling:
+    """Tells the log what begins and ends."""
+
+    def __init__(self, lake: LakeDir, settings: Settings, rules: Rules) -> None:
+        del lake, settings, rules
+
+    def take(self, signals: Sequence[Signal], now_ms: int) -> None:
+        """A line for each."""
+        del now_ms
+        for signal in signals:
+            if signal.begins or not signal.wrong:
+                logger.warning("%s", signal.why)
