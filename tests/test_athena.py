@@ -7,6 +7,7 @@ Trino's own functions are not. An emulator that gives canned rows is found out a
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,20 +21,24 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
 from asked import START_MS, Row, answered, fill, memory
-from clouds import BUCKET, Cloud, emulator, settings
+from clouds import BUCKET, KEYS, Cloud, emulator, settings
+from conftest import Lake
 from lakeward.analysis.athena import Athena, statement
 from lakeward.analysis.athena_values import rows_of
 from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
-from lakeward.analysis.filters import Filter
+from lakeward.analysis.filters import Filter, Op
 from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.quality_places import DataPlaces
 from lakeward.analysis.question import Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.trend import Series, Trend
 from lakeward.analysis.trino import foreign
+from lakeward.cli import main
 from lakeward.errors import LakewardError, SettingError, Terminal, Transient
 from lakeward.lake.columns import COLUMNS
+from lakeward.lake.receipt import ask as ask_for_erasure
+from lakeward.person import Person
 from test_engines import QUESTIONS_ASKED, TEXTS
 
 OUTPUT = f"s3://{BUCKET}/athena/"
@@ -60,7 +65,7 @@ def every_question() -> Iterator[tuple[str, Question]]:
             yield name, question_of(name, SHOWN.get(name, {}))
     yield from QUESTIONS_ASKED.items()
     texts = tuple(filter(None, HOSTILE))
-    ops = ("contains", "starts", "ends", "is_not")
+    ops: tuple[Op, ...] = ("contains", "starts", "ends", "is_not")
     hostile = [Filter(field="properties.plan", op=op, values=texts) for op in ops]
     where = Filter(any=(Filter(field="route", values=HOSTILE), *hostile))
     yield "hostile", Trend(where=where, by=("properties.it$s", "route", "person"))
@@ -74,7 +79,7 @@ TRINO = {
     "VARCHAR": "varchar", "TIMESTAMPTZ": "timestamp with time zone", "INTEGER": "integer",
     "BIGINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean", "DATE": "date",
 }  # fmt: skip
-SCHEMA = {
+SCHEMA: dict[str, object] = {
     "lakeward": {
         "interactions": {name: TRINO[kind] for name, kind in COLUMNS.items()},
         "ids": dict.fromkeys(("kind", "id", "person", "since", "until"), "varchar"),
@@ -343,6 +348,30 @@ def configured(cloud: Cloud, engine: str) -> None:
     with urlopen(request, timeout=20) as answer:
         assert answer.status == 200
         assert engine in answer.read().decode()
+
+
+def test_the_commands_ask_athena_and_not_while_somebody_is_being_erased(
+    ministack: Cloud, tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    athena(ministack, tmp_path)  # whose table has other rows than the lake: it is Athena's answer
+    with lake.collector() as collector:
+        collector.record("page_view", user_id="u1")
+        collector.commit()
+    more = {**lake.env, **KEYS, "LAKEWARD_AWS_ENDPOINT": ministack.endpoint,
+            "LAKEWARD_ATHENA_OUTPUT": OUTPUT}  # fmt: skip
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
+    body = '{"grain": null, "by": ["route"], "series": [{"event": "identify"}]}'
+    assert main(("ask", "trend", body, "--engine", "athena", "--format", "json")) == 0
+    assert msgspec.json.decode(capsys.readouterr().out) == [{"route": None, "series_1": 1}]
+    assert main(("ask", "trend", body, "--engine", "athena", "--sql")) == 0
+    assert 'FROM "lakeward"."interactions"' in capsys.readouterr().out
+    assert main(("ask", "outcomes", "--engine", "athena")) == 2
+    assert "is worked out by DuckDB alone: ask this of the lake itself" in capsys.readouterr().err
+    ask_for_erasure(lake.open(), str(uuid.uuid4()), [Person("user_id", "gone")])
+    assert main(("ask", "trend", body, "--engine", "athena")) != 0
+    assert "somebody is being erased" in capsys.readouterr().err
 
 
 def test_a_table_that_is_not_there_is_one_sentence_with_the_execution(

@@ -50,7 +50,7 @@ class Spark:
         """`hidden`: a condition, in DuckDB's words, of rows that nobody is to see any more."""
         if session.conf.get("spark.sql.session.timeZone") != "UTC":
             raise Terminal("Spark must count in UTC: set spark.sql.session.timeZone to UTC")
-        self._session = session
+        self.session = session
         reader = session.read.schema(SCHEMA)
         rows = reader.parquet(*files) if files else session.createDataFrame([], SCHEMA)
         rows.createOrReplaceTempView("stored")
@@ -72,7 +72,7 @@ class Spark:
     def rows(self, sql: Sql) -> list[Row]:
         """As `Engine`."""
         check_views(sql, self.name)
-        table: Any = self._session.sql(translated(sql, "spark")).toArrow()
+        table: Any = self.session.sql(translated(sql, "spark")).toArrow()
         return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -89,6 +89,10 @@ def session() -> SparkSession:
     except ImportError:
         raise Terminal("Spark is not installed: pip install pyspark, and Java") from None
     builder = SparkSession.builder.appName("lakeward")
-    builder = builder.config("spark.sql.session.timeZone", "UTC")
-    found: SparkSession = builder.config("spark.ui.enabled", "false").getOrCreate()
+    for name, value in (
+        ("spark.sql.session.timeZone", "UTC"), ("spark.ui.enabled", "false"),
+        ("spark.ui.showConsoleProgress", "false"),
+    ):  # fmt: skip
+        builder = builder.config(name, value)
+    found: SparkSession = builder.getOrCreate()
     return found
