@@ -93,11 +93,12 @@ def build(root: Path, rows: int) -> None:
             own = con.sql(day_of_rows(day, count, ("interaction_id", "timestamp"))).to_arrow_table()
             columns = dict(zip(same.column_names, same.columns, strict=True))
             whole = pa.table(columns | {name: own[name] for name in own.column_names})
-            file = _placed(table, root / "day.parquet", whole, start)
+            file = placed(table, root / "day.parquet", whole, start)
             table.commit(snapshot.version + 1, add=[file])
 
 
-def _placed(table: Table, local: Path, rows: pa.Table, start: int) -> DataFile:
+def placed(table: Table, local: Path, rows: pa.Table, start: int) -> DataFile:
+    """A file of a day's rows, in the table's folder."""
     pq.write_table(rows, local, row_group_size=ROW_GROUP, **ARROW)
     last = start + (rows.num_rows - 1) * DAY_MS // rows.num_rows
     name = fresh_name(iso(start)[:10], f"{start:012x}", f"{last:012x}")

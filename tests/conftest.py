@@ -43,6 +43,18 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("data") / "authority.
 loads all authorities of the world takes as long to make as fifty requests."""
 
 
+LONG = {
+    "test_capture_celery", "test_demo_end_to_end", "test_demo_stage", "test_erase_proof",
+    "test_open_lake", "test_page_hostile", "test_removal", "test_table_kills",
+}  # fmt: skip
+"""Files of which one test takes twenty seconds or more: begun first, or the last of them would
+hold up the end while the other processes have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 def wait_until(true: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
     """Poll until `true()`; fail the test when it does not become so.
 

@@ -18,10 +18,11 @@ from lakeward.cli import main
 from lakeward.interaction import iso
 from lakeward.lake import conversations
 from lakeward.lake.columns import COLUMNS
+from tries import tries
 
 START_MS = 1_755_187_888_000
 Row = dict[str, Any]
-many = settings(deadline=None, max_examples=120)
+many = settings(deadline=None, max_examples=tries(40))
 
 
 @functools.cache

@@ -209,8 +209,11 @@ class Desk:
         with open(sys.argv[3], "ab") as file:
             file.writelines(msgspec.json.encode(each) + b"\n" for each in signals)
 
+points = []
+
 def pause(point):
-    if point == sys.argv[5]:
+    points.append(point)
+    if points.count(sys.argv[5]) == 2:  # the first is of a part of the night in which nothing was
         os._exit(9)
 
 root = Path(sys.argv[2])
@@ -231,7 +234,7 @@ def test_a_kill_at_any_point_neither_loses_nor_repeats_an_alarm(
     desk = Desk()
     desk.signals = [msgspec.json.decode(each, type=Signal) for each in lines]
     assert bool(lines) == (point != "before take")
-    looked(lake, rules_of(RULES), desk, at_hour(11) + 2 * FIVE)
+    looked(lake, rules_of(RULES), desk, at_hour(11.5))  # by now it began more than an hour ago
     assert told(desk.begun()) == {
         "anomaly::route:/api/partners calls": [10.0], "anomaly::type:api_call": [10.17],
     }  # fmt: skip

@@ -17,6 +17,7 @@ from lakeward.cli import main
 from lakeward.interaction import iso
 from lakeward.lake import identity, outcomes
 from lakeward.outcomes import Outcomes
+from tries import tries
 
 START_MS = 1_755_187_888_000
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ COLUMNS = (
     "user_id VARCHAR, anonymous_id VARCHAR, partner_id VARCHAR, properties VARCHAR, "
     "outcomes VARCHAR"
 )
-many = settings(deadline=None, max_examples=80)
+many = settings(deadline=None, max_examples=tries(30))
 
 
 @functools.cache

@@ -18,8 +18,9 @@ from conftest import Lake
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
 from lakeward.cli import main
 from lakeward.errors import Rejected
+from tries import tries
 
-many = settings(deadline=None, max_examples=20)
+many = settings(deadline=None, max_examples=tries(8))
 DAY_MS = 86_400_000
 who = {
     "ms": st.integers(0, 9).map(lambda n: START_MS + n * DAY_MS // 3),

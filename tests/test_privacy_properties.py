@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from lakeward.privacy import Policy, Scrubber
 from secrets_planted import anything, leaks, names, planted, planted_value
+from tries import tries
 
 thorough = settings(
-    max_examples=120,
+    max_examples=tries(60),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

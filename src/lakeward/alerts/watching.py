@@ -25,7 +25,7 @@ import msgspec
 from lakeward.alerts import budgets, silence, thresholds
 from lakeward.alerts.judging import signals_of
 from lakeward.alerts.limits import Held
-from lakeward.alerts.memory import Entry, opened, throwaway
+from lakeward.alerts.memory import Entry, Memory, opened, throwaway
 from lakeward.alerts.ranking import FINE, HOUR, Ranked, rank
 from lakeward.alerts.rules import Rules
 from lakeward.alerts.series import ALL, Found, Watched
@@ -68,6 +68,13 @@ class Position(msgspec.Struct, frozen=True):
     hour_ms: int = 0
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """A look that was begun: it is not over before the position is there."""
+
+    until_ms: int = 0
+    recent_ms: int = 0
+
+
 class Looked(msgspec.Struct, frozen=True):
     """What one look did."""
 
@@ -85,9 +92,20 @@ def look(
         opened(lake) as memory,
         Reading(lake, settings, memory=MEMORY, threads=1, spill=spill) as reading,
     ):
-        recent_ms = now_ms - SETTLE_MS - RECENT_MS
-        sight = Sight(reading, settings, rules, memory, now_ms - SETTLE_MS, recent_ms)
+        whole_ms = now_ms - SETTLE_MS
+        sight = Sight(reading, settings, rules, memory, whole_ms, _begun(memory, whole_ms))
         return _Look(sight, desk, now_ms, pause).run()
+
+
+def _begun(memory: Memory, whole_ms: int) -> int:
+    """The moment before which nothing is told; after a kill that of the look that was killed, so
+    that the same alarms begin at the same moments."""
+    begun = memory.word(Begun())
+    if memory.word(Position()).fine_ms >= begun.until_ms:
+        begun = Begun(_floor(whole_ms, FINE), whole_ms - RECENT_MS)
+        memory.keep(begun)
+        memory.commit()
+    return begun.recent_ms
 
 
 def replay(

@@ -2,8 +2,8 @@
 
 In: settings and `alerts.toml`. Out: at each multiple of five minutes, and a minute for what is
 late, one child, which looks at what is new and hands its signals over. A keeper that has just begun
-waits a minute first. Where nothing is watched no child is ever started; a broken `alerts.toml`
-stops this task alone, until the keeper begins anew. A child that fails is started again later.
+waits a minute first. Where nothing is watched no child is started; a broken `alerts.toml` is logged
+once and stops this task alone until it is mended. A child that fails is started again later.
 """
 
 from __future__ import annotations
@@ -51,18 +51,17 @@ class Alerting:
         self._now, self._now_ms = now, now_ms
         self._child = Child(__name__, PAUSE_SECONDS, farewell=FAREWELL_SECONDS)
         self._child.not_before = now() + FIRST_SECONDS
-        self._possible: bool | None = None
-        """Not known before the first look: what says it takes its time to load."""
+        self._able = settings.collect and all(
+            importlib.util.find_spec(name) for name in ("duckdb", "deltalake", "pyarrow")
+        )
         self._looked = 0
+        self._refused = ""
 
     def step(self, state: object) -> None:
         """Twice a second: reap, start."""
         del state
         now = self._now()
-        if self._possible is False or now < self._child.not_before:
-            return
-        if self._possible is None:
-            self._possible = _possible(self._settings)
+        if not self._able or now < self._child.not_before:
             return
         if self._child:
             code = self._child.reaped(now)
@@ -74,26 +73,25 @@ class Alerting:
         bucket = (self._now_ms() - SETTLE_MS) // EVERY_MS
         if bucket != self._looked:
             self._looked = bucket
-            self._child.start(*self._words)
+            if self._asks():
+                self._child.start(*self._words)
+
+    def _asks(self) -> bool:
+        """Whether there is anything to do."""
+        from lakeward.alerts.rules import read
+
+        try:
+            rules, refused = read(self._settings), ""
+        except SettingError as error:
+            rules, refused = None, str(error)
+        if refused and refused != self._refused:
+            logger.error("nothing is watched: %s", refused)
+        self._refused = refused
+        return rules is not None and not rules.asks_nothing
 
     def close(self) -> None:
         """End the child; what it did not do, the next one does."""
         self._child.close()
-
-
-def _possible(settings: Settings) -> bool:
-    """Whether there is anything to watch, and the means to."""
-    if not settings.collect:
-        return False
-    if not all(importlib.util.find_spec(name) for name in ("duckdb", "deltalake", "pyarrow")):
-        return False
-    from lakeward.alerts.rules import read
-
-    try:
-        return not read(settings).asks_nothing
-    except SettingError as error:
-        logger.error("nothing is watched: %s", error)
-        return False
 
 
 def child(lake_dir: str, env_folder: str, ring_dir: str) -> int:
