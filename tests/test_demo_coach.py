@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,10 +37,13 @@ def sse(*parts: object) -> bytes:
 
 
 @contextmanager
-def service(status: int, body: bytes, *, waits: bool = False) -> Iterator[tuple[str, list[Any]]]:
-    """An OpenAI-compatible service that answers this, and what it was asked; with `waits` it sends
-    the body and then nothing more until the end."""
+def service(
+    status: int, body: bytes, *later: tuple[int, bytes], waits: bool = False
+) -> Iterator[tuple[str, list[Any]]]:
+    """An OpenAI-compatible service that answers this, later that, and what it was asked; with
+    `waits` it sends the body and then nothing more until the end."""
     asked: list[Any] = []
+    answers = [(status, body), *later]
     ended = threading.Event()
 
     class Answer(BaseHTTPRequestHandler):
@@ -50,10 +52,11 @@ def service(status: int, body: bytes, *, waits: bool = False) -> Iterator[tuple[
                 self.path, self.headers.get("authorization"),
                 json.loads(self.rfile.read(int(self.headers["content-length"]))),
             ))  # fmt: skip
-            self.send_response(status)
+            code, said = answers[min(len(asked), len(answers)) - 1]
+            self.send_response(code)
             self.send_header("content-type", "text/event-stream")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said)
             if waits:
                 self.wfile.flush()
                 ended.wait(120)
@@ -82,12 +85,13 @@ def admitted(site: Site) -> Contractor:
     return ann
 
 
-def turn(lake: Lake) -> dict[str, Any]:
-    def told() -> list[dict[str, Any]]:
-        return [row for row in lake.rows() if row["interaction_type"] == "ai_conversation"]
+def turns(lake: Lake) -> list[dict[str, Any]]:
+    return [row for row in lake.rows() if row["interaction_type"] == "ai_conversation"]
 
-    wait_until(told, what="the turn")
-    (only,) = told()
+
+def turn(lake: Lake) -> dict[str, Any]:
+    wait_until(lambda: turns(lake), what="the turn")
+    (only,) = turns(lake)
     return only
 
 
@@ -116,23 +120,29 @@ def test_a_service_of_the_settings_is_asked_as_openai_is(lake: Lake, tmp_path: P
     assert "k-3c9" not in json.dumps(lake.rows())
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (500, b"oops"), (401, b'{"error": {"message": "bad key"}}'), (200, b"data: {nonsense\n\n"),
-        (200, b"data: [1, 2]\n\n"), (200, b'data: {"choices": 7}\n\n'),
-        (200, b'data: {"choices": [{"delta": 3}]}\n\n'), (200, b"\xff\xfe data: x\n\n"),
-        (200, sse(CHUNK)), (200, sse(CHUNK, {"error": {"message": "overloaded"}})),
-    ],
+FAILING = (
+    (500, b"oops"), (401, b'{"error": {"message": "bad key"}}'), (200, b"data: {nonsense\n\n"),
+    (200, b"data: [1, 2]\n\n"), (200, b'data: {"choices": 7}\n\n'),
+    (200, b'data: {"choices": [{"delta": 3}]}\n\n'), (200, b"\xff\xfe data: x\n\n"),
+    (200, sse(CHUNK)), (200, sse(CHUNK, {"error": {"message": "overloaded"}})),
 )  # fmt: skip
-def test_a_service_that_fails_costs_an_apology_and_is_logged(
-    lake: Lake, tmp_path: Path, status: int, body: bytes
-) -> None:
-    with service(status, body) as (url, _):
-        read, row = asked_with(lake, tmp_path, url)
-    assert "try again" in read
-    assert row["ai_metadata"]["status"] == "failed"
-    assert row["error_type"]
+
+
+def test_a_service_that_fails_costs_an_apology_and_is_logged(lake: Lake, tmp_path: Path) -> None:
+    first, *later = FAILING
+    with (
+        service(*first, *later) as (url, asked),
+        platform(lake, tmp_path, LAKEWARD_COACH_URL=url, AI_MODEL="gpt-x") as site,
+    ):
+        ann = admitted(site)
+        for n, failing in enumerate(FAILING, 1):
+            read = ann.post("/coach/messages", conversation=f"k-{n}", text="Hi?").text
+            assert "try again" in read, failing
+            wait_until(lambda n=n: len(turns(lake)) == n, what="the turn")  # type: ignore[misc]
+            row = turns(lake)[-1]
+            assert row["ai_metadata"]["status"] == "failed", failing
+            assert row["error_type"], failing
+        assert len(asked) == len(FAILING)
 
 
 def test_a_service_that_is_away_costs_an_apology(lake: Lake, tmp_path: Path) -> None:

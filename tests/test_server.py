@@ -491,7 +491,7 @@ def test_the_interface_is_described_and_every_path_of_it_exists(client: httpx.Cl
     assert document["openapi"] == "3.1.0"
     for path, methods in document["paths"].items():
         for method in methods:
-            asked = client.build_request(method.upper(), path)
+            asked = client.build_request(method.upper(), path.replace("{verb}", "ack"))
             if path != "/v1/live":
                 answer = client.send(asked)
                 assert answer.status_code != 405, path
