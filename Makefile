@@ -111,7 +111,7 @@ soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzz
 	$(BIN)/python benchmarks/soak_ingest.py
 	$(BIN)/python benchmarks/fuzz.py --seconds 1800
 	LAKEWARD_TRIES=20 $(BIN)/python -m pytest -q tests/test_fast_paths.py tests/test_ai_questions.py \
-		tests/test_ai_views.py tests/test_outcome_views.py tests/test_outcomes_asked.py tests/test_privacy_properties.py
+		tests/test_ai_views.py tests/test_outcome_views.py tests/test_outcomes_asked.py tests/test_privacy_properties.py tests/test_runs.py
 	LAKEWARD_ENGINE_ROWS=1000000 $(BIN)/python -m pytest -q tests/test_engines.py
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 

@@ -345,7 +345,7 @@ def test_an_emulator_that_only_mocks_is_found_out(name: str, tmp_path: Path) -> 
 def configured(cloud: Cloud, engine: str) -> None:
     body = msgspec.json.encode({"athena.ATHENA_ENGINE": engine})
     request = Request(f"{cloud.endpoint}/_ministack/config", body, method="POST")
-    with urlopen(request, timeout=20) as answer:
+    with urlopen(request, timeout=120) as answer:
         assert answer.status == 200
         assert engine in answer.read().decode()
 

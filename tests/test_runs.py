@@ -18,6 +18,7 @@ from lakeward.lake.columns import COLUMNS
 from lakeward.lake.runs import FLOW_RUNS
 from lakeward.quiet import GRACE_MS, OpenRun, fields_of, open_runs
 from lakeward.settings import load
+from tries import tries
 
 START_MS = 1_755_187_888_000
 QUIET = 5
@@ -148,7 +149,7 @@ def rows_of(events: list[Any]) -> list[Row]:
     ]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=tries(60))
 @given(EVENTS)
 def test_the_view_is_what_a_loop_over_all_events_finds(events: list[Any]) -> None:
     rows = rows_of(events)
@@ -164,7 +165,7 @@ def looked(rows: list[Row], at: float) -> tuple[list[OpenRun], int | None]:
     return open_runs(filled(rows), load(environ), FLOWS, now_ms)[1:]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=tries(60))
 @given(EVENTS, st.sampled_from([0.0, 3.0, 5, 8, 12, 40]))
 def test_the_runs_that_are_quiet_are_those_that_the_loop_finds(
     events: list[Any], at: float
@@ -187,7 +188,7 @@ def test_the_runs_that_are_quiet_are_those_that_the_loop_finds(
     assert next_ms == min(later, default=None)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=tries(30))
 @given(EVENTS)
 def test_what_was_told_ends_its_run_so_nothing_is_told_twice(events: list[Any]) -> None:
     rows = rows_of(events)
