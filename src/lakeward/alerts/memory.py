@@ -136,6 +136,11 @@ class Memory:
             self._changed.pop(key, None)
             self._gone.add(key)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._con.execute("DELETE FROM words")
+        self.drop(self.entries)
+
     def commit(self) -> None:
         """Make all of it durable."""
         self._con.executemany("DELETE FROM series WHERE key = ?", [[key] for key in self._gone])

@@ -16,6 +16,7 @@ nothing at all in the lake are passed over: neither app nor watch ran.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -37,6 +38,7 @@ from lakeward.lake.reading import Reading
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 
+logger = logging.getLogger("lakeward.alerts")
 SETTLE_MS: Final = 60_000
 """How long after its end a bucket is taken to be whole."""
 RECENT_MS: Final = 3_600_000
@@ -46,10 +48,10 @@ LEARN_MS: Final = 14 * 86_400_000
 BEHIND_MS: Final = 7 * 86_400_000
 """How much of a pause is judged afterwards."""
 SLICE_MS: Final = 6 * 3_600_000
-LEARNED_MS: Final = 86_400_000
+LEARNED_MS: Final = 43_200_000
 STALE_MS: Final = 6 * 3_600_000
 """How long a share or a percentile may say nothing, until nothing counts as wrong with it."""
-MEMORY: Final = 512 << 20
+MEMORY: Final = 384 << 20
 NEVER: Final = 1 << 62
 
 
@@ -99,6 +101,9 @@ def look(
 def _begun(memory: Memory, whole_ms: int) -> int:
     """The moment before which nothing is told; after a kill that of the look that was killed, so
     that the same alarms begin at the same moments."""
+    if memory.word(Position()).fine_ms > whole_ms + RECENT_MS:
+        logger.warning("the clock has gone back: watching begins anew")
+        memory.clear()
     begun = memory.word(Begun())
     if memory.word(Position()).fine_ms >= begun.until_ms:
         begun = Begun(_floor(whole_ms, FINE), whole_ms - RECENT_MS)
