@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lakeward.alerts.rules import GROUPS, Budget, Exclude, Rules, Silent, Threshold, parse, read
+from lakeward.alerts.excluding import Exclude
+from lakeward.alerts.rules import GROUPS, Budget, Rules, Silent, Threshold, parse, read
 from lakeward.errors import SettingError
 from lakeward.settings import load
 

@@ -12,7 +12,7 @@ hour does. A type of which nothing comes any more is `silent`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -32,12 +32,13 @@ Judged = Iterable[tuple[Bucket, Verdict]]
 
 
 def signals_of(
-    entry: Entry, judged: Judged, recent_ms: int, *, silent: Callable[[str], bool]
+    entry: Entry, judged: Judged, recent_ms: int, *, silent: bool
 ) -> tuple[Entry, list[Signal]]:
-    """What is to be said of new buckets; `silent` knows series that may be silent."""
+    """What is to be said of new buckets; `silent`: whether that is what it is called when
+    nothing comes."""
     found: list[Signal] = []
     for bucket, verdict in judged:
-        entry, signal = _step(entry, bucket, verdict, recent_ms, silent(entry.series.key))
+        entry, signal = _step(entry, bucket, verdict, recent_ms, silent)
         if signal is not None:
             found.append(signal)
     return entry, found
