@@ -71,6 +71,9 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
         refused = client.post(f"{path}/ack", json={}, headers=foreign)
         assert code(refused) == (403, "foreign_origin")
+        nearby = {"sec-fetch-site": "same-site"}  # of another port of this machine
+        refused = client.post(f"{path}/ack", json={}, headers=nearby)
+        assert code(refused) == (403, "foreign_origin")
         history = client.get(path).json()["history"]
     assert [(one["what"], one["by"]) for one in history[1:]] == [
         ("acknowledged", "this machine"), ("snoozed", "this machine"), ("resolved", "this machine"),
