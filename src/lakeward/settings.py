@@ -212,6 +212,9 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_COMPACT_MEMORY", "compact_memory", "bytes", "1GiB",
       "Memory that compaction may take, enforced by the system.",
       least=768 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_ROLLUP_ROWS", "rollup_rows", "count", "1000000",
+      "Rows of the table from which on its hours and days are counted ahead of questions; with "
+      "fewer they are quick without.", most=10**15),
     S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
       "Age at which files that the table no longer names are deleted; readers that run on this "
       "machine are waited for in any case.", least=1, most=31_536_000),
@@ -222,6 +225,13 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_QUERY_MEMORY", "query_memory", "bytes", "1GiB",
       "Memory that one query may take, enforced by the system.",
       least=256 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_ATHENA_TABLE", "athena_table", "text", "lakeward.interactions",
+      "Database and table in the Glue catalog by which Athena knows the lake's table."),
+    S("LAKEWARD_ATHENA_WORKGROUP", "athena_workgroup", "text", "primary",
+      "Workgroup of Athena that answers `--engine athena`."),
+    S("LAKEWARD_ATHENA_OUTPUT", "athena_output", "text", "",
+      "Where Athena's answers go, such as `s3://bucket/athena/`; empty leaves it to the "
+      "workgroup, and then no question may name a person."),
     S("LAKEWARD_RETENTION_DAYS", "retention_days", "count", "0",
       "Days after which interactions are deleted from log and table; 0 keeps them for ever.",
       most=36_500),
@@ -367,10 +377,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compact_seconds: float
     compact_bytes: int
     compact_memory: int
+    rollup_rows: int
     vacuum_seconds: float
     geoip: Path | None
     query_seconds: float
     query_memory: int
+    athena_table: str
+    athena_workgroup: str
+    athena_output: str
     retention_days: int
     retention_types: tuple[str, ...]
     flows: Path | None

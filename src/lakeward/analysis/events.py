@@ -88,6 +88,12 @@ FIELDS: Final[dict[str, Dimension]] = _columns()
 """The record's own fields and those that are added on the way in, over a row `i`."""
 CALENDAR: Final = ("hour", "day", "week", "month", "hour_of_day", "weekday")
 PERSON: Final = Dimension("i.person", "Who it was: the user, else the anonymous visitor.")
+VISITOR: Final = Dimension(
+    "coalesce(nullif(i.user_id, 'anonymous'), nullif(i.anonymous_id, ''))",
+    "Who the record itself says it was: the user, else the anonymous visitor.",
+)
+"""As the person, but no two ids are ever one: it needs no look at all the others."""
+PEOPLE: Final = {"person": PERSON, "visitor": VISITOR}
 JSON_FIELDS: Final = tuple(name for name in COLUMNS if name in NESTED)
 
 
@@ -134,8 +140,8 @@ def look(name: str, values: Values, at: str = CLOCKS["event"], zone: str = "UTC"
 
     `properties.plan` is what stands in the object `properties` under `plan`, as text.
     """
-    if name == "person":
-        return PERSON
+    if name in PEOPLE:
+        return PEOPLE[name]
     if name in FIELDS:
         return FIELDS[name]
     if name in CALENDAR:
@@ -148,7 +154,7 @@ def look(name: str, values: Values, at: str = CLOCKS["event"], zone: str = "UTC"
         )
     raise Rejected(
         f"{name[:80]!r} is no field: take one of the record's, such as route, device or "
-        "properties.plan, or one of " + ", ".join(("person", *CALENDAR)) + "."
+        "properties.plan, or one of " + ", ".join((*PEOPLE, *CALENDAR)) + "."
     )
 
 
@@ -230,7 +236,7 @@ class Source:
         if not events.bots:
             terms.append("NOT coalesce(i.bot, FALSE)")
         if not events.internal:
-            terms.extend(self._own())
+            terms.extend(self.theirs())
         if events.where is not None:
             terms.append(self.condition(events.where))
         return " AND ".join(terms) or "TRUE"
@@ -244,7 +250,8 @@ class Source:
         if not (self.dated and midnight):
             yield f"{self.at} {sign} {self.values(moment)}"
 
-    def _own(self) -> list[str]:
+    def theirs(self) -> list[str]:
+        """The conditions of traffic that is not the team's own."""
         by_field: dict[str, list[str]] = {}
         for field, value in map(own_rule, self.events.internal_is):
             by_field.setdefault(field, []).append(value)

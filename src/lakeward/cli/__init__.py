@@ -46,6 +46,7 @@ COMMANDS = {
     "schema": "show or write the JSON Schemas of all types and the data dictionary",
     "doctor": "prove from the files that nothing offered is missing",
     "compact": "move the log into the table now, and tidy the table",
+    "rollup": "count hours and days of the table ahead of questions, so that these stay quick",
     "quarantine": "show what was set aside, and why",
     "replay": "bring what was set aside back into the lake",
     "import": "read interactions, CSV or access logs into the lake",

@@ -151,7 +151,7 @@ def _digest(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
-    from lakeward.alerts.overview import sentence, watched
+    from lakeward.alerts.overview import account_of, sentence, watched
     from lakeward.alerts.rules import read
 
     lake = open_lake(settings.lake_dir, create=False)
@@ -177,7 +177,8 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
         value = "" if one.value is None else f"{one.value:.4g}"
         rows.append((one.series, str(one.minutes), f"{one.per_hour:g}", value, usual,
                      one.wrong_since or ""))  # fmt: skip
-    lines = [*_aligned(rows), sentence(found)] if found.series else [sentence(found)]
+    summary = sentence(account_of(found))
+    lines = [*_aligned(rows), summary] if found.series else [summary]
     _say(arguments, msgspec.to_builtins(found), "\n".join(lines))
     return 0
 

@@ -122,7 +122,7 @@ def _schemas() -> Object:
         },
         "Answered": {
             "type": "object",
-            "required": ["kind", "question", "columns", "rows", "took_ms"],
+            "required": ["kind", "question", "columns", "rows", "source", "took_ms"],
             "properties": {
                 "kind": TEXT,
                 "question": OBJECT,
@@ -135,6 +135,7 @@ def _schemas() -> Object:
                     },
                 },
                 "rows": {"type": "array", "items": {"type": "array"}},
+                "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
             },
