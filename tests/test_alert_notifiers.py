@@ -294,7 +294,7 @@ def test_a_failure_is_tried_again_by_another_process_until_a_day_is_over(store: 
     later.take(wrong("type:click count", at=60))
     (row,) = later.desk.queue.failed(0)
     assert row.due_at == later.now + 900_000
-    later.step(at=60 + 1430)
+    later.step(at=60 + 1440)
     (row,) = later.desk.queue.failed(0)
     assert (row.state, row.reason) == ("failed", "given up after a day: slowly")
     assert later.desk.queue.counts(0) == {"queued": 0, "told": 1, "failed": 1}
