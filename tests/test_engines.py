@@ -6,20 +6,24 @@ import os
 import random
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asked import START_MS, Row, answered, fill, memory
 from conftest import Lake
-from lakeward.analysis.api_calls import ApiSlowest
+from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
-from lakeward.analysis.dialect import foreign_functions, translated
-from lakeward.analysis.engines import Spark, ask_engine
+from lakeward.analysis.dialect import translated
+from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
+from lakeward.analysis.experiment.metric import metric
+from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
@@ -27,16 +31,24 @@ from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
-from lakeward.analysis.question import Question, Sql, portable
+from lakeward.analysis.question import Portable, Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
+from lakeward.analysis.spark import Spark
 from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
+from lakeward.analysis.trino import foreign, foreign_functions
+from lakeward.cli import main
 from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
+from lakeward.lake.receipt import ask as ask_for_erasure
+from lakeward.person import Person
 from lakeward.settings import load
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROWS = int(os.environ.get("LAKEWARD_ENGINE_ROWS", "4000"))
 """`make soak` asks for a million."""
@@ -66,6 +78,8 @@ def rows(n: int) -> Iterator[Row]:
         if row["interaction_type"] == "api_call":
             row |= {"response_status": dice.choice((200, 404, 500, None)),
                     "response_time_ms": dice.choice((0.5, 12.0, 250.25, 1e6))}  # fmt: skip
+        if row["interaction_type"] == "click" and dice.random() < 0.2:
+            row |= {"interaction_type": "experiment_exposure", "experiments": arm_of(user, dice)}
         if dice.random() < 0.05:
             row["bot"] = True
         if dice.random() < 0.05:
@@ -74,6 +88,16 @@ def rows(n: int) -> Iterator[Row]:
             moment = datetime.fromtimestamp((row["ms"] - 90_000) / 1000, UTC)
             row["client_timestamp"] = moment.isoformat(timespec="milliseconds")
         yield row
+
+
+def arm_of(user: int, dice: random.Random) -> Row:
+    """Most meet one arm, some two; versions, exposures by hand, one without an arm."""
+    arm = (user + (dice.random() < 0.05)) % 3
+    met = {
+        "experiment": "e's", "variant": ("plain", "new", None)[arm], "variant_index": arm,
+        "hash_attribute": "user_id", "experiment_version": dice.choice((2, 2, 2, 1)),
+    }  # fmt: skip
+    return met | ({"forced": True} if dice.random() < 0.02 else {})
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +205,23 @@ QUESTIONS_ASKED: dict[str, Question] = {
     ),
     "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
+    "the newest failures": ApiFailures(limit=50),
+    "who met which arm": ExperimentUnits(
+        experiment="e's", unit="anonymous_id", until=datetime(2025, 10, 27, tzinfo=UTC)
+    ),
+    **{
+        f"an experiment's {text}, {days} days before": ExperimentMoments(
+            experiment="e's", metric=metric(text), before_days=days, within_days=90
+        )
+        for text, days in (
+            ("click[route^=/a]", 0), ("sum:response_time_ms:api_call", 60),
+            ("ratio:count:click/count:page_view", 0),
+        )
+    },
+    "an experiment's quantile": ExperimentQuantile(
+        experiment="e's", metric=metric("p90:response_time_ms:api_call"), within_days=90,
+        unit="session_id",
+    ),
 }  # fmt: skip
 
 
@@ -188,6 +229,8 @@ LONGER = frozenset(
     {
         "API health by route", "the slowest calls", "how full fields are, by day",
         "trend by the device's clock, with bots and staff", "funnel any *", "funnel strict *",
+        "the newest failures", "an experiment's ratio:count:click/count:page_view, 0 days before",
+        "an experiment's click[route^=/a], 0 days before",
         "funnel of times", "retention without ends", "stickiness", "paths to a text",
         *(f"retention by {grain}, {kind}, {cohort}" for grain, kind, cohort, _ in RETAINED[1:]),
     }
@@ -202,9 +245,16 @@ LONGER = frozenset(
 def test_spark_answers_as_duckdb_does(spark: Spark, name: str) -> None:
     question = QUESTIONS_ASKED[name]
     mine = [tuple(row.values()) for row in answered(question)]
-    theirs = ask_engine(spark, question).rows
     assert len(mine) > 1
+    if isinstance(question, Portable):
+        assert _comparable(_in_duckdb(question.portable(), question)) == _comparable(mine)
+    theirs = ask_engine(spark, question).rows
     assert _comparable(theirs) == _comparable(mine)
+
+
+def _in_duckdb(form: Sql, question: Question) -> list[Any]:
+    """The form that every engine takes, on this machine."""
+    return question.finish(memory().execute(form.text, dict(form.parameters)).fetchall())
 
 
 def _comparable(found: list[Any]) -> list[tuple[Any, ...]]:
@@ -225,8 +275,17 @@ def test_every_question_about_interactions_is_strict_trino_with_known_functions(
             questions += [q for q in QUESTIONS_ASKED.values() if q.name == name]
             for question in questions:
                 text = translated(portable(question), "trino")
-                assert foreign_functions(text) == set(), name
+                assert foreign(text) == set(), name
                 assert "$p" not in text
+
+
+def test_every_kind_that_other_engines_take_is_asked_here() -> None:
+    carried = {
+        name
+        for name, kind in QUESTIONS.items()
+        if issubclass(kind, Events) and not issubclass(kind, Prepared)
+    }
+    assert {question.name for question in QUESTIONS_ASKED.values()} == carried
 
 
 def test_a_function_that_nobody_listed_is_found() -> None:
@@ -252,8 +311,66 @@ def test_what_cannot_be_said_elsewhere_is_one_sentence() -> None:
         translated(Sql("SELECT list_sum(x) FROM interactions", {}), "spark")
 
 
+@pytest.fixture
+def session(spark: Spark) -> Iterator[SparkSession]:
+    """The one session, whose views are given back."""
+    kept = {
+        name: spark.session.table(name)
+        for name in ("stored", "interactions", "identities", "stitched")
+    }
+    yield spark.session
+    for name, frame in kept.items():
+        frame.createOrReplaceTempView(name)
+
+
+def test_the_commands_ask_a_real_spark_as_they_ask_duckdb(
+    session: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with lake.collector() as collector:
+        for n in range(6):
+            collector.record("page_view", anonymous_id=f"a{n % 3}", route="/it's", path="/")
+            collector.record("experiment_exposure", anonymous_id=f"a{n}", experiment="e",
+                             variant="ab"[n % 2])  # fmt: skip
+        collector.record("identify", anonymous_id="a1", user_id="u1")
+        collector.record("partner_match", user_id="u1", partner_id="p1")
+        collector.record("partner_match", user_id="gone", partner_id="p1")
+        collector.commit()
+    compact(lake.open(), load(lake.env))
+    ask_for_erasure(lake.open(), str(uuid.uuid4()), [Person("user_id", "gone")])
+    for name, value in lake.env.items():
+        monkeypatch.setenv(name, value)
+
+    def said(*words: str) -> str:
+        assert main((*words, "--format", "json")) == 0
+        return capsys.readouterr().out
+
+    trend = '{"grain": null, "by": ["person"], "series": [{"metric": "units"}]}'
+    asked: tuple[tuple[str, ...], ...] = (
+        ("funnel", "page_view", "partner_match", "--by", "day", "--where", "path=/"),
+        ("ask", "trend", trend), ("quality",), ("experiment", "e", "--metric", "page_view"),
+    )  # fmt: skip
+    for words in asked:
+        here = said(*words)
+        assert said(*words, "--engine", "spark") == here
+        assert "gone" not in here
+    capsys.readouterr()
+    assert main(("funnel", "page_view", "click", "--engine", "spark", "--sql")) == 0
+    assert "unix_millis(" in capsys.readouterr().out.lower()
+    refused = {
+        ("quality", "--places"): "is about files beside the table",
+        ("ask", "ai_cost"): "is worked out by DuckDB alone: ask this of the lake itself",
+    }
+    for asking, sentence in refused.items():
+        assert main((*asking, "--engine", "spark")) == 2
+        assert sentence in capsys.readouterr().err
+
+
 def test_the_page_asks_a_real_spark_about_a_real_lake(
-    spark: Spark, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    session: SparkSession,
+    lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with lake.collector() as collector:
         for user in ("u1", "u2"):

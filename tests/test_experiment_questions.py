@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lakeward.analysis.dialect import foreign_functions, translated
+from lakeward.analysis.dialect import translated
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import metric
 from lakeward.analysis.experiment.moments import FIELDS, PAIRS
@@ -25,6 +25,7 @@ from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.question import Question, portable
 from lakeward.analysis.registry import question_of
+from lakeward.analysis.trino import foreign
 from lakeward.catalog import TYPES
 from lakeward.errors import Rejected
 from lakeward.lake import derived
@@ -584,7 +585,7 @@ def test_other_engines_can_say_the_questions_too() -> None:
     )  # fmt: skip
     for question in asked:
         assert "$p" not in translated(portable(question), "spark")
-        assert foreign_functions(translated(portable(question), "trino")) == set()
+        assert foreign(translated(portable(question), "trino")) == set()
 
 
 def test_less_may_be_better() -> None:

@@ -225,6 +225,13 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_QUERY_MEMORY", "query_memory", "bytes", "1GiB",
       "Memory that one query may take, enforced by the system.",
       least=256 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_ATHENA_TABLE", "athena_table", "text", "lakeward.interactions",
+      "Database and table in the Glue catalog by which Athena knows the lake's table."),
+    S("LAKEWARD_ATHENA_WORKGROUP", "athena_workgroup", "text", "primary",
+      "Workgroup of Athena that answers `--engine athena`."),
+    S("LAKEWARD_ATHENA_OUTPUT", "athena_output", "text", "",
+      "Where Athena's answers go, such as `s3://bucket/athena/`; empty leaves it to the "
+      "workgroup, and then no question may name a person."),
     S("LAKEWARD_RETENTION_DAYS", "retention_days", "count", "0",
       "Days after which interactions are deleted from log and table; 0 keeps them for ever.",
       most=36_500),
@@ -375,6 +382,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     geoip: Path | None
     query_seconds: float
     query_memory: int
+    athena_table: str
+    athena_workgroup: str
+    athena_output: str
     retention_days: int
     retention_types: tuple[str, ...]
     flows: Path | None

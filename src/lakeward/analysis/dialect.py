@@ -11,13 +11,14 @@ What sqlglot does not carry over rightly is put right here, each with a test tha
     quantile_cont(x, q)      Spark: an aggregate of another form; Trino: approximate only
     t AT TIME ZONE z         Trino: keeps the zone, where a local time is meant
     isodow(t)                off by one day in Spark
+    1.0                      a decimal there, whose mean has no more digits than it; here a double
     $p1                      the value, with its type
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lakeward.analysis.question import Sql, Value
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
 Dialect = Literal["spark", "trino"]
 APPROXIMATE: Final = "approx_percentile"
-TRINO_FUNCTIONS: Final = frozenset(
-    {
-        "abs", "approx_percentile", "arbitrary", "at_timezone", "avg", "bool_and", "bool_or",
-        "cardinality", "ceil", "ceiling", "coalesce", "concat", "count", "count_if", "covar_samp",
-        "date", "date_add", "date_diff", "date_trunc", "day_of_week", "dense_rank", "exp",
-        "first_value", "floor", "from_unixtime", "greatest", "hour", "if", "json_extract_scalar",
-        "lag", "last_value", "lead", "least", "length", "ln", "lower", "max", "max_by", "min",
-        "min_by", "mod", "month", "nullif", "pow", "power", "rank", "regexp_like", "round",
-        "row_number", "sqrt", "starts_with", "stddev_samp", "strpos", "substr", "substring", "sum",
-        "to_unixtime", "trim", "truncate", "upper", "var_samp", "variance", "week", "year",
-    }
-)  # fmt: skip
-"""Functions of Athena's engine version 3 that our statements may use."""
 
 
 def translated(sql: Sql, dialect: Dialect) -> str:
@@ -59,6 +47,7 @@ def translated(sql: Sql, dialect: Dialect) -> str:
             exp.PercentileDisc: lambda node: _percentile(node, dialect),
             exp.AtTimeZone: lambda node: _local(node, dialect),
             exp.DayOfWeekIso: lambda node: _weekday(node, dialect),
+            exp.Literal: _double,
         }
 
         for node in reversed(list(tree.find_all(*rules))):  # what is inside first
@@ -68,19 +57,13 @@ def translated(sql: Sql, dialect: Dialect) -> str:
         raise Terminal(f"this question cannot be asked in {dialect}: {error}") from None
 
 
-def foreign_functions(text: str) -> set[str]:
-    """Functions in Trino's SQL that are not on the list; empty is what is wanted."""
-    import re
+def _double(node: exp.Literal) -> exp.Expression:
+    """A number with a point as a double; anything else as it is."""
+    from sqlglot import exp
 
-    from sqlglot import ErrorLevel, exp, parse_one
-
-    tree = parse_one(text, read="trino", error_level=ErrorLevel.RAISE)
-    said = {str(node.name).lower() for node in tree.find_all(exp.Anonymous)}
-    names = set(re.findall(r"\b([a-z_]+)\(", re.sub(r"'(?:[^']|'')*'", "''", text.lower())))
-    words = {"as", "in", "and", "or", "not", "over", "filter", "when", "then", "else", "from",
-             "where", "join", "on", "select", "cast", "try_cast", "values", "by", "all", "with",
-             "exists", "timestamp", "decimal", "varchar", "is", "union", "case"}  # fmt: skip
-    return (said | names) - TRINO_FUNCTIONS - words
+    text = str(node.this)
+    decimal = not node.is_string and "." in text and "e" not in text.lower()
+    return exp.Literal.number(f"{text}e0") if decimal else node
 
 
 def _value(node: exp.Placeholder, value: Value, dialect: Dialect) -> exp.Expression:
@@ -91,10 +74,10 @@ def _value(node: exp.Placeholder, value: Value, dialect: Dialect) -> exp.Express
         quote = "'" if dialect == "spark" else '"'
         steps = value.removeprefix('$."').removesuffix('"').split('"."')
         return exp.Literal.string("$" + "".join(f"[{quote}{step}{quote}]" for step in steps))
-    return _literal(value)
+    return _literal(value, dialect)
 
 
-def _literal(value: Value) -> exp.Expression:
+def _literal(value: Value, dialect: Dialect) -> exp.Expression:
     """A value with its type; text is quoted when the tree is written."""
     from sqlglot import exp
 
@@ -105,7 +88,13 @@ def _literal(value: Value) -> exp.Expression:
     if isinstance(value, float):
         return exp.cast(exp.Literal.string(repr(value)), "double")
     if isinstance(value, datetime):
-        text = value.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
+        digits = "microseconds"
+        if dialect == "trino":  # its type has milliseconds, as records do: before and from stay so
+            value, digits = (
+                value + timedelta(microseconds=-value.microsecond % 1000),
+                "milliseconds",
+            )
+        text = value.astimezone(UTC).isoformat(" ", digits).removesuffix("+00:00")
         return exp.cast(exp.Literal.string(f"{text} UTC"), "timestamptz")
     if isinstance(value, date):
         return exp.cast(exp.Literal.string(value.isoformat()), "date")

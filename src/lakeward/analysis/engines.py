@@ -10,17 +10,10 @@ are worked out by DuckDB, as they grow out of chains of aliases, and handed over
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
-from lakeward.analysis.dialect import translated
-from lakeward.analysis.question import Answer, Question, Row, Sql, portable
+from lakeward.analysis.question import Answer, Prepared, Question, Row, Sql, portable
 from lakeward.errors import Terminal
-from lakeward.lake import identity
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import SparkSession
 
 CARRIED: Final = ("interactions", "identities", "stitched")
 """The views that every engine has."""
@@ -38,39 +31,33 @@ class Engine(Protocol):
 
 def ask_engine(engine: Engine, question: Question) -> Answer:
     """Put a question to an engine."""
+    check(question, engine.name)
     return Answer(question.columns(), question.finish(engine.rows(portable(question))))
 
 
-class Spark:
-    """A Spark session over the files of the lake's table, such as `DeltaTable.file_uris()`."""
+def check(question: Question, engine: str) -> None:
+    """Refuse a question that only the lake's own machine can answer."""
+    if isinstance(question, Prepared):
+        raise Terminal(
+            f"the question {question.name!r} is about files beside the table: ask it of the lake "
+            f"itself, not of {engine}"
+        )
+    check_views(portable(question), engine)
 
-    name = "spark"
 
-    def __init__(self, session: SparkSession, files: Sequence[str], identities: pa.Table) -> None:
-        if session.conf.get("spark.sql.session.timeZone") != "UTC":
-            raise Terminal("Spark must count in UTC: set spark.sql.session.timeZone to UTC")
-        self._session = session
-        session.read.parquet(*files).createOrReplaceTempView("interactions")
-        session.createDataFrame(identities).createOrReplaceTempView("identities")
-        stitched = self._session.sql(translated(Sql(identity.STITCHED, {}), "spark"))
-        stitched.createOrReplaceTempView("stitched")
-
-    def rows(self, sql: Sql) -> list[Row]:
-        """As `Engine`."""
-        check_views(sql, self.name)
-        table: Any = self._session.sql(translated(sql, "spark")).toArrow()
-        return [tuple(row.values()) for row in table.to_pylist()]
+def named(sql: Sql) -> set[str]:
+    """The relations that a statement reads and does not make itself."""
+    own = set(re.findall(r"(?:WITH|,)\s*([a-z_0-9]+) AS \(", sql.text))
+    return {name.lower() for name in NAMED.findall(sql.text)} - own
 
 
 def check_views(sql: Sql, engine: str) -> None:
     """Refuse a statement that names a view which DuckDB alone has."""
-    own = set(re.findall(r"(?:WITH|,)\s*([a-z_0-9]+) AS \(", sql.text))
-    for name in NAMED.findall(sql.text):
-        if name.lower() in NOT_CARRIED - own:
-            raise Terminal(
-                f"the view {name} is worked out by DuckDB alone: ask this of the lake itself, "
-                f"not of {engine}"
-            )
+    for name in sorted(named(sql) & NOT_CARRIED):
+        raise Terminal(
+            f"the view {name} is worked out by DuckDB alone: ask this of the lake itself, "
+            f"not of {engine}"
+        )
 
 
 def _not_carried() -> frozenset[str]:

@@ -40,6 +40,7 @@ COMMANDS = {
     "paths": "which pages, routes or steps follow each other within sessions",
     "ai": "ask what AI turns cost, how they are rated, how quick they are; read conversations",
     "anomalies": "judge the rows of a series in CSV: which are worth a person's time",
+    "alerts": "what is wrong now; acknowledge, snooze and resolve it; test who is told",
     "get": "show one interaction by its id",
     "coverage": "list the declared flows and outcomes, and when each was last seen",
     "schema": "show or write the JSON Schemas of all types and the data dictionary",

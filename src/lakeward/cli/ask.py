@@ -10,6 +10,7 @@ import msgspec
 
 from lakeward.cli.asking import FORMATS as ANSWER_FORMATS
 from lakeward.cli.asking import answer_of, print_sql
+from lakeward.cli.engine import add_engine
 from lakeward.errors import Rejected, Terminal
 from lakeward.settings import Settings
 
@@ -23,6 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "parameters", nargs="?", default="{}", metavar="JSON",
         help="its parameters as a JSON object; - reads standard input",
     )  # fmt: skip
+    add_engine(command)
     command.add_argument("--sql", action="store_true", help="print the SQL and ask nothing")
 
 
@@ -38,8 +40,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         question = question_of(arguments.question, _parameters(arguments.parameters), settings)
         if arguments.sql:
-            return print_sql(question)
-        write(answer_of(settings, question), arguments.format, sys.stdout, keep=2)
+            return print_sql(settings, question, arguments.engine)
+        write(answer_of(settings, question, arguments.engine), arguments.format, sys.stdout, keep=2)
     except Rejected as error:
         raise Terminal(str(error)) from None
     return 0

@@ -7,13 +7,12 @@ Fails with `Terminal` naming the argument.
 from __future__ import annotations
 
 import argparse
-import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
+from lakeward.cli.engine import add_engine, asked_of, said
 from lakeward.cli.span import moment, zone_of
 from lakeward.errors import Rejected, Terminal
-from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:  # what is behind it needs an extra that other commands do without
@@ -40,6 +39,7 @@ def add_events(command: argparse.ArgumentParser, *, traffic: bool = True) -> Non
         command.add_argument(
             "--internal", action="store_true", help="count the team's own traffic, too"
         )
+    add_engine(command)
     command.add_argument("--sql", action="store_true", help="print the SQL and ask nothing")
 
 
@@ -83,26 +83,16 @@ def events(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def answer_of(settings: Settings, question: Question) -> Answer:
-    """Ask the lake."""
-    from lakeward.analysis.question import ask
-    from lakeward.lake.reading import Reading
-    from lakeward.lake.scratch import scratch
-
-    lake = open_lake(settings.lake_dir, create=False)
-    memory = settings.query_memory
-    with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
+def answer_of(settings: Settings, question: Question, engine: str = "duckdb") -> Answer:
+    """Ask an engine."""
+    with asked_of(settings, engine) as put:
         try:
-            return ask(reading, question)
+            return put(question)
         except Rejected as error:
             raise Terminal(str(error)) from None
 
 
-def print_sql(question: Question, out: TextIO | None = None) -> int:
-    """The statement, and the values of its parameters as comments."""
-    statement = question.sql()
-    stream = out or sys.stdout
-    print(statement.text, file=stream)
-    for name, value in statement.parameters.items():
-        print(f"-- ${name} = {value!r}", file=stream)
+def print_sql(settings: Settings, question: Question, engine: str = "duckdb") -> int:
+    """The statement as the engine takes it."""
+    print(said(settings, question, engine))
     return 0

@@ -33,6 +33,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Audit the lake and print what was found."""
+    from lakeward.alerts import overview  # slow to load
+
     lake = open_lake(settings.lake_dir, create=False)
     refuse_network_file_system(lake.root)
     report = audit(lake, known_folders(lake, settings.ring_dir))
@@ -41,13 +43,16 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     kept = is_kept(lake)
     messages, prices = look(settings), price_tables(settings)
     flags, rollups = flags_of(settings), rollups_of(lake)
+    alerts = overview.account(lake, settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
         row |= {"flags": msgspec.to_builtins(flags), "rollups": msgspec.to_builtins(rollups)}
+        row |= {"alerts": msgspec.to_builtins(alerts)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, messages, prices, flags, rollups))
+        watched = overview.sentence(alerts)
+        print(render(report, kept, table, messages, prices, flags, rollups, watched))
     return 0 if report.ok else 1
 
 
@@ -59,6 +64,7 @@ def render(
     prices: PriceTables | None = None,
     flags: FlagsAccount | None = None,
     rollups: RollupsAccount | None = None,
+    watched: str = "",
 ) -> str:
     """The report for people."""
     lines = [
@@ -88,6 +94,8 @@ def render(
         lines.append(f"prices    {told(prices)}")
     if flags is not None:
         lines.append(f"flags     {flags_told(flags)}")
+    if watched:
+        lines.append(f"watched   {watched}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]

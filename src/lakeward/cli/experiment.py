@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lakeward.cli.asking import add_events, add_unit, events, print_sql
+from lakeward.cli.engine import asked_of
+from lakeward.cli.plan import fill, split_of
 from lakeward.errors import Rejected, Terminal
-from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:  # what is behind it needs an extra that other commands do without
@@ -40,7 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def _add_terms(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--split", metavar="SHARES", help="planned: 50/50, or control=90,treatment=10 (equal)"
+        "--split", metavar="SHARES", help="planned: 50/50, or control=90,treatment=10 (the flag's)"
     )
     command.add_argument("--control", metavar="ARM", help="what the others are held against")
     way = command.add_mutually_exclusive_group()
@@ -63,14 +66,15 @@ def _add_terms(command: argparse.ArgumentParser) -> None:
 
 def _add_time(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--within", type=float, default=14, metavar="DAYS",
-        help="how long after its exposure a unit's deeds count (14)",
+        "--within", type=float, metavar="DAYS",
+        help="how long after its exposure a unit's deeds count (as the flag plans, else 14)",
     )  # fmt: skip
     command.add_argument(
         "--cuped", type=float, default=0, metavar="DAYS",
         help="adjust for the same metric so long before (0: not)",
     )  # fmt: skip
     add_unit(command)
+    command.set_defaults(unit=None)
     add_events(command)
 
 
@@ -105,15 +109,13 @@ def _of_csv(arguments: argparse.Namespace) -> Report:
 
 def _of_lake(settings: Settings, arguments: argparse.Namespace) -> Report:
     from lakeward.analysis.experiment.asking import experiment
-    from lakeward.lake.reading import Reading
-    from lakeward.lake.scratch import scratch
 
+    notes = fill(settings, arguments)
     terms = _terms(arguments)
     of, wanted = _asked(settings, arguments)
-    lake = open_lake(settings.lake_dir, create=False)
-    memory = settings.query_memory
-    with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
-        return experiment(reading, of, wanted, terms, arguments.cuped)
+    with asked_of(settings, arguments.engine) as put:
+        found = experiment(put, of, wanted, terms, arguments.cuped)
+    return msgspec.structs.replace(found, notes=[*found.notes, *notes])
 
 
 def _asked(settings: Settings, arguments: argparse.Namespace) -> tuple[Exposed, list[Wanted]]:
@@ -124,7 +126,10 @@ def _asked(settings: Settings, arguments: argparse.Namespace) -> tuple[Exposed, 
     # One moment for all questions: what comes in between would be in some of them.
     parameters = {"until": datetime.now(UTC)} | events(settings, arguments)
     of = Exposed(
-        **parameters, experiment=arguments.name, unit=arguments.unit, within_days=arguments.within
+        **parameters,
+        experiment=arguments.name,
+        unit=arguments.unit or "person",
+        within_days=14 if arguments.within is None else arguments.within,
     )
     wanted = [Wanted(metric(text)) for text in arguments.metric]
     wanted += [Wanted(metric(text), "guardrail") for text in arguments.guardrail]
@@ -134,11 +139,11 @@ def _asked(settings: Settings, arguments: argparse.Namespace) -> tuple[Exposed, 
 def _print_sql(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.analysis.experiment.asking import questions
 
+    fill(settings, arguments)
     of, wanted = _asked(settings, arguments)
     asked = questions(of, wanted, arguments.cuped)
-    print_sql(asked.units)
-    for question in asked.measured:
-        print_sql(question)
+    for question in (asked.units, *asked.measured):
+        print_sql(settings, question, arguments.engine)
     return 0
 
 
@@ -146,24 +151,7 @@ def _terms(arguments: argparse.Namespace) -> Terms:
     from lakeward.analysis.experiment.result import Terms
 
     return Terms(
-        control=arguments.control, split=split(arguments.split), level=arguments.level,
+        control=arguments.control, split=split_of(arguments.split), level=arguments.level,
         sequential=not arguments.fixed, correction=arguments.correction,
         minimum=arguments.minimum, prior=arguments.prior,
     )  # fmt: skip
-
-
-def split(text: str | None) -> tuple[tuple[str | None, float], ...]:
-    """Planned shares: `50/50` in the order of the arms, or `control=90,treatment=10`."""
-    if text is None:
-        return ()
-    found: list[tuple[str | None, float]] = []
-    for part in text.split("," if "=" in text else "/"):
-        name, equals, share = part.rpartition("=")
-        try:
-            found.append((name if equals else None, float(share)))
-        except ValueError:
-            found = []
-            break
-    if not found or len({name for name, _ in found}) < len(found) * ("=" in text):
-        raise Terminal(f"--split: {text[:60]!r} must be like 50/50 or control=90,treatment=10")
-    return tuple(found)

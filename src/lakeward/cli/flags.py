@@ -17,6 +17,7 @@ import msgspec
 
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
+from lakeward.cli.plan import faults
 from lakeward.cli.tail import printable
 from lakeward.errors import LakewardError, Rejected, Terminal
 from lakeward.interaction import iso
@@ -42,14 +43,13 @@ def look(settings: Settings) -> FlagsAccount | None:
     is not opened: `lakeward flags list` does."""
     if settings.flags in ("", "database"):
         return FlagsAccount(settings.flags) if settings.flags else None
-    from lakeward.flags.check import faults_of
     from lakeward.flags.source import FileSource
 
     try:
         payload = _payload(FileSource(Path(settings.flags).expanduser()))
     except (LakewardError, OSError) as error:
         return FlagsAccount(settings.flags, 0, [str(error)])
-    return FlagsAccount(settings.flags, len(payload.features), faults_of(payload))
+    return FlagsAccount(settings.flags, len(payload.features), faults(payload))
 
 
 def sentence(account: FlagsAccount) -> str:
@@ -160,11 +160,10 @@ def _history(editor: Editor, arguments: argparse.Namespace) -> int:
 
 
 def _import(editor: Editor, arguments: argparse.Namespace) -> int:
-    from lakeward.flags.check import faults_of
     from lakeward.flags.source import FileSource, plain
 
     payload = _payload(FileSource(arguments.file))
-    if found := faults_of(payload):
+    if found := faults(payload):
         raise Rejected(f"{arguments.file}: {found[0]}; `lakeward flags check` shows all")
     content = plain(arguments.file)
     for name, members in content.get("savedGroups", {}).items():
@@ -183,11 +182,10 @@ VERBS: dict[str, Callable[[Editor, argparse.Namespace], int]] = {
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from lakeward.flags.check import faults_of
     from lakeward.flags.source import FileSource
 
     payload = _payload(FileSource(arguments.file))
-    found = faults_of(payload)
+    found = faults(payload)
     good = f"{len(payload.features)} flags, nothing to mend"
     _say(arguments, {"flags": len(payload.features), "faults": found}, "\n".join(found) or good)
     return 1 if found else 0

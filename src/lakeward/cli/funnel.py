@@ -94,8 +94,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except Rejected as error:
         raise Terminal(str(error)) from None
     if arguments.sql:
-        return print_sql(question)
-    answer = answer_of(settings, question)
+        return print_sql(settings, question, arguments.engine)
+    answer = answer_of(settings, question, arguments.engine)
     if kind == "funnel" and arguments.format == "json":
         document = _document(answer, parameters["by"])
         text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

@@ -44,7 +44,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except Rejected as error:
         raise Terminal(str(error)) from None
     if arguments.sql:
-        return print_sql(question)
+        return print_sql(settings, question)
     answer = answer_of(settings, question)
     place = [column.name for column in answer.columns].index("currencies")
     if any(int(str(row[place])) > 1 for row in answer.rows):

@@ -51,6 +51,6 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except Rejected as error:
         raise Terminal(str(error)) from None
     if arguments.sql:
-        return print_sql(question)
-    write(answer_of(settings, question), arguments.format, sys.stdout, keep=6)
+        return print_sql(settings, question, arguments.engine)
+    write(answer_of(settings, question, arguments.engine), arguments.format, sys.stdout, keep=6)
     return 0

@@ -43,8 +43,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except Rejected as error:
         raise Terminal(str(error)) from None
     if arguments.sql:
-        return print_sql(question)
-    write(answer_of(settings, question), arguments.format, sys.stdout, keep=keep)
+        return print_sql(settings, question, arguments.engine)
+    write(answer_of(settings, question, arguments.engine), arguments.format, sys.stdout, keep=keep)
     return 0
 
 

@@ -52,7 +52,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     except Rejected as error:
         raise Terminal(str(error)) from None
     if arguments.sql:
-        return print_sql(question)
-    answer = answer_of(settings, question)
+        return print_sql(settings, question, arguments.engine)
+    answer = answer_of(settings, question, arguments.engine)
     write(answer, arguments.format, sys.stdout, keep=len(answer.columns))
     return 0

@@ -13,9 +13,10 @@ from typing import Final
 from msgspec import UNSET
 
 from lakeward.flags.condition import faults
-from lakeward.flags.feature import Feature, Payload, Rule, Split
+from lakeward.flags.feature import Feature, Payload, Plan, Rule, Split
 
 NEAR: Final = 0.001
+MOST_DAYS: Final = 3650
 
 
 def faults_of(payload: Payload) -> list[str]:
@@ -60,9 +61,22 @@ def _of_rule(rule: Rule, payload: Payload) -> Iterator[str]:
         yield from faults(parent.condition, payload.saved_groups)
     if rule.range is not None and not 0 <= rule.range[0] <= rule.range[1] <= 1:
         yield "`range` must be two numbers from 0 to 1, the smaller one first"
+    if rule.plan is not None:
+        yield from _of_plan(rule, rule.plan)
     yield from _of_split(rule)
     if rule.variations:
         yield from _of_variations(rule, len(rule.variations))
+
+
+def _of_plan(rule: Rule, plan: Plan) -> Iterator[str]:
+    if not rule.variations:
+        yield "it has a `plan` and no `variations`: there is no experiment to judge"
+    keys = [meta.key or str(index) for index, meta in enumerate(rule.meta or ())]
+    keys += [str(index) for index in range(len(keys), len(rule.variations or ()))]
+    if plan.control is not None and plan.control not in keys:
+        yield f"its plan's `control` is none of its variations: {', '.join(keys)}"
+    if plan.within_days is not None and not 0 < plan.within_days <= MOST_DAYS:
+        yield f"its plan's `withinDays` must be above 0 and at most {MOST_DAYS}"
 
 
 def _of_split(split: Split) -> Iterator[str]:

@@ -83,6 +83,19 @@ class Experiment(Split, frozen=True, rename="camel", kw_only=True):
     force: int | None = None
 
 
+class Plan(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Of Lakeward: what an experiment is run for, as `lakeward experiment` judges it."""
+
+    hypothesis: str = ""
+    metrics: tuple[str, ...] = ()
+    """What decides, in the words of `--metric`."""
+    guardrails: tuple[str, ...] = ()
+    """What must not be hurt."""
+    within_days: float | None = None
+    unit: str | None = None
+    control: str | None = None
+
+
 class Rule(Split, frozen=True, rename="camel", kw_only=True):
     """A value for some, or an experiment; the first rule that applies decides."""
 
@@ -93,6 +106,8 @@ class Rule(Split, frozen=True, rename="camel", kw_only=True):
     range: Range | None = None
     enabled: bool = True
     """Of Lakeward: a rule that is switched off stays where it is."""
+    plan: Plan | None = None
+    """Of Lakeward; an evaluation does not look at it."""
 
 
 class Feature(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from lakeward.analysis.access import SHOWN, narrowed
+from lakeward.analysis.access import OPEN, SHOWN, narrowed
 from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.question import Question
@@ -112,8 +112,9 @@ def _with_sql(answer: bytes, question: Question) -> bytes:
 
 def listing(partner: bool = False) -> dict[str, Any]:
     """Everything that can be asked, for programs that build questions."""
+    kinds = {name: kind for name, kind in QUESTIONS.items() if not partner or kind in OPEN}
     (_, definitions) = msgspec.json.schema_components(
-        list(QUESTIONS.values()), ref_template="#/definitions/{name}"
+        list(kinds.values()), ref_template="#/definitions/{name}"
     )
     names = [n for n in (*PEOPLE, *CALENDAR, *FIELDS) if not partner or n in SHOWN]
     return {
@@ -123,7 +124,7 @@ def listing(partner: bool = False) -> dict[str, Any]:
                 "doc": (kind.__doc__ or "").strip(),
                 "parameters": {"$ref": f"#/definitions/{kind.__name__}"},
             }
-            for name, kind in QUESTIONS.items()
+            for name, kind in kinds.items()
         ],
         "definitions": definitions,
         "fields": [

@@ -1,9 +1,9 @@
 """Connections to AWS, or to what speaks its protocols: credentials, endpoint, patience.
 
-In: settings. Out: an obstore store for the bucket and callers of the S3 and DynamoDB APIs, all
-with one session's credentials. `MissingExtra` without boto3 and obstore, `SettingError` for
-settings that cannot belong together, `Terminal` without credentials; what a request can meet is in
-`verdict`.
+In: settings. Out: an obstore store for the bucket and callers of the APIs of S3, DynamoDB and
+Athena, all with one session's credentials. `MissingExtra` without boto3 and obstore, `SettingError`
+for settings that cannot belong together, `Terminal` without credentials; what a request can meet is
+in `verdict`.
 
 A session token counts with the keys that stand beside it in the environment, and no others.
 Placeholders such as `your-key` there are hidden from boto3, so that they never shadow a role.
@@ -49,9 +49,12 @@ HAS: dict[str, str] = {
     "describe_table": "Table",
     "describe_time_to_live": "TimeToLiveDescription",
     "get_object": "ETag",
+    "get_query_execution": "QueryExecution",
+    "get_query_results": "ResultSet",
     "list_object_versions": "IsTruncated",
     "query": "Items",
     "scan": "Items",
+    "start_query_execution": "QueryExecutionId",
 }
 
 
@@ -172,9 +175,9 @@ def s3_store(settings: Settings, keys: boto3.Session) -> S3Store:
     )
 
 
-def s3_api(settings: Settings, keys: boto3.Session) -> Api:
-    """The bucket's API for versions, which obstore has none of; an erase repeats what fails."""
-    place = Place(f"bucket {settings.data_lake_bucket}", "DATA_LAKE_BUCKET")
+def s3_api(settings: Settings, keys: boto3.Session, place: Place | None = None) -> Api:
+    """A bucket's API for versions, which obstore has none of; an erase repeats what fails."""
+    place = place or Place(f"bucket {settings.data_lake_bucket}", "DATA_LAKE_BUCKET")
     style = {"addressing_style": "path"} if settings.aws_endpoint else {}
     return _api("s3", settings, keys, place, Config(
         s3=style, retries={"total_max_attempts": 3, "mode": "standard"}, max_pool_connections=16,
@@ -186,6 +189,17 @@ def dynamodb_api(settings: Settings, keys: boto3.Session) -> Api:
     place = Place(f"table {settings.interactions_table}", "INTERACTIONS_TABLE")
     return _api("dynamodb", settings, keys, place, Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
+    ))  # fmt: skip
+
+
+ATHENA_OUTPUT = Place("the bucket of Athena's answers", "LAKEWARD_ATHENA_OUTPUT")
+
+
+def athena_api(settings: Settings, keys: boto3.Session) -> Api:
+    """Athena's API; starting carries a token, so that a repeat starts nothing twice."""
+    place = Place(f"Athena's workgroup {settings.athena_workgroup}", "LAKEWARD_ATHENA_WORKGROUP")
+    return _api("athena", settings, keys, place, Config(
+        retries={"total_max_attempts": 3, "mode": "standard"},
     ))  # fmt: skip
 
 

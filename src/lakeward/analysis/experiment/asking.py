@@ -1,14 +1,14 @@
 """One experiment out of the lake: questions asked, answers put together, judged.
 
-In: a reading, an experiment's parameters, metrics and terms. Out: a `Report`. Fails with `Rejected`
-for what cannot be asked, or judged by these terms; as a question does when it is asked.
+In: who answers, an experiment's parameters, metrics and terms. Out: a `Report`. Fails with
+`Rejected` for what cannot be asked, or judged by these terms; as a question does when it is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,11 +18,8 @@ from lakeward.analysis.experiment.moments import FIELDS, PAIRS, Estimate, Moment
 from lakeward.analysis.experiment.question import ExperimentUnits, Exposed
 from lakeward.analysis.experiment.report import report
 from lakeward.analysis.experiment.result import Aside, Observed, Population, Report, Role, Terms
-from lakeward.analysis.question import ask
+from lakeward.analysis.question import Answer, Question
 from lakeward.errors import Rejected
-
-if TYPE_CHECKING:
-    from lakeward.lake.reading import Reading
 
 MOST_METRICS: Final = 20
 PEOPLE: Final = frozenset({"person", "user_id", "id"})
@@ -60,13 +57,17 @@ def questions(of: Exposed, wanted: Sequence[Wanted], before_days: float = 0) -> 
 
 
 def experiment(
-    reading: Reading, of: Exposed, wanted: Sequence[Wanted], terms: Terms, before_days: float = 0
-) -> Report:  # fmt: skip
-    """Ask who met which arm and what they did, and judge it."""
+    put: Callable[[Question], Answer],
+    of: Exposed,
+    wanted: Sequence[Wanted],
+    terms: Terms,
+    before_days: float = 0,
+) -> Report:
+    """Ask who met which arm and what they did, and judge it; `put` asks an engine."""
     asked = questions(of, wanted, before_days)
-    people = population(of, list(ask(reading, asked.units).dicts()))
+    people = population(of, list(put(asked.units).dicts()))
     observed = [
-        observed_of(each, list(ask(reading, question).dicts()), before_days)
+        observed_of(each, list(put(question).dicts()), before_days)
         for each, question in zip(wanted, asked.measured, strict=True)
     ]
     return report(people, observed, terms)
