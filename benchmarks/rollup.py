@@ -108,7 +108,7 @@ def measured(report: Report, rows: int, rounds: int) -> None:
     root = place(rows)
     root.parent.mkdir(parents=True, exist_ok=True)
     build(root, rows)
-    made = child("rollup.py", "roll", str(root))
+    made = child("rollup.py", "roll", str(root), seconds=7200)
     assert made["covered"] == made["total"]
     lines, taken = [], {}
     for name in ASKED:

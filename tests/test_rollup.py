@@ -175,12 +175,11 @@ def test_a_partner_is_told_of_its_own_records_from_roll_ups_too(rolled: Reading)
         (Trend(by=("partner_id",)), "rollups"),
         (Trend(grain=None, by=("route",)), "rows"),  # by two fields
     ):
-        own = narrowed(question, "p1")
-        answer = same(own, rolled, source)
-        rows = ask(
-            rolled, Trend(grain=None, exact=True, where=Filter(field="partner_id", values=("p1",)))
-        )
-        assert sum(row[-1] for row in answer.rows) == rows.rows[0][0]
+        answer = same(narrowed(question, "p1"), rolled, source)
+        counted = [row[-1] for row in answer.rows if isinstance(row[-1], int)]
+        only = Filter(field="partner_id", values=("p1",))
+        [(whole,)] = ask(rolled, Trend(grain=None, exact=True, where=only)).rows
+        assert sum(counted) == whole
         if question.by == ("partner_id",):
             assert {row[1] for row in answer.rows} == {"p1"}
 
