@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bigtable import DAY_MS, START_MS, _placed
+from bigtable import DAY_MS, START_MS, placed
 from lakeward.analysis.ai_cost import AiCost
 from lakeward.analysis.ai_health import AiErrors, AiLatency
 from lakeward.analysis.ai_ratings import AiRatings
@@ -111,7 +111,7 @@ def build(root: Path, turns: int) -> None:
         snapshot = store.snapshot()
         if not snapshot.dated(iso(start)[:10]):
             rows = con.sql(day_of_rows(day, turns // DAYS)).to_arrow_table()
-            file = _placed(store, root / "day.parquet", rows, start)
+            file = placed(store, root / "day.parquet", rows, start)
             store.commit(snapshot.version + 1, add=[file])
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bigtable import DAY_MS, START_MS, _placed
+from bigtable import DAY_MS, START_MS, placed
 from lakeward.interaction import iso
 from lakeward.lake.columns import COLUMNS
 from lakeward.lake.delta import Table
@@ -85,7 +85,7 @@ def build(root: Path, rows: int) -> None:
         snapshot = table.snapshot()
         if not snapshot.dated(iso(start)[:10]):
             made = con.sql(day_of_rows(day, rows, rows // DAYS)).to_arrow_table()
-            file = _placed(table, root / "day.parquet", made, start)
+            file = placed(table, root / "day.parquet", made, start)
             table.commit(snapshot.version + 1, add=[file])
 
 

@@ -18,7 +18,7 @@ from conftest import Lake
 from lakeward.alerts import limits
 from lakeward.alerts.budgets import period_start
 from lakeward.alerts.memory import Memory, opened, throwaway
-from lakeward.alerts.overview import sentence, watched
+from lakeward.alerts.overview import account_of, sentence, watched
 from lakeward.alerts.ranking import rank
 from lakeward.alerts.rules import GROUPS, Rules, Threshold, Watching
 from lakeward.alerts.series import Found, Watched
@@ -234,8 +234,8 @@ def test_a_broken_memory_is_begun_anew_and_that_is_said(
             assert looked(lake, Rules(), Desk(), now).series == 4, "each type of each app, too"
         assert "is no memory of alerts" in caplog.text
         caplog.clear()
-    assert sentence(watched(lake.open())) == (
-        "4 series are watched, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
+    assert sentence(account_of(watched(lake.open()))) == (
+        "4 series, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
     )
     assert state.stat().st_mode & 0o777 == 0o600
 
@@ -355,6 +355,22 @@ def test_a_rule_that_is_taken_out_leaves_nothing_open(lake: Lake) -> None:
     looked(lake, rules_of(none), desk, noon + HOUR + 62_000)
     ended = {each.key for each in desk.signals if not each.wrong}
     assert ended == {each.key for each in desk.begun()}
+
+
+def test_what_is_taken_out_of_the_file_is_watched_no_more_and_what_is_new_soon_is(
+    lake: Lake,
+) -> None:
+    noon = START + 12 * HOUR
+    written(lake, hours_of("page_view", START, noon, 30))
+    desk = Desk()
+    looked(lake, Rules(), desk, noon + 62_000)
+    assert [row.series for row in watched(lake.open()).series] == ["type:page_view"]
+    looked(lake, rules_of("[watch]\nseries = ['routes']"), desk, noon + FIVE + 62_000)
+    assert watched(lake.open()).series == ()
+    looked(lake, Rules(), desk, noon + 2 * FIVE + 62_000)
+    written(lake, hours_of("click", noon, noon + HOUR, 90))
+    looked(lake, Rules(), desk, noon + HOUR + 2 * FIVE + 62_000)
+    assert {row.series for row in watched(lake.open()).series} == {"type:page_view", "type:click"}
 
 
 def test_a_memory_is_left_as_it_was_by_who_does_not_commit(lake: Lake, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from alert_lake import (
     written,
 )
 from conftest import Lake
-from lakeward.alerts.overview import sentence, watched
+from lakeward.alerts.overview import account_of, sentence, watched
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.watching import replay
 
@@ -173,7 +173,7 @@ def test_what_is_wrong_is_told_once_and_nothing_else(lake: Lake) -> None:
     assert (first.value, first.direction, first.unit, first.seconds) == (0.0, "down", "calls", 300)
     assert first.why.startswith("route:/api/partners calls: nothing comes where ")
     shown = watched(lake.open())
-    assert sentence(shown).startswith("17 series are watched, ")
+    assert sentence(account_of(shown)).startswith("17 series, ")
     (row,) = [row for row in shown.series if row.series == "route:/api/partners calls"]
     assert (row.minutes, row.unit, row.wrong_since) == (5, "calls", None)
     assert row.expected == pytest.approx(14, abs=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from alert_lake import DAY, HOUR, START, settings_of, spread, written
 from conftest import Lake, wait_until
 from lakeward.alerts.memory import opened
 from lakeward.alerts.overview import watched
+from lakeward.cli import main
 from lakeward.cli.alerting import SETTLE_MS, Alerting, watch
 from lakeward.cli.run import tasks
 
@@ -122,6 +124,33 @@ def test_the_child_of_a_keeper_looks_at_its_lake(lake: Lake, task: Alerting, clo
     assert shown.judged_until is not None
     assert shown.series == (), "nothing has come for two weeks"
     assert list((lake.root / ".lakeward/scratch").iterdir()) == []
+
+
+def test_doctor_says_how_watching_goes(
+    lake: Lake, task: Alerting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del task
+    command = ["doctor", "--lake", str(lake.root)]
+    main(command)
+    assert "watched   nobody has watched this lake yet" in capsys.readouterr().out
+    watch(lake.open(), settings_of(lake), now_ms=NOON + SETTLE_MS)
+    main([*command, "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["alerts"] == {
+        "watched": 1, "wrong": 0, "left_out": 0, "rare": 0,
+        "judged_until": "2025-11-10T12:00:00.000Z", "refused": "",
+    }  # fmt: skip
+
+
+def test_doctor_says_what_is_wrong_with_the_file(
+    lake: Lake, task: Alerting, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del task
+    monkeypatch.chdir(lake.root.parent)
+    Path("alerts.toml").write_text("[watch]\nmost = 0")
+    main(["doctor", "--lake", str(lake.root)])
+    said = capsys.readouterr().out
+    assert "watched   nothing is watched: " in said
+    assert "alerts.toml: watch: most must be from 1 to 10000" in said
 
 
 def test_a_keeper_has_the_task_and_looks_that_meet_do_no_harm(lake: Lake, tmp_path: Path) -> None:

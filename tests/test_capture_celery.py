@@ -130,7 +130,9 @@ def runs(lake: Lake, name: str = "") -> list[dict[str, Any]]:
 
 
 def recorded(lake: Lake, count: int) -> None:
-    wait_until(lambda: lake.root.exists() and len(runs(lake)) >= count, what=f"{count} runs")
+    wait_until(
+        lambda: lake.root.exists() and len(runs(lake)) >= count, seconds=300, what=f"{count} runs"
+    )
 
 
 def test_every_end_of_a_task_is_recorded_by_a_prefork_worker(lake: Lake, folder: Path) -> None:

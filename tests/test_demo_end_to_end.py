@@ -99,7 +99,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         ]  # fmt: skip
         done = subprocess.run(
             command, cwd=folder, env=lake.process_env(LAKEWARD_FLOWS=str(flows)),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
         assert "\x1b" not in done.stderr

@@ -11,6 +11,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from clouds import BUCKET, KEYS, REGION, TABLE, Cloud, bytes_of_all_versions, em
 from conftest import Lake, wait_until
 from databases import fresh_database
 from lakeward.ai.unfinished import drafts_in
+from lakeward.analysis.rollup.build import Builder
 from lakeward.cli import main
 from lakeward.cli.backup import pack
 from lakeward.cli.compact import compact
@@ -59,7 +61,7 @@ class World:
             **lake.env, **KEYS, "USE_S3": "true", "USE_DYNAMODB": "true",
             "DATA_LAKE_BUCKET": BUCKET, "INTERACTIONS_TABLE": TABLE, "AWS_REGION": REGION,
             "LAKEWARD_AWS_ENDPOINT": cloud.endpoint, "LAKEWARD_DATABASE_URL": database_url,
-            "LAKEWARD_INDIVIDUAL_FILES": "on",
+            "LAKEWARD_INDIVIDUAL_FILES": "on", "LAKEWARD_ROLLUP_ROWS": "1",
         }  # fmt: skip
         self.settings: Settings = load(self.env, lake.root.parent)
         self.s3: Any = cloud.bucket()
@@ -77,8 +79,10 @@ class World:
         with self.lake.collector() as collector:  # a second file, a second version, a tail
             self.tell(collector)
             collector.commit()
+        self.roll()
         compact(home, self.settings)
         Table(table_storage(home.root, self.settings)).checkpoint()
+        self.roll()
         self.deliver()
         with self.lake.collector() as collector:
             self.tell(collector)
@@ -96,8 +100,14 @@ class World:
                 collector.record("page_view", user_id=who, url=f"https://example.com/{who}/{n}")
         for who in (ANN, BOB):
             collector.record("signed_up", user_id=who, note="x" * 9000 + who)
+            collector.record("page_view", user_id=who, path=f"/home/{who}")
             collector.record("wrote", user_id=who, parts=["y" * 10_000] * (LARGE // 10_000))
             collector.record("demo_booking", user_id=who, status="later")
+
+    def roll(self) -> None:
+        """What the keeper does of days that are over; these are, by its clock."""
+        later = datetime.now(UTC) + timedelta(days=3)
+        Builder(self.lake.open(), self.settings, now=lambda: later).run()
 
     def deliver(self) -> None:
         """What the courier does: each follower goes to the log's end."""
@@ -131,6 +141,7 @@ class World:
             "individual files": lambda: files(*root.glob("raw/*/*/*/*.json")),
             "quarantine": lambda: files(root / "quarantine"),
             "table": lambda: files(*root.glob("table/event_date=*")),
+            "rollups": lambda: files(root / "rollup"),
             "delta log": lambda: files(root / "table" / "_delta_log"),
             "private files": lambda: (
                 (name, content)
@@ -225,7 +236,7 @@ def world(request: pytest.FixtureRequest, lake: Lake, monkeypatch: pytest.Monkey
 
 
 class Crowd:
-    """Others who go on: one records, one compacts, one delivers."""
+    """Others who go on: one records, one compacts, one delivers, one counts."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -234,7 +245,8 @@ class Crowd:
         self.ids: list[str] = []
         compacting, delivering = self._again(self._compact), self._again(world.deliver)
         self._threads = [
-            threading.Thread(target=work) for work in (self._write, compacting, delivering)
+            threading.Thread(target=work)
+            for work in (self._write, compacting, delivering, self._again(world.roll))
         ]
 
     def __enter__(self) -> Crowd:

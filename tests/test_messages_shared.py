@@ -359,7 +359,7 @@ def passes():
         passed.set()
 
 threading.Thread(target=passes, daemon=True).start()
-os._exit(0 if passed.wait(5) else 1)
+os._exit(0 if passed.wait(60) else 1)
 """
 
 

@@ -212,6 +212,9 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_COMPACT_MEMORY", "compact_memory", "bytes", "1GiB",
       "Memory that compaction may take, enforced by the system.",
       least=768 * MIB, most=65_536 * MIB),
+    S("LAKEWARD_ROLLUP_ROWS", "rollup_rows", "count", "1000000",
+      "Rows of the table from which on its hours and days are counted ahead of questions; with "
+      "fewer they are quick without.", most=10**15),
     S("LAKEWARD_VACUUM_SECONDS", "vacuum_seconds", "seconds", "3600",
       "Age at which files that the table no longer names are deleted; readers that run on this "
       "machine are waited for in any case.", least=1, most=31_536_000),
@@ -374,6 +377,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compact_seconds: float
     compact_bytes: int
     compact_memory: int
+    rollup_rows: int
     vacuum_seconds: float
     geoip: Path | None
     query_seconds: float

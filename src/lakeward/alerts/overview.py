@@ -10,9 +10,12 @@ import msgspec
 
 from lakeward.alerts.memory import looked_at
 from lakeward.alerts.ranking import Ranked
+from lakeward.alerts.rules import read
 from lakeward.alerts.watching import Position
+from lakeward.errors import SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir
+from lakeward.settings import Settings
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -70,14 +73,45 @@ def watched(lake: LakeDir) -> Overview:
     return Overview(tuple(rows), ranked.left_out, ranked.rare, until)
 
 
-def sentence(overview: Overview) -> str:
-    """One line, as `lakeward doctor` has it."""
-    if overview.judged_until is None:
+class Account(msgspec.Struct, frozen=True):
+    """In numbers, for `lakeward doctor`."""
+
+    watched: int
+    wrong: int
+    left_out: int
+    rare: int
+    judged_until: str | None
+    refused: str = ""
+    """What is wrong with `alerts.toml`."""
+
+
+def account(lake: LakeDir, settings: Settings) -> Account:
+    """How watching goes."""
+    try:
+        read(settings)
+        refused = ""
+    except SettingError as error:
+        refused = str(error)
+    return account_of(watched(lake), refused)
+
+
+def account_of(shown: Overview, refused: str = "") -> Account:
+    """The numbers of an overview."""
+    wrong = sum(row.wrong_since is not None for row in shown.series)
+    return Account(
+        len(shown.series), wrong, shown.left_out, shown.rare, shown.judged_until, refused
+    )
+
+
+def sentence(told: Account) -> str:
+    """One line of it."""
+    if told.refused:
+        return f"nothing is watched: {told.refused}"
+    if told.judged_until is None:
         return "nobody has watched this lake yet"
-    wrong = sum(row.wrong_since is not None for row in overview.series)
-    parts = [f"{len(overview.series):,} series are watched", f"{wrong:,} of them wrong"]
-    if overview.left_out:
-        parts.append(f"{overview.left_out:,} left out for want of room (watch.most)")
-    if overview.rare:
-        parts.append(f"{overview.rare:,} too rare to be judged")
-    return f"{', '.join(parts)}; judged until {overview.judged_until}"
+    parts = [f"{told.watched:,} series, {told.wrong:,} of them wrong"]
+    if told.left_out:
+        parts.append(f"{told.left_out:,} left out for want of room (watch.most)")
+    if told.rare:
+        parts.append(f"{told.rare:,} too rare to be judged")
+    return f"{', '.join(parts)}; judged until {told.judged_until}"

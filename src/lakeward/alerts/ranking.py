@@ -29,7 +29,9 @@ UP, DOWN = 12.0, 6.0
 """The same of one that has hours, and of one that has five minutes already."""
 RARE: Final = 20
 """In all the days that are looked at: what is less is not watched."""
-DAY_MS: Final = 86_400_000
+SOON_MS, LATER_MS = 3_600_000, 6 * 3_600_000
+MANY: Final = 1_000_000
+"""Interactions from which on it is done later."""
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -40,6 +42,15 @@ class Ranked(msgspec.Struct, frozen=True):
     """Series for which there was no room."""
     rare: int = 0
     """Groups of which too little came."""
+    rows: int = 0
+    """Interactions that were counted for it."""
+    watch: Watching = Watching()
+    """What it was asked for."""
+
+    def is_due(self, watch: Watching, now_ms: int) -> bool:
+        """Whether to rank again: it reads days, which are little in a young lake."""
+        after_ms = SOON_MS if self.rows < MANY else LATER_MS
+        return watch != self.watch or now_ms - self.at_ms >= after_ms
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -84,7 +95,8 @@ def rank(
             memory.put(key, after, None)
         elif before != after:
             memory.rank(key, after)
-    return Ranked(now_ms, left_out, rare), signals, new
+    total = sum(row.count for row in rows if row.family == ALL)
+    return Ranked(now_ms, left_out, rare, total, watch), signals, new
 
 
 def _candidates(row: Found, now_ms: int) -> Iterator[Candidate]:

@@ -45,7 +45,6 @@ LEARN_MS: Final = 14 * 86_400_000
 """How far a new series is looked back for, to learn what is usual."""
 BEHIND_MS: Final = 7 * 86_400_000
 """How much of a pause is judged afterwards."""
-RANK_MS: Final = 6 * 3_600_000
 SLICE_MS: Final = 6 * 3_600_000
 LEARNED_MS: Final = 86_400_000
 STALE_MS: Final = 6 * 3_600_000
@@ -193,12 +192,7 @@ class _Look:
         """Choose the series now and then; new ones learn from what is in the lake already."""
         watch = self._rules.watch
         ranked = self._memory.word(Ranked())
-        due = self._now_ms - ranked.at_ms >= RANK_MS
-        changed = any(
-            (entry.series.zone, entry.series.sensitivity) != (watch.zone, watch.sensitivity)
-            for entry in self._memory.entries.values()
-        )
-        if not (due or changed or len(self._memory.entries) > watch.most):
+        if not ranked.is_due(watch, self._now_ms):
             return []
         since = position.fine_ms - (BEHIND_MS if ranked.at_ms else LEARN_MS)
         rows = self._rows(since, self._now_ms, 0) if watch.series else []

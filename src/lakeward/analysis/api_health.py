@@ -89,6 +89,7 @@ class ApiHealth(Events, frozen=True, kw_only=True):
     ] = ("route",)  # fmt: skip
     apdex_ms: Annotated[float, says("Response time up to which a call satisfies, in ms.")] = 300
     limit: Annotated[int, says("How many rows, at most; those with the most calls.")] = 1000
+    exact: Annotated[bool, says("Whether rows are counted, where roll-ups come close.")] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
@@ -137,7 +138,7 @@ class ApiHealth(Events, frozen=True, kw_only=True):
             f'{meant.format(x=key)} AS "{name}"'
             for (_, meant), key, name in zip(told, keys, self.by, strict=True)
         ]
-        shown += [f"{sql} AS {name}" for name, sql in _figures(percentiles).items()]
+        shown += [f"{sql} AS {name}" for name, sql in figures(percentiles).items()]
         by_time = bool(self.by) and self.by[0] in CALENDAR
         relation = source.relation(*self.by)
         where = source.where(source.of_type("api_call"))
@@ -149,7 +150,7 @@ class ApiHealth(Events, frozen=True, kw_only=True):
     SELECT {listed}{", ".join(f"{sql} AS {name}" for name, sql in flat.items())}
     FROM i {f"GROUP BY {places}" if places else ""}
 ), timed AS (
-    SELECT {listed}{", ".join(flat)}, {self._span_ms(source)} AS span_ms
+    SELECT {listed}{", ".join(flat)}, {self.span_ms(source)} AS span_ms
     FROM counted ORDER BY {most} LIMIT {self.limit}
 )
 SELECT {", ".join(shown)}
@@ -173,7 +174,7 @@ ORDER BY {", ".join(order) if by_time else most}"""
             )  # fmt: skip
         return (CALL.get(name) or source.field(name)).sql, "{x}"
 
-    def _span_ms(self, source: Source) -> str:
+    def span_ms(self, source: Source) -> str:
         """Of the whole answer; where it is broken down by time, `finish` knows."""
         if self._span is not None:
             return "CAST(NULL AS BIGINT)"
@@ -226,7 +227,7 @@ def _dimension(name: str) -> Dimension:
         raise Rejected(f"`by`: {error} Calls have {' and '.join(CALL)}, too.") from None
 
 
-def _figures(percentiles: dict[str, str]) -> dict[str, str]:
+def figures(percentiles: dict[str, str]) -> dict[str, str]:
     """The columns of the answer, over a row of what was aggregated."""
     found = {
         "calls": "calls",

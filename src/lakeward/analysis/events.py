@@ -236,7 +236,7 @@ class Source:
         if not events.bots:
             terms.append("NOT coalesce(i.bot, FALSE)")
         if not events.internal:
-            terms.extend(self._own())
+            terms.extend(self.theirs())
         if events.where is not None:
             terms.append(self.condition(events.where))
         return " AND ".join(terms) or "TRUE"
@@ -250,7 +250,8 @@ class Source:
         if not (self.dated and midnight):
             yield f"{self.at} {sign} {self.values(moment)}"
 
-    def _own(self) -> list[str]:
+    def theirs(self) -> list[str]:
+        """The conditions of traffic that is not the team's own."""
         by_field: dict[str, list[str]] = {}
         for field, value in map(own_rule, self.events.internal_is):
             by_field.setdefault(field, []).append(value)

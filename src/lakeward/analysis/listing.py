@@ -13,7 +13,7 @@ from msgspec import NODEFAULT, inspect
 
 from lakeward.analysis.ai_ratings import RATING
 from lakeward.analysis.ai_turns import TURN
-from lakeward.analysis.events import CALENDAR, FIELDS, looked
+from lakeward.analysis.events import CALENDAR, FIELDS, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.registry import KINDS, question_of
 from lakeward.analysis.scope import Dimension
@@ -127,7 +127,7 @@ def _question(kind: type[msgspec.Struct]) -> Iterator[str]:
 def _fields() -> Iterator[str]:
     """Of interactions."""
     yield FIELDS_HEAD
-    shown = {name: looked(name) for name in ("person", *CALENDAR, *FIELDS)}
+    shown = {name: looked(name) for name in (*PEOPLE, *CALENDAR, *FIELDS)}
     yield from _dimensions(shown)
     yield FILTERS_TEXT
 

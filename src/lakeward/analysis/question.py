@@ -95,6 +95,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     columns: tuple[Column, ...]
     rows: list[tuple[Cell, ...]]
+    source: Literal["rows", "rollups"] = "rows"
+    """What was counted; of roll-ups, columns that are close and not exact say so."""
 
     def dicts(self) -> Iterator[dict[str, Cell]]:
         """Each row by the names of its columns."""
@@ -103,7 +105,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def ask(reading: Reading, question: Question) -> Answer:
-    """Put a question to the lake as the reading shows it."""
+    """Put a question to the lake as the reading shows it, from roll-ups where they can tell."""
+    from lakeward.analysis.rollup.asking import from_rollups
+
+    if (answer := from_rollups(reading, question)) is not None:
+        return answer
     rows = [row for piece in pieces(reading, question) for row in piece]
     return Answer(question.columns(), question.finish(rows))
 

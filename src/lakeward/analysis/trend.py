@@ -74,6 +74,7 @@ class Trend(Events, frozen=True, kw_only=True):
     unit: Annotated[str, says("Who is counted: person, user_id, session_id, or any field.")] = (
         "person"
     )
+    exact: Annotated[bool, says("Whether rows are counted, where roll-ups come close.")] = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""

@@ -78,10 +78,12 @@ class Alerting:
 
     def _asks(self) -> bool:
         """Whether there is anything to do."""
+        from lakeward.alerts.opening import told_by
         from lakeward.alerts.rules import read
 
         try:
             rules, refused = read(self._settings), ""
+            told_by(rules)
         except SettingError as error:
             rules, refused = None, str(error)
         if refused and refused != self._refused:
@@ -114,26 +116,51 @@ def watch(
     rules = read(settings)
     if rules.asks_nothing or not settings.collect:
         return
-    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    moment = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    desk = Handing(lake, settings, rules, pause)
     try:
         with scratch(lake) as spill:
-            look(
-                lake, settings, rules, Telling(lake, settings, rules), now_ms=now_ms, spill=spill,
-                pause=pause,
-            )  # fmt: skip
+            look(lake, settings, rules, desk, now_ms=moment, spill=spill, pause=pause)
     except LakeBusy:  # somebody looks already, and sees what we would
         return
+    finally:  # whatever the lake is like: what waits to be told is told
+        desk.step(moment)
+    if now_ms is None:
+        desk.linger()
 
 
-class Telling:
-    """Tells the log what begins and ends."""
+class Handing:
+    """Hands signals to the desk; where there is no app database to be had, to the log alone."""
 
-    def __init__(self, lake: LakeDir, settings: Settings, rules: Rules) -> None:
-        del lake, settings, rules
+    def __init__(
+        self, lake: LakeDir, settings: Settings, rules: Rules, pause: Callable[[str], None]
+    ) -> None:
+        self._lake, self._settings, self._rules = lake, settings, rules
+        self._pause = pause
+        self._possible = all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic"))
+        self._stepped = False
 
     def take(self, signals: Sequence[Signal], now_ms: int) -> None:
-        """A line for each."""
-        del now_ms
+        """A line for each that begins or ends, and all of them to the desk."""
         for signal in signals:
             if signal.begins or not signal.wrong:
                 logger.warning("%s", signal.why)
+        if self._possible and signals:
+            from lakeward.alerts.opening import take_all
+
+            take_all(self._lake, self._settings, self._rules, signals, now_ms, pause=self._pause)
+            self._stepped = True
+
+    def step(self, now_ms: int) -> None:
+        """What time brings, unless that was seen to with the signals."""
+        if self._possible and not self._stepped:
+            from lakeward.alerts.opening import take_all
+
+            take_all(self._lake, self._settings, self._rules, (), now_ms, pause=self._pause)
+
+    def linger(self) -> None:
+        """Try again what a channel did not take."""
+        if self._possible:
+            from lakeward.alerts.opening import linger
+
+            linger(self._lake, self._settings, self._rules)

@@ -96,6 +96,7 @@ def compact(
     over: Cutoffs | None = None,
 ) -> Report:
     """Catch up, remove what is `over`, merge, vacuum."""
+    from lakeward.analysis.rollup.eraser import RollupEraser
     from lakeward.lake.compact import Compactor, locked
     from lakeward.lake.delta import Table
     from lakeward.lake.forget import expire
@@ -119,6 +120,8 @@ def compact(
                 merged = merge(
                     compactor.con, table, compactor.scratch, closed_before=yesterday if full else ""
                 )
+            if expired or merged:
+                RollupEraser(lake, settings).prune()
             deleted = len(vacuum(lake, table, settings.vacuum_seconds))
         finally:
             compactor.close()

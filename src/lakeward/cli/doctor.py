@@ -13,6 +13,9 @@ from lakeward.cli.flags import look as flags_of
 from lakeward.cli.flags import sentence as flags_told
 from lakeward.cli.messages import MessagesAccount, look, sentence
 from lakeward.cli.prices import PriceTables, price_tables, told
+from lakeward.cli.rolled import RollupsAccount
+from lakeward.cli.rolled import look as rollups_of
+from lakeward.cli.rolled import sentence as rollups_told
 from lakeward.lake.progress import TableAccount, account
 from lakeward.lakedir import open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
@@ -30,6 +33,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Audit the lake and print what was found."""
+    from lakeward.alerts import overview  # slow to load
+
     lake = open_lake(settings.lake_dir, create=False)
     refuse_network_file_system(lake.root)
     report = audit(lake, known_folders(lake, settings.ring_dir))
@@ -37,14 +42,17 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     report.ok = not report.faults
     kept = is_kept(lake)
     messages, prices = look(settings), price_tables(settings)
-    flags = flags_of(settings)
+    flags, rollups = flags_of(settings), rollups_of(lake)
+    alerts = overview.account(lake, settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
-        row |= {"flags": msgspec.to_builtins(flags)}
+        row |= {"flags": msgspec.to_builtins(flags), "rollups": msgspec.to_builtins(rollups)}
+        row |= {"alerts": msgspec.to_builtins(alerts)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        print(render(report, kept, table, messages, prices, flags))
+        watched = overview.sentence(alerts)
+        print(render(report, kept, table, messages, prices, flags, rollups, watched))
     return 0 if report.ok else 1
 
 
@@ -55,6 +63,8 @@ def render(
     messages: MessagesAccount | None = None,
     prices: PriceTables | None = None,
     flags: FlagsAccount | None = None,
+    rollups: RollupsAccount | None = None,
+    watched: str = "",
 ) -> str:
     """The report for people."""
     lines = [
@@ -76,12 +86,16 @@ def render(
     lines += [_follower(one) for one in report.followers]
     if table is not None:
         lines.append(_table(table))
+    if rollups is not None:
+        lines.append(f"rollups   {rollups_told(rollups)}")
     if messages is not None:
         lines.append(f"messages  {sentence(messages)}")
     if prices is not None:
         lines.append(f"prices    {told(prices)}")
     if flags is not None:
         lines.append(f"flags     {flags_told(flags)}")
+    if watched:
+        lines.append(f"watched   {watched}")
     lines += [
         f"vanished  {name}: what was not yet durable went with it" for name in report.vanished
     ]

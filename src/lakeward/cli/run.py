@@ -17,6 +17,7 @@ from lakeward.cli.alerting import Alerting
 from lakeward.cli.compaction import Compaction
 from lakeward.cli.courier import Courier
 from lakeward.cli.erasing import Erasing
+from lakeward.cli.rolling import Rolling
 from lakeward.cli.tidy import Tidying
 from lakeward.cli.unfinished import Unfinished
 from lakeward.errors import LakeBusy, LakewardError
@@ -35,6 +36,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
     return [
         ForgetSalts(ring_dir / "salts"),
         Compaction(lake, settings),
+        Rolling(lake, settings),
         Abandonment(lake, ring_dir, settings),
         Unfinished(lake, ring_dir, settings),
         Alerting(lake, ring_dir, settings),

@@ -60,6 +60,7 @@ def used(lake: LakeDir, settings: Settings) -> Iterator[tuple[str, Maker]]:
     yield "files", _files
     if settings.table or (lake.root / "table").exists() or find_spec("duckdb") is not None:
         yield "table", _table
+        yield "rollups", _rollups  # behind the table: what it does not name any more goes
     if settings.data_lake_bucket:
         yield "s3", _s3
     if settings.interactions_table:
@@ -78,6 +79,12 @@ def _table(lake: LakeDir, settings: Settings, held: ExitStack) -> Eraser:
     from lakeward.lake.forget import TableEraser
 
     return TableEraser(lake, settings)
+
+
+def _rollups(lake: LakeDir, settings: Settings, held: ExitStack) -> Eraser:
+    from lakeward.analysis.rollup.eraser import RollupEraser
+
+    return RollupEraser(lake, settings)
 
 
 def _s3(lake: LakeDir, settings: Settings, held: ExitStack) -> Eraser:

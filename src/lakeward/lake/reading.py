@@ -90,6 +90,11 @@ class Reading:
         for name, select in self.views.items():
             self.con.execute(f'CREATE VIEW "{name}" AS {select}')
 
+    @property
+    def hides(self) -> bool:
+        """Whether rows are left out, as somebody's erasure is not at its end."""
+        return bool(self._hidden)
+
     def create_dated(self, *, stitched: bool = True) -> None:
         """The view of questions that count by days; where the derived ones are, with the person."""
         if not self._dated:

@@ -145,6 +145,7 @@ def document(question: Question, answer: Answer, took_ms: float) -> bytes:
             [_plain(kind, value) for kind, value in zip(kinds, row, strict=True)]
             for row in answer.rows
         ],
+        "source": answer.source,
         "took_ms": round(took_ms, 1),
     }
     return msgspec.json.encode(found)

@@ -12,6 +12,7 @@ from typing import Any
 
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.ratings import SCHEMA as RATING
+from lakeward.store.alerts import STATES
 from lakeward.version import VERSION
 
 Object = dict[str, Any]
@@ -67,6 +68,9 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
         ("questions", "/{kind}"): {"post": _question()},
+        ("alerts", ""): {"get": _alerts()},
+        ("alerts", "/{id}"): {"get": _incident()},
+        ("alerts", "/{id}/{verb}"): {"post": _act()},
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -118,7 +122,7 @@ def _schemas() -> Object:
         },
         "Answered": {
             "type": "object",
-            "required": ["kind", "question", "columns", "rows", "took_ms"],
+            "required": ["kind", "question", "columns", "rows", "source", "took_ms"],
             "properties": {
                 "kind": TEXT,
                 "question": OBJECT,
@@ -131,6 +135,7 @@ def _schemas() -> Object:
                     },
                 },
                 "rows": {"type": "array", "items": {"type": "array"}},
+                "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
             },
@@ -282,6 +287,54 @@ def _question() -> Object:
         s503="It takes too long or too much, or what it needs is not installed.",
     )
     return found
+
+
+def _alerts() -> Object:
+    found = _get("What is wrong, or was", "application/json", OBJECT)
+    found["parameters"] = [
+        {"name": "state", "in": "query", "required": False,
+         "schema": {"enum": ["open", "all", *STATES]}, "description": "Which incidents."},
+        {"name": "most", "in": "query", "required": False,
+         "schema": {"type": "integer", "minimum": 1, "maximum": 1000}, "description": "How many."},
+        {"name": "before", "in": "query", "required": False,
+         "schema": {"type": "string", "format": "date-time"}, "description": "Opened before."},
+    ]  # fmt: skip
+    found["responses"] |= _refusals(s503="The database is away.")
+    return found
+
+
+def _incident() -> Object:
+    found = _get("One incident, its steps and who was told", "application/json", OBJECT)
+    found["parameters"] = [_named("id", TEXT, "Of the incident, or a part that only one has.")]
+    found["responses"] |= _refusals(s404="There is no such incident.", s503="The database is away.")
+    return found
+
+
+def _act() -> Object:
+    found = _incident()
+    found["summary"] = "Acknowledge, snooze or resolve an incident"
+    found["description"] = "By a person who is logged in; a read key changes nothing."
+    found["parameters"].append(_named("verb", {"enum": ["ack", "snooze", "resolve"]}, "What."))
+    minutes = {"type": "number", "minimum": 1, "maximum": 44_640}
+    found["requestBody"] = {
+        "required": True,
+        **_content("application/json", {
+            "type": "object", "properties": {"minutes": minutes}, "additionalProperties": False,
+        }),
+    }  # fmt: skip
+    found["responses"] |= _refusals(
+        s408="The body did not arrive.",
+        s409="It is resolved already.",
+        s413="Larger than the limit it names.",
+        s415="Not application/json.",
+        s429="Too many requests wait: try again.",
+    )
+    return found
+
+
+def _named(name: str, schema: Object, description: str) -> Object:
+    return {"name": name, "in": "path", "required": True, "schema": schema,
+            "description": description}  # fmt: skip
 
 
 def _summary() -> Object:

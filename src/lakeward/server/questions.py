@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from lakeward.analysis.access import OPEN, SHOWN, narrowed
-from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, looked
+from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.question import Question
 from lakeward.analysis.registry import QUESTIONS, question_of
@@ -116,7 +116,7 @@ def listing(partner: bool = False) -> dict[str, Any]:
     (_, definitions) = msgspec.json.schema_components(
         list(kinds.values()), ref_template="#/definitions/{name}"
     )
-    names = [n for n in ("person", *CALENDAR, *FIELDS) if not partner or n in SHOWN]
+    names = [n for n in (*PEOPLE, *CALENDAR, *FIELDS) if not partner or n in SHOWN]
     return {
         "questions": [
             {

@@ -29,6 +29,7 @@ from lakeward.lake.summary import summarize_named
 from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
+from lakeward.server.alerts import Alerts
 from lakeward.server.app import Room, Server
 from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
@@ -130,6 +131,7 @@ def serve(settings: Settings, order: Order) -> None:
     asker = Asker(environ, seconds=settings.query_seconds)
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
+        Alerts(database, settings, collector, guard, intake),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(

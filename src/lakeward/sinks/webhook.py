@@ -20,12 +20,9 @@ import binascii
 import hmac
 import http.client
 import re
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import sha256
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,12 +30,12 @@ from lakeward.errors import SettingError, Terminal, Throttled, Transient, Undeli
 from lakeward.followers.protocol import Slice
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
-from lakeward.sinks.address import Guard, Resolve, in_internet, in_internet_or_inside, pinned
+from lakeward.sinks.address import Guard, Resolve, in_internet, in_internet_or_inside
 from lakeward.sinks.address import resolve as look_up
+from lakeward.sinks.door import Door
 from lakeward.version import VERSION
 
 PATIENCE = 20.0
-"""Seconds that one step of the network may take; the whole attempt, three times that."""
 RETRY_MOST = 3600.0
 VISIBLE = re.compile(r"[!-~]+")
 DATA_FAULTS = frozenset({400, 422})
@@ -64,13 +61,10 @@ class Webhook:
         context: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url = _checked(url, private)
+        guard = allowed or (in_internet_or_inside if private else in_internet)
+        self._door = Door(_checked(url, private), patience, resolver, guard, context)
         self._key = _key(secret)
         self._lake_id = lake_id
-        self._patience = patience
-        self._resolver = resolver
-        self._allowed = allowed or (in_internet_or_inside if private else in_internet)
-        self._context = context
         self._clock = clock
 
     @classmethod
@@ -115,44 +109,12 @@ class Webhook:
             "webhook-signature": sign(self._key, name, now, content),
         }
         try:
-            status, after = self._ask(headers, content)
+            status, after = self._door.post(headers, content)
         except ssl.SSLCertVerificationError:
             raise Transient("the webhook's certificate is not valid for its host now") from None
         except (OSError, http.client.HTTPException) as error:
             raise Transient(f"the webhook cannot be reached ({type(error).__name__})") from None
         return judge(status, after)
-
-    def _ask(self, headers: dict[str, str], content: bytes) -> tuple[int, str]:
-        """(status, Retry-After) over a connection of its own; no more of the answer is read."""
-        url = self._url
-        host, port = str(url.hostname), url.port or (443 if url.scheme == "https" else 80)
-        address = pinned(host, port, self._resolver, self._allowed)
-        sock = self._dressed(socket.create_connection((address, port), self._patience), host)
-        # A peer that sends a byte now and then never times out: this ends the whole attempt.
-        alarm = threading.Timer(3 * self._patience, _shut, (sock,))
-        alarm.daemon = True
-        alarm.start()
-        try:
-            if isinstance(sock, ssl.SSLSocket):
-                sock.do_handshake()
-            connection = http.client.HTTPConnection(host, port)
-            connection.sock = sock
-            target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-            connection.request("POST", target, content, headers)
-            answer = connection.getresponse()
-            status, after = answer.status, answer.getheader("Retry-After", "")
-            answer.close()
-            return status, after
-        finally:
-            alarm.cancel()
-            sock.close()
-
-    def _dressed(self, raw: socket.socket, host: str) -> socket.socket:
-        """TLS that checks the certificate against the name in the URL, whatever the address."""
-        if self._url.scheme != "https":
-            return raw
-        context = self._context or ssl.create_default_context()
-        return context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
 
     def close(self) -> None:
         """Hold nothing."""
@@ -224,8 +186,3 @@ def _key(secret: str) -> bytes:
         raise SettingError(
             "LAKEWARD_WEBHOOK_SECRET must be base64 after whsec_, or begin otherwise"
         ) from None
-
-
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):  # the base class's: TLS's own would take its state from the reader
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -37,16 +37,21 @@ from lakeward.person import Gone, Person
 from lakeward.store.database import Database
 from lakeward.store.people import plain_email
 from lakeward.store.schema import (
+    ALERT_CHANGES,
+    ALERT_SERIES,
     ASSIGNMENTS,
     ATTEMPTS,
     AUDIT,
     FLAGS,
+    INCIDENTS,
     KEYS,
     LINKS,
     LOGINS,
     OUTBOX,
     PEOPLE,
     SECRETS,
+    SNOOZES,
+    TELLINGS,
 )
 from lakeward.store.withdrawal import ERASED, named, withdraw
 
@@ -61,6 +66,11 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     OUTBOX: (OUTBOX.c.user_id, OUTBOX.c.session_id, OUTBOX.c.address),
     FLAGS: (FLAGS.c.created_by, FLAGS.c.definition),  # conditions and groups may name people
     ASSIGNMENTS: (ASSIGNMENTS.c.value,),
+    INCIDENTS: (),  # of series: their names are of routes, types and businesses
+    ALERT_SERIES: (),
+    ALERT_CHANGES: (ALERT_CHANGES.c.actor,),
+    TELLINGS: (),
+    SNOOZES: (SNOOZES.c.created_by,),
 }
 """Where a person's id can stand, for every table of the schema."""
 _OWN: Final = (OUTBOX, ASSIGNMENTS)

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -207,3 +207,93 @@ ASSIGNMENTS = Table(
     Index(None, "value"),
 )
 """Which variation of an experiment a unit was given first."""
+
+INCIDENTS = Table(
+    "lakeward_incidents",
+    METADATA,
+    Column("incident_id", String(36), primary_key=True),
+    Column("state", String(12), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("series", JSON, nullable=False),
+    Column("members", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("began_at", "opened_at", "changed_at")),
+    *(Column(name, BigInteger) for name in ("resolved_at", "snoozed_until")),
+    Column("flapping", BigInteger, nullable=False),
+    *(Column(name, JSON, nullable=False) for name in ("flips", "told", "signal")),
+    Column("seq", BigInteger, nullable=False),
+    CheckConstraint(
+        "state IN ('opened', 'ongoing', 'acknowledged', 'snoozed', 'resolved')", name="state"
+    ),
+    Index(None, "state", "changed_at"),
+)
+"""What is or was wrong, a row each; `alerts/incident.py` says what may follow what."""
+
+ALERT_SERIES = Table(
+    "lakeward_alert_series",
+    METADATA,
+    Column("series_id", String(32), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("incident_id", String(36), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("severity", String(8), nullable=False),
+    CheckConstraint("status IN ('wrong', 'well', 'dismissed')", name="status"),
+    Index(None, "incident_id"),
+)
+"""The last that was said of each series that was ever wrong, and the incident it belongs to."""
+
+ALERT_CHANGES = Table(
+    "lakeward_alert_changes",
+    METADATA,
+    Column("change_id", String(36), primary_key=True),
+    Column("incident_id", String(36), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("what", String(12), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("signal", JSON, nullable=False),
+    Column("actor", String(128)),
+    Column("recorded_at", BigInteger),
+    UniqueConstraint("incident_id", "seq"),
+    Index(None, "recorded_at"),
+)
+"""Each step of an incident; the lake hears of it once."""
+
+TELLINGS = Table(
+    "lakeward_tellings",
+    METADATA,
+    Column("telling_id", String(36), primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("what", String(8), nullable=False),
+    Column("incident_id", String(36)),
+    Column("seq", BigInteger),
+    Column("state", String(8), nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("content", JSON, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("attempts", "queued_at", "due_at")),
+    Column("lease", String(36)),
+    *(Column(name, BigInteger) for name in ("leased_until", "final_at")),
+    Column("reason", String(255)),
+    UniqueConstraint("key"),
+    CheckConstraint("state IN ('queued', 'told', 'failed')", name="state"),
+    CheckConstraint("what IN ('incident', 'digest', 'test')", name="what"),
+    Index(None, "channel", "state", "due_at"),
+    Index(None, "incident_id"),
+)
+"""What a channel is to be told, and what became of it; the channel is a digest of its table in the
+file, so that no address stands here."""
+
+SNOOZES = Table(
+    "lakeward_snoozes",
+    METADATA,
+    Column("pattern", String(512), primary_key=True),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+)
+"""Series of which nobody is told until then."""

@@ -1,0 +1,1 @@
+"""Roll-ups: hours and days counted once, so that a question need not count them again."""

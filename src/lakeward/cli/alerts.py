@@ -1,0 +1,256 @@
+"""`lakeward alerts list|show|ack|snooze|resolve|test|digest|watch`: what is wrong, and who hears.
+
+In: the app database, `alerts.toml`, and for `watch` what the last look left. Out: a table or JSON;
+`test` tells each channel and says what happened. Nothing printed holds an address. Exit code 1 when
+a channel could not be told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lakeward.cli.command import add_general_arguments
+from lakeward.cli.keys import actor
+from lakeward.cli.tail import printable
+from lakeward.errors import Terminal
+from lakeward.lakedir import open_lake
+from lakeward.settings import Settings
+
+if TYPE_CHECKING:  # the rooms behind it need an extra that other commands do without
+    from lakeward.alerts.acting import Acts
+    from lakeward.alerts.desk import Desk
+
+FORMATS = ("table", "json")
+VERBS = ("list", "show", "ack", "snooze", "resolve", "test", "digest", "watch")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Eight verbs; without one it is `list`."""
+    command.set_defaults(verb="list", all=False, n=50)
+    verbs = command.add_subparsers(dest="verb", required=False, metavar="VERB")
+    listed = verbs.add_parser("list", help="show what is wrong now")
+    listed.add_argument("--all", action="store_true", help="what is resolved, too")
+    listed.add_argument("-n", type=int, default=50, metavar="N", help="how many to show (50)")
+    show = verbs.add_parser("show", help="show one incident, its steps and who was told")
+    ack = verbs.add_parser("ack", help="say that somebody sees to it")
+    snooze = verbs.add_parser("snooze", help="tell nobody of it for a while")
+    resolve = verbs.add_parser("resolve", help="say that it is over")
+    for verb in (show, ack, resolve):
+        verb.add_argument("id", metavar="ID", help="of the incident, or the end of it")
+    snooze.add_argument("id", metavar="ID|SERIES", help="an incident, or series such as 'route:*'")
+    snooze.add_argument("--for", dest="minutes", type=_minutes, default=60.0, metavar="30m|4h|2d",
+                        help="how long (1h)")  # fmt: skip
+    test = verbs.add_parser("test", help="tell every channel something, and say what happened")
+    digest = verbs.add_parser("digest", help="show the digest of a day")
+    digest.add_argument("--day", metavar="YYYY-MM-DD", help="which day (yesterday)")
+    digest.add_argument("--send", action="store_true", help="tell it to the digest's channels now")
+    watch = verbs.add_parser("watch", help="show what is watched")
+    watch.add_argument("--since", metavar="DAY|SPAN", help="with --dry-run: from when on (7d)")
+    watch.add_argument("--dry-run", action="store_true",
+                       help="show what would have been said, and tell nobody")  # fmt: skip
+    for verb in (listed, show, ack, snooze, resolve, test, digest, watch):
+        add_general_arguments(verb, below=True, formats=FORMATS)
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Do what the verb says."""
+    return DONE[arguments.verb or "list"](settings, arguments)
+
+
+def _list(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.listing import OPEN, overview
+    from lakeward.store.alerts import STATES, AlertTable
+    from lakeward.store.database import open_database
+    from lakeward.store.tellings import Tellings
+
+    with open_database(settings, create=False) as database:
+        shown = overview(
+            AlertTable(database), Tellings(database), _now_ms(),
+            states=STATES if arguments.all else OPEN, most=max(arguments.n, 0),
+        )  # fmt: skip
+    _say(arguments, shown, _table(shown))
+    return 0
+
+
+def _show(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.listing import whole
+    from lakeward.store.alerts import AlertTable
+    from lakeward.store.database import open_database
+    from lakeward.store.tellings import Tellings
+
+    with open_database(settings, create=False) as database:
+        shown = whole(AlertTable(database), Tellings(database), arguments.id)
+    lines = [f"{name:14} {_cell(value)}" for name, value in shown.items()
+             if value is not None and name not in ("history", "tellings")]  # fmt: skip
+    lines += ["", *(f"{one['at']}  {one['what']}{_by(one)}" for one in shown["history"])]
+    for one in shown["tellings"]:
+        reason = f": {one['reason']}" if one["reason"] else ""
+        lines.append(f"{one['by']:8} {one['what']:9} {one['state']}{reason}")
+    _say(arguments, shown, "\n".join(map(printable, lines)).replace("\n\n\n", "\n\n"))
+    return 0
+
+
+def _act(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.listing import plain
+    from lakeward.alerts.taking import is_series
+
+    with _desk(settings) as (desk, acts):
+        if arguments.verb == "snooze" and is_series(arguments.id):
+            found = acts.snooze_series(arguments.id, arguments.minutes, actor=actor())
+            told = {"series": arguments.id, "incidents": [plain(one) for one in found]}
+            name = printable(arguments.id)
+            _say(arguments, told, f"{name} is snoozed, and {len(found)} incidents of it")
+        else:
+            incident = {
+                "ack": lambda: acts.acknowledge(arguments.id, actor=actor()),
+                "resolve": lambda: acts.resolve(arguments.id, actor=actor()),
+                "snooze": lambda: acts.snooze(arguments.id, arguments.minutes, actor=actor()),
+            }[arguments.verb]()
+            _say(arguments, plain(incident), f"{incident.incident_id} is {incident.state}")
+        desk.step(_now_ms())
+    return 0
+
+
+def _test(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.trial import told_by_each
+
+    with _desk(settings) as (desk, _):
+        found = told_by_each(desk, _now_ms())
+    if not found:
+        raise Terminal("alerts.toml has no [[tell]]: nobody is told")
+    text = "\n".join(
+        printable(f"{one['by']:8} {one['address']:24} {one['result']}") for one in found
+    )
+    _say(arguments, {"channels": found}, text)
+    return 0 if all(one["told"] for one in found) else 1
+
+
+def _digest(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.digest import asked_for
+    from lakeward.alerts.notifier import Notice
+    from lakeward.alerts.wording import heading, paragraphs
+
+    now = _now_ms()
+    with _desk(settings) as (desk, _):
+        digest = asked_for(desk.table, desk.queue, desk.telling, desk.totals, now,
+                           day=arguments.day, send=arguments.send)  # fmt: skip
+        if arguments.send:
+            desk.step(now)
+    notice = Notice(notice_id="", kind="digest", at=now, digest=digest)
+    text = "\n\n".join((heading(notice), *paragraphs(notice)))
+    _say(arguments, msgspec.to_builtins(digest), "\n".join(map(printable, text.split("\n"))))
+    return 0
+
+
+def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.overview import account_of, sentence, watched
+    from lakeward.alerts.rules import read
+
+    lake = open_lake(settings.lake_dir, create=False)
+    if arguments.dry_run:
+        from lakeward.alerts.watching import replay
+        from lakeward.cli.span import moment
+
+        now = _now_ms()
+        since = now - 7 * 86_400_000
+        if arguments.since:
+            now_ = datetime.fromtimestamp(now / 1000, UTC)
+            since = round(moment("--since", arguments.since, UTC, now_).timestamp() * 1000)
+        signals = replay(lake, settings, read(settings), since_ms=since, now_ms=now)
+        shown: dict[str, Any] = {"signals": [msgspec.to_builtins(one) for one in signals]}
+        told = [one for one in signals if one.begins or not one.wrong]
+        text = "\n".join(printable(f"{_moment(one.at)}  {one.why}") for one in told)
+        _say(arguments, shown, text or "nothing would have been said")
+        return 0
+    found = watched(lake)
+    rows = [("SERIES", "MINUTES", "PER HOUR", "VALUE", "USUAL", "WRONG SINCE")]
+    for one in found.series:
+        usual = "" if one.low is None else f"{one.low:.4g} to {one.high:.4g}"
+        value = "" if one.value is None else f"{one.value:.4g}"
+        rows.append((one.series, str(one.minutes), f"{one.per_hour:g}", value, usual,
+                     one.wrong_since or ""))  # fmt: skip
+    summary = sentence(account_of(found))
+    lines = [*_aligned(rows), summary] if found.series else [summary]
+    _say(arguments, msgspec.to_builtins(found), "\n".join(lines))
+    return 0
+
+
+DONE: dict[str, Callable[[Settings, argparse.Namespace], int]] = {
+    "list": _list, "show": _show, "ack": _act, "snooze": _act, "resolve": _act, "test": _test,
+    "digest": _digest, "watch": _watch,
+}  # fmt: skip
+
+
+@contextmanager
+def _desk(settings: Settings) -> Iterator[tuple[Desk, Acts]]:
+    from lakeward.alerts.acting import Acts
+    from lakeward.alerts.opening import opened_desk
+    from lakeward.alerts.rules import read
+
+    lake = open_lake(settings.lake_dir, create=False)
+    with opened_desk(lake, settings, read(settings), kept=False) as desk:
+        yield desk, Acts(desk.table, desk.telling, _now_ms)
+
+
+def _minutes(text: str) -> float:
+    units = {"m": 1, "h": 60, "d": 1440}
+    try:
+        return float(text[:-1]) * units[text[-1:]]
+    except (KeyError, ValueError):
+        raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d") from None
+
+
+def _table(shown: dict[str, Any]) -> str:
+    rows = [("ID", "STATE", "SEVERITY", "SINCE", "SERIES", "WHY")]
+    for one in shown["incidents"]:
+        more = f" +{one['members'] - 1}" if one["members"] > 1 else ""
+        state = "flapping" if one["flapping"] else one["state"]
+        series = (one["series"] or [""])[0]
+        rows.append((one["incident_id"][-12:], state, one["severity"], one["opened_at"],
+                     f"{series[:48]}{more}", str(one["why"] or "")[:80]))  # fmt: skip
+    lines = _aligned(rows) if len(rows) > 1 else ["nothing is wrong that is watched"]
+    lines += [f"{printable(one['series'])} is snoozed until {one['until']}"
+              for one in shown["snoozes"]]  # fmt: skip
+    lines += [printable(f"not told by {one['by']} ({one['state']}): {one['reason']}")
+              for one in shown["not_told"]]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    shown = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+
+
+def _by(step: dict[str, Any]) -> str:
+    return f" by {step['by']}" if step["by"] else ""
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _moment(at_ms: int) -> str:
+    from lakeward.alerts.wording import moment
+
+    return moment(at_ms)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _say(arguments: argparse.Namespace, told: dict[str, Any], text: str) -> None:
+    print(msgspec.json.encode(told).decode() if arguments.format == "json" else text)
+    sys.stdout.flush()

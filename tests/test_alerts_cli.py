@@ -1,0 +1,262 @@
+"""`lakeward alerts`: what is wrong, what people do to it, who would be told; and the keeper's look
+that feeds it all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alerted import MINUTE, wrong
+from conftest import Lake, wait_until
+from databases import exit_code, forked
+from hooks import Receiver
+from lakeward.alerts import opening
+from lakeward.alerts.opening import linger, opened_desk, take_all
+from lakeward.alerts.rules import read
+from lakeward.alerts.signal import Signal
+from lakeward.cli import alerting, main
+from lakeward.lakedir import open_lake
+from lakeward.settings import Settings, load
+
+FILE = """
+[[tell]]
+by = "slack"
+url_env = "OPS_SLACK_URL"
+[[tell]]
+by = "webhook"
+url_env = "OPS_HOOK_URL"
+[digest]
+at = "00:00"
+by = ["slack"]
+"""
+
+
+class Command:
+    """The command in this process, on a lake with a receiver for Slack alone."""
+
+    def __init__(
+        self, lake: Lake, port: int, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        self._capsys = capsys
+        self.folder = lake.root.parent
+        monkeypatch.chdir(self.folder)
+        self.env = {**lake.env, "OPS_SLACK_URL": f"http://127.0.0.1:{port}/slack",
+                    "LAKEWARD_KEEPER": "thread"}  # fmt: skip
+        for name, value in self.env.items():
+            monkeypatch.setenv(name, value)
+        (self.folder / "alerts.toml").write_text(FILE)
+        self.lake = open_lake(lake.root)
+
+    @property
+    def settings(self) -> Settings:
+        return load()
+
+    def feed(self, *signals: Signal) -> None:
+        now = max(signal.at for signal in signals) + 6 * MINUTE
+        with opened_desk(self.lake, self.settings, read(self.settings)) as desk:
+            desk.take(signals, now)
+
+    def __call__(self, *words: str, code: int = 0) -> Any:
+        assert main(["alerts", *words, "--format", "json"]) == code
+        return json.loads(self._capsys.readouterr().out)
+
+    def text(self, *words: str, code: int = 0) -> str:
+        assert main(["alerts", *words]) == code
+        said = self._capsys.readouterr()
+        return said.out + said.err
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def command(
+    lake: Lake, receiver: Receiver, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:  # fmt: skip
+    return Command(lake, receiver.port, capsys, monkeypatch)
+
+
+def in_order(lake: Lake) -> list[dict[str, Any]]:
+    """Records in the order of their times."""
+    return sorted(lake.rows(), key=lambda row: str(row["timestamp"]))
+
+
+def told(receiver: Receiver) -> list[bytes]:
+    """What was told of the incident itself."""
+    return [got.body for got in receiver.taken
+            if b"/a errors" in got.body and b"The day" not in got.body]  # fmt: skip
+
+
+def now_minutes() -> int:
+    """Since the moment that signals count from."""
+    from alerted import T0
+
+    return (time.time_ns() // 1_000_000 - T0) // MINUTE
+
+
+def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
+    command: Command, lake: Lake
+) -> None:
+    assert "nothing is wrong" in command.text()
+    at = now_minutes() - 6
+    command.feed(wrong("route:/a errors", at=at), wrong("route:/b errors", at=at))
+    (shown,) = command("list")["incidents"]
+    which = shown["incident_id"]
+    assert (shown["members"], shown["state"]) == (2, "opened")
+    listed = command.text("list")
+    assert "route:/a errors +1" in listed
+    assert "not told by webhook (queued): the variable OPS_HOOK_URL is not set" in listed
+    assert command("ack", which[-12:])["state"] == "acknowledged"
+    assert command("snooze", which, "--for", "2h")["state"] == "snoozed"
+    assert command("resolve", which)["state"] == "resolved"
+    assert "resolved already" in command.text("ack", which, code=2)
+    assert "no incident of that id" in command.text("show", "abc", code=2)
+    whole = command("show", which)
+    assert [step["what"] for step in whole["history"]] == [
+        "opened", "acknowledged", "snoozed", "resolved",
+    ]  # fmt: skip
+    assert {one["by"]: one["state"] for one in whole["tellings"]}["slack"] == "told"
+    assert "resolved by" in command.text("show", which)
+    assert command("list")["incidents"] == []
+    assert len(command("list", "--all")["incidents"]) == 1
+    said = command("snooze", "route:*", "--for", "1d")
+    assert said == {"series": "route:*", "incidents": []}
+    assert "route:* is snoozed until" in command.text("list")
+    wanted = ["opened", "acknowledged", "snoozed", "resolved"]
+    lake.collector().commit()
+    wait_until(lambda: [row["analysis"]["state"] for row in in_order(lake)] == wanted)
+    assert lake.quarantined() == []
+
+
+def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: Receiver) -> None:
+    said = command("test", code=1)["channels"]
+    assert said == [
+        {"by": "slack", "address": "OPS_SLACK_URL", "told": True, "result": "told"},
+        {"by": "webhook", "address": "OPS_HOOK_URL", "told": False,
+         "result": "the variable OPS_HOOK_URL is not set, here or in the .env file"},
+    ]  # fmt: skip
+    (got,) = receiver.taken
+    assert b"test: lakeward alerts test" in got.body
+    receiver.answer = lambda _: (404, {})
+    assert "answers 404: mend OPS_SLACK_URL" in command.text("test", code=1)
+    (command.folder / "alerts.toml").write_text("")
+    assert "nobody is told" in command.text("test", code=2)
+
+
+def test_a_digest_is_shown_and_told_when_it_is_asked_for(
+    command: Command, receiver: Receiver
+) -> None:
+    shown = command("digest", "--day", "2026-08-14")
+    assert (shown["day"], shown["opened"]) == ("2026-08-14", 0)
+    assert [one["name"] for one in shown["totals"]][:2] == ["events", "visitors"]
+    assert receiver.taken == []
+    assert "The day 2026-08-14: 0 opened" in command.text("digest", "--day", "2026-08-14", "--send")
+    assert any(b"The day 2026-08-14" in got.body for got in receiver.taken)
+    assert "no day" in command.text("digest", "--day", "soon", code=2)
+
+
+def test_what_is_watched_is_shown_and_a_dry_run_tells_nobody(
+    command: Command, receiver: Receiver
+) -> None:
+    assert command("watch")["series"] == []
+    assert command("watch", "--dry-run", "--since", "1d") == {"signals": []}
+    assert "nothing would have been said" in command.text("watch", "--dry-run")
+    assert receiver.taken == []
+
+
+def test_broken_tables_are_one_sentence(command: Command) -> None:
+    (command.folder / "alerts.toml").write_text('[[tell]]\nby = "pager"')
+    said = command.text("test", code=2)
+    assert "alerts.toml: [[tell]] number 1 needs `by` to be one of" in said
+    ring_dir = command.folder / "rings"
+    task = alerting.Alerting(command.lake, ring_dir, command.settings)
+    assert not task._asks()
+    (command.folder / "alerts.toml").write_text(FILE)
+    assert task._asks()
+
+
+# The keeper's look
+
+
+def test_a_look_takes_its_signals_to_the_desk_and_a_quiet_one_makes_no_database(
+    command: Command, receiver: Receiver
+) -> None:
+    rules = read(command.settings)
+    (command.folder / "alerts.toml").write_text(FILE.split("[digest]")[0])
+    quiet = read(command.settings)
+    take_all(command.lake, command.settings, quiet, (), 0)
+    assert not (command.lake.private / "app.db").exists()
+    alerting.watch(command.lake, command.settings, now_ms=time.time_ns() // 1_000_000)
+    assert not (command.lake.private / "app.db").exists()
+    at = now_minutes() - 6
+    hand = alerting.Handing(command.lake, command.settings, rules, lambda _: None)
+    hand.take([wrong(at=at)], time.time_ns() // 1_000_000)
+    assert len(told(receiver)) == 1
+
+
+def test_what_a_channel_did_not_take_is_told_by_the_next_look(
+    command: Command, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: (503, {"Retry-After": "20"})
+    command.feed(wrong(at=now_minutes() - 6))
+    receiver.answer = lambda _: (200, {})
+    slept: list[float] = []
+    late = [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        late[0] += seconds
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000 + round(late[0] * 1000)
+
+    linger(command.lake, command.settings, read(command.settings), sleep=sleep, now_ms=now_ms)
+    assert told(receiver)
+    assert sum(slept) <= opening.LINGER_SECONDS
+
+
+@pytest.mark.parametrize("point", ["before take", "before commit", "taken over", "told"])
+def test_a_killed_look_is_made_good_by_the_next(
+    command: Command, receiver: Receiver, point: str
+) -> None:
+    import os
+    import signal as signals
+
+    at = now_minutes() - 6
+    now = time.time_ns() // 1_000_000
+    rules = read(command.settings)
+    take_all(command.lake, command.settings, rules, (), now)  # the digest, and the database
+
+    def die(where: str) -> None:
+        if where == point:
+            os.kill(os.getpid(), signals.SIGKILL)
+
+    def work() -> None:
+        take_all(command.lake, command.settings, rules, [wrong(at=at)], now, pause=die)
+
+    assert exit_code(forked(work)) == -signals.SIGKILL
+    later = now + 6 * MINUTE
+    take_all(command.lake, command.settings, rules, [wrong(at=at)], later)
+    assert len(told(receiver)) == (2 if point == "told" else 1)
+    assert len(set(told(receiver))) == 1
+    assert command("list")["incidents"][0]["state"] == "opened"
+
+
+def test_no_address_is_in_what_is_stored_or_shown(
+    command: Command, lake: Lake, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: (500, {})
+    command.feed(wrong(at=now_minutes() - 6))
+    shown = command.text("list") + command.text("test", code=1)
+    raw = b"".join(path.read_bytes() for path in Path(lake.root).rglob("*") if path.is_file())
+    assert b"/slack" not in raw + shown.encode()
