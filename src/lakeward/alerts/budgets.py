@@ -6,7 +6,8 @@ begins. Fails as a question does.
 
 The cost is that of the view `ai_turns`, each turn once, as of the look: a turn that comes late or
 is priced later counts. `at` is the five minutes in which the sum passed the line, so that a look
-that is repeated says the same. Days and months are those of the zone of `[watch]`.
+that is repeated says the same; where more was said since, it is that of the look. Days and months
+are those of the zone of `[watch]`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Held(msgspec.Struct, frozen=True):
     budget: Budget
     period_ms: int
     level: int = 0
+    said_ms: int = 0
+    """`at` of the last signal."""
 
 
 class Budgets(msgspec.Struct, frozen=True):
@@ -111,11 +114,31 @@ def _judged(
     budget: Budget, held: Held, start: int, costs: list[tuple[int, float]], whole_ms: int
 ) -> tuple[Held, list[Signal]]:
     signals = []
-    level_before = held.level
+    level_before, now = held.level, whole_ms - whole_ms % STEP_MS
     if held.period_ms != start or held.budget.per != budget.per:
         if level_before:
-            signals.append(_signal(budget, start - STEP_MS, 0.0, wrong=False))
+            ended = max(start - STEP_MS, held.said_ms)
+            signals.append(_signal(held.budget, ended, 0.0, wrong=False))
         level_before = 0
+    passed, total = _passed(budget, costs)
+    level = max(passed, default=0)
+    told = {  # never before what was said last, which would make it an old story
+        line: at if at > held.said_ms and not level_before else now
+        for line, at in passed.items() if line > level_before
+    }  # fmt: skip
+    for line, at in told.items():
+        if line == level or at != told[level]:
+            signals.append(_signal(budget, at, total, wrong=True, begins=True, over=line == OVER))
+    if level and level == level_before and now > held.said_ms:
+        signals.append(_signal(budget, now, total, wrong=True, over=level == OVER))
+    elif level < level_before and not level:
+        signals.append(_signal(budget, now, total, wrong=False))
+    said_ms = max([held.said_ms, *(each.at for each in signals)])
+    return Held(budget, start, level, said_ms), signals
+
+
+def _passed(budget: Budget, costs: list[tuple[int, float]]) -> tuple[dict[int, int], float]:
+    """In which five minutes each line was passed, and the sum."""
     lines = {WARNED: budget.warn_at * budget.amount, OVER: budget.amount}
     passed: dict[int, int] = {}
     total = 0.0
@@ -124,18 +147,7 @@ def _judged(
         for line, amount in lines.items():
             if total >= amount and (line == WARNED or total > amount):
                 passed.setdefault(line, at)
-    level = max(passed, default=0)
-    for line, at in passed.items():
-        told = line > level_before and (line == level or at != passed[level])
-        if told:
-            signals.append(_signal(budget, at, total, wrong=True, begins=True, over=line == OVER))
-    if level and level == level_before:
-        now = whole_ms - whole_ms % STEP_MS
-        if now > passed[level]:
-            signals.append(_signal(budget, now, total, wrong=True, over=level == OVER))
-    elif level < level_before and not level:
-        signals.append(_signal(budget, whole_ms - whole_ms % STEP_MS, total, wrong=False))
-    return Held(budget, start, level), signals
+    return passed, total
 
 
 def _signal(

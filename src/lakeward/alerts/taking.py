@@ -2,7 +2,7 @@
 
 In: signals, ordered or not, perhaps taken before. Out: rows of incidents, series, changes and
 tellings. What was taken before, by (key, at), and what is older than the last that was said of a
-series, changes nothing.
+series, changes nothing; within the same bucket the end does, and what is graver.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Taking:
             fresh: list[Signal] = []
             for signal in together:
                 before = self._work.series(rules.series_id(signal.key))
-                if before is not None and signal.at <= before.at:
+                if before is not None and is_known(before, signal):
                     continue
                 taken += 1
                 if not signal.wrong:
@@ -161,6 +161,15 @@ class Taking:
     def _snoozed(self, signal: Signal) -> int | None:
         ends = [one.ends_at for one in self._snoozes if is_of(one.pattern, signal.key)]
         return max(ends, default=None)
+
+
+def is_known(before: Series, signal: Signal) -> bool:
+    """Whether a signal is taken already, or older than what is."""
+    if signal.at != before.at:
+        return signal.at < before.at
+    if not signal.wrong:
+        return before.status != "wrong"
+    return before.status == "well" or rules.rank(signal.severity) <= rules.rank(before.severity)
 
 
 def _news(
