@@ -4,14 +4,16 @@ Real looks at a real lake go through a real desk, with the clock passed in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from alert_lake import DAY, FIVE, HOUR, START, Row, looked, rules_of, written
-from alerted import Office
+from alert_lake import DAY, FIVE, HOUR, START, Row, looked, rules_of, spread, written
+from alerted import Office, wrong
 from conftest import Lake
 from databases import Store
+from lakeward.alerts.rules import Rules
 
 MINUTE = 60_000
 SLACK: dict[str, Any] = {"by": "slack", "url_env": "SLACK"}
@@ -52,3 +54,35 @@ def test_a_budget_is_told_in_each_period_and_when_its_amount_is_passed(
         ):  # fmt: skip
             looked(lake, rules, office.desk, at(day, hour, minute))
             assert [office.heard(0), office.heard(1)] == heard, (day, hour, minute)
+
+
+def pages(since: int, until: int, each: int, seed: str) -> Iterator[Row]:
+    return spread(since, until, HOUR, lambda _: each, seed, interaction_type="page_view")
+
+
+def test_what_is_open_ends_when_its_series_is_watched_in_another_way(
+    lake: Lake, office: Office
+) -> None:
+    rise = START + 3 * DAY
+    written(lake, [*pages(START, rise, 30, "a"), *pages(rise, rise + HOUR, 400, "b")])
+    looked(lake, Rules(), office.desk, rise + 65_000)
+    looked(lake, Rules(), office.desk, rise + HOUR + 65_000)
+    assert office.heard() == ["opened"]
+    looked(lake, rules_of("[watch]\nsensitivity = 0.5"), office.desk, rise + HOUR + FIVE + 65_000)
+    assert (office.heard(), office.only().state) == (["resolved"], "resolved")
+
+
+def test_what_begins_after_hours_without_a_word_is_news_and_the_quiet_incident_is_over(
+    office: Office,
+) -> None:
+    """A memory that was deleted knows no end of what was open."""
+    office.take(wrong("type:a"), wrong("type:b"))
+    later = wrong("type:a", at=7 * 24 * 60)
+    office.take(later)
+    assert office.heard() == ["opened", "resolved", "opened"]
+    assert [(one.state, one.series) for one in office.all()] == [
+        ("resolved", ("type:a", "type:b")), ("opened", ("type:a",)),
+    ]  # fmt: skip
+    assert office.take(later) == 0
+    office.take(wrong("type:a", at=7 * 24 * 60 + 300))
+    assert (office.heard(), len(office.all())) == ([], 2)

@@ -1,7 +1,8 @@
 """Ranking: which series are watched, those with the most in them, and in buckets of which length.
 
 In: what was counted of each group over some days. Out: entries of the memory; those that are none
-any more are dropped, with a signal where something stood open. Pure but for the memory.
+any more, or are watched in another way, are dropped, with a signal where something stood open. Pure
+but for the memory.
 
 A series has buckets of five minutes where it has about ten in each, else of an hour; it changes
 from one to the other only when it is clearly of the other kind. What came a few times in a week is
@@ -15,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from lakeward.alerts.memory import Entry, Memory
+from lakeward.alerts.memory import Entry, Episode, Memory
 from lakeward.alerts.rules import Watching
 from lakeward.alerts.series import ALL, FAMILIES, Found, Track, key_of
 from lakeward.alerts.signal import Signal
@@ -81,10 +82,12 @@ def rank(
             left_out += len(tracks)
             continue
         chosen |= {each.key: each for each in tracks}
+    now = now_ms - now_ms % (FINE * 1000)
     signals = [
-        _ended(entry, now_ms) for key, entry in memory.entries.items()
+        _ended(entry, now, "is watched no more, as too little came of it for days")
+        for key, entry in memory.entries.items()
         if key not in chosen and entry.episode is not None
-    ]  # fmt: skip
+    ]
     memory.drop([key for key in memory.entries if key not in chosen])
     new = {}
     for key, candidate in chosen.items():
@@ -92,6 +95,8 @@ def rank(
         after = _entry(candidate, before, watch)
         if before is None or before.series != after.series:
             new[key] = candidate.first_ms
+            if before is not None and before.episode is not None:
+                signals.append(_replaced(before, before.episode))
             memory.put(key, after, None)
         elif before != after:
             memory.rank(key, after)
@@ -121,11 +126,17 @@ def _entry(candidate: Candidate, before: Entry | None, watch: Watching) -> Entry
     return Entry(series, track.unit, candidate.hourly, track.zero)
 
 
-def _ended(entry: Entry, now_ms: int) -> Signal:
-    """Of a series that is watched no more."""
+def _replaced(entry: Entry, episode: Episode) -> Signal:
+    """Of one whose next bucket, perhaps of long ago, is a new detector's."""
+    at = episode.since if entry.last is None else entry.last.at
+    return _ended(entry, at, "is watched in another way from now on")
+
+
+def _ended(entry: Entry, at: int, why: str) -> Signal:
+    """Of a series whose detector is gone."""
     assert entry.episode is not None
     return Signal(
         series=entry.series.key, kind=entry.episode.kind, wrong=False, begins=False,
-        at=now_ms - now_ms % (FINE * 1000), seconds=entry.series.step, unit=entry.unit,
-        why=f"{entry.series.key}: is watched no more, as too little came of it for days.",
+        at=at, seconds=entry.series.step, unit=entry.unit,
+        why=f"{entry.series.key}: {why}.",
     )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
+from typing import Final
 
 import msgspec
 from uuid_utils import uuid7
@@ -20,6 +21,9 @@ from lakeward.alerts.notifier import What
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.telling import Telling
 from lakeward.store.alerts import Incident, Series, Snooze, Status, Work
+
+QUIET_MS: Final = 6 * 3_600_000
+"""What is wrong is said at each look; a share or a percentile may say nothing for so long."""
 
 
 class Taking:
@@ -67,11 +71,24 @@ class Taking:
     def _home(self, before: Series | None, signal: Signal) -> Incident | None:
         """The incident that a series is in already."""
         incident = None if before is None else self._work.incident(before.incident_id)
-        if before is None or incident is None or incident.state != "resolved":
+        if before is None or incident is None:
+            return None
+        if signal.begins and before.status == "wrong" and is_quiet(before, signal):
+            self._fell_silent(incident, signal)
+            return None
+        if incident.state != "resolved":
             return incident
         at = rules.moment(signal, self._now_ms)
         back = before.status != "dismissed" and rules.comes_back(incident, signal, at)
         return incident if back else None
+
+    def _fell_silent(self, incident: Incident, signal: Signal) -> None:
+        """One that nobody ended, as the memory of it was lost: what begins now is another."""
+        series = self._work.wrong(incident.incident_id)
+        if incident.state != "resolved" and all(is_quiet(one, signal) for one in series):
+            at = rules.moment(signal, self._now_ms)
+            self._work.keep(over(self._announcer, incident, at))
+            self._work.dismiss(incident.incident_id)
 
     def _dismissed(self, before: Series | None, signal: Signal) -> bool:
         """Whether somebody said that it is over, and nothing has begun anew since."""
@@ -170,6 +187,12 @@ def is_known(before: Series, signal: Signal) -> bool:
     if not signal.wrong:
         return before.status != "wrong"
     return before.status == "well" or rules.rank(signal.severity) <= rules.rank(before.severity)
+
+
+def is_quiet(before: Series, signal: Signal) -> bool:
+    """Whether nothing was said of a series for so long that it is none of the same trouble."""
+    patience = max(QUIET_MS, round(3 * signal.seconds * 1000))
+    return abs(signal.at - before.at) > patience
 
 
 def _news(
