@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alert_lake import DAY, FIVE, HOUR, START, Row, looked, rules_of, spread, written
-from alerted import Office, wrong
+from alerted import Office, well, wrong
 from conftest import Lake
 from databases import Store
 from lakeward.alerts.rules import Rules
@@ -86,3 +86,22 @@ def test_what_begins_after_hours_without_a_word_is_news_and_the_quiet_incident_i
     assert office.take(later) == 0
     office.take(wrong("type:a", at=7 * 24 * 60 + 300))
     assert (office.heard(), len(office.all())) == ([], 2)
+
+
+def test_what_a_clock_said_that_was_ahead_makes_nothing_deaf(office: Office) -> None:
+    ahead = 90 * 24 * 60
+    office.take(wrong("type:a", at=ahead))
+    office.take(wrong("type:b", at=ahead + 60))
+    assert office.heard() == ["opened", "opened"]
+    office.take(well("type:a"))
+    assert office.heard() == ["resolved"]
+    office.take(wrong("type:a", at=60))
+    assert office.heard() == ["opened"]
+    office.take(wrong("type:b", at=300))
+    assert office.heard() == ["resolved", "opened"]
+    office.take(well("type:a", at=305, seconds=60.0), well("type:b", at=305))
+    assert [one.state for one in office.all()] == ["resolved"] * 4
+    office.take(wrong("type:c", at=ahead + 60), well("type:c", at=ahead + 65))
+    office.heard()
+    office.take(wrong("type:c", at=400))
+    assert office.heard() == ["opened"], "and not the one that was over months later"

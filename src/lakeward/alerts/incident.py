@@ -140,7 +140,7 @@ def comes_back(incident: Incident, signal: Signal, at: int) -> bool:
     patience = max(COOL_DOWN_MS, round(3 * signal.seconds * 1000))
     if incident.flapping:
         patience = max(patience, FLAP_MS)
-    return incident.resolved_at is not None and at - incident.resolved_at <= patience
+    return incident.resolved_at is not None and abs(at - incident.resolved_at) <= patience
 
 
 def home_among(

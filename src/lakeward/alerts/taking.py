@@ -25,6 +25,9 @@ from lakeward.store.alerts import Incident, Series, Snooze, Status, Work
 QUIET_MS: Final = 6 * 3_600_000
 """What is wrong is said at each look; a share or a percentile may say nothing for so long."""
 
+AHEAD_MS: Final = 3_600_000
+"""What was said of a later time than that was said by a clock that was wrong."""
+
 
 class Taking:
     """Takes signals within a transaction."""
@@ -54,7 +57,7 @@ class Taking:
             fresh: list[Signal] = []
             for signal in together:
                 before = self._work.series(rules.series_id(signal.key))
-                if before is not None and is_known(before, signal):
+                if before is not None and is_known(before, signal, self._now_ms):
                     continue
                 taken += 1
                 if not signal.wrong:
@@ -180,8 +183,10 @@ class Taking:
         return max(ends, default=None)
 
 
-def is_known(before: Series, signal: Signal) -> bool:
+def is_known(before: Series, signal: Signal, now_ms: int) -> bool:
     """Whether a signal is taken already, or older than what is."""
+    if before.at > now_ms + AHEAD_MS:
+        return False
     if signal.at != before.at:
         return signal.at < before.at
     if not signal.wrong:
