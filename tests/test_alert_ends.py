@@ -105,3 +105,18 @@ def test_what_a_clock_said_that_was_ahead_makes_nothing_deaf(office: Office) -> 
     office.heard()
     office.take(wrong("type:c", at=400))
     assert office.heard() == ["opened"], "and not the one that was over months later"
+
+
+def test_it_is_back_counts_though_the_event_came_late(lake: Lake, office: Office) -> None:
+    """What happened before its absence was told, and came into the lake after."""
+    booking = {"interaction_type": "demo_booking"}
+    written(lake, [{"ms": START, **booking}])
+    rules = rules_of("[watch]\nseries = []\n[[silent]]\nevent = 'demo_booking'\nminutes = 60")
+    for minute in (1, 31):
+        looked(lake, rules, office.desk, at(0, 0, minute))
+    for minute in (1, 6, 11):
+        looked(lake, rules, office.desk, at(0, 1, minute))
+    assert office.heard() == ["opened"]
+    written(lake, [{"ms": at(0, 1, 4), **booking}])
+    looked(lake, rules, office.desk, at(0, 1, 16))
+    assert (office.heard(), office.only().state) == (["resolved"], "resolved")

@@ -5,8 +5,9 @@ long, one at each later look, and one when it is back. Fails as a question does.
 
 The time runs from the last of the type, and not from before the rule was first looked at; nor from
 before a pause in which nobody watched. `at` of the first signal is when it had been away for so
-long, so that a look that is repeated says the same. Of calls (`api_call`) everybody's count, of
-other types those without bots and without the team's own traffic.
+long, so that a look that is repeated says the same; that of the last one is the look that saw it
+back, as what is back may have come late. Of calls (`api_call`) everybody's count, of other types
+those without bots and without the team's own traffic.
 """
 
 from __future__ import annotations
@@ -96,7 +97,9 @@ def signals_of(sight: Sight) -> list[Signal]:
             began = before.open[name]
         if whole_ms - began < rule.minutes * 60_000 or rules.excludes(f"type:{name}", whole_ms):
             if name in before.open and last > before.open[name]:
-                signals.append(_signal(rule, last, wrong=False, why=f"{name}: it is back."))
+                due = min(before.open[name] + round(rule.minutes * 60_000), whole_ms)
+                at = max(whole_ms - whole_ms % STEP_MS, due)  # its own moment may be an old story
+                signals.append(_signal(rule, at, wrong=False, why=f"{name}: it is back."))
             elif name in before.open:
                 still[name] = before.open[name]
             continue
