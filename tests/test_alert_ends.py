@@ -14,6 +14,7 @@ from alerted import Office, well, wrong
 from conftest import Lake
 from databases import Store
 from lakeward.alerts.rules import Rules
+from lakeward.errors import SettingError
 
 MINUTE = 60_000
 SLACK: dict[str, Any] = {"by": "slack", "url_env": "SLACK"}
@@ -120,3 +121,38 @@ def test_it_is_back_counts_though_the_event_came_late(lake: Lake, office: Office
     written(lake, [{"ms": at(0, 1, 4), **booking}])
     looked(lake, rules, office.desk, at(0, 1, 16))
     assert (office.heard(), office.only().state) == (["resolved"], "resolved")
+
+
+def test_names_that_no_text_may_hold_are_not_watched_and_stop_nothing(
+    lake: Lake, office: Office
+) -> None:
+    rise = START + 3 * DAY
+
+    def steps(name: str) -> Iterator[Row]:
+        told = {"interaction_type": "flow_step", "outcomes": {"flow": "buy", "step": name}}
+        yield from spread(START, rise, HOUR, lambda _: 20, name, **told)
+        yield from spread(rise, rise + HOUR, HOUR, lambda _: 300, name, **told)
+
+    named = ["pay", "a\0b", "a\nCRITICAL", "a\x1b[2J", "a\u2028b", "a\u202eb", "co\u200cop"]
+    written(lake, [row for name in named for row in steps(name)])
+    for hour in (0, 1):
+        looked(
+            lake, rules_of("[watch]\nseries = ['steps']"), office.desk, rise + hour * HOUR + 65_000
+        )
+    (incident,) = office.all()
+    assert sorted(incident.series) == ["step:buy/co\u200cop", "step:buy/pay"]
+    assert office.heard() == ["opened"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "[[silent]]\nevent = 'click'\nminutes = 5\nservice = \"a\\nb\"",
+        "[[threshold]]\nname = 'a'\nevent = '*'\nabove = 1\nmetric = 'sum'\n"
+        'field = "properties.a\\u0000b"',
+        "[[budget]]\nname = \"a\\nb\"\namount = 1",
+    ],
+)  # fmt: skip
+def test_a_rule_whose_name_would_forge_a_line_is_refused(rule: str) -> None:
+    with pytest.raises(SettingError):
+        rules_of(rule)

@@ -171,6 +171,8 @@ class Silent(msgspec.Struct, frozen=True):
             Series(event=self.event)
         except Rejected:
             raise ValueError("event must be an interaction type, such as demo_booking") from None
+        if not self.name.isprintable():
+            raise ValueError("service must be a name without control characters")
 
     @property
     def name(self) -> str:

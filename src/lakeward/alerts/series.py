@@ -15,7 +15,7 @@ group has. Fails as a question does.
 The record's moment says which bucket it is in. Alarms (`anomaly`) are no series, and neither are
 abandonments that Lakeward concluded, as they are told long after their moment. The AI cost is what
 records say, those that were told twice included. A group is known by templates, types and ids of
-business partners: nothing of a person is in it.
+business partners: nothing of a person is in it. A name with control characters is no group.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from lakeward.analysis.question import Column, Row, Sql, says
 
 LONGEST_KEY: Final = 90
 """Letters of a name: a longer one is none that a person gave."""
+UNSPEAKABLE: Final = r"[\p{Cc}\p{Zl}\p{Zp}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+"""What would forge a line of a log or a message, or is no text for PostgreSQL."""
 MOST_GROUPS: Final = 20_000
 ENOUGH: Final = 10
 """Calls in a bucket from which a share or a percentile says something."""
@@ -250,7 +252,8 @@ class Watched(Events, frozen=True, kw_only=True):
             f"WHERE ({family.condition}) AND {family.first} IS NOT NULL "
             f"AND length({family.first}) <= {LONGEST_KEY} "
             f"AND length({family.second}) <= {LONGEST_KEY} "
-            f"GROUP BY {family.first}, {family.second}, i.at"
+            f"GROUP BY {family.first}, {family.second}, i.at "
+            f"HAVING NOT regexp_matches({family.first} || ({family.second}), '{UNSPEAKABLE}')"
         )
 
     def finish(self, rows: list[Row]) -> list[Row]:
