@@ -95,6 +95,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/ai_cost.py
 	$(BIN)/python benchmarks/ai_views.py
 	$(BIN)/python benchmarks/questions.py
+	$(BIN)/python benchmarks/rollup.py
 	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/demo.py

@@ -44,6 +44,8 @@ from lakeward.settings import load
 root = Path(sys.argv[1])
 watch(open_lake(root, create=False), load({"LAKEWARD_LAKE_DIR": sys.argv[1]}, root.parent),
       now_ms=int(sys.argv[2]))
+status = Path("/proc/self/status").read_text()  # what it forked from is in its usage, not here
+print(status.partition("VmHWM:")[2].split()[0])
 """
 
 
@@ -66,10 +68,11 @@ def build(root: Path, days: int) -> None:
 def look(root: Path, now_ms: int) -> tuple[float, float]:
     """CPU seconds and MiB of a look in a process of its own."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", LOOK, str(root), str(now_ms)], check=True)
+    words = [sys.executable, "-c", LOOK, str(root), str(now_ms)]
+    said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, after.ru_maxrss / 1024
+    return cpu, int(said) / 1024
 
 
 def main() -> None:

@@ -58,13 +58,13 @@ def _percentiles() -> Question:
     from lakeward.analysis.trend import Series, Trend
 
     p95 = Series(event="api_call", metric="p95")
-    return Trend(series=(p95,), grain="day", by=("route",), top=100)
+    return Trend(series=(p95,), grain="day", by=("route",), top=100, exact=True)
 
 
 def _health() -> Question:
     from lakeward.analysis.api_health import ApiHealth
 
-    return ApiHealth(by=("day", "route"), limit=10_000)
+    return ApiHealth(by=("day", "route"), limit=10_000, exact=True)
 
 
 def _retention() -> Question:

@@ -294,12 +294,15 @@ def test_a_failure_is_tried_again_by_another_process_until_a_day_is_over(store: 
     later.take(wrong("type:click count", at=60))
     (row,) = later.desk.queue.failed(0)
     assert row.due_at == later.now + 900_000
-    later.step(at=60 + 1500)
+    later.step(at=60 + 1440)
+    (row,) = later.desk.queue.failed(0)
+    assert (row.state, row.reason) == ("failed", "given up after a day: slowly")
     assert later.desk.queue.counts(0) == {"queued": 0, "told": 1, "failed": 1}
     later.step(at=60 + 1600)
     assert later.heard() == []
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_what_a_receiver_refuses_has_failed_at_once_and_holds_up_nothing(store: Store) -> None:
     office = Office(store)
     office.listeners[0].error = Rejected("the receiver of SLACK answers 400")
@@ -312,6 +315,7 @@ def test_what_a_receiver_refuses_has_failed_at_once_and_holds_up_nothing(store: 
     assert failed.reason == "the receiver of SLACK answers 400"
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_one_channel_that_fails_keeps_no_other_from_hearing(store: Store) -> None:
     office = Office(store, [{"by": "slack", "url_env": "A"}, {"by": "webhook", "url_env": "B"}])
     office.listeners[0].error = Terminal("gone")
@@ -336,6 +340,7 @@ def test_what_is_told_late_is_told_in_its_order(store: Store) -> None:
     assert office.heard() == ["opened", "resolved"]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_variable_that_is_not_set_holds_up_its_own_channel_until_it_is(
     store: Store, receiver: Receiver
 ) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lakeward.alerts.rules import GROUPS, Budget, Exclude, Rules, Silent, Threshold, parse, read
+from lakeward.alerts.excluding import Exclude
+from lakeward.alerts.rules import GROUPS, Budget, Rules, Silent, Threshold, parse, read
 from lakeward.errors import SettingError
 from lakeward.settings import load
 
@@ -139,6 +140,16 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(text: str) -> None:
         parse(text.encode(), "here/alerts.toml")
     assert str(refused.value).startswith("here/alerts.toml")
     assert "\n" not in str(refused.value)
+
+
+def test_the_rules_of_the_page_are_taken() -> None:
+    page = (Path(__file__).parent.parent / "docs/alerts.md").read_text()
+    rules = parse(
+        page.partition("## Rules")[2].split("```")[1].removeprefix("toml").encode(), "page"
+    )
+    assert rules.watch.zone == "Europe/Lisbon"
+    assert len(rules.excluded) == len(rules.thresholds) == len(rules.budgets) == 1
+    assert rules.silences[0].service == "shop"
 
 
 def test_a_file_that_is_no_text_is_refused() -> None:

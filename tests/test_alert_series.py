@@ -112,6 +112,14 @@ def test_series_are_what_a_plain_reading_counts(made: list[Row], seconds: int) -
     found = [Found(**row) for row in answered(Watched(seconds=seconds, groups=GROUPS))]
     said = {(key, row.at): value for row in found for key, _, value, _ in row.measures()}
     assert said == pytest.approx(plainly(made, seconds))
+    counts: dict[str, int] = defaultdict(int)
+    for row in found:
+        counts[row.name] += row.count
+    whole = [Found(**row) for row in answered(Watched(seconds=0, groups=GROUPS))]
+    assert {row.name: row.count for row in whole} == counts
+    assert min((row.first for row in whole), default=0) == min(
+        (row.first for row in found), default=0
+    )
 
 
 LIMITS = (
@@ -371,6 +379,22 @@ def test_what_is_taken_out_of_the_file_is_watched_no_more_and_what_is_new_soon_i
     written(lake, hours_of("click", noon, noon + HOUR, 90))
     looked(lake, Rules(), desk, noon + HOUR + 2 * FIVE + 62_000)
     assert {row.series for row in watched(lake.open()).series} == {"type:page_view", "type:click"}
+
+
+def test_a_clock_that_was_far_ahead_stops_nothing(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    noon = START + 12 * HOUR
+    written(lake, hours_of("page_view", START, noon, 30))
+    rules = rules_of("[[threshold]]\nname = 't'\nevent = 'page_view'\nbelow = 100\nminutes = 60")
+    looked(lake, rules, Desk(), START + 400 * DAY)
+    desk = Desk()
+    looked(lake, rules, desk, noon + 62_000)
+    assert "the clock has gone back" in caplog.text
+    shown = watched(lake.open())
+    assert [row.series for row in shown.series] == ["type:page_view"]
+    assert shown.judged_until == "2025-11-10T12:00:00.000Z"
+    assert [each.kind for each in desk.begun()] == ["threshold"]
 
 
 def test_a_memory_is_left_as_it_was_by_who_does_not_commit(lake: Lake, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_what_is_wrong_in_the_file_is_one_sentence_with_its_place(text: str, sen
 # Who
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_each_channel_hears_what_it_is_for_and_of_what_joins_later(store: Store) -> None:
     office = Office(
         store,
@@ -122,7 +123,7 @@ def test_each_channel_hears_what_it_is_for_and_of_what_joins_later(store: Store)
                 wrong("step:buy count", at=0), wrong("step:pay:x count", at=0),
                 wrong("type:page_view count", at=0))  # fmt: skip
     assert [office.heard(n) for n in range(3)] == [["opened"], [], []]
-    office.take(wrong("partner:p1 leads", at=5))
+    office.take(wrong("partner:p1 leads", at=5, begins=False))
     assert [office.heard(n) for n in range(3)] == [[], ["opened"], []]
     office.take(wrong("route:/a errors", at=10, severity="critical"))
     assert [office.heard(n) for n in range(3)] == [["worse"], ["worse"], ["worse"]]
@@ -212,6 +213,7 @@ def test_the_digest_is_told_once_a_day_whoever_starts_anew(store: Store) -> None
     assert asked == [(notice.digest.day, "UTC") for notice in heard]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("zone", "at", "day", "told"),
     [  # minutes of the UTC day, beginning two hours before it with what is due by then
@@ -234,6 +236,7 @@ def test_the_digest_is_due_once_where_clocks_change(
     assert found == told
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_the_digest_counts_the_days_incidents_in_its_zone(store: Store) -> None:
     office = Office(store)
     office.take(wrong("route:/a errors", at=0))
@@ -249,6 +252,7 @@ def test_the_digest_counts_the_days_incidents_in_its_zone(store: Store) -> None:
     assert "type:click count" in lines[1]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(store: Store) -> None:
     def totals(day: str, zone: str) -> Sequence[Total]:
         raise Transient("the lake is busy")
@@ -264,7 +268,7 @@ class Look:
     con = memory()
 
 
-def test_totals_stand_beside_the_mean_of_the_same_weekday(store: Store) -> None:
+def test_totals_stand_beside_the_mean_of_the_same_weekday() -> None:
     def on(day: int, n: int, **more: Any) -> list[dict[str, Any]]:
         base = T0 - day * DAY
         return [{"ms": base + i, "user_id": f"u{i}", **more} for i in range(n)]

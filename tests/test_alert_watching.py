@@ -31,6 +31,7 @@ from conftest import Lake
 from lakeward.alerts.overview import account_of, sentence, watched
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.watching import replay
+from lakeward.cli import main
 
 FIRST, END = START + 19 * DAY, START + 21 * DAY
 OUTAGE = (FIRST + 10 * HOUR, FIRST + 10 * HOUR + 8 * FIVE)
@@ -238,6 +239,47 @@ def test_a_kill_at_any_point_neither_loses_nor_repeats_an_alarm(
     assert told(desk.begun()) == {
         "anomaly::route:/api/partners calls": [10.0], "anomaly::type:api_call": [10.17],
     }  # fmt: skip
+
+
+KEPT = """
+import os, sys
+from pathlib import Path
+from lakeward.cli.alerting import watch
+from lakeward.lakedir import open_lake
+from lakeward.settings import load
+
+points = []
+
+def pause(point):
+    points.append(point)
+    if points.count(sys.argv[3]) == 2:
+        os._exit(9)
+
+root = Path(sys.argv[1])
+watch(open_lake(root, create=False), load(folder=root.parent), now_ms=int(sys.argv[2]), pause=pause)
+"""
+
+
+def test_a_keepers_look_that_is_killed_and_repeated_leaves_one_incident(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into the app database, by the desk that incidents are kept at: killed after it took what was
+    said, and before that was remembered."""
+    (rules := tmp_path / "alerts.toml").write_text(RULES)
+    for name, value in {**lake.env, "LAKEWARD_ALERTS": str(rules)}.items():
+        monkeypatch.setenv(name, value)
+    ended = []
+    for hours, point in ((11.0, "before keep"), (11.2, "")):
+        words = [str(lake.root), str(at_hour(hours)), point]
+        ended.append(subprocess.run([sys.executable, "-c", KEPT, *words], timeout=120).returncode)
+    assert ended == [9, 0]
+    assert main(["alerts", "list", "--all", "--format", "json"]) == 0
+    said = capsys.readouterr().out
+    incidents = msgspec.json.decode(said)["incidents"]
+    found = [(*one["series"], one["began_at"][11:16], one["direction"]) for one in incidents]
+    assert sorted(found) == [
+        ("route:/api/partners calls", "10:00", "down"), ("type:api_call", "10:10", "down"),
+    ]  # fmt: skip
 
 
 def test_a_range_that_is_excluded_is_neither_judged_nor_learned(lake: Lake) -> None:

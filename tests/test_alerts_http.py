@@ -57,6 +57,7 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         assert code(client.post(f"{path}/ack", json={})) == (409, "over")
         cases: list[tuple[str, str, Any, tuple[int, str]]] = [
             ("GET", "/api/alerts?state=bad", None, (400, "bad_state")),
+            ("GET", "/api/alerts?" + "x=1&" * 9, None, (400, "bad_query")),
             ("GET", "/api/alerts?most=0", None, (400, "bad_number")),
             ("GET", "/api/alerts?before=soon", None, (400, "bad_moment")),
             ("GET", "/api/alerts/0000", None, (404, "no_incident")),
@@ -70,6 +71,9 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         assert code(client.post(f"{path}/ack", content=b"{}")) == (415, "wrong_type")
         foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
         refused = client.post(f"{path}/ack", json={}, headers=foreign)
+        assert code(refused) == (403, "foreign_origin")
+        nearby = {"sec-fetch-site": "same-site"}  # of another port of this machine
+        refused = client.post(f"{path}/ack", json={}, headers=nearby)
         assert code(refused) == (403, "foreign_origin")
         history = client.get(path).json()["history"]
     assert [(one["what"], one["by"]) for one in history[1:]] == [

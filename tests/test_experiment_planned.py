@@ -102,6 +102,17 @@ def test_flags_that_cannot_be_read_are_noted_and_stop_nothing(run: Run) -> None:
     assert note.startswith("the flags cannot be read, so nothing is taken from them: ")
 
 
+def test_a_plan_in_the_app_database_is_read_as_one_in_a_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = run(flags(RULE), "--format", "json", "--until", "2026-09-30")
+    assert main(("flags", "import", str(tmp_path / "flags.json"))) == 0
+    monkeypatch.setenv("LAKEWARD_FLAGS", "database")
+    code, out, _ = run(b"{", "--format", "json", "--until", "2026-09-30")
+    assert code == 0
+    assert json.loads(out.partition("\n")[2]) == json.loads(here[1])
+
+
 def test_an_experiment_that_no_flag_runs_is_asked_as_before(run: Run) -> None:
     code, out, _ = run(flags({**RULE, "key": "other"}), "--format", "json")
     assert (code, json.loads(out)["notes"]) == (0, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,9 @@ from lakeward.analysis.events import Events
 from lakeward.analysis.question import Question, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.errors import Rejected
+from tabled import DAY_MS
+from tabled import START_MS as EARLY_MS
+from test_rollup import Home
 
 STEPS: list[dict[str, Any]] = [
     {"event": "page_view"},
@@ -116,6 +120,37 @@ def test_nothing_of_another_partner_changes_any_answer_of_any_kind() -> None:
         assert now == own
         for name in own:  # of which each would have changed for somebody who sees everything
             assert all_now[name] != whole[name], name
+
+
+@pytest.mark.parametrize("partner", ["p1", "(other)"])
+def test_from_roll_ups_nothing_of_another_partner_changes_an_answer_either(
+    tmp_path: Path, partner: str
+) -> None:
+    def of(n: int, whose: str, seed: int) -> list[Row]:
+        own = ["p1", "(other)"]
+        names = own if whose == "mine" else [f"o{k}" for k in range(520)]
+        dice = random.Random(seed)
+        return [
+            {"ms": EARLY_MS + dice.randrange(DAY_MS), "interaction_type": "api_call",
+             "response_status": 500, "partner_id": names[k % len(names)]}
+            for k in range(n)
+        ]  # fmt: skip
+
+    parameters = {"grain": "hour", "series": [{}, {"metric": "errors"}], "by": ["partner_id"]}
+    question: Any = narrowed(question_of("trend", parameters), partner)
+    found = {}
+    for name, others in {"alone": 0, "few": 100, "many": 1600}.items():
+        home = Home(tmp_path / name)
+        home.put([*of(40, "mine", 1), *of(others, "others", others)])
+        home.roll()
+        answer = home.ask(question)
+        rows = home.ask(msgspec.structs.replace(question, exact=True))
+        assert answer.rows == rows.rows
+        found[name] = answer
+    # Beyond 500 partners a day the least frequent are one cell, and the rows are counted.
+    assert [answer.source for answer in found.values()] == ["rollups", "rollups", "rows"]
+    assert found["alone"].rows == found["few"].rows == found["many"].rows
+    assert {row[1] for row in found["many"].rows} == {partner}
 
 
 def test_every_open_kind_is_among_them_and_no_other_may_be_asked() -> None:

@@ -17,6 +17,7 @@ import duckdb
 import msgspec
 import pytest
 
+from lakeward.analysis.access import narrowed
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.question import Answer, ask
@@ -166,6 +167,21 @@ def test_filters_by_the_field_that_cells_are_by_hold(rolled: Reading) -> None:
     ):  # fmt: skip
         same(Trend(where=where, bots=True), rolled)
         same(Trend(series=(Series(where=where), Series()), grain=None), rolled)
+
+
+def test_a_partner_is_told_of_its_own_records_from_roll_ups_too(rolled: Reading) -> None:
+    for question, source in (
+        (Trend(grain=None, by=("interaction_type",)), "rollups"),
+        (Trend(by=("partner_id",)), "rollups"),
+        (Trend(grain=None, by=("route",)), "rows"),  # by two fields
+    ):
+        answer = same(narrowed(question, "p1"), rolled, source)
+        counted = [row[-1] for row in answer.rows if isinstance(row[-1], int)]
+        only = Filter(field="partner_id", values=("p1",))
+        [(whole,)] = ask(rolled, Trend(grain=None, exact=True, where=only)).rows
+        assert sum(counted) == whole
+        if question.by == ("partner_id",):
+            assert {row[1] for row in answer.rows} == {"p1"}
 
 
 def test_what_cells_cannot_tell_is_counted_from_rows(rolled: Reading) -> None:

@@ -12,13 +12,13 @@ hour does. A type of which nothing comes any more is `silent`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Literal
 
 import msgspec
 
 from lakeward.alerts.memory import Entry, Episode, Last
-from lakeward.alerts.signal import Kind, Severity, Signal
+from lakeward.alerts.signal import Severity, Signal
 from lakeward.analysis.anomaly.verdict import Verdict
 from lakeward.analysis.anomaly.watch import Bucket
 
@@ -32,12 +32,13 @@ Judged = Iterable[tuple[Bucket, Verdict]]
 
 
 def signals_of(
-    entry: Entry, judged: Judged, recent_ms: int, *, silent: Callable[[str], bool]
+    entry: Entry, judged: Judged, recent_ms: int, *, silent: bool
 ) -> tuple[Entry, list[Signal]]:
-    """What is to be said of new buckets; `silent` knows series that may be silent."""
+    """What is to be said of new buckets; `silent`: whether that is what it is called when
+    nothing comes."""
     found: list[Signal] = []
     for bucket, verdict in judged:
-        entry, signal = _step(entry, bucket, verdict, recent_ms, silent(entry.series.key))
+        entry, signal = _step(entry, bucket, verdict, recent_ms, silent)
         if signal is not None:
             found.append(signal)
     return entry, found
@@ -57,26 +58,33 @@ def _step(
             going = msgspec.structs.replace(episode, calm=calm)
             return msgspec.structs.replace(entry, last=last, episode=going), None
         ended = msgspec.structs.replace(entry, last=last, episode=None)
-        return ended, _signal(entry, bucket, verdict, episode.kind, wrong=False)
+        return ended, _signal(entry, bucket, verdict, episode, wrong=False)
     if episode is None:
         gone = may_be_silent and bucket.value == 0.0 and verdict.expected > 0.0
-        episode = Episode(at, "silent" if gone else "anomaly")
+        side: Literal["up", "down"] = "down" if bucket.value < verdict.expected else "up"
+        episode = Episode(at, "silent" if gone else "anomaly", side)
     episode = msgspec.structs.replace(episode, calm=0)
     told = entry.told and not verdict.alarm
     begins = not told and at + entry.seconds * 1000 >= recent_ms
     changed = msgspec.structs.replace(entry, last=last, episode=episode, told=told or begins)
-    return changed, _signal(entry, bucket, verdict, episode.kind, wrong=True, begins=begins)
+    return changed, _signal(entry, bucket, verdict, episode, wrong=True, begins=begins)
 
 
 def _signal(
-    entry: Entry, bucket: Bucket, verdict: Verdict, kind: Kind, *, wrong: bool, begins: bool = False
+    entry: Entry,
+    bucket: Bucket,
+    verdict: Verdict,
+    episode: Episode,
+    *,
+    wrong: bool,
+    begins: bool = False,
 ) -> Signal:
     key = entry.series.key
     why = verdict.why if wrong else f"{bucket.value:.6g} is as usual again"
     return Signal(
-        series=key, kind=kind, wrong=wrong, begins=begins, at=round(bucket.start * 1000),
+        series=key, kind=episode.kind, wrong=wrong, begins=begins, at=round(bucket.start * 1000),
         seconds=entry.series.step, severity=_severity(entry, bucket, verdict),
-        direction="down" if bucket.value < verdict.expected else "up", value=bucket.value,
+        direction=episode.direction, value=bucket.value,
         expected=verdict.expected, low=verdict.low, high=verdict.high, score=verdict.score,
         unit=entry.unit, why=f"{key}: {why}.",
     )  # fmt: skip

@@ -21,7 +21,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -56,6 +56,8 @@ class Episode(msgspec.Struct, frozen=True):
 
     since: int
     kind: Kind
+    direction: Literal["up", "down"]
+    """To which side it began; what goes back too far is the same one."""
     calm: int = 0
     """Buckets in a row in which all was well."""
 
@@ -135,6 +137,11 @@ class Memory:
             self.entries.pop(key, None)
             self._changed.pop(key, None)
             self._gone.add(key)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._con.execute("DELETE FROM words")
+        self.drop(self.entries)
 
     def commit(self) -> None:
         """Make all of it durable."""

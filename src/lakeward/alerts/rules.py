@@ -25,15 +25,12 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from datetime import date, datetime, time
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lakeward.alerts.excluding import Exclude, excluded
 from lakeward.alerts.signal import Severity
 from lakeward.alerts.tables import listed, made, only, table_of, tables_of
 from lakeward.analysis.metric import field_of, metric_of
@@ -74,18 +71,6 @@ class Watching(msgspec.Struct, frozen=True):
             raise ValueError("sensitivity must be from 0.1 (few alarms) to 10 (many)")
         if not 1 <= self.most <= MOST_SERIES:
             raise ValueError(f"most must be from 1 to {MOST_SERIES}")
-
-
-class Exclude(msgspec.Struct, frozen=True):
-    """A time in which some series are neither judged nor learned."""
-
-    begin_ms: int
-    end_ms: int
-    series: str = "*"
-
-    def holds(self, key: str, at: int) -> bool:
-        """Whether a bucket of a series is in it."""
-        return self.begin_ms <= at < self.end_ms and fnmatchcase(key, self.series)
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -251,7 +236,7 @@ def parse(content: bytes, where: str) -> Rules:
     digest = document.get("digest")
     rules = Rules(
         watch,
-        _excluded(document.get("exclude", []), watch.zone, where),
+        excluded(document.get("exclude", []), watch.zone, where),
         listed(document.get("threshold", []), Threshold, where, "threshold"),
         listed(document.get("budget", []), Budget, where, "budget"),
         listed(document.get("silent", []), Silent, where, "silent"),
@@ -277,30 +262,3 @@ def _different(names: list[str], where: str, place: str) -> None:
     for n, name in enumerate(names):
         if name in names[:n]:
             raise SettingError(f"{where}: {place}[{n + 1}] is called as one before it: rename it")
-
-
-def _excluded(content: object, zone: str, where: str) -> tuple[Exclude, ...]:
-    found = []
-    for n, row in enumerate(tables_of(content, where, "exclude"), 1):
-        place = f"exclude[{n}]"
-        table = table_of(row, where, place)
-        only(table, ("from", "until", "series"), where, place)
-        begin, end = (_moment(table, name, zone, where, place) for name in ("from", "until"))
-        series = table.get("series", "*")
-        if not isinstance(series, str):
-            raise SettingError(f"{where}: {place}.series must be text, such as route:*")
-        if begin >= end:
-            raise SettingError(f"{where}: {place}.until must be after from")
-        found.append(Exclude(begin, end, series))
-    return tuple(found)
-
-
-def _moment(table: Mapping[str, object], name: str, zone: str, where: str, place: str) -> int:
-    """Milliseconds of a day's beginning or a moment; what names no zone is of the zone."""
-    value = table.get(name)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if not isinstance(value, datetime):
-        raise SettingError(f"{where}: {place}.{name} must be a day or a moment, such as 2026-12-24")
-    moment = value if value.tzinfo is not None else value.replace(tzinfo=ZoneInfo(zone))
-    return round(moment.timestamp() * 1000)

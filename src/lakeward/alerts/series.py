@@ -38,6 +38,12 @@ ENOUGH: Final = 10
 
 
 UNASKED: Final = "CAST(NULL AS BIGINT)"
+COUNTED: Final = "CAST(sum(i.n) AS BIGINT)"
+KIND: Final = (
+    "w.at, w.type, w.place, w.route, w.partner_id, w.flow, w.step, w.status, w.derived, w.model, "
+    "CASE WHEN w.amount IS NOT NULL THEN 1 END AS amount, w.counted"
+)
+"""What families look at, of the narrow rows."""
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -190,9 +196,16 @@ class Watched(Events, frozen=True, kw_only=True):
             for name, family in FAMILIES.items()
             if family.group is None or family.group in self.groups
         ]
-        text = f"WITH i AS ({self._narrow(source)})\n" + "\nUNION ALL ".join(families)
-        if not self.seconds:
-            text += f"\nORDER BY 5 DESC, 1, 2, 3 LIMIT {MOST_GROUPS}"
+        narrow = self._narrow(source)
+        if self.seconds:
+            text = f"WITH i AS ({narrow})\n" + "\nUNION ALL ".join(families)
+        else:  # days of rows, of which nothing is kept but how many there are of each kind
+            text = (
+                f"WITH w AS ({narrow}), i AS (SELECT {KIND}, count(*) AS n, min(w.ms) AS ms "
+                f"FROM w GROUP BY ALL)\n"
+                + "\nUNION ALL ".join(families)
+                + f"\nORDER BY 5 DESC, 1, 2, 3 LIMIT {MOST_GROUPS}"
+            )
         return Sql(text, source.parameters)
 
     def _narrow(self, source: Source) -> str:
@@ -227,12 +240,12 @@ class Watched(Events, frozen=True, kw_only=True):
 """
 
     def _family(self, name: str, family: Family) -> str:
-        part, whole, amount = family.part, family.whole, family.amount
-        if not self.seconds:  # it is asked how many there are, and nothing else
-            part, whole, amount = UNASKED, UNASKED, "CAST(NULL AS DOUBLE)"
+        count, part, whole, amount = family.count, family.part, family.whole, family.amount
+        if not self.seconds:
+            count, part, whole, amount = COUNTED, UNASKED, UNASKED, "CAST(NULL AS DOUBLE)"
         return (
             f"SELECT '{name}' AS family, {family.first} AS a, {family.second} AS b, "
-            f'i.at AS "at", {family.count} AS "count", {part} AS part, '
+            f'i.at AS "at", {count} AS "count", {part} AS part, '
             f'{whole} AS whole, {amount} AS amount, min(i.ms) AS "first" FROM i '
             f"WHERE ({family.condition}) AND {family.first} IS NOT NULL "
             f"AND length({family.first}) <= {LONGEST_KEY} "

@@ -16,6 +16,7 @@ nothing at all in the lake are passed over: neither app nor watch ran.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,20 +24,18 @@ from typing import Final, Protocol
 import msgspec
 
 from lakeward.alerts import budgets, silence, thresholds
-from lakeward.alerts.judging import signals_of
+from lakeward.alerts.feeding import Feed
 from lakeward.alerts.limits import Held
-from lakeward.alerts.memory import Entry, Memory, opened, throwaway
+from lakeward.alerts.memory import Memory, opened, throwaway
 from lakeward.alerts.ranking import FINE, HOUR, Ranked, rank
 from lakeward.alerts.rules import Rules
-from lakeward.alerts.series import ALL, Found, Watched
-from lakeward.alerts.sight import Sight, moment
+from lakeward.alerts.sight import Sight
 from lakeward.alerts.signal import Signal
-from lakeward.analysis.anomaly.watch import Bucket, judged
-from lakeward.analysis.question import pieces
 from lakeward.lake.reading import Reading
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 
+logger = logging.getLogger("lakeward.alerts")
 SETTLE_MS: Final = 60_000
 """How long after its end a bucket is taken to be whole."""
 RECENT_MS: Final = 3_600_000
@@ -46,11 +45,8 @@ LEARN_MS: Final = 14 * 86_400_000
 BEHIND_MS: Final = 7 * 86_400_000
 """How much of a pause is judged afterwards."""
 SLICE_MS: Final = 6 * 3_600_000
-LEARNED_MS: Final = 86_400_000
-STALE_MS: Final = 6 * 3_600_000
-"""How long a share or a percentile may say nothing, until nothing counts as wrong with it."""
-MEMORY: Final = 512 << 20
-NEVER: Final = 1 << 62
+LEARNED_MS: Final = 43_200_000
+MEMORY: Final = 384 << 20
 
 
 class Takes(Protocol):
@@ -99,6 +95,9 @@ def look(
 def _begun(memory: Memory, whole_ms: int) -> int:
     """The moment before which nothing is told; after a kill that of the look that was killed, so
     that the same alarms begin at the same moments."""
+    if memory.word(Position()).fine_ms > whole_ms + RECENT_MS:
+        logger.warning("the clock has gone back: watching begins anew")
+        memory.clear()
     begun = memory.word(Begun())
     if memory.word(Position()).fine_ms >= begun.until_ms:
         begun = Begun(_floor(whole_ms, FINE), whole_ms - RECENT_MS)
@@ -145,6 +144,7 @@ class _Look:
         self._sight, self._rules, self._memory = sight, sight.rules, sight.memory
         self._desk, self._now_ms, self._pause = desk, now_ms, pause
         self._end_ms, self._behind_ms = _floor(sight.whole_ms, FINE), behind_ms
+        self._feed = Feed(sight)
         self._said = 0
 
     def run(self) -> Looked:
@@ -179,9 +179,9 @@ class _Look:
             after = Position(
                 max(until, position.fine_ms), max(_floor(until, HOUR), position.hour_ms)
             )
-            signals += self._fed(position.fine_ms, after.fine_ms, FINE)
-            signals += self._fed(position.hour_ms, after.hour_ms, HOUR)
-            signals += self._stale(after.fine_ms)
+            signals += self._feed.fed(position.fine_ms, after.fine_ms, FINE)
+            signals += self._feed.fed(position.hour_ms, after.hour_ms, HOUR)
+            signals += self._feed.stale(after.fine_ms)
             self._memory.keep(position := after)
             self._deliver(signals)
             signals = []
@@ -195,7 +195,7 @@ class _Look:
         if not ranked.is_due(watch, self._now_ms):
             return []
         since = position.fine_ms - (BEHIND_MS if ranked.at_ms else LEARN_MS)
-        rows = self._rows(since, self._now_ms, 0) if watch.series else []
+        rows = self._feed.rows(since, self._now_ms, 0) if watch.series else []
         ranked, signals, new = rank(rows, watch, self._memory, self._now_ms)
         self._memory.keep(ranked)
         if new:
@@ -209,92 +209,10 @@ class _Look:
         """What is usual of new series, without a word of what was wrong."""
         while since < position.fine_ms:
             until = since + LEARNED_MS
-            self._fed(since, min(until, position.fine_ms), FINE, keys)
-            self._fed(since, min(until, position.hour_ms), HOUR, keys)
+            self._feed.fed(since, min(until, position.fine_ms), FINE, keys)
+            self._feed.fed(since, min(until, position.hour_ms), HOUR, keys)
             since = until
-
-    def _fed(
-        self, since: int, until: int, seconds: int, learned: Collection[str] | None = None
-    ) -> list[Signal]:
-        """Feed the buckets of one length; `learned` names the only series, and says nothing."""
-        entries = {
-            key: entry for key, entry in self._memory.entries.items()
-            if entry.seconds == seconds and (learned is None or key in learned)
-        }  # fmt: skip
-        if since >= until or not entries:
-            return []
-        measures: dict[str, dict[int, tuple[float, float]]] = {}
-        moments: set[int] = set()
-        for row in self._rows(since, until, seconds):
-            if row.family == ALL:
-                moments.add(row.at)
-            for key, _, value, volume in row.measures():
-                if key in entries:
-                    measures.setdefault(key, {})[row.at] = (value, volume)
-        times = range(since, until, seconds * 1000)
-        if learned is None:
-            recent = self._sight.recent_ms - seconds * 1000
-            times = [at for at in times if at in moments or at >= recent]  # type: ignore[assignment]  # both are walked once a series
-        signals = []
-        for key, entry in entries.items():
-            buckets = self._buckets(entry, times, measures.get(key, {}))
-            if not buckets:
-                continue
-            kept, verdicts = judged(self._memory.kept(key), buckets)
-            recent = NEVER if learned is not None else self._sight.recent_ms
-            entry, said = signals_of(entry, verdicts, recent, silent=_may_be_silent)
-            self._memory.put(key, entry, kept)
-            signals += said
-        return [] if learned is not None else signals
-
-    def _buckets(
-        self, entry: Entry, times: Iterable[int], measures: dict[int, tuple[float, float]]
-    ) -> list[Bucket]:
-        """Rows of a series; it begins when something came for the first time."""
-        key, seen = entry.series.key, entry.last is not None
-        found = []
-        for at in times:
-            measured = measures.get(at)
-            seen = seen or measured is not None
-            if measured is None and not (entry.zero and seen):
-                continue
-            if not self._rules.excludes(key, at):
-                value, volume = measured or (0.0, 0.0)
-                found.append(Bucket(entry.series, at / 1000, value, volume=volume))
-        return found
-
-    def _stale(self, until: int) -> list[Signal]:
-        """Episodes of series that say nothing any more are over."""
-        found = []
-        for key, entry in self._memory.entries.items():
-            if entry.episode is None or entry.last is None:
-                continue
-            if entry.zero or entry.last.at >= until - STALE_MS:
-                continue
-            found.append(
-                Signal(
-                    series=key, kind=entry.episode.kind, wrong=False, begins=False,
-                    at=until - FINE * 1000,
-                    seconds=entry.series.step, unit=entry.unit,
-                    why=f"{key}: has said nothing for hours.",
-                )
-            )  # fmt: skip
-        for signal in found:
-            entry = self._memory.entries[signal.series]
-            self._memory.rank(signal.series, msgspec.structs.replace(entry, episode=None))
-        return found
-
-    def _rows(self, since: int, until: int, seconds: int) -> list[Found]:
-        question = Watched(
-            since=moment(since), until=moment(until), seconds=seconds,
-            groups=self._rules.watch.series, internal_is=self._sight.settings.internal,
-        )  # fmt: skip
-        return [Found(*row) for piece in pieces(self._sight.reading, question) for row in piece]
 
 
 def _floor(ms: int, seconds: int) -> int:
     return ms - ms % (seconds * 1000)
-
-
-def _may_be_silent(key: str) -> bool:
-    return key.startswith("type:")

@@ -86,7 +86,7 @@ class Alerts:
 
     async def _list(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         _refuse_partners(request)
-        asked = parse_qs(request.query.decode("latin-1"), max_num_fields=8)
+        asked = _asked(request)
         states: Any = asked.get("state", ["open"])
         states = OPEN if states == ["open"] else STATES if states == ["all"] else states
         if not set(states) <= set(STATES):
@@ -181,6 +181,13 @@ def _sentence(error: Exception) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
+def _asked(request: Request) -> dict[str, list[str]]:
+    try:
+        return parse_qs(request.query.decode("latin-1"), max_num_fields=8)
+    except ValueError:
+        raise Refusal(400, "bad_query", "There are more parameters than three.") from None
+
+
 def _number(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST:
         return int(text[:9])
@@ -190,7 +197,7 @@ def _number(text: str) -> int:
 def _moment(text: str) -> int:
     try:
         return parse_iso(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         sentence = "`before` must be a moment such as opened_at shows."
         raise Refusal(400, "bad_moment", sentence) from None
 

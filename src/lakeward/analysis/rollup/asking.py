@@ -17,7 +17,7 @@ import msgspec
 
 from lakeward.analysis.api_health import PERCENTS, ApiHealth
 from lakeward.analysis.filters import fields_of
-from lakeward.analysis.question import Answer, Column, Question, Sql
+from lakeward.analysis.question import Answer, Column, Question, Row, Sql
 from lakeward.analysis.rollup import bins, health, sketch, trends
 from lakeward.analysis.rollup.cells import MOST, OTHER
 from lakeward.analysis.rollup.cover import Cover, Need, cells, cover
@@ -58,7 +58,21 @@ def from_rollups(reading: Reading, question: Question) -> Answer | None:
         )  # fmt: skip
         return None
     columns = tuple(_documented(question, need, found))
-    return Answer(columns, question.finish(rows), "rollups")
+    return Answer(columns, question.finish(_ranked(question, rows)), "rollups")
+
+
+def _ranked(question: Trend | ApiHealth, rows: list[Row]) -> list[Row]:
+    """The rows with percentiles in the place of the bands that these are in."""
+    shares = trends.shares(question) if isinstance(question, Trend) else health.shares(question)
+    told = dict(shares)
+    if not told:
+        return rows
+    return [
+        tuple(
+            bins.percentile(told[n], value) if n in told else value for n, value in enumerate(row)
+        )
+        for row in rows
+    ]
 
 
 def need_of(question: Trend | ApiHealth) -> Need | None:

@@ -2,12 +2,12 @@
 
 Out: SQL of the cells of rows and of the sums of cells; which fields and figures they have. Pure.
 A cell is of one *part*, and each part of each field and grain is a file of its own, so that a
-question reads what it counts and nothing else: counts; times, of one bin each (see `bins`); units,
-of one plane of a sketch each (see `sketch`).
+question reads what it counts and nothing else: counts; times, of one band of bins each (see
+`bins`); units, of one plane of a sketch each (see `sketch`).
 
     counts.route.hour   began              interaction_type bot   own   value    n  answered …
                         2026-01-01 10:00Z  api_call         false false /api/me  17       17
-    times.route.hour    2026-01-01 10:00Z  api_call         false false /api/me  bin 201  binned 5
+    times.route.hour    2026-01-01 10:00Z  api_call         false false /api/me  band 71  w0 5 …
     units.visitor.day   2026-01-01 00:00Z  page_view        false false plane 1  bits …
 
 Own is the team's own traffic, as the settings said when the cell was made. A field has its `MOST`
@@ -23,7 +23,7 @@ from typing import Final, Literal
 import msgspec
 
 from lakeward.analysis.events import Events, Source, look
-from lakeward.analysis.rollup.bins import bin_of
+from lakeward.analysis.rollup import bins
 from lakeward.analysis.values import Values
 from lakeward.lake.rows import quoted
 
@@ -59,7 +59,7 @@ WHOLE: Final = frozenset({"request_bytes", "response_bytes"})
 SHARED: Final = ("began", "interaction_type", "bot", "own")
 """What every cell is keyed by."""
 KEYS: Final[dict[Part, tuple[str, ...]]] = {
-    "counts": (*SHARED, "value"), "times": (*SHARED, "value", "bin"), "units": (*SHARED, "plane"),
+    "counts": (*SHARED, "value"), "times": (*SHARED, "value", "band"), "units": (*SHARED, "plane"),
 }  # fmt: skip
 
 
@@ -118,12 +118,12 @@ TYPES: Final[dict[str, str]] = {
     **dict.fromkeys(FIGURES, "BIGINT"),
     **dict.fromkeys(("least", "most"), "DOUBLE"),
     **{summed(name): "DECIMAL(38, 0)" if name in WHOLE else "DOUBLE" for name in MEASURES},
-    "bin": "SMALLINT", "binned": "BIGINT", "plane": "TINYINT", "bits": "BLOB",
+    "band": "SMALLINT", **dict.fromkeys(bins.SLOTS, "BIGINT"), "plane": "TINYINT", "bits": "BLOB",
 }  # fmt: skip
 """The columns of cells of any part."""
 HOLDS: Final[dict[Part, tuple[str, ...]]] = {
     "counts": (*KEYS["counts"], *FIGURES),
-    "times": (*KEYS["times"], "binned"),
+    "times": (*KEYS["times"], *bins.SLOTS),
     "units": (*KEYS["units"], "bits"),
 }
 """The columns of a file."""
@@ -175,13 +175,13 @@ def put(part: Part) -> str:
     if part == "counts":
         return together()
     if part == "times":
-        return "CAST(sum(binned) AS BIGINT) AS binned"
+        return ", ".join(f"CAST(sum({slot}) AS BIGINT) AS {slot}" for slot in bins.SLOTS)
     return "bit_or(bits) AS bits"
 
 
 def binned() -> str:
     """The select item of a row's bin."""
-    return f"{bin_of(_MS)} AS bin"
+    return f"{bins.bin_of(_MS)} AS bin"
 
 
 class Form(msgspec.Struct, frozen=True):

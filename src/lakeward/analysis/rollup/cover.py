@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lakeward.analysis.events import Source
-from lakeward.analysis.rollup import packs
+from lakeward.analysis.rollup import bins, packs
 from lakeward.analysis.rollup.cells import (
     DAY_MS,
     EVERY,
@@ -62,6 +62,11 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     """Whether units are counted of some types alone."""
     coarse: bool = False
     """Whether days in UTC will do."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The columns of times."""
+        return ("band", *bins.SLOTS) if self.times else ()
 
 
 class Cover(msgspec.Struct, frozen=True):
@@ -192,7 +197,7 @@ def _packed(
     for part, facet, types in parts:
         items = ", ".join(
             f"{name if name in HOLDS[part] else f'CAST(NULL AS {CAST[name]})'} AS {name}"
-            for name in ("value", *need.figures, "bin", "binned", "plane", "bits")
+            for name in ("value", *need.figures, *need.bands, "plane", "bits")
         )
         where = f"{_within('began', span, source)}{types}"
         yield (
@@ -206,20 +211,18 @@ def _counted(rows: str, spans: list[Span], need: Need, source: Source) -> list[s
     rules = source.events.internal_is
     within = " OR ".join(f"({_within('i.timestamp', span, source)})" for span in spans)
     kept = f"SELECT * FROM ({rows}) i WHERE {within}"
-    bin_of = binned() if need.times else "CAST(NULL AS SMALLINT) AS bin"
+    times = f"{bins.band_of('bin')} AS band, {bins.alone('bin')}, " if need.times else ""
     found = [
         f"SELECT {flags(rules).replace(' AS began', ' AS timestamp')}, {value_of(need.facet)}, "
-        f"{figures(need.figures)}, {bin_of}, 1, CAST(NULL AS TINYINT), "
-        f"CAST(NULL AS BIT) FROM ({kept}) i"
+        f"{figures(need.figures)}, {times}CAST(NULL AS TINYINT), CAST(NULL AS BIT) "
+        f"FROM (SELECT *, {binned()} FROM ({kept}) i) i"
     ]
     if need.unit is not None:
         keys = "began, interaction_type, bot, own"
         flagged = flags(rules)
         if not need.typed:
             flagged = flagged.replace("i.interaction_type,", f"'{EVERY}' AS interaction_type,")
-        nothing = ", ".join("NULL" for _ in need.figures)
-        found.append(
-            f"SELECT {keys}, CAST(NULL AS VARCHAR), {nothing}, CAST(NULL AS SMALLINT), NULL, "
-            f"plane, bits FROM ({planes(units_of(kept, need.unit, flagged), keys)})"
-        )
+        nothing = ", ".join("NULL" for _ in ("value", *need.figures, *need.bands))
+        made = planes(units_of(kept, need.unit, flagged), keys)
+        found.append(f"SELECT {keys}, {nothing}, plane, bits FROM ({made})")
     return found

@@ -7,6 +7,7 @@ usual threshold.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from lakeward.analysis.ai_turns import Z95
@@ -14,7 +15,7 @@ from lakeward.analysis.api_health import CALL, PERCENTS, ApiHealth, figures
 from lakeward.analysis.events import CALENDAR
 from lakeward.analysis.filters import fields_of
 from lakeward.analysis.question import Sql
-from lakeward.analysis.rollup.bins import reached, time_of
+from lakeward.analysis.rollup import bins
 from lakeward.analysis.rollup.cells import APDEX_MS, TIMED, summed
 from lakeward.analysis.rollup.cover import Need
 from lakeward.analysis.rollup.source import CellSource, facet_of, grains
@@ -22,7 +23,7 @@ from lakeward.analysis.rollup.source import CellSource, facet_of, grains
 SUMMED: Final = {
     "calls": "n", "answered": "answered", "client_errors": "refused", "errors": "failed",
     "rated": "rated", "satisfied": "satisfied", "tolerating": "tolerating",
-    "bytes_in": summed("request_bytes"), "bytes_out": summed("response_bytes"), "binned": "binned",
+    "bytes_in": summed("request_bytes"), "bytes_out": summed("response_bytes"),
 }  # fmt: skip
 ENDS: Final = ("first_ms", "last_ms", "most")
 BYTES: Final = ("bytes_in", "bytes_out")
@@ -37,12 +38,12 @@ def need_of(health: ApiHealth) -> Need | None:
     whole, coarse = grains(health, names)
     if facet not in TIMED or not whole:
         return None
-    figured = (*(name for name in SUMMED.values() if name != "binned"), *ENDS)
+    figured = (*SUMMED.values(), *ENDS)
     return Need(figures=figured, facet=facet, times=True, coarse=coarse)
 
 
 def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
-    """Over its cells: first together by bin, then by what breaks it down."""
+    """Over its cells: first together by band, then by what breaks it down."""
     keys = [f"by_{n}" for n in range(1, len(health.by) + 1)]
     told = "".join(
         f"{source.field(name).sql} AS {key}, " for name, key in zip(health.by, keys, strict=True)
@@ -51,14 +52,18 @@ def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
     places = ", ".join(str(n) for n in range(1, len(keys) + 1))
     group = f"GROUP BY {places}" if keys else ""
     window = f"PARTITION BY {', '.join(keys)} " if keys else ""
-    upto = f"OVER ({window}ORDER BY bin NULLS LAST ROWS UNBOUNDED PRECEDING)"
-    binned = "CASE WHEN bin IS NOT NULL THEN binned END"
+    here = bins.total(list(bins.SLOTS))
+    far = ", ".join(
+        f"CAST(sum({here}) OVER ({window}{frame}) AS BIGINT) AS {name}"
+        for frame, name in bins.FRAMES.items()
+    )
+    slots = ", ".join(f"CAST(sum({slot}) AS BIGINT) AS {slot}" for slot in bins.SLOTS)
     ranked = ", ".join(f"{_percentile(p)} AS p{p}" for p in PERCENTS)
     sums = ", ".join(f"sum({column}) AS {name}" for name, column in SUMMED.items())
     flat = ", ".join(
         f"CAST(sum({name}) AS HUGEINT) AS {name}" if name in BYTES
         else f"CAST(coalesce(sum({name}), 0) AS BIGINT) AS {name}"
-        for name in SUMMED if name != "binned"
+        for name in SUMMED
     )  # fmt: skip
     order = [f"{key} NULLS LAST" for key in keys]
     most = ", ".join(["calls DESC", *order])
@@ -67,13 +72,12 @@ def statement(health: ApiHealth, source: CellSource, cells: str) -> Sql:
     ranks = figures({f"p{p}": f"p{p}" for p in PERCENTS})
     shown += [f"{sql} AS {name}" for name, sql in ranks.items()]
     text = f"""WITH cells AS ({cells}), put AS (
-    SELECT {told}bin, {sums}, min(first_ms) AS first_ms, max(last_ms) AS last_ms,
+    SELECT {told}band, {sums}, {slots}, min(first_ms) AS first_ms, max(last_ms) AS last_ms,
         max(most) AS longest
     FROM cells i WHERE {source.where(source.of_type("api_call"))}
-    GROUP BY {listed}bin
+    GROUP BY {listed}band
 ), far AS (
-    SELECT *, sum({binned}) {upto} AS so_far,
-        sum({binned}) OVER ({window}) AS in_all FROM put
+    SELECT *, {here} AS here, {far} FROM put
 ), counted AS (
     SELECT {listed}{flat}, {ranked}, min(first_ms) AS first_ms, max(last_ms) AS last_ms,
         max(longest) AS longest
@@ -88,6 +92,11 @@ ORDER BY {", ".join(order) if by_time else most}"""
     return Sql(text, source.parameters | {"z": Z95})
 
 
+def shares(health: ApiHealth) -> Iterator[tuple[int, float]]:
+    """Which columns of the statement are bands of percentiles, and of which."""
+    names = [column.name for column in health.columns()]
+    return ((names.index(f"p{percent}"), percent / 100) for percent in PERCENTS)
+
+
 def _percentile(percent: int) -> str:
-    found = f"min(bin) FILTER (WHERE binned > 0 AND {reached('so_far', 'in_all', percent / 100)})"
-    return f"CASE WHEN {found} IS NOT NULL THEN {time_of(found)} END"
+    return bins.reached(percent / 100, list(bins.SLOTS), "here", "so_far", "in_all")

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from lakeward.analysis.events import ANY
-from lakeward.analysis.filters import fields_of
+from lakeward.analysis.filters import Filter, fields_of
 from lakeward.analysis.metric import field_of
-from lakeward.analysis.rollup.bins import reached, time_of
+from lakeward.analysis.rollup import bins
 from lakeward.analysis.rollup.cells import MEASURES, TIMED, UNITS, WHOLE, counted, summed
 from lakeward.analysis.rollup.cover import Need
 from lakeward.analysis.rollup.sketch import estimate
@@ -82,7 +82,7 @@ def _unit(trend: Trend, series: Series) -> str:
 
 
 def statement(trend: Trend, source: CellSource, cells: str) -> str:
-    """Over its cells: first together by bin and plane, then by what breaks it down."""
+    """Over its cells: first together by band and plane, then by what breaks it down."""
     keys = [f"{source.field(name).sql} AS by_{n}" for n, name in enumerate(trend.by, 1)]
     if trend.grain is not None:
         keys.insert(0, f"{source.field(trend.grain).sql} AS moment")
@@ -90,12 +90,13 @@ def statement(trend: Trend, source: CellSource, cells: str) -> str:
     terms = [f"{source.of_type(s.event)} AND {source.condition(s.where)}" for s in trend.series]
     flags = [f"({term}) AS is_{n}" for n, term in enumerate(terms, 1)]
     any_of = " OR ".join(f"({term})" for term in terms)
-    group = ", ".join([*named, "bin", "plane"])
-    parts, lines = ["i.*"], []
-    for n, series in enumerate(trend.series, 1):
-        parts += _windows(n, series, named)
-        lines.append(f"{_figure(n, series)} AS series_{n}")
-    first = ", ".join([*named, "bin", "plane", *_sums(trend)])
+    ranked = _ranked(trend)
+    group = ", ".join([*named, *(("band",) if ranked else ()), "plane"])
+    first = ", ".join([group, *_sums(trend), *_slots(trend, ranked)])
+    parts = ["i.*", *_windows(ranked, named)]
+    lines = [
+        f"{_figure(n, series, ranked)} AS series_{n}" for n, series in enumerate(trend.series, 1)
+    ]
     shown = [f'{key} AS "{_shown(trend, key)}"' for key in named]
     text = f"""WITH cells AS ({cells}), i AS (
     SELECT {", ".join([*keys, *flags, "i.*"])} FROM cells i WHERE {source.where(f"({any_of})")}
@@ -107,6 +108,14 @@ SELECT {", ".join([*shown, *lines])} FROM i2"""
     places = ", ".join(str(n) for n in range(1, len(named) + 1))
     order = ", ".join(f"{n} NULLS LAST" for n in range(1, len(named) + 1))
     return f"{text} GROUP BY {places} ORDER BY {order}"
+
+
+def shares(trend: Trend) -> Iterator[tuple[int, float]]:
+    """Which columns of the statement are bands of percentiles, and of which."""
+    first = len(trend.by) + (trend.grain is not None)
+    for n, series in enumerate(trend.series, first):
+        if series.metric in PERCENTILES:
+            yield n, PERCENTILES[series.metric]
 
 
 def _shown(trend: Trend, key: str) -> str:
@@ -133,7 +142,7 @@ def _among(trend: Trend) -> str:
 
 
 def _sums(trend: Trend) -> Iterator[str]:
-    """What is put together of the cells of one bin and one plane."""
+    """What is put together of the cells of one band and one plane."""
     for n, series in enumerate(trend.series, 1):
         only = f"FILTER (WHERE is_{n})"
         field = field_of(series.metric, series.field) or ""
@@ -153,19 +162,45 @@ def _sums(trend: Trend) -> Iterator[str]:
             case "units" | "unique":
                 yield f"bit_count(bit_or(bits) {only}) AS bits_{n}"
             case _:
-                yield f"sum(binned) {only} AS n_{n}"
+                continue
 
 
-def _windows(n: int, series: Series, named: list[str]) -> Iterator[str]:
-    """How many times are in a bin and those before it, and in all."""
-    if series.metric in PERCENTILES:
-        by = f"PARTITION BY {', '.join(named)} " if named else ""
-        ordered = "ORDER BY bin NULLS LAST ROWS UNBOUNDED PRECEDING"
-        yield f"sum(CASE WHEN bin IS NOT NULL THEN n_{n} END) OVER ({by}{ordered}) AS far_{n}"
-        yield f"sum(CASE WHEN bin IS NOT NULL THEN n_{n} END) OVER ({by}) AS all_{n}"
+Ranked = dict[tuple[str, Filter | None], int]
+"""Which interactions percentiles are of, and the number of the first series that is of these."""
 
 
-def _figure(n: int, series: Series) -> str:
+def _ranked(trend: Trend) -> Ranked:
+    found: Ranked = {}
+    for n, series in enumerate(trend.series, 1):
+        if series.metric in PERCENTILES:
+            found.setdefault((series.event, series.where), n)
+    return found
+
+
+def _slots(trend: Trend, ranked: Ranked) -> Iterator[str]:
+    """How many times are in each bin of a band; where there is one condition, all cells hold it."""
+    alone = len({(series.event, series.where) for series in trend.series}) == 1
+    for n in ranked.values():
+        only = "" if alone else f" FILTER (WHERE is_{n})"
+        for slot in bins.SLOTS:
+            yield f"CAST(sum({slot}){only} AS BIGINT) AS {slot}_{n}"
+
+
+def _of(n: int) -> list[str]:
+    return [f"{slot}_{n}" for slot in bins.SLOTS]
+
+
+def _windows(ranked: Ranked, named: list[str]) -> Iterator[str]:
+    """How many times are in a band, in it and those before it, and in all."""
+    by = f"PARTITION BY {', '.join(named)} " if named else ""
+    for n in ranked.values():
+        here = bins.total(_of(n))
+        yield f"{here} AS here_{n}"
+        for frame, name in bins.FRAMES.items():
+            yield f"CAST(sum({here}) OVER ({by}{frame}) AS BIGINT) AS {name}_{n}"
+
+
+def _figure(n: int, series: Series, ranked: Ranked) -> str:
     """The figure of a series."""
     field = field_of(series.metric, series.field) or ""
     match series.metric:
@@ -185,6 +220,6 @@ def _figure(n: int, series: Series) -> str:
         case "units" | "unique":
             return estimate("plane", f"bits_{n}")
         case name:
-            at = reached(f"far_{n}", f"all_{n}", PERCENTILES[name])
-            found = f"min(bin) FILTER (WHERE n_{n} > 0 AND {at})"
-            return f"CASE WHEN {found} IS NOT NULL THEN {time_of(found)} END"
+            of = ranked[series.event, series.where]
+            share = PERCENTILES[name]
+            return bins.reached(share, _of(of), f"here_{of}", f"so_far_{of}", f"in_all_{of}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from lakeward.analysis.events import look
+from lakeward.analysis.rollup import bins
 from lakeward.analysis.rollup.cells import (
     ALL,
     EVERY,
@@ -186,6 +187,7 @@ def _hours(
         f"FROM (SELECT {flags(rules)}, {figures()}, {binned()}, {values} FROM ({rows}) i) "
         f"GROUP BY GROUPING SETS ({', '.join([*sets, *timed])})"
     )
+    con.execute("DELETE FROM hours WHERE is_time AND bin IS NULL")
 
 
 def _sketches(con: DuckDBPyConnection, rows: str, rules: tuple[str, ...]) -> None:
@@ -230,17 +232,22 @@ def _parts(con: DuckDBPyConnection) -> Iterator[tuple[str, str]]:
     """Each file and its select: counts and times of hours, the same of days, and sketches."""
     known = con.execute(
         f"SELECT DISTINCT is_time, facet FROM hours WHERE (facet = '{ALL}' OR value IS NOT NULL) "
-        "AND (NOT is_time OR bin IS NOT NULL) ORDER BY ALL"
+        "ORDER BY ALL"
     ).fetchall()
     for is_time, facet in known:
         part: Part = "times" if is_time else "counts"
-        of_bins = " AND bin IS NOT NULL" if is_time else ""
-        rows = f"FROM hours WHERE is_time = {is_time} AND facet = {quoted(facet)}{of_bins}"
-        yield named(part, facet, "hour"), f"SELECT {', '.join(HOLDS[part])} {rows}"
+        rows = f"SELECT * FROM hours WHERE is_time = {is_time} AND facet = {quoted(facet)}"
+        if is_time:
+            told = f"{', '.join(SHARED)}, value, {bins.band_of('bin')} AS band"
+            rows = f"SELECT {told}, {bins.together('bin', 'binned')} FROM ({rows}) GROUP BY ALL"
+        yield named(part, facet, "hour"), f"SELECT {', '.join(HOLDS[part])} FROM ({rows})"
         keys = ", ".join(KEYS[part])
         days = keys.replace("began", f"{at_day('began')} AS began", 1)
         group = keys.replace("began", at_day("began"), 1)
-        yield named(part, facet, "day"), f"SELECT {days}, {put(part)} {rows} GROUP BY {group}"
+        yield (
+            named(part, facet, "day"),
+            f"SELECT {days}, {put(part)} FROM ({rows}) GROUP BY {group}",
+        )
     for unit in UNITS:
         for grain in GRAINS:
             rows = f"FROM sketches WHERE facet = {quoted(unit)} AND grain = '{grain}'"
