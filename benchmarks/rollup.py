@@ -3,11 +3,11 @@
     python benchmarks/rollup.py [--rounds N] [--json FILE] [--write]
 
 The ten questions of an overview, each asked by a process of its own; that of roll-ups has asked it
-before, as a server's has. What counts is CPU time of all its threads (two), from the question to the rows of its answer. The lake
-is the shop of `questions.py`, with the same heavy-tailed users; LAKEWARD_BENCH_ROWS says how many
-rows (50000000). Roll-ups are made once, as the keeper makes them, and stay under `build/`; what
-they took, and what they take on disk, is said. Counts of both must be equal, percentiles and units
-as close as the answer says, or nothing is measured.
+before, as a server's has. What counts is CPU time of all its threads (two), from the question to
+the rows of its answer. The lake is the shop of `questions.py`, with the same heavy-tailed users;
+LAKEWARD_BENCH_ROWS says how many rows (50000000). Roll-ups are made once, as the keeper makes them,
+and stay under `build/`; what they take on disk is said. Counts of both must be equal, percentiles
+and units as close as the answer says, or nothing is measured.
 """
 
 from __future__ import annotations
