@@ -23,7 +23,7 @@ from lakeward.lakedir import open_lake
 from lakeward.settings import load
 from measure import Report, scratch, table
 
-DAYS = 8
+DAYS = 5
 ROUTES, TYPES = 290, 120
 FIVE_MS = 300_000
 VARIED = f"""SELECT * REPLACE (

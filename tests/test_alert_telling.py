@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerted import HOUR, MINUTE, T0, Office, well, wrong
-from asked import fill, memory
+from asked import answered, fill
 from databases import Store
 from lakeward.alerts.desk import Desk
 from lakeward.alerts.digest import digest_of, totals_of
 from lakeward.alerts.notifier import Digest, Total
 from lakeward.alerts.telling import Telling, telling_of
 from lakeward.alerts.wording import digest_paragraphs
+from lakeward.analysis.question import Answer, Question
 from lakeward.errors import SettingError, Transient
 from lakeward.testing import MemoryCollector
 
@@ -262,10 +263,9 @@ def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(store: Sto
     assert heard[0].digest.totals == ()
 
 
-class Look:
-    """A reading over the filled table."""
-
-    con = memory()
+def asked(question: Question) -> Answer:
+    """The answer to the filled table."""
+    return Answer(question.columns(), [tuple(row.values()) for row in answered(question)])
 
 
 def test_totals_stand_beside_the_mean_of_the_same_weekday() -> None:
@@ -275,13 +275,13 @@ def test_totals_stand_beside_the_mean_of_the_same_weekday() -> None:
 
     call = {"interaction_type": "api_call", "response_status": 500}
     fill([*on(0, 6), *on(0, 2, **call), *on(7, 3), *on(14, 1, **call), *on(3, 99), *on(18, 1)])
-    found = {one.name: one for one in totals_of(Look(), "2025-08-14", "UTC")}  # type: ignore[arg-type] # it is asked alone
+    found = {one.name: one for one in totals_of(asked, "2025-08-14", "UTC")}
     assert (found["events"].value, found["events"].usual) == (8.0, 2.0)
     assert (found["visitors"].value, found["visitors"].usual) == (6.0, 2.0)
     assert (found["API errors"].value, found["API errors"].usual) == (2.0, 0.5)
     assert (found["AI cost"].value, found["AI cost"].unit) == (0.0, "USD")
     fill(on(0, 2))
-    assert [one.usual for one in totals_of(Look(), "2025-08-14", "UTC")] == [None] * 7  # type: ignore[arg-type] # as above
+    assert [one.usual for one in totals_of(asked, "2025-08-14", "UTC")] == [None] * 7
     text = digest_paragraphs(
         Digest(day="d", zone="UTC", opened=0, resolved=0, open=(), open_count=0,
                totals=tuple(found.values()))

@@ -19,6 +19,14 @@ from lakeward.cli.alerting import SETTLE_MS, Alerting, watch
 from lakeward.cli.run import tasks
 
 NOON = START + 12 * HOUR
+DIGEST = """[watch]
+series = []
+[[tell]]
+by = "webhook"
+url_env = "OPS_HOOK_URL"
+[digest]
+by = ["webhook"]
+"""
 
 
 class Clock:
@@ -95,7 +103,7 @@ def test_one_that_fails_is_started_again_after_a_pause(
 
 @pytest.mark.parametrize(
     ("rules", "said"),
-    [("[watch]\nseries = []", ""), ("[wach]", "nothing is watched: "), ("[digest]", None)],
+    [("[watch]\nseries = []", ""), ("[wach]", "nothing is watched: "), (DIGEST, None)],
 )
 def test_where_nothing_is_to_be_done_no_child_is_started(
     lake: Lake, task: Alerting, clock: Clock, monkeypatch: pytest.MonkeyPatch,

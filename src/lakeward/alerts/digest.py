@@ -28,7 +28,7 @@ from lakeward.store.tellings import Telling as Queued
 from lakeward.store.tellings import Tellings
 
 if TYPE_CHECKING:
-    from lakeward.lake.reading import Reading
+    from lakeward.analysis.question import Answer, Question
 
 logger = logging.getLogger("lakeward.alerts")
 
@@ -142,10 +142,9 @@ def _known(totals: Totals | None, day: str, zone: str) -> tuple[Total, ...]:
         return ()
 
 
-def totals_of(reading: Reading, day: str, zone: str) -> list[Total]:
+def totals_of(asked: Callable[[Question], Answer], day: str, zone: str) -> list[Total]:
     """The totals of a day beside the usual ones, by two questions."""
     from lakeward.analysis.ai_cost import AiCost
-    from lakeward.analysis.question import ask
     from lakeward.analysis.trend import Series, Trend
 
     last = date.fromisoformat(day)
@@ -158,9 +157,9 @@ def totals_of(reading: Reading, day: str, zone: str) -> list[Total]:
         Series(event=event, metric=metric, label=name) for name, _, event, metric in COUNTED
     )
     trend = Trend(since=since, until=until, zone=zone, grain="day", series=series)
-    days: dict[date, tuple[Any, ...]] = {row[0]: row[1:] for row in ask(reading, trend).rows}  # type: ignore[misc] # a day's key is a date
+    days: dict[date, tuple[Any, ...]] = {row[0]: row[1:] for row in asked(trend).rows}  # type: ignore[misc] # a day's key is a date
     cost = AiCost(since=since, until=until, zone=zone, by=("day",))
-    answer = ask(reading, cost)
+    answer = asked(cost)
     names = [column.name for column in answer.columns]
     at = names.index("cost_usd")
     spent: dict[date, Any] = {row[0]: row[at] for row in answer.rows}  # type: ignore[misc] # as above

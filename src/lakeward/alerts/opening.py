@@ -71,12 +71,13 @@ def opened_desk(
 
 def _totals(lake: LakeDir, settings: Settings, day: str, zone: str) -> Sequence[Total]:
     from lakeward.alerts.digest import totals_of
+    from lakeward.analysis.question import ask
     from lakeward.lake.reading import Reading
     from lakeward.lake.scratch import scratch
 
     memory = settings.query_memory
     with scratch(lake) as spill, Reading(lake, settings, memory=memory, spill=spill) as reading:
-        return totals_of(reading, day, zone)
+        return totals_of(lambda question: ask(reading, question), day, zone)
 
 
 def take_all(

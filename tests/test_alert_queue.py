@@ -1,0 +1,129 @@
+"""The queue of what is told: tried again, given up, in its order; a channel that fails holds up no
+other; and no address stands anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from alerted import T0, Office, well, wrong
+from conftest import Lake
+from databases import Store
+from hooks import Receiver
+from lakeward.alerts.channels import Channels
+from lakeward.alerts.desk import Desk
+from lakeward.alerts.telling import telling_of
+from lakeward.errors import Rejected, Terminal, Throttled, Transient
+from lakeward.settings import load
+from provider import Provider
+from test_alert_notifiers import SECRET, SIGN, Stand
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        yield made
+
+
+def test_a_failure_is_tried_again_by_another_process_until_a_day_is_over(store: Store) -> None:
+    office = Office(store)
+    office.listeners[0].error = Transient("the receiver of SLACK answers 500")
+    office.take(wrong(at=0))
+    (row,) = office.desk.queue.failed(0)
+    assert (row.attempts, row.reason) == (1, "the receiver of SLACK answers 500")
+    assert row.due_at == office.now + 30_000
+    later = Office(store)
+    assert later.step(at=6) == row.due_at
+    assert later.heard() == []
+    later.step(at=7)
+    assert later.heard() == ["opened"]
+    later.listeners[0].error = Throttled("slowly", 900)
+    later.take(wrong("type:click count", at=60))
+    (row,) = later.desk.queue.failed(0)
+    assert row.due_at == later.now + 900_000
+    later.step(at=60 + 1440)
+    (row,) = later.desk.queue.failed(0)
+    assert (row.state, row.reason) == ("failed", "given up after a day: slowly")
+    assert later.desk.queue.counts(0) == {"queued": 0, "told": 1, "failed": 1}
+    later.step(at=60 + 1600)
+    assert later.heard() == []
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_a_receiver_refuses_has_failed_at_once_and_holds_up_nothing(store: Store) -> None:
+    office = Office(store)
+    office.listeners[0].error = Rejected("the receiver of SLACK answers 400")
+    office.take(wrong(at=0))
+    assert office.desk.queue.counts(0)["failed"] == 1
+    office.listeners[0].error = None
+    office.take(wrong("type:click count", at=60))
+    assert office.heard() == ["opened"]
+    (failed,) = [one for one in office.desk.queue.failed(0) if one.state == "failed"]
+    assert failed.reason == "the receiver of SLACK answers 400"
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_one_channel_that_fails_keeps_no_other_from_hearing(store: Store) -> None:
+    office = Office(store, [{"by": "slack", "url_env": "A"}, {"by": "webhook", "url_env": "B"}])
+    office.listeners[0].error = Terminal("gone")
+    office.take(wrong(at=0))
+    assert office.heard(1) == ["opened"]
+    (row,) = office.collector.records
+    assert row["analysis"]["notified"] == ["webhook"]
+
+
+def test_what_is_told_late_is_told_in_its_order(store: Store) -> None:
+    office = Office(store)
+    office.listeners[0].error = Transient("away")
+    office.take(wrong(at=0))
+    for at in (8, 10, 14):
+        office.step(at=at)
+    office.listeners[0].error = None
+    office.take(well(at=10))
+    assert office.heard() == []  # the news that it is over waits for the news of it
+    office.step(at=40)
+    assert office.heard() == ["opened", "resolved"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_variable_that_is_not_set_holds_up_its_own_channel_until_it_is(
+    store: Store, receiver: Receiver
+) -> None:
+    telling = telling_of([{"by": "slack", "url_env": "OPS_URL"}], None, "alerts.toml")
+    office = Office(store)
+    settings = load(store.env, store.lake.parent)
+
+    def step(environ: dict[str, str], at: int, *signals: Any) -> Desk:
+        with Channels(telling, settings, lambda: office.collector, environ) as channels:
+            desk = Desk(office.database, telling, channels.named, office.collector)
+            desk.take(signals, T0 + at * 60_000)
+            return desk
+
+    desk = step({"OPS_URL": "your-key"}, 6, wrong(at=0))
+    (row,) = desk.queue.failed(0)
+    assert row.reason == "the variable OPS_URL is not set, here or in the .env file"
+    (store.lake.parent / ".env.development").write_text(
+        f"OPS_URL=http://127.0.0.1:{receiver.port}/{SIGN}\n"
+    )
+    step({}, 8)
+    assert [got.path for got in receiver.taken] == [f"/{SIGN}"]
+    assert SIGN.encode() not in store.raw()
+
+
+def test_a_telling_holds_no_secret_wherever_it_is_kept(
+    lake: Lake, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Provider() as provider:
+        stand = Stand("webhook", lake, receiver, provider)
+        receiver.answer = lambda _: (500, {})
+        store = Store(lake.root.parent, "")
+        office = Office(store, [{"by": "webhook", "url_env": "OPS", "secret_env": "OPS_SECRET"}])
+        desk = Desk(office.database, office.telling, stand.channels.named, office.collector)
+        desk.take([wrong(at=0)], T0 + 360_000)
+        stand.channels.close()
+    assert desk.queue.counts(0)["queued"] == 1
+    raw = store.raw() + caplog.text.encode() + str(office.collector.records).encode()
+    assert SIGN.encode() not in raw
+    assert SECRET.encode() not in raw
