@@ -155,6 +155,35 @@ def test_quiet_hours_hold_back_what_is_not_critical_and_then_tell_it_at_once(sto
     assert office.heard() == ["opened+resolved", "opened"]
 
 
+def test_what_was_held_is_told_as_it_stands_or_not_at_all(store: Store) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:00-14:00"}])
+    for n, series in enumerate(("route:/worse", "type:acked", "step:snoozed", "ai:open")):
+        office.take(wrong(series, at=n * 6))
+    worse, acked, snoozed, still = office.all()
+    office.take(wrong("route:/worse", at=25, severity="critical"))
+    assert office.heard() == ["worse"]
+    office.take(well("route:/worse", at=40))  # it was critical to the end
+    assert office.heard() == ["resolved"]
+    office.acts.acknowledge(acked.incident_id, actor="me")
+    office.acts.snooze(snoozed.incident_id, 240, actor="me")
+    office.step(at=121)
+    (notice,) = office.listeners[0].heard
+    assert [one.incident_id for one in notice.events] == [still.incident_id]
+    assert office.desk.queue.of(acked.incident_id) == []
+    assert [one.state for one in office.desk.queue.of(worse.incident_id)] == ["told", "told"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_flapped_in_quiet_hours_is_told_as_flapping(store: Store) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:00-13:00"}])
+    for at in (0, 10, 20):
+        office.take(wrong("route:/a errors", at=at))
+        office.take(well("route:/a errors", at=at + 5))
+    assert office.only().flapping
+    office.step(at=61)
+    assert office.heard() == ["flapping"]
+
+
 @pytest.mark.parametrize(
     ("day", "clock", "until"),
     [

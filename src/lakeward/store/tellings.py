@@ -9,7 +9,8 @@ process. Fails as the database does.
 
 `take` is one transaction at a time: of two processes one gets the row. The lease of a process that
 died ends by itself; then it is told again under the same id, because an alert that nobody hears is
-worse than one that is heard twice. What quiet hours held back is taken all together.
+worse than one that is heard twice. What quiet hours held back is taken all together; what is no
+longer so by then is dropped.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lakeward.store.alerts import ADVISORY_LOCK
 from lakeward.store.database import Database
 from lakeward.store.row import record
-from lakeward.store.schema import TELLINGS
+from lakeward.store.schema import INCIDENTS, TELLINGS
 
 What = Literal["incident", "digest", "test"]
 MOST_TOGETHER: Final = 100
@@ -95,6 +96,7 @@ class Tellings:
         with self._database.write() as connection:
             if self._database.path is None:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            connection.execute(delete(TELLINGS).where(due, _T.held == 1, _outdated()))
             rows = connection.execute(query.limit(1)).mappings().all()
             if rows and rows[0]["held"]:
                 held = query.where(_T.held == 1).limit(MOST_TOGETHER)
@@ -172,3 +174,19 @@ class Tellings:
         """Delete what was final earlier than that."""
         with self._database.write() as connection:
             return connection.execute(delete(TELLINGS).where(_T.final_at < before_ms)).rowcount
+
+
+def _outdated() -> ColumnElement[bool]:
+    """Whether the channel was told better since, or somebody sees to it, or it is over, which is
+    told as such; what flaps is so whether it is over or not."""
+    other, now = TELLINGS.alias(), INCIDENTS.c
+    later = select(other.c.telling_id).where(
+        other.c.channel == _T.channel, other.c.incident_id == _T.incident_id,
+        other.c.seq > _T.seq, other.c.held == 0,
+    )  # fmt: skip
+    moved_on = select(now.incident_id).where(
+        now.incident_id == _T.incident_id, now.seq > _T.seq,
+        or_(now.state.in_(("acknowledged", "snoozed")),
+            and_(now.state == "resolved", now.flapping == 0)),
+    )  # fmt: skip
+    return or_(later.correlate(TELLINGS).exists(), moved_on.correlate(TELLINGS).exists())
