@@ -88,6 +88,19 @@ def test_what_is_told_late_is_told_in_its_order(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_telling_that_waits_for_an_earlier_one_is_not_due(store: Store) -> None:
+    office = Office(store)
+    office.listeners[0].error = Transient("away")
+    office.take(wrong(at=0))
+    for at in (7, 9, 12):
+        due = office.step(at=at)
+    office.take(well(at=8))
+    assert office.desk.queue.next_due([office.telling.channels[0].channel_id]) == due
+    assert due is not None
+    assert due > office.now
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_variable_that_is_not_set_holds_up_its_own_channel_until_it_is(
     store: Store, receiver: Receiver
 ) -> None:

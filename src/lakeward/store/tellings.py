@@ -82,14 +82,9 @@ class Tellings:
 
     def take(self, channel: str, now_ms: int, lease_ms: int) -> list[Telling]:
         """Lease what is due longest, with everything else that was held back as it was."""
-        other = TELLINGS.alias()
-        earlier = select(other.c.telling_id).where(
-            other.c.channel == channel, other.c.state == "queued", other.c.held == 0,
-            other.c.incident_id == _T.incident_id, other.c.seq < _T.seq,
-        )  # fmt: skip
         due = and_(
             _T.channel == channel, _T.state == "queued", _T.due_at <= now_ms,
-            or_(_T.leased_until.is_(None), _T.leased_until < now_ms), ~earlier.exists(),
+            or_(_T.leased_until.is_(None), _T.leased_until < now_ms), _first(),
         )  # fmt: skip
         query = select(TELLINGS).where(due).order_by(_T.due_at, _T.telling_id)
         lease = {"lease": str(uuid.uuid4()), "leased_until": now_ms + lease_ms}
@@ -165,7 +160,7 @@ class Tellings:
         """When there is something to tell; None when nothing waits."""
         later = func.max if self._database.path else func.greatest
         query = select(func.min(later(_T.due_at, func.coalesce(_T.leased_until, 0))))
-        query = query.where(_T.state == "queued", _T.channel.in_(list(channels)))
+        query = query.where(_T.state == "queued", _T.channel.in_(list(channels)), _first())
         with self._database.read() as connection:
             due: int | None = connection.scalar(query)
             return due
@@ -176,13 +171,23 @@ class Tellings:
             return connection.execute(delete(TELLINGS).where(_T.final_at < before_ms)).rowcount
 
 
+def _first() -> ColumnElement[bool]:
+    """Whether no earlier news of the incident still waits for the channel."""
+    other = TELLINGS.alias()
+    earlier = select(other.c.telling_id).where(
+        other.c.channel == _T.channel, other.c.state == "queued", other.c.held == 0,
+        other.c.incident_id == _T.incident_id, other.c.seq < _T.seq,
+    )  # fmt: skip
+    return ~earlier.correlate(TELLINGS).exists()
+
+
 def _outdated() -> ColumnElement[bool]:
     """Whether the channel was told better since, or somebody sees to it, or it is over, which is
     told as such; what flaps is so whether it is over or not."""
     other, now = TELLINGS.alias(), INCIDENTS.c
     later = select(other.c.telling_id).where(
         other.c.channel == _T.channel, other.c.incident_id == _T.incident_id,
-        other.c.seq > _T.seq, other.c.held == 0,
+        other.c.seq > _T.seq, other.c.held == 0, other.c.state != "failed",
     )  # fmt: skip
     moved_on = select(now.incident_id).where(
         now.incident_id == _T.incident_id, now.seq > _T.seq,
