@@ -14,9 +14,11 @@ from databases import Store
 from hooks import Receiver
 from lakeward.alerts.channels import Channels
 from lakeward.alerts.desk import Desk
+from lakeward.alerts.taking import Taking
 from lakeward.alerts.telling import telling_of
 from lakeward.errors import Rejected, Terminal, Throttled, Transient
 from lakeward.settings import load
+from lakeward.store.tellings import Telling
 from provider import Provider
 from test_alert_notifiers import SECRET, SIGN, Stand
 
@@ -85,6 +87,36 @@ def test_what_is_told_late_is_told_in_its_order(store: Store) -> None:
     assert office.heard() == []  # the news that it is over waits for the news of it
     office.step(at=40)
     assert office.heard() == ["opened", "resolved"]
+
+
+FIVE = [f"route:/{letter} errors" for letter in "abcde"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_channel_that_asks_to_be_left_alone_is_asked_once(store: Store) -> None:
+    office = Office(store)
+    ear = office.listeners[0]
+    ear.error = Throttled("slowly", 600)
+    for n, series in enumerate(FIVE):
+        with office.desk.table.working() as work:
+            Taking(work, office.telling, T0).take([wrong(series, at=-n * 6, begins=True)])
+    office.now = T0
+    due = office.desk.step(T0)
+    assert due == T0 + 600_000
+    assert sorted(one.attempts for one in rows(office)) == [0, 0, 0, 0, 1]
+    assert office.desk.step(T0 + 599_000) == due
+    ear.error = Transient("away")  # the others wait for the first pause, however often one failed
+    assert office.desk.step(due) == due + 30_000
+    assert office.desk.step(due + 29_999) == due + 30_000
+    assert sum(one.attempts for one in rows(office)) == 2
+    ear.error = None
+    office.desk.step(due + 60_000)
+    assert office.heard() == ["opened"] * 5
+
+
+def rows(office: Office) -> list[Telling]:
+    """Every telling of every incident."""
+    return [one for known in office.all() for one in office.desk.queue.of(known.incident_id)]
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -1,8 +1,8 @@
 """The queue's way to the channels: what is due is told, what failed is tried again later.
 
 In: a queue, and the notifier of each channel or the sentence that says why there is none. Out: rows
-that were told, have failed, or are due later. A channel that does not answer is left alone until
-the next step; the others are told. After a day a telling is given up.
+that were told, have failed, or are due later. A channel that does not answer is left alone for half
+a minute, or as long as it asks; the others are told. After a day a telling is given up.
 """
 
 from __future__ import annotations
@@ -83,9 +83,13 @@ class Delivery:
 
     def _later(self, taken: Sequence[Telling], now_ms: int, error: Exception) -> None:
         reason = str(error) if isinstance(error, LakewardError) else type(error).__name__
-        pause = min(FIRST_PAUSE_MS * 2 ** min(taken[0].attempts - 1, 20), LONGEST_PAUSE_MS)
+        least = FIRST_PAUSE_MS
         if isinstance(error, Throttled):
-            pause = max(pause, round(error.seconds * 1000))
+            least = max(least, round(error.seconds * 1000))
+        pause = min(FIRST_PAUSE_MS * 2 ** min(taken[0].attempts - 1, 20), LONGEST_PAUSE_MS)
+        pause = max(pause, least)
+        # no longer than that: it may be this one alone that the channel does not take
+        self._queue.put_off(taken[0].channel, now_ms + least)
         if now_ms + pause - taken[0].queued_at > GIVE_UP_MS:
             self._end(taken, now_ms, "failed", f"given up after a day: {reason}")
             return

@@ -114,6 +114,12 @@ class Tellings:
         with self._database.write() as connection:
             return connection.execute(update(TELLINGS).where(mine).values(values)).rowcount > 0
 
+    def put_off(self, channel: str, until_ms: int) -> None:
+        """Leave the channel alone until then."""
+        early = and_(_T.channel == channel, _T.state == "queued", _T.due_at < until_ms)
+        with self._database.write() as connection:
+            connection.execute(update(TELLINGS).where(early).values(due_at=until_ms))
+
     def give_up(self, before_ms: int, now_ms: int) -> int:
         """What could have been told since then and was not has failed; how many those are."""
         reason = func.coalesce(_T.reason, "nobody tells this channel any more")
