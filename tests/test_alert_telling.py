@@ -174,6 +174,23 @@ def test_what_was_held_is_told_as_it_stands_or_not_at_all(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_is_tried_again_waits_for_the_end_of_quiet_hours_unless_it_is_critical(
+    store: Store,
+) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:30-14:00"}])
+    office.listeners[0].error = Transient("away")
+    office.take(wrong("route:/a errors", at=0))
+    office.take(wrong("type:click count", at=20, severity="critical"))
+    office.listeners[0].error = None
+    office.step(at=31)
+    (notice,) = office.listeners[0].heard
+    assert notice.events[0].severity == "critical"
+    assert office.step(at=119) == T0 + 120 * MINUTE
+    office.step(at=121)
+    assert office.heard() == ["opened", "opened"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_what_flapped_in_quiet_hours_is_told_as_flapping(store: Store) -> None:
     office = Office(store, [SLACK | {"quiet": "12:00-13:00"}])
     for at in (0, 10, 20):
@@ -205,6 +222,22 @@ def test_quiet_hours_are_the_zones_own(day: str, clock: str, until: str | None) 
     found = quiet.until(round(now.timestamp() * 1000))
     shown = found and datetime.fromtimestamp(found / 1000, zone).strftime("%Y-%m-%d %H:%M")
     assert shown == until
+
+
+def test_in_the_night_when_clocks_go_back_quiet_hours_end_with_their_second_end() -> None:
+    tell = SLACK | {"quiet": "22:00-01:30", "zone": "Europe/Lisbon"}
+    quiet = telling_of([tell], None, "alerts.toml").channels[0].quiet
+    assert quiet is not None
+
+    def until(clock: str) -> str | None:
+        moment = datetime.fromisoformat(f"2025-10-26T{clock}:00+00:00").timestamp() * 1000
+        found = quiet.until(round(moment))
+        return found and datetime.fromtimestamp(found / 1000, ZoneInfo("UTC")).strftime("%H:%M")
+
+    # 01:30 comes at 00:30 and at 01:30 of UTC
+    assert [until(clock) for clock in ("00:10", "00:40", "01:10", "01:30")] == [
+        "00:30", None, "01:30", None,
+    ]  # fmt: skip
 
 
 # The digest

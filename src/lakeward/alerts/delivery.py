@@ -1,7 +1,8 @@
 """The queue's way to the channels: what is due is told, what failed is tried again later.
 
-In: a queue, and the notifier of each channel or the sentence that says why there is none. Out: rows
-that were told, have failed, or are due later. A channel that does not answer is left alone for half
+In: a queue, the channels, and the notifier of each or the sentence that says why there is none.
+Out: rows that were told, have failed, or are due later. What is not critical waits in a channel's
+quiet hours, whenever it was queued. A channel that does not answer is left alone for half
 a minute, or as long as it asks; the others are told. After a day a telling is given up.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from lakeward.alerts.notifier import Notice, Notifier, notice_of
+from lakeward.alerts.telling import Channel, quiet_until
 from lakeward.errors import LakewardError, Rejected, Throttled
 from lakeward.store.tellings import Telling, Tellings
 
@@ -32,10 +34,16 @@ class Delivery:
     """Tells what is due."""
 
     def __init__(
-        self, queue: Tellings, channels: Named, *, pause: Callable[[str], None] = lambda _: None
+        self,
+        queue: Tellings,
+        channels: Named,
+        told: Sequence[Channel],
+        *,
+        pause: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._channels = channels
+        self._told = {channel.channel_id: channel for channel in told}
         self._pause = pause
 
     def run(self, now_ms: int) -> int:
@@ -50,6 +58,9 @@ class Delivery:
     def _channel(self, name: str, notifier: Notifier | str, now_ms: int) -> int:
         told = 0
         for _ in range(MOST_IN_A_ROW):
+            until = quiet_until(self._told[name], now_ms) if name in self._told else None
+            if until is not None:
+                self._queue.hold(name, until, now_ms)
             taken = self._queue.take(name, now_ms, LEASE_MS)
             if not taken:
                 break

@@ -46,7 +46,7 @@ class Desk:
         self.telling = telling
         self.channels = channels
         self._collector = collector
-        self._delivery = Delivery(self.queue, channels, pause=pause)
+        self._delivery = Delivery(self.queue, channels, telling.channels, pause=pause)
         self._pause = pause
         self._pruned = False
 

@@ -20,7 +20,18 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lakeward.store.alerts import ADVISORY_LOCK
@@ -119,6 +130,20 @@ class Tellings:
         early = and_(_T.channel == channel, _T.state == "queued", _T.due_at < until_ms)
         with self._database.write() as connection:
             connection.execute(update(TELLINGS).where(early).values(due_at=until_ms))
+
+    def hold(self, channel: str, until_ms: int, now_ms: int) -> None:
+        """Hold back what is due and not critical."""
+        due = and_(
+            _T.channel == channel, _T.state == "queued", _T.due_at <= now_ms,
+            or_(_T.leased_until.is_(None), _T.leased_until < now_ms),
+            _T.what == "incident", _T.content["severity"].as_string() != "critical",
+        )  # fmt: skip
+        values = {
+            "held": 1, "due_at": until_ms,
+            "queued_at": case((_T.attempts == 0, until_ms), else_=_T.queued_at),
+        }  # fmt: skip
+        with self._database.write() as connection:
+            connection.execute(update(TELLINGS).where(due).values(values))
 
     def give_up(self, before_ms: int, now_ms: int) -> int:
         """What could have been told since then and was not has failed; how many those are."""
