@@ -229,15 +229,12 @@ def test_in_the_night_when_clocks_go_back_quiet_hours_end_with_their_second_end(
     quiet = telling_of([tell], None, "alerts.toml").channels[0].quiet
     assert quiet is not None
 
-    def until(clock: str) -> str | None:
-        moment = datetime.fromisoformat(f"2025-10-26T{clock}:00+00:00").timestamp() * 1000
-        found = quiet.until(round(moment))
-        return found and datetime.fromtimestamp(found / 1000, ZoneInfo("UTC")).strftime("%H:%M")
+    def utc(clock: str) -> int:
+        return round(datetime.fromisoformat(f"2025-10-26T{clock}:00+00:00").timestamp() * 1000)
 
     # 01:30 comes at 00:30 and at 01:30 of UTC
-    assert [until(clock) for clock in ("00:10", "00:40", "01:10", "01:30")] == [
-        "00:30", None, "01:30", None,
-    ]  # fmt: skip
+    found = [quiet.until(utc(clock)) for clock in ("00:10", "00:40", "01:10", "01:30")]
+    assert found == [utc("00:30"), None, utc("01:30"), None]
 
 
 # The digest
