@@ -13,7 +13,9 @@ from conftest import Lake
 from databases import Store
 from hooks import Receiver
 from lakeward.alerts.channels import Channels
+from lakeward.alerts.delivery import LEASE_MS
 from lakeward.alerts.desk import Desk
+from lakeward.alerts.notifier import Notice
 from lakeward.alerts.taking import Taking
 from lakeward.alerts.telling import telling_of
 from lakeward.errors import Rejected, Terminal, Throttled, Transient
@@ -117,6 +119,34 @@ def test_a_channel_that_asks_to_be_left_alone_is_asked_once(store: Store) -> Non
 def rows(office: Office) -> list[Telling]:
     """Every telling of every incident."""
     return [one for known in office.all() for one in office.desk.queue.of(known.incident_id)]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_lease_counts_from_when_it_is_taken_however_long_the_look_was(store: Store) -> None:
+    office, clock, told = Office(store), [T0 + 360_000], list[str]()
+    channel = office.telling.channels[0].channel_id
+
+    class Slow:
+        def tell(self, notice: Notice) -> None:
+            told.append(notice.notice_id)
+            clock[0] += 20_000
+            second.step(clock[0])
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    def desk(ear: Any) -> Desk:
+        return Desk(
+            office.database, office.telling, {channel: ear}, office.collector,
+            clock=lambda: clock[0],
+        )  # fmt: skip
+
+    second = desk(office.listeners[0])
+    began, clock[0] = clock[0], clock[0] + LEASE_MS - 10_000  # a look over a great lake
+    desk(Slow()).take([wrong(at=0)], began)
+    assert (len(told), office.heard()) == (1, [])
+    (row,) = rows(office)
+    assert (row.state, row.final_at) == ("told", clock[0])
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -46,30 +46,34 @@ class Delivery:
         self._told = {channel.channel_id: channel for channel in told}
         self._pause = pause
 
-    def run(self, now_ms: int) -> int:
-        """One step; how many were told."""
+    def run(self, clock: Callable[[], int]) -> int:
+        """One step; how many were told. The clock is read each time: a channel takes its time."""
+        now_ms = clock()
         self._queue.give_up(now_ms - GIVE_UP_MS, now_ms)
-        return sum(self._channel(name, one, now_ms) for name, one in self._channels.items())
+        return sum(self._channel(name, one, clock) for name, one in self._channels.items())
 
     def next_due(self) -> int | None:
         """When there is something to do."""
         return self._queue.next_due(list(self._channels))
 
-    def _channel(self, name: str, notifier: Notifier | str, now_ms: int) -> int:
+    def _channel(self, name: str, notifier: Notifier | str, clock: Callable[[], int]) -> int:
         told = 0
         for _ in range(MOST_IN_A_ROW):
+            now_ms = clock()
             until = quiet_until(self._told[name], now_ms) if name in self._told else None
             if until is not None:
                 self._queue.hold(name, until, now_ms)
             taken = self._queue.take(name, now_ms, LEASE_MS)
             if not taken:
                 break
-            if not self._tell(notifier, taken, now_ms):
+            if not self._tell(notifier, taken, clock):
                 break
             told += len(taken)
         return told
 
-    def _tell(self, notifier: Notifier | str, taken: Sequence[Telling], now_ms: int) -> bool:
+    def _tell(
+        self, notifier: Notifier | str, taken: Sequence[Telling], clock: Callable[[], int]
+    ) -> bool:
         """Whether the channel may be told the next one now."""
         self._pause("taken")
         try:
@@ -77,13 +81,13 @@ class Delivery:
                 raise LakewardError(notifier)
             notifier.tell(_notice(taken))
         except Rejected as error:
-            self._end(taken, now_ms, "failed", str(error))
+            self._end(taken, clock(), "failed", str(error))
             return True
         except Exception as error:
-            self._later(taken, now_ms, error)
+            self._later(taken, clock(), error)
             return False
         self._pause("told")
-        self._end(taken, now_ms, "told", None)
+        self._end(taken, clock(), "told", None)
         return True
 
     def _end(self, taken: Sequence[Telling], now_ms: int, state: str, reason: str | None) -> None:
