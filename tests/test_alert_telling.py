@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
 from alerted import HOUR, MINUTE, T0, Office, well, wrong
@@ -313,13 +314,24 @@ def test_the_digest_counts_the_days_incidents_in_its_zone(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Transient("the lake is busy"), "the lake is busy"),
+        (OSError(5, "Input/output error", "/home/somebody"), "OSError"),
+        (duckdb.IOException("HTTP 503 of https://somewhere"), "IOException"),
+    ],
+)
+def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(
+    store: Store, error: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def totals(day: str, zone: str) -> Sequence[Total]:
-        raise Transient("the lake is busy")
+        raise error
 
     heard: list[Any] = []
     digest_desk(store, "08:00", totals=totals, heard=heard).step(T0)
     assert heard[0].digest.totals == ()
+    assert caplog.messages == [f"the digest has no totals: {said}"]
 
 
 def asked(question: Question) -> Answer:
