@@ -174,7 +174,6 @@ def test_what_was_held_is_told_as_it_stands_or_not_at_all(store: Store) -> None:
     assert [one.state for one in office.desk.queue.of(worse.incident_id)] == ["told", "told"]
 
 
-@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_what_is_tried_again_waits_for_the_end_of_quiet_hours_unless_it_is_critical(
     store: Store,
 ) -> None:
