@@ -13,10 +13,14 @@ from conftest import Lake
 from databases import Store
 from hooks import Receiver
 from lakeward.alerts.channels import Channels
+from lakeward.alerts.delivery import LEASE_MS
 from lakeward.alerts.desk import Desk
+from lakeward.alerts.notifier import Notice
+from lakeward.alerts.taking import Taking
 from lakeward.alerts.telling import telling_of
 from lakeward.errors import Rejected, Terminal, Throttled, Transient
 from lakeward.settings import load
+from lakeward.store.tellings import Telling
 from provider import Provider
 from test_alert_notifiers import SECRET, SIGN, Stand
 
@@ -85,6 +89,77 @@ def test_what_is_told_late_is_told_in_its_order(store: Store) -> None:
     assert office.heard() == []  # the news that it is over waits for the news of it
     office.step(at=40)
     assert office.heard() == ["opened", "resolved"]
+
+
+FIVE = [f"route:/{letter} errors" for letter in "abcde"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_channel_that_asks_to_be_left_alone_is_asked_once(store: Store) -> None:
+    office = Office(store)
+    ear = office.listeners[0]
+    ear.error = Throttled("slowly", 600)
+    for n, series in enumerate(FIVE):
+        with office.desk.table.working() as work:
+            Taking(work, office.telling, T0).take([wrong(series, at=-n * 6, begins=True)])
+    office.now = T0
+    due = office.desk.step(T0)
+    assert due == T0 + 600_000
+    assert sorted(one.attempts for one in rows(office)) == [0, 0, 0, 0, 1]
+    assert office.desk.step(T0 + 599_000) == due
+    ear.error = Transient("away")  # the others wait for the first pause, however often one failed
+    assert office.desk.step(due) == due + 30_000
+    assert office.desk.step(due + 29_999) == due + 30_000
+    assert sum(one.attempts for one in rows(office)) == 2
+    ear.error = None
+    office.desk.step(due + 60_000)
+    assert office.heard() == ["opened"] * 5
+
+
+def rows(office: Office) -> list[Telling]:
+    """Every telling of every incident."""
+    return [one for known in office.all() for one in office.desk.queue.of(known.incident_id)]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_lease_counts_from_when_it_is_taken_however_long_the_look_was(store: Store) -> None:
+    office, clock, told = Office(store), [T0 + 360_000], list[str]()
+    channel = office.telling.channels[0].channel_id
+
+    class Slow:
+        def tell(self, notice: Notice) -> None:
+            told.append(notice.notice_id)
+            clock[0] += 20_000
+            second.step(clock[0])
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    def desk(ear: Any) -> Desk:
+        return Desk(
+            office.database, office.telling, {channel: ear}, office.collector,
+            clock=lambda: clock[0],
+        )  # fmt: skip
+
+    second = desk(office.listeners[0])
+    began, clock[0] = clock[0], clock[0] + LEASE_MS - 10_000  # a look over a great lake
+    desk(Slow()).take([wrong(at=0)], began)
+    assert (len(told), office.heard()) == (1, [])
+    (row,) = rows(office)
+    assert (row.state, row.final_at) == ("told", clock[0])
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_telling_that_waits_for_an_earlier_one_is_not_due(store: Store) -> None:
+    office = Office(store)
+    office.listeners[0].error = Transient("away")
+    office.take(wrong(at=0))
+    for at in (7, 9, 12):
+        due = office.step(at=at)
+    office.take(well(at=8))
+    assert office.desk.queue.next_due([office.telling.channels[0].channel_id]) == due
+    assert due is not None
+    assert due > office.now
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
 from alerted import HOUR, MINUTE, T0, Office, well, wrong
@@ -155,6 +156,51 @@ def test_quiet_hours_hold_back_what_is_not_critical_and_then_tell_it_at_once(sto
     assert office.heard() == ["opened+resolved", "opened"]
 
 
+def test_what_was_held_is_told_as_it_stands_or_not_at_all(store: Store) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:00-14:00"}])
+    for n, series in enumerate(("route:/worse", "type:acked", "step:snoozed", "ai:open")):
+        office.take(wrong(series, at=n * 6))
+    worse, acked, snoozed, still = office.all()
+    office.take(wrong("route:/worse", at=25, severity="critical"))
+    assert office.heard() == ["worse"]
+    office.take(well("route:/worse", at=40))  # it was critical to the end
+    assert office.heard() == ["resolved"]
+    office.acts.acknowledge(acked.incident_id, actor="me")
+    office.acts.snooze(snoozed.incident_id, 240, actor="me")
+    office.step(at=121)
+    (notice,) = office.listeners[0].heard
+    assert [one.incident_id for one in notice.events] == [still.incident_id]
+    assert office.desk.queue.of(acked.incident_id) == []
+    assert [one.state for one in office.desk.queue.of(worse.incident_id)] == ["told", "told"]
+
+
+def test_what_is_tried_again_waits_for_the_end_of_quiet_hours_unless_it_is_critical(
+    store: Store,
+) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:30-14:00"}])
+    office.listeners[0].error = Transient("away")
+    office.take(wrong("route:/a errors", at=0))
+    office.take(wrong("type:click count", at=20, severity="critical"))
+    office.listeners[0].error = None
+    office.step(at=31)
+    (notice,) = office.listeners[0].heard
+    assert notice.events[0].severity == "critical"
+    assert office.step(at=119) == T0 + 120 * MINUTE
+    office.step(at=121)
+    assert office.heard() == ["opened", "opened"]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_what_flapped_in_quiet_hours_is_told_as_flapping(store: Store) -> None:
+    office = Office(store, [SLACK | {"quiet": "12:00-13:00"}])
+    for at in (0, 10, 20):
+        office.take(wrong("route:/a errors", at=at))
+        office.take(well("route:/a errors", at=at + 5))
+    assert office.only().flapping
+    office.step(at=61)
+    assert office.heard() == ["flapping"]
+
+
 @pytest.mark.parametrize(
     ("day", "clock", "until"),
     [
@@ -176,6 +222,19 @@ def test_quiet_hours_are_the_zones_own(day: str, clock: str, until: str | None) 
     found = quiet.until(round(now.timestamp() * 1000))
     shown = found and datetime.fromtimestamp(found / 1000, zone).strftime("%Y-%m-%d %H:%M")
     assert shown == until
+
+
+def test_in_the_night_when_clocks_go_back_quiet_hours_end_with_their_second_end() -> None:
+    tell = SLACK | {"quiet": "22:00-01:30", "zone": "Europe/Lisbon"}
+    quiet = telling_of([tell], None, "alerts.toml").channels[0].quiet
+    assert quiet is not None
+
+    def utc(clock: str) -> int:
+        return round(datetime.fromisoformat(f"2025-10-26T{clock}:00+00:00").timestamp() * 1000)
+
+    # 01:30 comes at 00:30 and at 01:30 of UTC
+    found = [quiet.until(utc(clock)) for clock in ("00:10", "00:40", "01:10", "01:30")]
+    assert found == [utc("00:30"), None, utc("01:30"), None]
 
 
 # The digest
@@ -254,13 +313,24 @@ def test_the_digest_counts_the_days_incidents_in_its_zone(store: Store) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Transient("the lake is busy"), "the lake is busy"),
+        (OSError(5, "Input/output error", "/home/somebody"), "OSError"),
+        (duckdb.IOException("HTTP 503 of https://somewhere"), "IOException"),
+    ],
+)
+def test_a_lake_that_cannot_be_asked_leaves_the_digest_without_totals(
+    store: Store, error: Exception, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def totals(day: str, zone: str) -> Sequence[Total]:
-        raise Transient("the lake is busy")
+        raise error
 
     heard: list[Any] = []
     digest_desk(store, "08:00", totals=totals, heard=heard).step(T0)
     assert heard[0].digest.totals == ()
+    assert caplog.messages == [f"the digest has no totals: {said}"]
 
 
 def asked(question: Question) -> Answer:

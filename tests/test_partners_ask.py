@@ -192,6 +192,17 @@ HIDING: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def test_what_is_the_teams_own_traffic_is_said_by_the_settings_alone() -> None:
+    for kind, cases in ASKED.items():
+        for rule in ("ip_address:203.0.113.", "user_id:boss@corp.example"):
+            asked = question_of(kind, {**cases[0], "internal_is": [rule]})
+            with pytest.raises(Rejected, match="leave `internal_is` out"):
+                narrowed(asked, "p1")
+            with pytest.raises(Rejected, match="leave `internal_is` out"):
+                narrowed(question_of(kind, cases[0]), "p1", (rule,))
+            narrowed(asked, "p1", (rule,))
+
+
 def test_no_parameter_of_any_kind_names_a_field_that_tells_of_a_person() -> None:
     for kind, cases in HIDING.items():
         common: list[dict[str, Any]] = [{"where": CONDITION}, {"where": {"none": [CONDITION]}}]

@@ -172,6 +172,25 @@ def test_a_partner_asks_about_its_own_records_and_never_who_somebody_is(lake: La
         assert "user_id" not in {field["name"] for field in shown["fields"]}
 
 
+def test_a_partner_hears_nothing_of_what_the_teams_own_traffic_is(lake: Lake) -> None:
+    fill(lake)
+    own, all_ = key(lake, "read", "p1"), key(lake, "read")
+    made = serving(lake, LAKEWARD_INTERNAL="ip_address:198.51.100.")
+    with made as server, server.client() as client:
+        whole = client.post("/api/questions/trend?sql=1", json={}, headers=all_)
+        assert whole.text.count("198.51.100.") == 2  # in the question, and in the statement
+        asked = client.post("/api/questions/trend", json={}, headers=own)
+        assert "198.51.100." not in asked.text
+        assert asked.json()["rows"] != []
+        assert asked.json()["question"]["where"]["values"] == ["p1"]
+        sql = client.post("/api/questions/trend?sql=1", json={}, headers=own)
+        probe = {"internal_is": ["ip_address:203.0.113."]}
+        probed = client.post("/api/questions/trend", json=probe, headers=own)
+        for refused in (sql, probed):
+            assert (refused.status_code, refused.json()["code"]) == (403, "not_for_partners")
+            assert "198.51.100." not in refused.text
+
+
 def test_only_who_may_read_may_ask(lake: Lake) -> None:
     write = key(lake, "write")
     with serving(lake) as server, server.client() as client:

@@ -15,7 +15,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from lakeward.alerts.notifier import SHOWN_SERIES, Event, What
-from lakeward.alerts.telling import Channel, Telling
+from lakeward.alerts.telling import Channel, Telling, quiet_until
 from lakeward.store.alerts import Change, Incident, Work
 from lakeward.store.tellings import Telling as Queued
 from lakeward.store.tellings import add
@@ -91,11 +91,6 @@ def event_of(incident: Incident, what: What, at: int) -> Event:
         at=at,
         **{name: value for name, value in spoken.items() if value is not None},
     )
-
-
-def quiet_until(channel: Channel, now_ms: int) -> int | None:
-    """When a channel may be told what is not critical; None: now."""
-    return None if channel.quiet is None else channel.quiet.until(now_ms)
 
 
 def key_of(*parts: object) -> str:

@@ -28,7 +28,8 @@ KEPT_TELLINGS_MS: Final = 31 * 86_400_000
 
 
 class Desk:
-    """Where signals go. `pause` is called at the points where a kill must do no harm."""
+    """Where signals go. `clock` says when a channel is told, as a look may take minutes; without it
+    that is when the look began. `pause` is called at the points where a kill must do no harm."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Desk:
         collector: Collector,
         *,
         totals: Totals | None = None,
+        clock: Callable[[], int] = lambda: 0,
         pause: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.totals = totals
@@ -46,7 +48,8 @@ class Desk:
         self.telling = telling
         self.channels = channels
         self._collector = collector
-        self._delivery = Delivery(self.queue, channels, pause=pause)
+        self._delivery = Delivery(self.queue, channels, telling.channels, pause=pause)
+        self._clock = clock
         self._pause = pause
         self._pruned = False
 
@@ -68,7 +71,7 @@ class Desk:
         with self.table.working() as work:
             taking.due(work, Announcer(work, self.telling, now_ms), now_ms)
         queue_due(self.table, self.queue, self.telling, self.totals, now_ms)
-        self._delivery.run(now_ms)
+        self._delivery.run(lambda: max(now_ms, self._clock()))
         self._pause("before record")
         record(self.table, self.queue, self._collector, now_ms)
         self._pause("recorded")

@@ -137,8 +137,9 @@ def _known(totals: Totals | None, day: str, zone: str) -> tuple[Total, ...]:
         return ()
     try:
         return tuple(totals(day, zone))
-    except LakewardError as error:
-        logger.error("the digest has no totals: %s", error)
+    except Exception as error:  # DuckDB's and the disk's own, too: their words may hold anything
+        said = error if isinstance(error, LakewardError) else type(error).__name__
+        logger.error("the digest has no totals: %s", said)
         return ()
 
 

@@ -63,7 +63,10 @@ def opened_desk(
             open_database(settings) as database,
             Channels(telling, own, lambda: collector, environ) as channels,
         ):
-            yield Desk(database, telling, channels.named, collector, totals=totals, pause=pause)
+            yield Desk(
+                database, telling, channels.named, collector, totals=totals, pause=pause,
+                clock=lambda: time.time_ns() // 1_000_000,
+            )  # fmt: skip
             channels.wake()
     finally:
         collector.detach() if kept else collector.close()

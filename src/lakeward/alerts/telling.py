@@ -29,7 +29,6 @@ ADDRESS: Final[Mapping[str, str]] = {
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 MOST: Final = 20
-MINUTE_MS: Final = 60_000
 
 
 class Quiet(msgspec.Struct, frozen=True):
@@ -54,8 +53,9 @@ class Quiet(msgspec.Struct, frozen=True):
             return None
         day = local.date() + timedelta(days=1 if over_night and minute >= self.begins else 0)
         end = moment_of(day.isoformat(), self.ends, self.zone)
-        # in the night when clocks go back the end may seem to be over
-        return end if end > now_ms else now_ms + MINUTE_MS
+        if end <= now_ms:  # in the night when clocks go back: it comes twice
+            end = moment_of(day.isoformat(), self.ends, self.zone, fold=1)
+        return max(end, now_ms + 1)
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,11 +239,16 @@ def minute_of(text: str) -> int | None:
     return int(found[1]) * 60 + int(found[2]) if found else None
 
 
-def moment_of(day: str, minute: int, zone: str) -> int:
-    """When the clocks of a zone show this minute on a day: of two times the first; where they skip
-    it, as long after midnight as it would have been."""
+def quiet_until(channel: Channel, now_ms: int) -> int | None:
+    """When a channel may be told what is not critical; None: now."""
+    return None if channel.quiet is None else channel.quiet.until(now_ms)
+
+
+def moment_of(day: str, minute: int, zone: str, *, fold: int = 0) -> int:
+    """When the clocks of a zone show this minute on a day: of two times the first, or with `fold`
+    the second; where they skip it, as long after midnight as it would have been."""
     naive = datetime.combine(datetime.fromisoformat(day).date(), time(minute // 60, minute % 60))
-    return round(naive.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+    return round(naive.replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp() * 1000)
 
 
 def _is_text(value: object) -> bool:

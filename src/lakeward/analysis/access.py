@@ -7,18 +7,19 @@ alone. Fails with `Rejected` where it may not ask at all.
     closed    lists of people or single calls; what is worked out over everybody's records (AI
               turns, outcomes), as others' rows could change the answer; files beside the table
 
-Persons become visitors: who is who is told by everybody's records, too.
+Persons become visitors: who is who is told by everybody's records, too. What the team's own
+traffic is, the settings alone say: a partner's rule could try values of fields closed to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final, cast
 
 import msgspec
 
 from lakeward.analysis.api_health import ApiHealth
-from lakeward.analysis.events import CALENDAR, Events
+from lakeward.analysis.events import CALENDAR, OWN, Events
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import Metric
 from lakeward.analysis.experiment.question import ExperimentUnits
@@ -52,14 +53,18 @@ OPEN: Final = (
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 
 
-def narrowed(question: Question, partner: str) -> Question:
-    """The question about a partner's own records."""
+def narrowed(question: Question, partner: str, internal: Collection[str] = OWN) -> Question:
+    """The question about a partner's own records; `internal` as the settings have it."""
     asked: object = question
     if type(asked) not in OPEN or not isinstance(asked, Events):
         raise Rejected(f"The question {question.name!r} is not for partners.")
     for name in _named(asked):
         if name not in SHOWN:
             raise Rejected(f"Partners may not name the field {name[:80]!r}.")
+    if asked.internal_is != tuple(internal):
+        raise Rejected(
+            "Partners may not say what the team's own traffic is: leave `internal_is` out."
+        )
     own = Filter(field="partner_id", values=(partner,))
     changes: dict[str, object] = {"where": both(asked.where, own)}
     if getattr(asked, "unit", "") == "person":

@@ -1,21 +1,21 @@
 """The read API: `GET /api/questions` lists what can be asked, `POST /api/questions/{kind}` asks.
 
 In: a question's parameters as a JSON object, from who may read. Out: its columns and rows as JSON,
-with an `ETag` that changes when the answer may; `?sql=1` adds the statement. Says no with 400
-`bad_question` in one sentence, 404 for a kind that is none, 403 where a partner may not ask, 429
-and 503 as `Asker` does.
+with an `ETag` that changes when the answer may; `?sql=1` adds the statement, but for partners, who
+are not told what the team's own traffic is. Says no with 400 `bad_question` in one sentence, 404
+for a kind that is none, 403 where a partner may not ask, 429 and 503 as `Asker` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 import msgspec
 
 from lakeward.analysis.access import OPEN, SHOWN, narrowed
-from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, PEOPLE, looked
+from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, OWN, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.question import Question
 from lakeward.analysis.registry import QUESTIONS, question_of
@@ -64,13 +64,18 @@ class Questions:
     async def _ask(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         with self._intake.shelf.lent(self._intake.client(request)) as lent:
             raw = await body.read(request.receive, request.headers, MOST_BYTES, lent)
-        question = self._question(found.steps["kind"], raw, _partner(request))
+        partner = _partner(request)
+        question = self._question(found.steps["kind"], raw, partner)
+        if partner is not None and _wants_sql(request):
+            raise Refusal(403, "not_for_partners", "The statement is not for partners.")
         etag = request.headers.get(b"if-none-match", b"").decode("latin-1")
         content = msgspec.json.encode(question)
         word, answer = await self._asker.ask(Order(question.name, msgspec.Raw(content), etag))
         if word.status not in (200, 304):
             raise Refusal(word.status, word.code, word.message)
-        if word.status == 200 and _wants_sql(request):
+        if word.status == 200 and partner is not None:
+            answer = _without_internal(answer, question)
+        elif word.status == 200 and _wants_sql(request):
             answer = _with_sql(answer, question)
         await reply(
             request.send, word.status, answer, JSON,
@@ -91,7 +96,7 @@ class Questions:
         if partner is None:
             return question
         try:
-            return narrowed(question, partner)
+            return narrowed(question, partner, self._settings.internal)
         except Rejected as error:
             raise Refusal(403, "not_for_partners", str(error)) from None
 
@@ -108,6 +113,13 @@ def _with_sql(answer: bytes, question: Question) -> bytes:
     statement = question.sql()
     said = {"text": statement.text, "parameters": statement.parameters}
     return answer[:-1] + b',"sql":' + msgspec.json.encode(said) + b"}"
+
+
+def _without_internal(answer: bytes, question: Question) -> bytes:
+    """The answer's own copy of the question says nothing of the settings."""
+    shown = msgspec.structs.replace(cast(msgspec.Struct, question), internal_is=OWN)
+    parts = msgspec.json.decode(answer, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(parts | {"question": msgspec.Raw(msgspec.json.encode(shown))})
 
 
 def listing(partner: bool = False) -> dict[str, Any]:

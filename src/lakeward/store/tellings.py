@@ -9,7 +9,8 @@ process. Fails as the database does.
 
 `take` is one transaction at a time: of two processes one gets the row. The lease of a process that
 died ends by itself; then it is told again under the same id, because an alert that nobody hears is
-worse than one that is heard twice. What quiet hours held back is taken all together.
+worse than one that is heard twice. What quiet hours held back is taken all together; what is no
+longer so by then is dropped.
 """
 
 from __future__ import annotations
@@ -19,13 +20,24 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lakeward.store.alerts import ADVISORY_LOCK
 from lakeward.store.database import Database
 from lakeward.store.row import record
-from lakeward.store.schema import TELLINGS
+from lakeward.store.schema import INCIDENTS, TELLINGS
 
 What = Literal["incident", "digest", "test"]
 MOST_TOGETHER: Final = 100
@@ -81,20 +93,16 @@ class Tellings:
 
     def take(self, channel: str, now_ms: int, lease_ms: int) -> list[Telling]:
         """Lease what is due longest, with everything else that was held back as it was."""
-        other = TELLINGS.alias()
-        earlier = select(other.c.telling_id).where(
-            other.c.channel == channel, other.c.state == "queued", other.c.held == 0,
-            other.c.incident_id == _T.incident_id, other.c.seq < _T.seq,
-        )  # fmt: skip
         due = and_(
             _T.channel == channel, _T.state == "queued", _T.due_at <= now_ms,
-            or_(_T.leased_until.is_(None), _T.leased_until < now_ms), ~earlier.exists(),
+            or_(_T.leased_until.is_(None), _T.leased_until < now_ms), _first(),
         )  # fmt: skip
         query = select(TELLINGS).where(due).order_by(_T.due_at, _T.telling_id)
         lease = {"lease": str(uuid.uuid4()), "leased_until": now_ms + lease_ms}
         with self._database.write() as connection:
             if self._database.path is None:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            connection.execute(delete(TELLINGS).where(due, _T.held == 1, _outdated()))
             rows = connection.execute(query.limit(1)).mappings().all()
             if rows and rows[0]["held"]:
                 held = query.where(_T.held == 1).limit(MOST_TOGETHER)
@@ -116,6 +124,26 @@ class Tellings:
         values = {"lease": None, "leased_until": None, **changes}
         with self._database.write() as connection:
             return connection.execute(update(TELLINGS).where(mine).values(values)).rowcount > 0
+
+    def put_off(self, channel: str, until_ms: int) -> None:
+        """Leave the channel alone until then."""
+        early = and_(_T.channel == channel, _T.state == "queued", _T.due_at < until_ms)
+        with self._database.write() as connection:
+            connection.execute(update(TELLINGS).where(early).values(due_at=until_ms))
+
+    def hold(self, channel: str, until_ms: int, now_ms: int) -> None:
+        """Hold back what is due and not critical."""
+        due = and_(
+            _T.channel == channel, _T.state == "queued", _T.due_at <= now_ms,
+            or_(_T.leased_until.is_(None), _T.leased_until < now_ms),
+            _T.what == "incident", _T.content["severity"].as_string() != "critical",
+        )  # fmt: skip
+        values = {
+            "held": 1, "due_at": until_ms,
+            "queued_at": case((_T.attempts == 0, until_ms), else_=_T.queued_at),
+        }  # fmt: skip
+        with self._database.write() as connection:
+            connection.execute(update(TELLINGS).where(due).values(values))
 
     def give_up(self, before_ms: int, now_ms: int) -> int:
         """What could have been told since then and was not has failed; how many those are."""
@@ -163,7 +191,7 @@ class Tellings:
         """When there is something to tell; None when nothing waits."""
         later = func.max if self._database.path else func.greatest
         query = select(func.min(later(_T.due_at, func.coalesce(_T.leased_until, 0))))
-        query = query.where(_T.state == "queued", _T.channel.in_(list(channels)))
+        query = query.where(_T.state == "queued", _T.channel.in_(list(channels)), _first())
         with self._database.read() as connection:
             due: int | None = connection.scalar(query)
             return due
@@ -172,3 +200,29 @@ class Tellings:
         """Delete what was final earlier than that."""
         with self._database.write() as connection:
             return connection.execute(delete(TELLINGS).where(_T.final_at < before_ms)).rowcount
+
+
+def _first() -> ColumnElement[bool]:
+    """Whether no earlier news of the incident still waits for the channel."""
+    other = TELLINGS.alias()
+    earlier = select(other.c.telling_id).where(
+        other.c.channel == _T.channel, other.c.state == "queued", other.c.held == 0,
+        other.c.incident_id == _T.incident_id, other.c.seq < _T.seq,
+    )  # fmt: skip
+    return ~earlier.correlate(TELLINGS).exists()
+
+
+def _outdated() -> ColumnElement[bool]:
+    """Whether the channel was told better since, or somebody sees to it, or it is over, which is
+    told as such; what flaps is so whether it is over or not."""
+    other, now = TELLINGS.alias(), INCIDENTS.c
+    later = select(other.c.telling_id).where(
+        other.c.channel == _T.channel, other.c.incident_id == _T.incident_id,
+        other.c.seq > _T.seq, other.c.held == 0, other.c.state != "failed",
+    )  # fmt: skip
+    moved_on = select(now.incident_id).where(
+        now.incident_id == _T.incident_id, now.seq > _T.seq,
+        or_(now.state.in_(("acknowledged", "snoozed")),
+            and_(now.state == "resolved", now.flapping == 0)),
+    )  # fmt: skip
+    return or_(later.correlate(TELLINGS).exists(), moved_on.correlate(TELLINGS).exists())
