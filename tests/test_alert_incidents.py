@@ -125,14 +125,27 @@ def test_five_series_of_any_kind_at_once_are_one_incident_but_a_budget_is_its_ow
     office.take(
         wrong(ROUTES[0], at=0), wrong("type:click count", at=0, direction="down"),
         wrong("step:buy:pay count", at=0, direction="down"), wrong("partner:p1 leads", at=0),
-        wrong("demo_booking", at=0, kind="silent", rule="bookings"),
+        wrong("flow:buy completed", at=0), wrong("demo_booking", at=0, kind="silent", rule="d"),
         wrong("AI cost", at=0, kind="budget", rule="AI"),
     )  # fmt: skip
-    assert sorted(incident.members for incident in office.all()) == [1, 5]
-    assert office.heard() == ["opened", "opened"]
+    assert sorted(incident.members for incident in office.all()) == [1, 1, 5]
+    assert office.heard() == ["opened"] * 3
 
 
 # Damping
+
+
+def test_a_limit_of_ones_own_is_an_incident_of_its_own_whatever_else_is_wrong(
+    office: Office,
+) -> None:
+    office.take(*[wrong(f"{name}:x count", at=0) for name in ("ai", "type", "step", "flow")])
+    limit = wrong("event:checkout", at=0, kind="threshold", rule="checkout errors")
+    silence = wrong("type:demo", at=0, kind="silent", rule="demo", direction="down")
+    office.take(limit, silence, wrong("partner:p9 rating", at=0))
+    office.take(wrong("route:/b p95", at=0), at=8)
+    alone = {one.kind: one.members for one in office.all() if one.kind != "anomaly"}
+    assert alone == {"threshold": 1, "silent": 1}
+    assert sum(one.members for one in office.all() if one.kind == "anomaly") == 6
 
 
 def test_what_is_wrong_again_within_the_cool_down_is_the_same_incident(office: Office) -> None:
