@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from alert_lake import DAY, FIVE, HOUR, START, Desk, Row, looked, rules_of, spread, written
 from asked import answered, fill, nearest_rank
 from conftest import Lake
-from lakeward.alerts import limits
+from lakeward.alerts import judging, limits
 from lakeward.alerts.budgets import period_start
-from lakeward.alerts.memory import Memory, opened, throwaway
+from lakeward.alerts.memory import Entry, Memory, opened, throwaway
 from lakeward.alerts.overview import account_of, sentence, watched
 from lakeward.alerts.ranking import rank
 from lakeward.alerts.rules import GROUPS, Rules, Threshold, Watching
 from lakeward.alerts.series import Found, Watched
 from lakeward.alerts.thresholds import Measured
+from lakeward.analysis.anomaly import watch
+from lakeward.analysis.anomaly.watch import Bucket, Series
 from lakeward.errors import LakeBusy
 
 BASE = START + 10 * HOUR
@@ -379,6 +381,18 @@ def test_what_is_taken_out_of_the_file_is_watched_no_more_and_what_is_new_soon_i
     written(lake, hours_of("click", noon, noon + HOUR, 90))
     looked(lake, Rules(), desk, noon + HOUR + 2 * FIVE + 62_000)
     assert {row.series for row in watched(lake.open()).series} == {"type:page_view", "type:click"}
+
+
+def test_after_one_burst_that_nothing_comes_is_no_alarm_but_a_silence_still_is() -> None:
+    series = Series("type:page_view", step=3600.0, kind="count")
+    entry = Entry(series, "interactions", 1.0, zero=True)
+    burst, steady = [60.0, 60.0, *[0.0] * 240], [*[30.0] * 240, 0.0, 0.0]
+    for values, kinds in ((burst, []), (steady, ["silent"])):
+        buckets = [Bucket(series, n * 3600.0, value) for n, value in enumerate(values)]
+        _, verdicts = watch.judged(None, buckets)
+        _, signals = judging.signals_of(entry, verdicts, 10 * HOUR, silent=True)
+        down = [each for each in signals if each.begins and each.value == 0.0]
+        assert [each.kind for each in down] == kinds
 
 
 def test_a_clock_that_was_far_ahead_stops_nothing(
