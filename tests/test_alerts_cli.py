@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from alert_lake import Desk as Watcher
 from alerted import MINUTE, wrong
 from conftest import Lake, wait_until
 from databases import exit_code, forked
@@ -19,6 +20,7 @@ from lakeward.alerts import opening
 from lakeward.alerts.opening import linger, opened_desk, take_all
 from lakeward.alerts.rules import read
 from lakeward.alerts.signal import Signal
+from lakeward.alerts.watching import look
 from lakeward.cli import alerting, main
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings, load
@@ -107,7 +109,7 @@ def now_minutes() -> int:
 def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     command: Command, lake: Lake
 ) -> None:
-    assert "nothing is wrong" in command.text()
+    assert "no incident is open" in command.text()
     at = now_minutes() - 6
     command.feed(wrong("route:/a errors", at=at), wrong("route:/b errors", at=at))
     (shown,) = command("list")["incidents"]
@@ -172,6 +174,24 @@ def test_what_is_watched_is_shown_and_a_dry_run_tells_nobody(
     assert command("watch", "--dry-run", "--since", "1d") == {"signals": []}
     assert "nothing would have been said" in command.text("watch", "--dry-run")
     assert receiver.taken == []
+
+
+def test_that_nobody_watches_is_said_where_nothing_is_wrong(command: Command) -> None:
+    assert "no incident is open\nnobody has watched this lake yet" in command.text("list")
+    now = time.time_ns() // 1_000_000
+    rules = read(command.settings)
+    look(command.lake, command.settings, rules, Watcher(), now_ms=now - 60 * MINUTE)
+    said = command.text("list")
+    assert "nobody has looked since" in said
+    assert "nothing is wrong" not in said
+    look(command.lake, command.settings, rules, Watcher(), now_ms=now)
+    assert command.text("list") == "nothing is wrong that is watched\n"
+    (command.folder / "alerts.toml").write_text("[watch]\nmost = 0")
+    for verb in ("list", "watch"):
+        said = command.text(verb)
+        assert "nothing is watched: " in said
+        assert "watch: most must be from 1 to 10000" in said
+        assert "series, 0" not in said
 
 
 def test_broken_tables_are_one_sentence(command: Command) -> None:

@@ -6,6 +6,8 @@ alone; empty where nobody watched yet. Nothing fails but the disk.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from lakeward.alerts.memory import looked_at
@@ -13,9 +15,12 @@ from lakeward.alerts.ranking import Ranked
 from lakeward.alerts.rules import read
 from lakeward.alerts.watching import Position
 from lakeward.errors import SettingError
-from lakeward.interaction import iso
+from lakeward.interaction import iso, parse_iso
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
+
+STALE_MS: Final = 15 * 60_000
+"""Three looks: who has missed so many does not look."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -115,3 +120,15 @@ def sentence(told: Account) -> str:
     if told.rare:
         parts.append(f"{told.rare:,} too rare to be judged")
     return f"{', '.join(parts)}; judged until {told.judged_until}"
+
+
+def remark(told: Account, now_ms: int) -> str:
+    """Why no news is no good news; empty where somebody looks."""
+    if told.refused or told.judged_until is None:
+        return sentence(told)
+    if parse_iso(told.judged_until) < now_ms - STALE_MS:
+        return (
+            f"nobody has looked since {told.judged_until}: `lakeward doctor` says whether a keeper "
+            "runs"
+        )
+    return ""

@@ -67,16 +67,21 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.alerts.listing import OPEN, overview
+    from lakeward.alerts.overview import account, remark
     from lakeward.store.alerts import STATES, AlertTable
     from lakeward.store.database import open_database
     from lakeward.store.tellings import Tellings
 
+    now = _now_ms()
     with open_database(settings, create=False) as database:
         shown = overview(
-            AlertTable(database), Tellings(database), _now_ms(),
+            AlertTable(database), Tellings(database), now,
             states=STATES if arguments.all else OPEN, most=max(arguments.n, 0),
         )  # fmt: skip
-    _say(arguments, shown, _table(shown))
+    said = remark(account(open_lake(settings.lake_dir, create=False), settings), now)
+    nothing = "no incident is open" if said else "nothing is wrong that is watched"
+    _say(arguments, shown, _table(shown, nothing))
+    _warn(said)
     return 0
 
 
@@ -151,7 +156,7 @@ def _digest(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
-    from lakeward.alerts.overview import account_of, sentence, watched
+    from lakeward.alerts.overview import account, sentence, watched
     from lakeward.alerts.rules import read
 
     lake = open_lake(settings.lake_dir, create=False)
@@ -166,8 +171,8 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
             since = round(moment("--since", arguments.since, UTC, now_).timestamp() * 1000)
         signals = replay(lake, settings, read(settings), since_ms=since, now_ms=now)
         shown: dict[str, Any] = {"signals": [msgspec.to_builtins(one) for one in signals]}
-        told = [one for one in signals if one.begins or not one.wrong]
-        text = "\n".join(printable(f"{_moment(one.at)}  {one.why}") for one in told)
+        begun = [one for one in signals if one.begins or not one.wrong]
+        text = "\n".join(printable(f"{_moment(one.at)}  {one.why}") for one in begun)
         _say(arguments, shown, text or "nothing would have been said")
         return 0
     found = watched(lake)
@@ -177,9 +182,11 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
         value = "" if one.value is None else f"{one.value:.4g}"
         rows.append((one.series, str(one.minutes), f"{one.per_hour:g}", value, usual,
                      one.wrong_since or ""))  # fmt: skip
-    summary = sentence(account_of(found))
-    lines = [*_aligned(rows), summary] if found.series else [summary]
+    told = account(lake, settings)
+    lines = _aligned(rows) if found.series else []
+    lines += [] if told.refused else [sentence(told)]
     _say(arguments, msgspec.to_builtins(found), "\n".join(lines))
+    _warn(sentence(told) if told.refused else "")
     return 0
 
 
@@ -208,7 +215,7 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d") from None
 
 
-def _table(shown: dict[str, Any]) -> str:
+def _table(shown: dict[str, Any], nothing: str) -> str:
     rows = [("ID", "STATE", "SEVERITY", "SINCE", "SERIES", "WHY")]
     for one in shown["incidents"]:
         more = f" +{one['members'] - 1}" if one["members"] > 1 else ""
@@ -216,7 +223,7 @@ def _table(shown: dict[str, Any]) -> str:
         series = (one["series"] or [""])[0]
         rows.append((one["incident_id"][-12:], state, one["severity"], one["opened_at"],
                      f"{series[:48]}{more}", str(one["why"] or "")[:80]))  # fmt: skip
-    lines = _aligned(rows) if len(rows) > 1 else ["nothing is wrong that is watched"]
+    lines = _aligned(rows) if len(rows) > 1 else [nothing]
     lines += [f"{printable(one['series'])} is snoozed until {one['until']}"
               for one in shown["snoozes"]]  # fmt: skip
     lines += [printable(f"not told by {one['by']} ({one['state']}): {one['reason']}")
@@ -254,3 +261,8 @@ def _now_ms() -> int:
 def _say(arguments: argparse.Namespace, told: dict[str, Any], text: str) -> None:
     print(msgspec.json.encode(told).decode() if arguments.format == "json" else text)
     sys.stdout.flush()
+
+
+def _warn(sentence: str) -> None:
+    if sentence:
+        print(printable(sentence), file=sys.stderr)
