@@ -118,7 +118,9 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     listed = command.text("list")
     assert "route:/a errors +1" in listed
     assert "not told by webhook (queued): the variable OPS_HOOK_URL is not set" in listed
-    assert command("ack", which[-12:])["state"] == "acknowledged"
+    assert command("ack", which[-12:-4])["state"] == "acknowledged"
+    assert which in command.text("show", which[-12:])
+    assert command("show", which[:20])["incident_id"] == which
     assert command("snooze", which, "--for", "2h")["state"] == "snoozed"
     assert command("resolve", which)["state"] == "resolved"
     assert "resolved already" in command.text("ack", which, code=2)
@@ -131,6 +133,9 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert "resolved by" in command.text("show", which)
     assert command("list")["incidents"] == []
     assert len(command("list", "--all")["incidents"]) == 1
+    assert len(command("--all", "-n", "1")["incidents"]) == 1
+    assert command("--all", "-n", "0")["incidents"] == []
+    assert "\u2026" not in command.text("--all"), "whoever reads it from a pipe gets all of it"
     said = command("snooze", "route:*", "--for", "1d")
     assert said == {"series": "route:*", "incidents": []}
     assert "route:* is snoozed until" in command.text("list")
@@ -138,6 +143,17 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     lake.collector().commit()
     wait_until(lambda: [row["analysis"]["state"] for row in in_order(lake)] == wanted)
     assert lake.quarantined() == []
+
+
+def test_what_is_long_is_cut_for_a_screen_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.feed(wrong(at=now_minutes() - 6, why="It is wrong. " * 10))
+    assert "It is wrong. " * 9 in command.text("list")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    said = command.text("list").splitlines()[1]
+    assert said.endswith("\u2026")
+    assert "It is wrong. " * 7 not in said
 
 
 def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: Receiver) -> None:

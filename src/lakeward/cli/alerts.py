@@ -34,17 +34,16 @@ VERBS = ("list", "show", "ack", "snooze", "resolve", "test", "digest", "watch")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Eight verbs; without one it is `list`."""
-    command.set_defaults(verb="list", all=False, n=50)
+    _add_list(command, False, 50)
     verbs = command.add_subparsers(dest="verb", required=False, metavar="VERB")
     listed = verbs.add_parser("list", help="show what is wrong now")
-    listed.add_argument("--all", action="store_true", help="what is resolved, too")
-    listed.add_argument("-n", type=int, default=50, metavar="N", help="how many to show (50)")
+    _add_list(listed, argparse.SUPPRESS, argparse.SUPPRESS)
     show = verbs.add_parser("show", help="show one incident, its steps and who was told")
     ack = verbs.add_parser("ack", help="say that somebody sees to it")
     snooze = verbs.add_parser("snooze", help="tell nobody of it for a while")
     resolve = verbs.add_parser("resolve", help="say that it is over")
     for verb in (show, ack, resolve):
-        verb.add_argument("id", metavar="ID", help="of the incident, or the end of it")
+        verb.add_argument("id", metavar="ID", help="of the incident, or as much of it as is shown")
     snooze.add_argument("id", metavar="ID|SERIES", help="an incident, or series such as 'route:*'")
     snooze.add_argument("--for", dest="minutes", type=_minutes, default=60.0, metavar="30m|4h|2d",
                         help="how long (1h)")  # fmt: skip
@@ -58,6 +57,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
                        help="show what would have been said, and tell nobody")  # fmt: skip
     for verb in (listed, show, ack, snooze, resolve, test, digest, watch):
         add_general_arguments(verb, below=True, formats=FORMATS)
+
+
+def _add_list(command: argparse.ArgumentParser, all_: object, most: object) -> None:
+    command.add_argument("--all", action="store_true", default=all_, help="what is resolved, too")
+    command.add_argument("-n", type=int, default=most, metavar="N", help="how many to show (50)")
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -222,13 +226,18 @@ def _table(shown: dict[str, Any], nothing: str) -> str:
         state = "flapping" if one["flapping"] else one["state"]
         series = (one["series"] or [""])[0]
         rows.append((one["incident_id"][-12:], state, one["severity"], one["opened_at"],
-                     f"{series[:48]}{more}", str(one["why"] or "")[:80]))  # fmt: skip
+                     f"{_cut(series, 48)}{more}", _cut(str(one["why"] or ""), 80)))  # fmt: skip
     lines = _aligned(rows) if len(rows) > 1 else [nothing]
     lines += [f"{printable(one['series'])} is snoozed until {one['until']}"
               for one in shown["snoozes"]]  # fmt: skip
     lines += [printable(f"not told by {one['by']} ({one['state']}): {one['reason']}")
               for one in shown["not_told"]]  # fmt: skip
     return "\n".join(lines)
+
+
+def _cut(text: str, most: int) -> str:
+    """For a screen; whoever reads it from a pipe gets all of it."""
+    return text if len(text) <= most or not sys.stdout.isatty() else f"{text[: most - 1]}…"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

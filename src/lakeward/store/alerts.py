@@ -24,6 +24,8 @@ State = Literal["opened", "ongoing", "acknowledged", "snoozed", "resolved"]
 Status = Literal["wrong", "well", "dismissed"]
 STATES: Final[tuple[State, ...]] = ("opened", "ongoing", "acknowledged", "snoozed", "resolved")
 ADVISORY_LOCK: Final = int.from_bytes(b"lw-alrts", "big") >> 1
+LAST_GROUP: Final = 25
+"""Where the last group of an id begins, counted from 1; lists show that group alone."""
 _I, _S, _C = INCIDENTS.c, ALERT_SERIES.c, ALERT_CHANGES.c
 
 
@@ -167,7 +169,8 @@ class AlertTable:
             yield Work(connection, self.database)
 
     def find(self, which: str) -> Incident:
-        """The incident with this id, or the only one whose id begins or ends so."""
+        """The incident with this id, or the only one whose id, or the last group of it,
+        begins so, or which ends so."""
         with self.database.read() as connection:
             return found(connection, which)
 
@@ -233,9 +236,10 @@ class AlertTable:
 
 
 def found(connection: Connection, which: str) -> Incident:
-    """By id, or by a part of one that only one has."""
+    """By id, or by a part of one that only one has: of either end, or of what a list shows."""
     if which and all(sign in "0123456789abcdef-" for sign in which):
-        alike = _I.incident_id.startswith(which) | _I.incident_id.endswith(which)
+        shown = func.substr(_I.incident_id, LAST_GROUP, len(which)) == which
+        alike = _I.incident_id.startswith(which) | _I.incident_id.endswith(which) | shown
         rows = connection.execute(select(INCIDENTS).where(alike).limit(2)).mappings().all()
         if len(rows) == 1:
             return record(rows[0], Incident)
