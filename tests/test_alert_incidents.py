@@ -218,6 +218,27 @@ def test_series_are_snoozed_by_their_names_before_anything_is_wrong(office: Offi
     assert office.heard() == ["still", "still"]
 
 
+def test_a_snooze_is_ended_by_hand(office: Office) -> None:
+    office.take(wrong(at=0))
+    which = office.only().incident_id
+    office.acts.snooze(which, 60, actor="ada")
+    assert office.acts.snooze(which, 0, actor="ada").state == "ongoing"
+    office.step(at=7)
+    assert office.heard() == ["opened", "still"]
+    with pytest.raises(Terminal, match="is not snoozed"):
+        office.acts.snooze(which, 0, actor="ada")
+    office.acts.snooze_series("route:/a*", 60, actor="ada")
+    (again,) = office.acts.snooze_series("route:/a*", 0, actor="ada")
+    assert (again.incident_id, again.state, again.snoozed_until) == (which, "ongoing", None)
+    assert office.desk.table.snoozes(office.now) == []
+    office.acts.snooze_series("route:/b*", 60, actor="ada")
+    office.acts.snooze(which, 90, actor="ada")
+    assert office.acts.snooze_series("route:/b*", 0, actor="ada") == []
+    assert office.only().state == "snoozed", "that one was snoozed for itself"
+    with pytest.raises(Terminal, match="is not snoozed"):
+        office.acts.snooze_series("route:/b*", 0, actor="ada")
+
+
 def test_what_somebody_resolved_stays_so_until_it_was_well_or_begins_anew(office: Office) -> None:
     office.take(wrong(at=0))
     office.acts.resolve(office.only().incident_id, actor="ada")
@@ -241,7 +262,7 @@ def test_acts_are_in_the_history_and_the_audit_and_refuse_what_is_over(office: O
     with pytest.raises(Terminal, match="no incident of that id"):
         office.acts.acknowledge("0000", actor="cy")
     with pytest.raises(Terminal, match="31 days"):
-        office.acts.snooze(which, 0, actor="cy")
+        office.acts.snooze(which, 0.5, actor="cy")
     steps = office.desk.table.history(which)
     assert [(step.what, step.actor) for step in steps] == [
         ("opened", None), ("acknowledged", "ada"), ("resolved", "bo"),

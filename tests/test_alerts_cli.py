@@ -137,7 +137,7 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert command("--all", "-n", "0")["incidents"] == []
     assert "\u2026" not in command.text("--all"), "whoever reads it from a pipe gets all of it"
     said = command("snooze", "route:*", "--for", "1d")
-    assert said == {"series": "route:*", "incidents": []}
+    assert said == {"series": "route:*", "until": said["until"], "incidents": []}
     assert "route:* is snoozed until" in command.text("list")
     wanted = ["opened", "acknowledged", "snoozed", "resolved"]
     lake.collector().commit()
@@ -154,6 +154,20 @@ def test_what_is_long_is_cut_for_a_screen_alone(
     said = command.text("list").splitlines()[1]
     assert said.endswith("\u2026")
     assert "It is wrong. " * 7 not in said
+
+
+def test_a_snooze_says_until_when_and_whether_it_meets_anything(command: Command) -> None:
+    command.feed(wrong(at=now_minutes() - 6))
+    which = command("list")["incidents"][0]["incident_id"]
+    assert f"{which} is snoozed until 20" in command.text("snooze", which)
+    assert f"{which} is ongoing" in command.text("snooze", which, "--for", "0")
+    said = command.text("snooze", "route:/nobody*")
+    assert "route:/nobody* is snoozed until 20" in said
+    assert "route:/nobody* meets no series that is watched" in said
+    said = command.text("snooze", "route:/nobody*", "--for", "0")
+    assert said == "route:/nobody* is not snoozed any more, and 0 incidents of it\n"
+    (command.folder / "alerts.toml").write_text('[[silent]]\nevent = "demo"\nminutes = 120')
+    assert "meets no" not in command.text("snooze", "type:demo")
 
 
 def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: Receiver) -> None:

@@ -12,7 +12,9 @@ import msgspec
 
 from lakeward.alerts.memory import looked_at
 from lakeward.alerts.ranking import Ranked
-from lakeward.alerts.rules import read
+from lakeward.alerts.rules import Rules, read
+from lakeward.alerts.signal import KINDS
+from lakeward.alerts.taking import is_of
 from lakeward.alerts.watching import Position
 from lakeward.errors import SettingError
 from lakeward.interaction import iso, parse_iso
@@ -120,6 +122,15 @@ def sentence(told: Account) -> str:
     if told.rare:
         parts.append(f"{told.rare:,} too rare to be judged")
     return f"{', '.join(parts)}; judged until {told.judged_until}"
+
+
+def meets(pattern: str, lake: LakeDir, rules: Rules) -> bool:
+    """Whether a snooze of these series is of any that is watched, or that a rule is of."""
+    keys = [f"{kind}::{row.series}" for row in watched(lake).series for kind in KINDS]
+    keys += [f"threshold:{each.name}:{each.series}" for each in rules.thresholds]
+    keys += [f"budget:{each.name}:ai cost per {each.per}" for each in rules.budgets]
+    keys += [f"silent:{each.name}:type:{each.name}" for each in rules.silences]
+    return any(is_of(pattern, key) for key in keys)
 
 
 def remark(told: Account, now_ms: int) -> str:

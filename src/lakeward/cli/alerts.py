@@ -46,7 +46,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         verb.add_argument("id", metavar="ID", help="of the incident, or as much of it as is shown")
     snooze.add_argument("id", metavar="ID|SERIES", help="an incident, or series such as 'route:*'")
     snooze.add_argument("--for", dest="minutes", type=_minutes, default=60.0, metavar="30m|4h|2d",
-                        help="how long (1h)")  # fmt: skip
+                        help="how long (1h); 0 ends it")  # fmt: skip
     test = verbs.add_parser("test", help="tell every channel something, and say what happened")
     digest = verbs.add_parser("digest", help="show the digest of a day")
     digest.add_argument("--day", metavar="YYYY-MM-DD", help="which day (yesterday)")
@@ -111,20 +111,38 @@ def _act(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.alerts.listing import plain
     from lakeward.alerts.taking import is_series
 
+    if arguments.verb == "snooze" and is_series(arguments.id):
+        return _snooze_series(settings, arguments)
     with _desk(settings) as (desk, acts):
-        if arguments.verb == "snooze" and is_series(arguments.id):
-            found = acts.snooze_series(arguments.id, arguments.minutes, actor=actor())
-            told = {"series": arguments.id, "incidents": [plain(one) for one in found]}
-            name = printable(arguments.id)
-            _say(arguments, told, f"{name} is snoozed, and {len(found)} incidents of it")
-        else:
-            incident = {
-                "ack": lambda: acts.acknowledge(arguments.id, actor=actor()),
-                "resolve": lambda: acts.resolve(arguments.id, actor=actor()),
-                "snooze": lambda: acts.snooze(arguments.id, arguments.minutes, actor=actor()),
-            }[arguments.verb]()
-            _say(arguments, plain(incident), f"{incident.incident_id} is {incident.state}")
+        incident = {
+            "ack": lambda: acts.acknowledge(arguments.id, actor=actor()),
+            "resolve": lambda: acts.resolve(arguments.id, actor=actor()),
+            "snooze": lambda: acts.snooze(arguments.id, arguments.minutes, actor=actor()),
+        }[arguments.verb]()
+        shown = plain(incident)
+        until = f" until {shown['snoozed_until']}" if shown["snoozed_until"] else ""
+        _say(arguments, shown, f"{incident.incident_id} is {incident.state}{until}")
         desk.step(_now_ms())
+    return 0
+
+
+def _snooze_series(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.listing import plain
+    from lakeward.alerts.overview import meets
+    from lakeward.alerts.rules import read
+    from lakeward.interaction import iso
+
+    pattern, name = arguments.id, printable(arguments.id)
+    with _desk(settings) as (desk, acts):
+        found = acts.snooze_series(pattern, arguments.minutes, actor=actor())
+        ends = {one.pattern: iso(one.ends_at) for one in desk.table.snoozes(_now_ms())}
+        until = ends.get(pattern)
+        told = {"series": pattern, "until": until, "incidents": [plain(one) for one in found]}
+        how = f"snoozed until {until}" if until else "not snoozed any more"
+        _say(arguments, told, f"{name} is {how}, and {len(found)} incidents of it")
+        desk.step(_now_ms())
+    if until and not found and not meets(pattern, open_lake(settings.lake_dir), read(settings)):
+        _warn(f"{name} meets no series that is watched: `lakeward alerts watch` shows their names")
     return 0
 
 
@@ -213,10 +231,12 @@ def _desk(settings: Settings) -> Iterator[tuple[Desk, Acts]]:
 
 def _minutes(text: str) -> float:
     units = {"m": 1, "h": 60, "d": 1440}
+    if text == "0":
+        return 0.0
     try:
         return float(text[:-1]) * units[text[-1:]]
     except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d") from None
+        raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d; 0 ends a snooze") from None
 
 
 def _table(shown: dict[str, Any], nothing: str) -> str:
