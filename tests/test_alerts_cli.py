@@ -197,6 +197,29 @@ def test_a_digest_is_shown_and_told_when_it_is_asked_for(
     assert "no day" in command.text("digest", "--day", "soon", code=2)
 
 
+def test_a_digest_that_nobody_heard_is_a_failure_and_is_not_queued_twice(
+    command: Command, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: (503, {"Retry-After": "3000"})
+    words = ("digest", "--day", "2026-08-14", "--send")
+    said = command.text(*words, code=1)
+    assert "slack was not told: " in said
+    assert "it is tried again at 20" in said
+    assert "waits already" not in said
+    tried = len(receiver.taken)
+    assert "a digest of that day waits already" in command.text(*words, code=1)
+    assert len(receiver.taken) == tried
+    receiver.answer = lambda _: (400, {})
+    said = command.text("digest", "--day", "2026-08-13", "--send", code=1)
+    assert "slack was not told: " in said
+    assert "again at" not in said
+
+
+def test_a_digest_of_a_day_that_has_not_come_is_refused(command: Command) -> None:
+    said = command.text("digest", "--day", "2999-01-01", code=2)
+    assert "2999-01-01 has not come yet" in said
+
+
 def test_what_is_watched_is_shown_and_a_dry_run_tells_nobody(
     command: Command, receiver: Receiver
 ) -> None:

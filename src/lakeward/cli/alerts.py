@@ -161,20 +161,19 @@ def _test(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _digest(settings: Settings, arguments: argparse.Namespace) -> int:
-    from lakeward.alerts.digest import asked_for
+    from lakeward.alerts.asked import digest_for
     from lakeward.alerts.notifier import Notice
     from lakeward.alerts.wording import heading, paragraphs
 
     now = _now_ms()
     with _desk(settings) as (desk, _):
-        digest = asked_for(desk.table, desk.queue, desk.telling, desk.totals, now,
-                           day=arguments.day, send=arguments.send)  # fmt: skip
-        if arguments.send:
-            desk.step(now)
+        digest, missed = digest_for(desk, now, day=arguments.day, send=arguments.send)
     notice = Notice(notice_id="", kind="digest", at=now, digest=digest)
     text = "\n\n".join((heading(notice), *paragraphs(notice)))
     _say(arguments, msgspec.to_builtins(digest), "\n".join(map(printable, text.split("\n"))))
-    return 0
+    for one in missed:
+        _warn(one)
+    return 1 if missed else 0
 
 
 def _watch(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -204,6 +204,16 @@ class AlertTable:
         with self.database.read() as connection:
             return [(row[0], row[1]) for row in connection.execute(query.order_by(_C.at))]
 
+    def digests(self, day: str, now_ms: int) -> list[tuple[str, str, int, str | None]]:
+        """Digests of a day that wait, or failed just now: (kind of channel, state, due, reason)."""
+        t = TELLINGS.c
+        missed = (t.state == "queued") | ((t.state == "failed") & (t.final_at == now_ms))
+        query = select(t.kind, t.state, t.due_at, t.reason, t.content)
+        query = query.where(t.what == "digest", missed).order_by(t.kind)
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return [(row[0], row[1], row[2], row[3]) for row in rows if row[4].get("day") == day]
+
     def unrecorded(self, most: int = 1000) -> list[tuple[Change, Incident]]:
         """Steps that the lake may not know of, the oldest first."""
         query = select(ALERT_CHANGES).where(_C.recorded_at.is_(None))
