@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from lakeward.alerts.memory import looked_at
+from lakeward.alerts.memory import is_foreign, looked_at
 from lakeward.alerts.ranking import Ranked
 from lakeward.alerts.rules import Rules, read
 from lakeward.alerts.signal import KINDS
@@ -90,6 +90,8 @@ class Account(msgspec.Struct, frozen=True):
     judged_until: str | None
     refused: str = ""
     """What is wrong with `alerts.toml`."""
+    other_version: bool = False
+    """Whether another version of Lakeward watched; what it knew is learned anew."""
 
 
 def account(lake: LakeDir, settings: Settings) -> Account:
@@ -99,7 +101,8 @@ def account(lake: LakeDir, settings: Settings) -> Account:
         refused = ""
     except SettingError as error:
         refused = str(error)
-    return account_of(watched(lake), refused)
+    found = account_of(watched(lake), refused)
+    return msgspec.structs.replace(found, other_version=is_foreign(lake))
 
 
 def account_of(shown: Overview, refused: str = "") -> Account:
@@ -114,6 +117,8 @@ def sentence(told: Account) -> str:
     """One line of it."""
     if told.refused:
         return f"nothing is watched: {told.refused}"
+    if told.other_version:
+        return "another version of Lakeward watched this lake: the next look learns it anew"
     if told.judged_until is None:
         return "nobody has watched this lake yet"
     parts = [f"{told.watched:,} series, {told.wrong:,} of them wrong"]
