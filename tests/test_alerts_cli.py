@@ -117,7 +117,10 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert (shown["members"], shown["state"]) == (2, "opened")
     listed = command.text("list")
     assert "route:/a errors +1" in listed
-    assert "not told by webhook (queued): the variable OPS_HOOK_URL is not set" in listed
+    wanted = f"webhook has not heard of {which[-12:]} (opened), tried 1 time, again at 20"
+    assert wanted in listed
+    assert ": the variable OPS_HOOK_URL is not set" in listed
+    assert command("list")["not_told"][0]["incident_id"] == which
     assert command("ack", which[-12:-4])["state"] == "acknowledged"
     assert which in command.text("show", which[-12:])
     assert command("show", which[:20])["incident_id"] == which
@@ -151,9 +154,9 @@ def test_what_is_long_is_cut_for_a_screen_alone(
     command.feed(wrong(at=now_minutes() - 6, why="It is wrong. " * 10))
     assert "It is wrong. " * 9 in command.text("list")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    said = command.text("list").splitlines()[1]
-    assert said.endswith("\u2026")
-    assert "It is wrong. " * 7 not in said
+    cut = command.text("list").splitlines()[1]
+    assert cut.endswith("\u2026")
+    assert "It is wrong. " * 7 not in cut
 
 
 def test_a_snooze_says_until_when_and_whether_it_meets_anything(command: Command) -> None:
@@ -182,7 +185,9 @@ def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: R
     receiver.answer = lambda _: (404, {})
     assert "answers 404: mend OPS_SLACK_URL" in command.text("test", code=1)
     (command.folder / "alerts.toml").write_text("")
-    assert "nobody is told" in command.text("test", code=2)
+    assert "alerts.toml has no [[tell]]: nobody is told" in command.text("test", code=2)
+    (command.folder / "alerts.toml").unlink()
+    assert f"there is no {command.folder / 'alerts.toml'}: " in command.text("test", code=2)
 
 
 def test_a_digest_is_shown_and_told_when_it_is_asked_for(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lakeward.cli.alert_table import aligned, table
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
 from lakeward.cli.tail import printable
@@ -84,7 +85,7 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> int:
         )  # fmt: skip
     said = remark(account(open_lake(settings.lake_dir, create=False), settings), now)
     nothing = "no incident is open" if said else "nothing is wrong that is watched"
-    _say(arguments, shown, _table(shown, nothing))
+    _say(arguments, shown, table(shown, nothing))
     _warn(said)
     return 0
 
@@ -147,12 +148,15 @@ def _snooze_series(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _test(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.rules import path_of
     from lakeward.alerts.trial import told_by_each
 
     with _desk(settings) as (desk, _):
         found = told_by_each(desk, _now_ms())
     if not found:
-        raise Terminal("alerts.toml has no [[tell]]: nobody is told")
+        path = path_of(settings)
+        raise Terminal(f"{path} has no [[tell]]: nobody is told" if path.exists() else
+                       f"there is no {path}: write a [[tell]] into it, nobody is told")  # fmt: skip
     text = "\n".join(
         printable(f"{one['by']:8} {one['address']:24} {one['result']}") for one in found
     )
@@ -204,7 +208,7 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
         rows.append((one.series, str(one.minutes), f"{one.per_hour:g}", value, usual,
                      one.wrong_since or ""))  # fmt: skip
     told = account(lake, settings)
-    lines = _aligned(rows) if found.series else []
+    lines = aligned(rows) if found.series else []
     lines += [] if told.refused else [sentence(told)]
     _say(arguments, msgspec.to_builtins(found), "\n".join(lines))
     _warn(sentence(told) if told.refused else "")
@@ -236,36 +240,6 @@ def _minutes(text: str) -> float:
         return float(text[:-1]) * units[text[-1:]]
     except (KeyError, ValueError):
         raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d; 0 ends a snooze") from None
-
-
-def _table(shown: dict[str, Any], nothing: str) -> str:
-    rows = [("ID", "STATE", "SEVERITY", "SINCE", "SERIES", "WHY")]
-    for one in shown["incidents"]:
-        more = f" +{one['members'] - 1}" if one["members"] > 1 else ""
-        state = "flapping" if one["flapping"] else one["state"]
-        series = (one["series"] or [""])[0]
-        rows.append((one["incident_id"][-12:], state, one["severity"], one["opened_at"],
-                     f"{_cut(series, 48)}{more}", _cut(str(one["why"] or ""), 80)))  # fmt: skip
-    lines = _aligned(rows) if len(rows) > 1 else [nothing]
-    lines += [f"{printable(one['series'])} is snoozed until {one['until']}"
-              for one in shown["snoozes"]]  # fmt: skip
-    lines += [printable(f"not told by {one['by']} ({one['state']}): {one['reason']}")
-              for one in shown["not_told"]]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _cut(text: str, most: int) -> str:
-    """For a screen; whoever reads it from a pipe gets all of it."""
-    return text if len(text) <= most or not sys.stdout.isatty() else f"{text[: most - 1]}…"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    shown = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in shown
-    ]
 
 
 def _by(step: dict[str, Any]) -> str:

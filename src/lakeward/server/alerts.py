@@ -7,8 +7,8 @@
 
 In: requests of who may read everything; what changes something needs a person with the role of an
 admin, or a server that is open to its own machine. Says no with 400, 403 (partners, read keys,
-pages of other origins), 404, 409 where an incident is over already or not snoozed, and 503 while the database is
-away.
+pages of other origins), 404, 409 where an incident is over already or not snoozed, and 503 while
+the database is away.
 """
 
 from __future__ import annotations
