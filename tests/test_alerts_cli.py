@@ -117,8 +117,8 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert (shown["members"], shown["state"]) == (2, "opened")
     listed = command.text("list")
     assert "route:/a errors +1" in listed
-    wanted = f"webhook has not heard of {which[-12:]} (opened), tried 1 time, again at 20"
-    assert wanted in listed
+    missed = f"webhook has not heard of {which[-12:]} (opened), tried 1 time, again at 20"
+    assert missed in listed
     assert ": the variable OPS_HOOK_URL is not set" in listed
     assert command("list")["not_told"][0]["incident_id"] == which
     assert command("ack", which[-12:-4])["state"] == "acknowledged"
