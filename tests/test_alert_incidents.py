@@ -125,14 +125,27 @@ def test_five_series_of_any_kind_at_once_are_one_incident_but_a_budget_is_its_ow
     office.take(
         wrong(ROUTES[0], at=0), wrong("type:click count", at=0, direction="down"),
         wrong("step:buy:pay count", at=0, direction="down"), wrong("partner:p1 leads", at=0),
-        wrong("demo_booking", at=0, kind="silent", rule="bookings"),
+        wrong("flow:buy completed", at=0), wrong("demo_booking", at=0, kind="silent", rule="d"),
         wrong("AI cost", at=0, kind="budget", rule="AI"),
     )  # fmt: skip
-    assert sorted(incident.members for incident in office.all()) == [1, 5]
-    assert office.heard() == ["opened", "opened"]
+    assert sorted(incident.members for incident in office.all()) == [1, 1, 5]
+    assert office.heard() == ["opened"] * 3
 
 
 # Damping
+
+
+def test_a_limit_of_ones_own_is_an_incident_of_its_own_whatever_else_is_wrong(
+    office: Office,
+) -> None:
+    office.take(*[wrong(f"{name}:x count", at=0) for name in ("ai", "type", "step", "flow")])
+    limit = wrong("event:checkout", at=0, kind="threshold", rule="checkout errors")
+    silence = wrong("type:demo", at=0, kind="silent", rule="demo", direction="down")
+    office.take(limit, silence, wrong("partner:p9 rating", at=0))
+    office.take(wrong("route:/b p95", at=0), at=8)
+    alone = {one.kind: one.members for one in office.all() if one.kind != "anomaly"}
+    assert alone == {"threshold": 1, "silent": 1}
+    assert sum(one.members for one in office.all() if one.kind == "anomaly") == 6
 
 
 def test_what_is_wrong_again_within_the_cool_down_is_the_same_incident(office: Office) -> None:
@@ -205,6 +218,27 @@ def test_series_are_snoozed_by_their_names_before_anything_is_wrong(office: Offi
     assert office.heard() == ["still", "still"]
 
 
+def test_a_snooze_is_ended_by_hand(office: Office) -> None:
+    office.take(wrong(at=0))
+    which = office.only().incident_id
+    office.acts.snooze(which, 60, actor="ada")
+    assert office.acts.snooze(which, 0, actor="ada").state == "ongoing"
+    office.step(at=7)
+    assert office.heard() == ["opened", "still"]
+    with pytest.raises(Terminal, match="is not snoozed"):
+        office.acts.snooze(which, 0, actor="ada")
+    office.acts.snooze_series("route:/a*", 60, actor="ada")
+    (again,) = office.acts.snooze_series("route:/a*", 0, actor="ada")
+    assert (again.incident_id, again.state, again.snoozed_until) == (which, "ongoing", None)
+    assert office.desk.table.snoozes(office.now) == []
+    office.acts.snooze_series("route:/b*", 60, actor="ada")
+    office.acts.snooze(which, 90, actor="ada")
+    assert office.acts.snooze_series("route:/b*", 0, actor="ada") == []
+    assert office.only().state == "snoozed", "that one was snoozed for itself"
+    with pytest.raises(Terminal, match="is not snoozed"):
+        office.acts.snooze_series("route:/b*", 0, actor="ada")
+
+
 def test_what_somebody_resolved_stays_so_until_it_was_well_or_begins_anew(office: Office) -> None:
     office.take(wrong(at=0))
     office.acts.resolve(office.only().incident_id, actor="ada")
@@ -228,7 +262,7 @@ def test_acts_are_in_the_history_and_the_audit_and_refuse_what_is_over(office: O
     with pytest.raises(Terminal, match="no incident of that id"):
         office.acts.acknowledge("0000", actor="cy")
     with pytest.raises(Terminal, match="31 days"):
-        office.acts.snooze(which, 0, actor="cy")
+        office.acts.snooze(which, 0.5, actor="cy")
     steps = office.desk.table.history(which)
     assert [(step.what, step.actor) for step in steps] == [
         ("opened", None), ("acknowledged", "ada"), ("resolved", "bo"),

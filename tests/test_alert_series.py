@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_lake import DAY, FIVE, HOUR, START, Desk, Row, looked, rules_of, spread, written
+from alert_lake import (
+    DAY,
+    FIVE,
+    HOUR,
+    START,
+    Desk,
+    Row,
+    looked,
+    rules_of,
+    settings_of,
+    spread,
+    written,
+)
 from asked import answered, fill, nearest_rank
 from conftest import Lake
-from lakeward.alerts import limits
+from lakeward.alerts import judging, limits
 from lakeward.alerts.budgets import period_start
-from lakeward.alerts.memory import Memory, opened, throwaway
-from lakeward.alerts.overview import account_of, sentence, watched
+from lakeward.alerts.memory import VERSION, Entry, Episode, Last, Memory, opened, throwaway
+from lakeward.alerts.overview import account, account_of, sentence, watched
 from lakeward.alerts.ranking import rank
 from lakeward.alerts.rules import GROUPS, Rules, Threshold, Watching
 from lakeward.alerts.series import Found, Watched
 from lakeward.alerts.thresholds import Measured
+from lakeward.analysis.anomaly import watch
+from lakeward.analysis.anomaly.watch import Bucket, Series
 from lakeward.errors import LakeBusy
 
 BASE = START + 10 * HOUR
@@ -248,6 +264,39 @@ def test_a_broken_memory_is_begun_anew_and_that_is_said(
     assert state.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_memory_of_another_version_is_named_as_that(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(lake, hours_of("page_view", START, START + DAY, 10))
+    looked(lake, Rules(), Desk(), START + DAY + 62_000)
+    with closing(sqlite3.connect(lake.root / ".lakeward/alerts.state")) as con:
+        con.execute("PRAGMA user_version = 1")
+    said = sentence(account(lake.open(), settings_of(lake)))
+    assert said == "another version of Lakeward watched this lake: the next look learns it anew"
+    with caplog.at_level(logging.ERROR, "lakeward.alerts"):
+        looked(lake, Rules(), Desk(), START + DAY + 62_000)
+    assert "was made by another version of Lakeward: watching begins anew" in caplog.text
+    assert not account(lake.open(), settings_of(lake)).other_version
+
+
+def test_what_is_remembered_changes_together_with_its_version() -> None:
+    fields = [name for each in (Entry, Last, Episode) for name in each.__struct_fields__]
+    assert (VERSION, fields) == (2, [
+        "series", "unit", "volume", "zero", "last", "episode", "told",
+        "at", "value", "expected", "low", "high", "since", "kind", "direction", "calm",
+    ])  # fmt: skip
+
+
+def test_a_limit_is_told_as_ones_own() -> None:
+    rule = Threshold("few", "api_call", below=100.0)
+    held, begun = limits.judged(limits.Held(rule, 0), 0, 40.0, 0)
+    _, over = limits.judged(held, FIVE, 140.0, 0)
+    assert [each and each.why for each in (begun, over)] == [
+        "few: api_call events is 40 in 5 minutes, your limit is 100.",
+        "few: api_call events is 140 in 5 minutes again, your limit is 100.",
+    ]
+
+
 def test_nothing_of_a_person_is_in_the_name_of_a_series(lake: Lake) -> None:
     calls = hours_of(
         "api_call", START, START + DAY, 40, method="GET", path="/who/anna@example.com",
@@ -380,6 +429,18 @@ def test_what_is_taken_out_of_the_file_is_watched_no_more_and_what_is_new_soon_i
     written(lake, hours_of("click", noon, noon + HOUR, 90))
     looked(lake, Rules(), desk, noon + HOUR + 2 * FIVE + 62_000)
     assert {row.series for row in watched(lake.open()).series} == {"type:page_view", "type:click"}
+
+
+def test_after_one_burst_that_nothing_comes_is_no_alarm_but_a_silence_still_is() -> None:
+    series = Series("type:page_view", step=3600.0, kind="count")
+    entry = Entry(series, "interactions", 1.0, zero=True)
+    burst, steady = [60.0, 60.0, *[0.0] * 240], [*[30.0] * 240, 0.0, 0.0]
+    for values, kinds in ((burst, []), (steady, ["silent"])):
+        buckets = [Bucket(series, n * 3600.0, value) for n, value in enumerate(values)]
+        _, verdicts = watch.judged(None, buckets)
+        _, signals = judging.signals_of(entry, verdicts, 10 * HOUR, silent=True)
+        down = [each for each in signals if each.begins and each.value == 0.0]
+        assert [each.kind for each in down] == kinds
 
 
 def test_a_clock_that_was_far_ahead_stops_nothing(

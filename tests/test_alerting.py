@@ -146,6 +146,7 @@ def test_doctor_says_how_watching_goes(
     assert json.loads(capsys.readouterr().out)["alerts"] == {
         "watched": 1, "wrong": 0, "left_out": 0, "rare": 0,
         "judged_until": "2025-11-10T12:00:00.000Z", "refused": "",
+        "other_version": False,
     }  # fmt: skip
 
 

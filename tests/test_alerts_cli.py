@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from alert_lake import Desk as Watcher
 from alerted import MINUTE, wrong
 from conftest import Lake, wait_until
 from databases import exit_code, forked
@@ -19,6 +20,7 @@ from lakeward.alerts import opening
 from lakeward.alerts.opening import linger, opened_desk, take_all
 from lakeward.alerts.rules import read
 from lakeward.alerts.signal import Signal
+from lakeward.alerts.watching import look
 from lakeward.cli import alerting, main
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings, load
@@ -107,7 +109,7 @@ def now_minutes() -> int:
 def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     command: Command, lake: Lake
 ) -> None:
-    assert "nothing is wrong" in command.text()
+    assert "no incident is open" in command.text()
     at = now_minutes() - 6
     command.feed(wrong("route:/a errors", at=at), wrong("route:/b errors", at=at))
     (shown,) = command("list")["incidents"]
@@ -115,8 +117,13 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert (shown["members"], shown["state"]) == (2, "opened")
     listed = command.text("list")
     assert "route:/a errors +1" in listed
-    assert "not told by webhook (queued): the variable OPS_HOOK_URL is not set" in listed
-    assert command("ack", which[-12:])["state"] == "acknowledged"
+    missed = f"webhook has not heard of {which[-12:]} (opened), tried 1 time, again at 20"
+    assert missed in listed
+    assert ": the variable OPS_HOOK_URL is not set" in listed
+    assert command("list")["not_told"][0]["incident_id"] == which
+    assert command("ack", which[-12:-4])["state"] == "acknowledged"
+    assert which in command.text("show", which[-12:])
+    assert command("show", which[:20])["incident_id"] == which
     assert command("snooze", which, "--for", "2h")["state"] == "snoozed"
     assert command("resolve", which)["state"] == "resolved"
     assert "resolved already" in command.text("ack", which, code=2)
@@ -129,13 +136,41 @@ def test_an_incident_is_listed_shown_acknowledged_snoozed_and_resolved(
     assert "resolved by" in command.text("show", which)
     assert command("list")["incidents"] == []
     assert len(command("list", "--all")["incidents"]) == 1
+    assert len(command("--all", "-n", "1")["incidents"]) == 1
+    assert command("--all", "-n", "0")["incidents"] == []
+    assert "\u2026" not in command.text("--all"), "whoever reads it from a pipe gets all of it"
     said = command("snooze", "route:*", "--for", "1d")
-    assert said == {"series": "route:*", "incidents": []}
+    assert said == {"series": "route:*", "until": said["until"], "incidents": []}
     assert "route:* is snoozed until" in command.text("list")
     wanted = ["opened", "acknowledged", "snoozed", "resolved"]
     lake.collector().commit()
     wait_until(lambda: [row["analysis"]["state"] for row in in_order(lake)] == wanted)
     assert lake.quarantined() == []
+
+
+def test_what_is_long_is_cut_for_a_screen_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.feed(wrong(at=now_minutes() - 6, why="It is wrong. " * 10))
+    assert "It is wrong. " * 9 in command.text("list")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    cut = command.text("list").splitlines()[1]
+    assert cut.endswith("\u2026")
+    assert "It is wrong. " * 7 not in cut
+
+
+def test_a_snooze_says_until_when_and_whether_it_meets_anything(command: Command) -> None:
+    command.feed(wrong(at=now_minutes() - 6))
+    which = command("list")["incidents"][0]["incident_id"]
+    assert f"{which} is snoozed until 20" in command.text("snooze", which)
+    assert f"{which} is ongoing" in command.text("snooze", which, "--for", "0")
+    said = command.text("snooze", "route:/nobody*")
+    assert "route:/nobody* is snoozed until 20" in said
+    assert "route:/nobody* meets no series that is watched" in said
+    said = command.text("snooze", "route:/nobody*", "--for", "0")
+    assert said == "route:/nobody* is not snoozed any more, and 0 incidents of it\n"
+    (command.folder / "alerts.toml").write_text('[[silent]]\nevent = "demo"\nminutes = 120')
+    assert "meets no" not in command.text("snooze", "type:demo")
 
 
 def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: Receiver) -> None:
@@ -150,7 +185,9 @@ def test_a_test_says_of_each_channel_what_happened(command: Command, receiver: R
     receiver.answer = lambda _: (404, {})
     assert "answers 404: mend OPS_SLACK_URL" in command.text("test", code=1)
     (command.folder / "alerts.toml").write_text("")
-    assert "nobody is told" in command.text("test", code=2)
+    assert "alerts.toml has no [[tell]]: nobody is told" in command.text("test", code=2)
+    (command.folder / "alerts.toml").unlink()
+    assert f"there is no {command.folder / 'alerts.toml'}: " in command.text("test", code=2)
 
 
 def test_a_digest_is_shown_and_told_when_it_is_asked_for(
@@ -165,6 +202,29 @@ def test_a_digest_is_shown_and_told_when_it_is_asked_for(
     assert "no day" in command.text("digest", "--day", "soon", code=2)
 
 
+def test_a_digest_that_nobody_heard_is_a_failure_and_is_not_queued_twice(
+    command: Command, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _: (503, {"Retry-After": "3000"})
+    words = ("digest", "--day", "2026-08-14", "--send")
+    said = command.text(*words, code=1)
+    assert "slack was not told: " in said
+    assert "it is tried again at 20" in said
+    assert "waits already" not in said
+    tried = len(receiver.taken)
+    assert "a digest of that day waits already" in command.text(*words, code=1)
+    assert len(receiver.taken) == tried
+    receiver.answer = lambda _: (400, {})
+    said = command.text("digest", "--day", "2026-08-13", "--send", code=1)
+    assert "slack was not told: " in said
+    assert "again at" not in said
+
+
+def test_a_digest_of_a_day_that_has_not_come_is_refused(command: Command) -> None:
+    said = command.text("digest", "--day", "2999-01-01", code=2)
+    assert "2999-01-01 has not come yet" in said
+
+
 def test_what_is_watched_is_shown_and_a_dry_run_tells_nobody(
     command: Command, receiver: Receiver
 ) -> None:
@@ -172,6 +232,24 @@ def test_what_is_watched_is_shown_and_a_dry_run_tells_nobody(
     assert command("watch", "--dry-run", "--since", "1d") == {"signals": []}
     assert "nothing would have been said" in command.text("watch", "--dry-run")
     assert receiver.taken == []
+
+
+def test_that_nobody_watches_is_said_where_nothing_is_wrong(command: Command) -> None:
+    assert "no incident is open\nnobody has watched this lake yet" in command.text("list")
+    now = time.time_ns() // 1_000_000
+    rules = read(command.settings)
+    look(command.lake, command.settings, rules, Watcher(), now_ms=now - 60 * MINUTE)
+    said = command.text("list")
+    assert "nobody has looked since" in said
+    assert "nothing is wrong" not in said
+    look(command.lake, command.settings, rules, Watcher(), now_ms=now)
+    assert command.text("list") == "nothing is wrong that is watched\n"
+    (command.folder / "alerts.toml").write_text("[watch]\nmost = 0")
+    for verb in ("list", "watch"):
+        said = command.text(verb)
+        assert "nothing is watched: " in said
+        assert "watch: most must be from 1 to 10000" in said
+        assert "series, 0" not in said
 
 
 def test_broken_tables_are_one_sentence(command: Command) -> None:

@@ -53,6 +53,10 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         assert client.post(f"{path}/ack", json={}).json()["state"] == "acknowledged"
         snoozed = client.post(f"{path}/snooze", json={"minutes": 30}).json()
         assert (snoozed["state"], snoozed["snoozed_until"] is None) == ("snoozed", False)
+        ended = client.post(f"{path}/snooze", json={"minutes": 0}).json()
+        assert (ended["state"], ended["snoozed_until"]) == ("ongoing", None)
+        again = client.post(f"{path}/snooze", json={"minutes": 0})
+        assert code(again) == (409, "not_snoozed")
         assert client.post(f"{path}/resolve", json={}).json()["state"] == "resolved"
         assert code(client.post(f"{path}/ack", json={})) == (409, "over")
         cases: list[tuple[str, str, Any, tuple[int, str]]] = [
@@ -63,7 +67,7 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
             ("GET", "/api/alerts/0000", None, (404, "no_incident")),
             ("POST", "/api/alerts/0000/ack", {}, (404, "no_incident")),
             ("POST", f"{path}/shout", {}, (404, "not_found")),
-            ("POST", f"{path}/snooze", {"minutes": 0}, (400, "bad_body")),
+            ("POST", f"{path}/snooze", {"minutes": 0.5}, (400, "bad_body")),
             ("POST", f"{path}/snooze", {"hours": 1}, (400, "bad_body")),
         ]
         for method, where, content, wanted in cases:
@@ -77,10 +81,11 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         assert code(refused) == (403, "foreign_origin")
         history = client.get(path).json()["history"]
     assert [(one["what"], one["by"]) for one in history[1:]] == [
-        ("acknowledged", "this machine"), ("snoozed", "this machine"), ("resolved", "this machine"),
+        ("acknowledged", "this machine"), ("snoozed", "this machine"), ("ongoing", "this machine"),
+        ("resolved", "this machine"),
     ]  # fmt: skip
     states = [row["analysis"]["state"] for row in lake.rows()]
-    assert states[-3:] == ["acknowledged", "snoozed", "resolved"]
+    assert states[-4:] == ["acknowledged", "snoozed", "ongoing", "resolved"]
 
 
 def test_people_act_read_keys_read_and_partners_see_nothing(lake: Lake, server: Serving) -> None:

@@ -157,10 +157,16 @@ def home_among(
     alike = [one for one in near if one.cause == cause and signal.kind != "budget"]
     if alike:
         return alike[0]
-    several = [one for one in near if one.kind != "budget"]
-    if signal.kind != "budget" and several and sum(o.members for o in several) + fresh >= MANY:
+    several = [one for one in near if not _is_ruled(one.kind, one.signal.get("rule"))]
+    ruled = _is_ruled(signal.kind, signal.rule)
+    if not ruled and several and sum(one.members for one in several) + fresh >= MANY:
         return max(several, key=lambda one: one.members)
     return None
+
+
+def _is_ruled(kind: str, rule: object) -> bool:
+    """Whether somebody wrote the limit: what they ask for by name is told by that name."""
+    return kind in ("budget", "threshold") or (kind == "silent" and bool(rule))
 
 
 def rank(severity: object) -> int:

@@ -7,7 +7,8 @@ alarm is too old to be told. Out: signals in the order of time, and the entry af
     signals       b  w     w        -     b begins, w wrong still, - well again
 
 An alarm that is too old begins nothing; when all is not well by then, the first bucket of the last
-hour does. A type of which nothing comes any more is `silent`.
+hour does. A type of which nothing comes any more is `silent`. That nothing comes where nothing was
+due is ordinary, whatever the detector makes of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ CALM: Final = {300: 3, 3600: 2}
 """Ordinary buckets that end an episode, by their seconds."""
 DUE: Final = 10.0
 """How many must have been due, for none to be an outage."""
+LITTLE: Final = 0.05
+"""Of what is expected, less than this is nothing: no series is watched that has not more than twice
+as much in its usual bucket, so that one without anything is what such a time is like."""
 HALF: Final = 0.5
 """Share of failed calls that cannot wait."""
 Judged = Iterable[tuple[Bucket, Verdict]]
@@ -50,7 +54,7 @@ def _step(
     at = round(bucket.start * 1000)
     last = Last(at, bucket.value, verdict.expected, verdict.low, verdict.high)
     episode = entry.episode
-    if not verdict.is_anomaly:
+    if not verdict.is_anomaly or _is_idle(entry, bucket, verdict):
         if episode is None:
             return msgspec.structs.replace(entry, last=last), None
         calm = episode.calm + 1
@@ -68,6 +72,11 @@ def _step(
     begins = not told and at + entry.seconds * 1000 >= recent_ms
     changed = msgspec.structs.replace(entry, last=last, episode=episode, told=told or begins)
     return changed, _signal(entry, bucket, verdict, episode, wrong=True, begins=begins)
+
+
+def _is_idle(entry: Entry, bucket: Bucket, verdict: Verdict) -> bool:
+    """Whether nothing came where nothing was due."""
+    return entry.series.kind == "count" and bucket.value == 0.0 and verdict.expected < LITTLE
 
 
 def _signal(

@@ -51,14 +51,13 @@ def signal(
     rule: Threshold, at: int, value: float | None, *, wrong: bool, begins: bool = False
 ) -> Signal:
     """What a rule says; without a value that it is no rule any more."""
-    side = "above" if rule.above is not None else "below"
     if value is None:
         why = f"{rule.name}: the rule was changed or taken out of the file."
     else:
-        state = "is" if wrong else "was"
+        again = "" if wrong else " again"
         why = (
-            f"{rule.name}: {rule.series} is {value:.6g} in {rule.minutes} minutes, which {state} "
-            f"to be told when {side} {rule.limit:.6g}."
+            f"{rule.name}: {rule.series} is {value:.6g} in {rule.minutes} minutes{again}, "
+            f"your limit is {rule.limit:.6g}."
         )
     return Signal(
         series=rule.series, kind="threshold", rule=rule.name, wrong=wrong, begins=begins, at=at,

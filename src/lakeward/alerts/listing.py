@@ -84,6 +84,7 @@ def told(telling: Telling) -> dict[str, Any]:
     """One telling."""
     return {
         "by": telling.kind,
+        "incident_id": telling.incident_id,
         "what": telling.content.get("what", telling.what),
         "state": telling.state,
         "attempts": telling.attempts,

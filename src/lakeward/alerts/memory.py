@@ -32,7 +32,8 @@ from lakeward.lakedir import LakeDir
 
 logger = logging.getLogger("lakeward.alerts")
 Word = TypeVar("Word", bound=msgspec.Struct)
-VERSION: Final = 1
+VERSION: Final = 2
+"""One more whenever an `Entry` or what is in it changes."""
 STATE: Final = "alerts.state"
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS words (name TEXT PRIMARY KEY, content BLOB NOT NULL)",
@@ -80,6 +81,10 @@ class Entry(msgspec.Struct, frozen=True):
     def seconds(self) -> int:
         """How long its buckets are."""
         return round(self.series.step)
+
+
+class OtherVersion(sqlite3.DatabaseError):
+    """What is remembered was written by a Lakeward that remembers other things."""
 
 
 class Memory:
@@ -169,9 +174,7 @@ def opened(lake: LakeDir) -> Iterator[Memory]:
         try:
             con, memory = _open(path)
         except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
-            logger.error(
-                "%s is no memory of alerts (%s): watching begins anew", path, type(error).__name__
-            )
+            logger.error("%s %s: watching begins anew", path, _reason(error))
             _remove(path)
             con, memory = _open(path)
         try:
@@ -197,6 +200,20 @@ def looked_at(lake: LakeDir) -> Iterator[Memory | None]:
             con.close()
 
 
+def is_foreign(lake: LakeDir) -> bool:
+    """Whether there is a memory, of another version: the next look begins anew."""
+    try:
+        con = sqlite3.connect(f"{(lake.private / STATE).as_uri()}?mode=ro", uri=True, timeout=30)
+    except sqlite3.DatabaseError:
+        return False
+    try:
+        return _version(con) not in (0, VERSION)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        con.close()
+
+
 @contextlib.contextmanager
 def throwaway() -> Iterator[Memory]:
     """An empty memory that nobody sees."""
@@ -214,7 +231,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, Memory]:
     try:
         con.execute("PRAGMA synchronous = FULL")
         if _version(con) not in (0, VERSION):
-            raise sqlite3.DatabaseError("of another version")
+            raise OtherVersion
         if con.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("damaged")
         for statement in TABLES:
@@ -226,6 +243,12 @@ def _open(path: Path) -> tuple[sqlite3.Connection, Memory]:
     except BaseException:
         con.close()
         raise
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OtherVersion):
+        return "was made by another version of Lakeward"
+    return f"is no memory of alerts ({type(error).__name__})"
 
 
 def _version(con: sqlite3.Connection) -> int:

@@ -6,16 +6,23 @@ alone; empty where nobody watched yet. Nothing fails but the disk.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from lakeward.alerts.memory import looked_at
+from lakeward.alerts.memory import is_foreign, looked_at
 from lakeward.alerts.ranking import Ranked
-from lakeward.alerts.rules import read
+from lakeward.alerts.rules import Rules, read
+from lakeward.alerts.signal import KINDS
+from lakeward.alerts.taking import is_of
 from lakeward.alerts.watching import Position
 from lakeward.errors import SettingError
-from lakeward.interaction import iso
+from lakeward.interaction import iso, parse_iso
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
+
+STALE_MS: Final = 15 * 60_000
+"""Three looks: who has missed so many does not look."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -83,6 +90,8 @@ class Account(msgspec.Struct, frozen=True):
     judged_until: str | None
     refused: str = ""
     """What is wrong with `alerts.toml`."""
+    other_version: bool = False
+    """Whether another version of Lakeward watched; what it knew is learned anew."""
 
 
 def account(lake: LakeDir, settings: Settings) -> Account:
@@ -92,7 +101,8 @@ def account(lake: LakeDir, settings: Settings) -> Account:
         refused = ""
     except SettingError as error:
         refused = str(error)
-    return account_of(watched(lake), refused)
+    found = account_of(watched(lake), refused)
+    return msgspec.structs.replace(found, other_version=is_foreign(lake))
 
 
 def account_of(shown: Overview, refused: str = "") -> Account:
@@ -107,6 +117,8 @@ def sentence(told: Account) -> str:
     """One line of it."""
     if told.refused:
         return f"nothing is watched: {told.refused}"
+    if told.other_version:
+        return "another version of Lakeward watched this lake: the next look learns it anew"
     if told.judged_until is None:
         return "nobody has watched this lake yet"
     parts = [f"{told.watched:,} series, {told.wrong:,} of them wrong"]
@@ -115,3 +127,24 @@ def sentence(told: Account) -> str:
     if told.rare:
         parts.append(f"{told.rare:,} too rare to be judged")
     return f"{', '.join(parts)}; judged until {told.judged_until}"
+
+
+def meets(pattern: str, lake: LakeDir, rules: Rules) -> bool:
+    """Whether a snooze of these series is of any that is watched, or that a rule is of."""
+    keys = [f"{kind}::{row.series}" for row in watched(lake).series for kind in KINDS]
+    keys += [f"threshold:{each.name}:{each.series}" for each in rules.thresholds]
+    keys += [f"budget:{each.name}:ai cost per {each.per}" for each in rules.budgets]
+    keys += [f"silent:{each.name}:type:{each.name}" for each in rules.silences]
+    return any(is_of(pattern, key) for key in keys)
+
+
+def remark(told: Account, now_ms: int) -> str:
+    """Why no news is no good news; empty where somebody looks."""
+    if told.refused or told.judged_until is None:
+        return sentence(told)
+    if parse_iso(told.judged_until) < now_ms - STALE_MS:
+        return (
+            f"nobody has looked since {told.judged_until}: `lakeward doctor` says whether a keeper "
+            "runs"
+        )
+    return ""

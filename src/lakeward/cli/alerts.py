@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lakeward.cli.alert_table import aligned, table
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
 from lakeward.cli.tail import printable
@@ -34,20 +35,19 @@ VERBS = ("list", "show", "ack", "snooze", "resolve", "test", "digest", "watch")
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Eight verbs; without one it is `list`."""
-    command.set_defaults(verb="list", all=False, n=50)
+    _add_list(command, False, 50)
     verbs = command.add_subparsers(dest="verb", required=False, metavar="VERB")
     listed = verbs.add_parser("list", help="show what is wrong now")
-    listed.add_argument("--all", action="store_true", help="what is resolved, too")
-    listed.add_argument("-n", type=int, default=50, metavar="N", help="how many to show (50)")
+    _add_list(listed, argparse.SUPPRESS, argparse.SUPPRESS)
     show = verbs.add_parser("show", help="show one incident, its steps and who was told")
     ack = verbs.add_parser("ack", help="say that somebody sees to it")
     snooze = verbs.add_parser("snooze", help="tell nobody of it for a while")
     resolve = verbs.add_parser("resolve", help="say that it is over")
     for verb in (show, ack, resolve):
-        verb.add_argument("id", metavar="ID", help="of the incident, or the end of it")
+        verb.add_argument("id", metavar="ID", help="of the incident, or as much of it as is shown")
     snooze.add_argument("id", metavar="ID|SERIES", help="an incident, or series such as 'route:*'")
     snooze.add_argument("--for", dest="minutes", type=_minutes, default=60.0, metavar="30m|4h|2d",
-                        help="how long (1h)")  # fmt: skip
+                        help="how long (1h); 0 ends it")  # fmt: skip
     test = verbs.add_parser("test", help="tell every channel something, and say what happened")
     digest = verbs.add_parser("digest", help="show the digest of a day")
     digest.add_argument("--day", metavar="YYYY-MM-DD", help="which day (yesterday)")
@@ -60,6 +60,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         add_general_arguments(verb, below=True, formats=FORMATS)
 
 
+def _add_list(command: argparse.ArgumentParser, all_: object, most: object) -> None:
+    command.add_argument("--all", action="store_true", default=all_, help="what is resolved, too")
+    command.add_argument("-n", type=int, default=most, metavar="N", help="how many to show (50)")
+
+
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Do what the verb says."""
     return DONE[arguments.verb or "list"](settings, arguments)
@@ -67,16 +72,21 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.alerts.listing import OPEN, overview
+    from lakeward.alerts.overview import account, remark
     from lakeward.store.alerts import STATES, AlertTable
     from lakeward.store.database import open_database
     from lakeward.store.tellings import Tellings
 
+    now = _now_ms()
     with open_database(settings, create=False) as database:
         shown = overview(
-            AlertTable(database), Tellings(database), _now_ms(),
+            AlertTable(database), Tellings(database), now,
             states=STATES if arguments.all else OPEN, most=max(arguments.n, 0),
         )  # fmt: skip
-    _say(arguments, shown, _table(shown))
+    said = remark(account(open_lake(settings.lake_dir, create=False), settings), now)
+    nothing = "no incident is open" if said else "nothing is wrong that is watched"
+    _say(arguments, shown, table(shown, nothing))
+    _warn(said)
     return 0
 
 
@@ -102,30 +112,51 @@ def _act(settings: Settings, arguments: argparse.Namespace) -> int:
     from lakeward.alerts.listing import plain
     from lakeward.alerts.taking import is_series
 
+    if arguments.verb == "snooze" and is_series(arguments.id):
+        return _snooze_series(settings, arguments)
     with _desk(settings) as (desk, acts):
-        if arguments.verb == "snooze" and is_series(arguments.id):
-            found = acts.snooze_series(arguments.id, arguments.minutes, actor=actor())
-            told = {"series": arguments.id, "incidents": [plain(one) for one in found]}
-            name = printable(arguments.id)
-            _say(arguments, told, f"{name} is snoozed, and {len(found)} incidents of it")
-        else:
-            incident = {
-                "ack": lambda: acts.acknowledge(arguments.id, actor=actor()),
-                "resolve": lambda: acts.resolve(arguments.id, actor=actor()),
-                "snooze": lambda: acts.snooze(arguments.id, arguments.minutes, actor=actor()),
-            }[arguments.verb]()
-            _say(arguments, plain(incident), f"{incident.incident_id} is {incident.state}")
+        incident = {
+            "ack": lambda: acts.acknowledge(arguments.id, actor=actor()),
+            "resolve": lambda: acts.resolve(arguments.id, actor=actor()),
+            "snooze": lambda: acts.snooze(arguments.id, arguments.minutes, actor=actor()),
+        }[arguments.verb]()
+        shown = plain(incident)
+        until = f" until {shown['snoozed_until']}" if shown["snoozed_until"] else ""
+        _say(arguments, shown, f"{incident.incident_id} is {incident.state}{until}")
         desk.step(_now_ms())
     return 0
 
 
+def _snooze_series(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.listing import plain
+    from lakeward.alerts.overview import meets
+    from lakeward.alerts.rules import read
+    from lakeward.interaction import iso
+
+    pattern, name = arguments.id, printable(arguments.id)
+    with _desk(settings) as (desk, acts):
+        found = acts.snooze_series(pattern, arguments.minutes, actor=actor())
+        ends = {one.pattern: iso(one.ends_at) for one in desk.table.snoozes(_now_ms())}
+        until = ends.get(pattern)
+        told = {"series": pattern, "until": until, "incidents": [plain(one) for one in found]}
+        how = f"snoozed until {until}" if until else "not snoozed any more"
+        _say(arguments, told, f"{name} is {how}, and {len(found)} incidents of it")
+        desk.step(_now_ms())
+    if until and not found and not meets(pattern, open_lake(settings.lake_dir), read(settings)):
+        _warn(f"{name} meets no series that is watched: `lakeward alerts watch` shows their names")
+    return 0
+
+
 def _test(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.alerts.rules import path_of
     from lakeward.alerts.trial import told_by_each
 
     with _desk(settings) as (desk, _):
         found = told_by_each(desk, _now_ms())
     if not found:
-        raise Terminal("alerts.toml has no [[tell]]: nobody is told")
+        path = path_of(settings)
+        raise Terminal(f"{path} has no [[tell]]: nobody is told" if path.exists() else
+                       f"there is no {path}: write a [[tell]] into it, nobody is told")  # fmt: skip
     text = "\n".join(
         printable(f"{one['by']:8} {one['address']:24} {one['result']}") for one in found
     )
@@ -134,24 +165,23 @@ def _test(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _digest(settings: Settings, arguments: argparse.Namespace) -> int:
-    from lakeward.alerts.digest import asked_for
+    from lakeward.alerts.asked import digest_for
     from lakeward.alerts.notifier import Notice
     from lakeward.alerts.wording import heading, paragraphs
 
     now = _now_ms()
     with _desk(settings) as (desk, _):
-        digest = asked_for(desk.table, desk.queue, desk.telling, desk.totals, now,
-                           day=arguments.day, send=arguments.send)  # fmt: skip
-        if arguments.send:
-            desk.step(now)
+        digest, missed = digest_for(desk, now, day=arguments.day, send=arguments.send)
     notice = Notice(notice_id="", kind="digest", at=now, digest=digest)
     text = "\n\n".join((heading(notice), *paragraphs(notice)))
     _say(arguments, msgspec.to_builtins(digest), "\n".join(map(printable, text.split("\n"))))
-    return 0
+    for one in missed:
+        _warn(one)
+    return 1 if missed else 0
 
 
 def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
-    from lakeward.alerts.overview import account_of, sentence, watched
+    from lakeward.alerts.overview import account, sentence, watched
     from lakeward.alerts.rules import read
 
     lake = open_lake(settings.lake_dir, create=False)
@@ -166,8 +196,8 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
             since = round(moment("--since", arguments.since, UTC, now_).timestamp() * 1000)
         signals = replay(lake, settings, read(settings), since_ms=since, now_ms=now)
         shown: dict[str, Any] = {"signals": [msgspec.to_builtins(one) for one in signals]}
-        told = [one for one in signals if one.begins or not one.wrong]
-        text = "\n".join(printable(f"{_moment(one.at)}  {one.why}") for one in told)
+        begun = [one for one in signals if one.begins or not one.wrong]
+        text = "\n".join(printable(f"{_moment(one.at)}  {one.why}") for one in begun)
         _say(arguments, shown, text or "nothing would have been said")
         return 0
     found = watched(lake)
@@ -177,9 +207,11 @@ def _watch(settings: Settings, arguments: argparse.Namespace) -> int:
         value = "" if one.value is None else f"{one.value:.4g}"
         rows.append((one.series, str(one.minutes), f"{one.per_hour:g}", value, usual,
                      one.wrong_since or ""))  # fmt: skip
-    summary = sentence(account_of(found))
-    lines = [*_aligned(rows), summary] if found.series else [summary]
+    told = account(lake, settings)
+    lines = aligned(rows) if found.series else []
+    lines += [] if told.refused else [sentence(told)]
     _say(arguments, msgspec.to_builtins(found), "\n".join(lines))
+    _warn(sentence(told) if told.refused else "")
     return 0
 
 
@@ -202,35 +234,12 @@ def _desk(settings: Settings) -> Iterator[tuple[Desk, Acts]]:
 
 def _minutes(text: str) -> float:
     units = {"m": 1, "h": 60, "d": 1440}
+    if text == "0":
+        return 0.0
     try:
         return float(text[:-1]) * units[text[-1:]]
     except (KeyError, ValueError):
-        raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d") from None
-
-
-def _table(shown: dict[str, Any]) -> str:
-    rows = [("ID", "STATE", "SEVERITY", "SINCE", "SERIES", "WHY")]
-    for one in shown["incidents"]:
-        more = f" +{one['members'] - 1}" if one["members"] > 1 else ""
-        state = "flapping" if one["flapping"] else one["state"]
-        series = (one["series"] or [""])[0]
-        rows.append((one["incident_id"][-12:], state, one["severity"], one["opened_at"],
-                     f"{series[:48]}{more}", str(one["why"] or "")[:80]))  # fmt: skip
-    lines = _aligned(rows) if len(rows) > 1 else ["nothing is wrong that is watched"]
-    lines += [f"{printable(one['series'])} is snoozed until {one['until']}"
-              for one in shown["snoozes"]]  # fmt: skip
-    lines += [printable(f"not told by {one['by']} ({one['state']}): {one['reason']}")
-              for one in shown["not_told"]]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    shown = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in shown
-    ]
+        raise argparse.ArgumentTypeError("must be like 30m, 4h or 2d; 0 ends a snooze") from None
 
 
 def _by(step: dict[str, Any]) -> str:
@@ -254,3 +263,8 @@ def _now_ms() -> int:
 def _say(arguments: argparse.Namespace, told: dict[str, Any], text: str) -> None:
     print(msgspec.json.encode(told).decode() if arguments.format == "json" else text)
     sys.stdout.flush()
+
+
+def _warn(sentence: str) -> None:
+    if sentence:
+        print(printable(sentence), file=sys.stderr)

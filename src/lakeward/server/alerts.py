@@ -3,12 +3,12 @@
     GET  /api/alerts               ?state=open|all|resolved …  &most=100  &before=<moment>
     GET  /api/alerts/{id}          one, with its steps and who was told
     POST /api/alerts/{id}/ack      {}                  also /resolve
-    POST /api/alerts/{id}/snooze   {"minutes": 60}
+    POST /api/alerts/{id}/snooze   {"minutes": 60}       0 ends it
 
 In: requests of who may read everything; what changes something needs a person with the role of an
 admin, or a server that is open to its own machine. Says no with 400, 403 (partners, read keys,
-pages of other origins), 404, 409 where an incident is over already, and 503 while the database is
-away.
+pages of other origins), 404, 409 where an incident is over already or not snoozed, and 503 while
+the database is away.
 """
 
 from __future__ import annotations
@@ -50,7 +50,13 @@ MOST: Final = 1000
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What comes with an act."""
 
-    minutes: Annotated[float, Meta(ge=1, le=LONGEST_MINUTES)] = 60.0
+    minutes: Annotated[float, Meta(ge=0, le=LONGEST_MINUTES)] = 60.0
+    """How long a snooze lasts; 0 ends it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is neither."""
+        if 0 < self.minutes < 1:
+            raise ValueError("minutes must be 0, or at least 1")
 
 
 class Alerts:
@@ -168,12 +174,12 @@ async def _run(work: Any, *args: Any, **named: Any) -> Any:
     except Transient as error:
         raise Refusal(503, "busy", _sentence(error)) from None
     except Terminal as error:
-        over = "resolved already" in str(error)
+        over = "resolved already" in str(error) or "is not snoozed" in str(error)
         known = over or "no incident" in str(error) or "several incidents" in str(error)
         if not known:
             raise
-        raise Refusal(409 if over else 404, "over" if over else "no_incident",
-                      _sentence(error)) from None  # fmt: skip
+        code = "no_incident" if not over else "over" if "resolved" in str(error) else "not_snoozed"
+        raise Refusal(409 if over else 404, code, _sentence(error)) from None
 
 
 def _sentence(error: Exception) -> str:

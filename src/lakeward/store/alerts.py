@@ -24,6 +24,8 @@ State = Literal["opened", "ongoing", "acknowledged", "snoozed", "resolved"]
 Status = Literal["wrong", "well", "dismissed"]
 STATES: Final[tuple[State, ...]] = ("opened", "ongoing", "acknowledged", "snoozed", "resolved")
 ADVISORY_LOCK: Final = int.from_bytes(b"lw-alrts", "big") >> 1
+LAST_GROUP: Final = 25
+"""Where the last group of an id begins, counted from 1; lists show that group alone."""
 _I, _S, _C = INCIDENTS.c, ALERT_SERIES.c, ALERT_CHANGES.c
 
 
@@ -167,7 +169,8 @@ class AlertTable:
             yield Work(connection, self.database)
 
     def find(self, which: str) -> Incident:
-        """The incident with this id, or the only one whose id begins or ends so."""
+        """The incident with this id, or the only one whose id, or the last group of it,
+        begins so, or which ends so."""
         with self.database.read() as connection:
             return found(connection, which)
 
@@ -201,6 +204,16 @@ class AlertTable:
         with self.database.read() as connection:
             return [(row[0], row[1]) for row in connection.execute(query.order_by(_C.at))]
 
+    def digests(self, day: str, now_ms: int) -> list[tuple[str, str, int, str | None]]:
+        """Digests of a day that wait, or failed just now: (kind of channel, state, due, reason)."""
+        t = TELLINGS.c
+        missed = (t.state == "queued") | ((t.state == "failed") & (t.final_at == now_ms))
+        query = select(t.kind, t.state, t.due_at, t.reason, t.content)
+        query = query.where(t.what == "digest", missed).order_by(t.kind)
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return [(row[0], row[1], row[2], row[3]) for row in rows if row[4].get("day") == day]
+
     def unrecorded(self, most: int = 1000) -> list[tuple[Change, Incident]]:
         """Steps that the lake may not know of, the oldest first."""
         query = select(ALERT_CHANGES).where(_C.recorded_at.is_(None))
@@ -233,9 +246,10 @@ class AlertTable:
 
 
 def found(connection: Connection, which: str) -> Incident:
-    """By id, or by a part of one that only one has."""
+    """By id, or by a part of one that only one has: of either end, or of what a list shows."""
     if which and all(sign in "0123456789abcdef-" for sign in which):
-        alike = _I.incident_id.startswith(which) | _I.incident_id.endswith(which)
+        shown = func.substr(_I.incident_id, LAST_GROUP, len(which)) == which
+        alike = _I.incident_id.startswith(which) | _I.incident_id.endswith(which) | shown
         rows = connection.execute(select(INCIDENTS).where(alike).limit(2)).mappings().all()
         if len(rows) == 1:
             return record(rows[0], Incident)
