@@ -52,7 +52,10 @@ def verdict(
         sentence = f"Keep running: {few.sentence}"
         return Verdict(status="keep_running", arm=None, sentence=sentence, reasons=[few])
     if not metrics:
-        nothing = Reason(code="no_metric", sentence="no metric was asked for.")
+        nothing = Reason(
+            code="no_metric",
+            sentence="no metric was asked for: add --metric, or a plan to the flag.",
+        )
         sentence = f"Keep running: {nothing.sentence}"
         return Verdict(status="keep_running", arm=None, sentence=sentence, reasons=[nothing])
     judged = [_of_arm(arm.arm, metrics, terms) for arm in arms[1:]]
