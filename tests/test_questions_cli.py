@@ -132,6 +132,26 @@ def test_what_is_no_funnel_is_one_sentence(asked: Any, words: tuple[str, ...], s
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("funnel", "a", "b", "--engine", "oracle"), "lakeward funnel --help"),
+        (("flags", "check"), "lakeward flags check --help"),
+        (("nothing",), "lakeward --help"),
+    ],
+)
+def test_words_that_no_command_takes_are_one_sentence(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    _, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert err.startswith("lakeward: ")
+    assert err.endswith(f"; see `{said}`\n")
+    assert err.count("\n") == 1
+
+
 def test_any_question_is_asked_by_its_name(asked: Any) -> None:
     parameters = {"by": ["interaction_type"], "grain": None}
     code, out, _ = asked("ask", "trend", json.dumps(parameters), "--format", "json")
