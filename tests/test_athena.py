@@ -266,7 +266,8 @@ def athena(cloud: Cloud, folder: Path, **more: str) -> Athena:
 
 def engine(cloud: Cloud, folder: Path, **more: str) -> Athena:
     """An engine over whatever is there."""
-    asked = settings(folder, cloud.endpoint, **{"LAKEWARD_ATHENA_OUTPUT": OUTPUT, **more})
+    where = {"LAKEWARD_TABLE": f"s3://{BUCKET}/table", "LAKEWARD_ATHENA_OUTPUT": OUTPUT}
+    asked = settings(folder, cloud.endpoint, **{**where, **more})
     return Athena(asked, lambda: memory().sql("FROM identities").to_arrow_table())
 
 
@@ -359,7 +360,7 @@ def test_the_commands_ask_athena_and_not_while_somebody_is_being_erased(
         collector.record("page_view", user_id="u1")
         collector.commit()
     more = {**lake.env, **KEYS, "LAKEWARD_AWS_ENDPOINT": ministack.endpoint,
-            "LAKEWARD_ATHENA_OUTPUT": OUTPUT}  # fmt: skip
+            "LAKEWARD_ATHENA_OUTPUT": OUTPUT, "LAKEWARD_TABLE": f"s3://{BUCKET}/lake"}  # fmt: skip
     for name, value in more.items():
         monkeypatch.setenv(name, value)
     body = '{"grain": null, "by": ["route"], "series": [{"event": "identify"}]}'
@@ -417,3 +418,26 @@ def test_people_without_a_place_for_who_is_who_are_refused(tmp_path: Path) -> No
 def test_questions_about_files_beside_the_table_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Terminal, match="'data_places' is about files beside the table"):
         ask_engine(engine(Cloud("nobody", 9, ""), tmp_path), DataPlaces())
+
+
+def test_without_aws_the_question_is_looked_at_first_and_then_where_the_table_is(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with lake.collector() as collector:
+        collector.record("page_view", user_id="u1")
+        collector.commit()
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in lake.env.items():
+        monkeypatch.setenv(name, value)
+    for words, said in (
+        (("ask", "outcomes"), "is worked out by DuckDB alone"),
+        (("ask", "data_places"), "is about files beside the table"),
+        (("ask", "trend"), "this lake's table is on this disk"),
+        (("funnel", "page_view", "demo_booking"), "set LAKEWARD_TABLE, such as s3://"),
+    ):
+        assert main((*words, "--engine", "athena")) == 2
+        assert said in capsys.readouterr().err, words
+    monkeypatch.setenv("LAKEWARD_TABLE", f"s3://{BUCKET}/table")
+    assert main(("ask", "outcomes", "--engine", "athena")) == 2
+    assert "is worked out by DuckDB alone" in capsys.readouterr().err

@@ -620,7 +620,7 @@ def test_a_wrong_argument_exits_2(lake: Lake, arguments: list[str]) -> None:
     lake.root.parent.mkdir(exist_ok=True)
     done = lakeward(lake, *arguments)
     assert done.returncode == 2
-    assert "usage: lakeward" in done.stderr
+    assert "; see `lakeward" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,24 @@ def test_what_cannot_be_asked_is_one_sentence(lake: Lake, asked: Any) -> None:
     refused(asked, ("nothing",), "nobody met the experiment 'nothing'")
 
 
+def test_an_unknown_experiment_is_told_those_that_there_are(lake: Lake, asked: Any) -> None:
+    told(lake)
+    refused(asked, ("match-pag",), "nobody met the experiment 'match-pag' in this time, which has")
+    refused(asked, ("match-pag",), "which has 'match-page': is one of these meant?")
+
+
+def test_what_nobody_did_is_asked_for_by_its_name(lake: Lake, asked: Any) -> None:
+    told(lake)
+    _, out, _ = asked("match-page", "--metric", "demo_bookin")
+    assert out.startswith("Keep running treatment: nobody did demo_bookin: is that its name?\n")
+    words = ("--metric", "demo_booking", "--guardrail", "lower:count:api_cal")
+    _, out, _ = asked("match-page", *words, "--format", "json")
+    reasons = json.loads(out)["verdict"]["reasons"]
+    assert [r["sentence"] for r in reasons if r["code"] == "guardrail"] == [
+        "the guardrail: nobody did count:api_cal: is that its name?"
+    ]
+
+
 def test_what_cannot_be_judged_is_one_sentence(lake: Lake, asked: Any) -> None:
     told(lake)
     for words, named in (

@@ -95,22 +95,51 @@ def test_flags_that_contradict_each_other_are_one_sentence_unless_one_says_it(ru
     assert run(plans, "--metric", "demo_booking")[0] == 0
 
 
-def test_flags_that_cannot_be_read_are_noted_and_stop_nothing(run: Run) -> None:
+def test_a_misspelt_name_in_a_plan_is_named_by_the_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "flags.json"
+    path.write_bytes(flags(RULE | {"plan": {"metrix": ["demo_booking"]}}))
+    assert main(("flags", "check", str(path))) == 2
+    assert "unknown field `metrix`" in capsys.readouterr().err
+
+
+def test_a_flag_with_faults_is_judged_with_a_note_of_each(run: Run) -> None:
+    code, out, _ = run(flags(RULE | {"weights": [0.9, 0.2]}), "--format", "json")
+    assert code == 0
+    (note,) = [note for note in json.loads(out)["notes"] if "mend" in note]
+    assert note.startswith("mend the flag page: rule 1: `weights` must add up to 1")
+
+
+def test_a_hypothesis_that_ends_with_a_full_stop_has_one(run: Run) -> None:
+    _, out, _ = run(flags(RULE))
+    assert "Note: planned: Reasons make people book.\n" in out
+
+
+def test_without_a_metric_the_verdict_says_how_one_is_added(run: Run) -> None:
+    rule = {name: value for name, value in RULE.items() if name != "plan"}
+    assert "no metric was asked for: add --metric, or a plan to the flag." in run(flags(rule))[1]
+
+
+def test_flags_that_cannot_be_read_are_noted_and_stop_nothing(run: Run, tmp_path: Path) -> None:
     code, out, _ = run(b"{", "--metric", "demo_booking", "--format", "json")
     assert code == 0
     (note,) = json.loads(out)["notes"]
-    assert note.startswith("the flags cannot be read, so nothing is taken from them: ")
+    assert note.startswith(
+        f"the flags in {tmp_path / 'flags.json'} cannot be read, so nothing is taken from them: "
+    )
 
 
 def test_a_plan_in_the_app_database_is_read_as_one_in_a_file(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = run(flags(RULE), "--format", "json", "--until", "2026-09-30")
     assert main(("flags", "import", str(tmp_path / "flags.json"))) == 0
+    assert capsys.readouterr().out == "imported 1 flag\n"
     monkeypatch.setenv("LAKEWARD_FLAGS", "database")
     code, out, _ = run(b"{", "--format", "json", "--until", "2026-09-30")
     assert code == 0
-    assert json.loads(out.partition("\n")[2]) == json.loads(here[1])
+    assert json.loads(out) == json.loads(here[1])
 
 
 def test_an_experiment_that_no_flag_runs_is_asked_as_before(run: Run) -> None:

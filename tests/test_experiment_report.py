@@ -69,6 +69,13 @@ def test_a_gain_without_harm_is_shipped() -> None:
     assert reason.figures["lift"] == pytest.approx(0.4)
 
 
+def test_a_gain_beside_a_guardrail_that_nobody_did_says_so() -> None:
+    misspelt = shares("slw", {"control": 0, "treatment": 0}, role="guardrail", lower=True)
+    found = judged(UP, misspelt).verdict
+    assert found.status == "ship"
+    assert found.sentence.endswith("The guardrail: nobody did slw: is that its name?")
+
+
 def test_a_loss_is_not_shipped() -> None:
     found = judged(DOWN, CALM).verdict
     assert (found.status, found.reasons[0].code) == ("do_not_ship", "worse")
@@ -149,10 +156,13 @@ def test_of_a_few_units_nothing_is_said() -> None:
 
 
 def test_arms_without_any_spread_are_unclear() -> None:
-    for counts in ({"control": 0, "treatment": 0}, {"control": 0, "treatment": 5000}):
+    for counts, said in (
+        ({"control": 0, "treatment": 0}, "nobody did m: is that its name?"),
+        ({"control": 0, "treatment": 5000}, "nothing can be said"),
+    ):
         found = judged(shares("m", counts))
         assert found.verdict.status == "keep_running"
-        assert "nothing can be said" in found.verdict.sentence
+        assert said in found.verdict.sentence
         assert found.metrics[0].effects[0].belief is None
 
 

@@ -388,10 +388,18 @@ def test_a_split_is_held_against_its_plan_and_not_against_equal_shares() -> None
     assert sequential_split((10_800, 9_200), (1, 1)).broken
 
 
+def test_a_plainly_broken_split_is_found_among_few_units_and_a_small_fault_among_many() -> None:
+    assert sequential_split((69, 51), (90, 10)).broken
+    assert sequential_split((32, 26), (90, 10)).broken
+    assert not sequential_split((52, 6), (90, 10)).broken
+    assert sequential_split((24_235, 23_285), (1, 1)).broken
+    assert not sequential_split((24_000, 23_520), (1, 1)).broken
+
+
 def test_too_few_units_break_no_split() -> None:
     assert fixed_split((8, 0), (1, 1)).p is None
     assert sequential_split((0, 0), (1, 1)).p is None
-    assert sequential_split((8, 0), (1, 1)).p == pytest.approx(1, abs=0.01)
+    assert sequential_split((8, 0), (1, 1)).p == pytest.approx(0.9, abs=0.01)
 
 
 @given(st.lists(st.integers(0, 400), min_size=2, max_size=4), st.lists(st.integers(1, 9),
@@ -400,11 +408,15 @@ def test_too_few_units_break_no_split() -> None:
 def test_the_bayes_factor_is_that_of_scipy(units: list[int], weights: list[int]) -> None:
     plan = np.array(weights[: len(units)]) / sum(weights[: len(units)])
     n = sum(units)
-    against = stats.dirichlet_multinomial.logpmf(units, 10_000 * plan, n)
     planned = stats.multinomial.logpmf(units, n, plan)
+    factors = [
+        stats.dirichlet_multinomial.logpmf(units, near * plan, n) - planned
+        for near in (100, 1_000, 10_000)
+    ]
     p = sequential_split(units, weights[: len(units)]).p
     if n:
-        assert p == pytest.approx(min(1.0, math.exp(planned - against)), rel=1e-6)
+        against = np.logaddexp.reduce(factors) - math.log(3)
+        assert p == pytest.approx(min(1.0, math.exp(-against)), rel=1e-6)
 
 
 @pytest.mark.parametrize("planned", [(50,), (50, 0), (50, -1), (1, math.inf)])

@@ -62,6 +62,20 @@ def test_a_funnel_as_json_is_its_steps(asked: Any) -> None:
     assert [s["conversion"] for s in steps] == [1, pytest.approx(2 / 3), pytest.approx(1 / 3)]
 
 
+def test_a_step_that_nothing_in_the_time_is_is_named_on_stderr(asked: Any) -> None:
+    words = ("funnel", "page_view[path=/x]", "demo_bookin", "deal_closed", "--format", "json")
+    code, out, err = asked(*words)
+    assert (code, [s["users"] for s in json.loads(out)["steps"]]) == (0, [3, 0, 0])
+    assert err == "lakeward: no interaction of this time is a demo_bookin: is that its name?\n"
+    assert asked("funnel", "deal_closed", "page_view")[2] == ""  # they are there, in another order
+
+    _, _, err = asked("funnel", "page_view[path=/y]", "gone:=deal_closed[outcomes.value>99]")
+    assert err == (
+        "lakeward: no interaction of this time is a page_view[path=/y] or a "
+        "gone:=deal_closed[outcomes.value>99]: are these their names?\n"
+    )
+
+
 def test_a_funnel_by_a_field_is_in_groups(asked: Any) -> None:
     _, out, _ = asked(*STEPS, "--by", "day,user_id", "--format", "json")
     groups = json.loads(out)["groups"]
@@ -115,6 +129,26 @@ def test_what_is_no_funnel_is_one_sentence(asked: Any, words: tuple[str, ...], s
     code, out, err = asked("funnel", *words)
     assert (code, out) == (2, "")
     assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("funnel", "a", "b", "--engine", "oracle"), "lakeward funnel --help"),
+        (("flags", "check"), "lakeward flags check --help"),
+        (("nothing",), "lakeward --help"),
+    ],
+)
+def test_words_that_no_command_takes_are_one_sentence(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    _, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert err.startswith("lakeward: ")
+    assert err.endswith(f"; see `{said}`\n")
     assert err.count("\n") == 1
 
 

@@ -96,6 +96,13 @@ def test_the_statement_is_shown_when_it_is_asked_for(server: Serving) -> None:
         assert "sql" not in client.post("/api/questions/trend", json=body).json()
 
 
+def test_an_address_with_too_many_parameters_is_refused(server: Serving) -> None:
+    with server.client() as client:
+        many = "&".join(f"{name}=1" for name in "abcdefghi")
+        found = client.post(f"/api/questions/trend?{many}", json={})
+        assert (found.status_code, found.json()["code"]) == (400, "bad_question")
+
+
 def test_an_answer_has_a_tag_until_something_comes_in(lake: Lake, server: Serving) -> None:
     with server.client() as client:
         first = client.post("/api/questions/trend", json={})

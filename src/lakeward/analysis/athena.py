@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
 from lakeward.analysis.athena_values import rows_of
@@ -33,9 +34,11 @@ from lakeward.lake.receipt import waiting
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:
+    import boto3
     import pyarrow as pa
 
     from lakeward.lake.reading import Reading
+    from lakeward.sinks.aws import Api
 
 TABLE: Final = re.compile(r"([a-z0-9_]{1,128})\.([a-z0-9_]{1,128})")
 OUTPUT: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([\w!.*'()/-]*)")
@@ -89,11 +92,6 @@ class Athena:
         self._output = OUTPUT.fullmatch(settings.athena_output.rstrip("/") + "/")
         if settings.athena_output and self._output is None:
             raise SettingError("LAKEWARD_ATHENA_OUTPUT must be like s3://bucket/athena/")
-        from lakeward.sinks import aws
-
-        keys = aws.session(settings)
-        self._api = aws.athena_api(settings, keys)
-        self._bucket = aws.s3_api(settings, keys, aws.ATHENA_OUTPUT)
         self._settings = settings
         self._identities = identities
         self._sleep = sleep
@@ -111,16 +109,42 @@ class Athena:
 
     def rows(self, sql: Sql) -> list[Row]:
         """As `Engine`."""
-        if not _of_people(sql):
-            return self._ran(statement(sql, self._settings.athena_table))
-        statement(sql, self._settings.athena_table, "a.b")  # before anything is put anywhere
+        of_people = _of_people(sql)
+        text = statement(sql, self._settings.athena_table, "a.b" if of_people else "")
+        if not self._settings.table.startswith("s3://"):  # what Glue names is another table then
+            raise SettingError(
+                "this lake's table is on this disk, and Athena reads a bucket: set LAKEWARD_TABLE, "
+                "such as s3://bucket/table, or leave out --engine"
+            )
+        if not of_people:
+            return self._ran(text)
         with self._handed_over() as identities:
             return self._ran(statement(sql, self._settings.athena_table, identities))
 
     def close(self) -> None:
         """Let go of connections."""
-        self._api.close()
-        self._bucket.close()
+        for name in {"_api", "_bucket"} & vars(self).keys():
+            vars(self)[name].close()
+
+    # What a question lacks is said before AWS is looked for, which may have no credentials here.
+
+    @cached_property
+    def _keys(self) -> boto3.Session:
+        from lakeward.sinks import aws
+
+        return aws.session(self._settings)
+
+    @cached_property
+    def _api(self) -> Api:
+        from lakeward.sinks import aws
+
+        return aws.athena_api(self._settings, self._keys)
+
+    @cached_property
+    def _bucket(self) -> Api:
+        from lakeward.sinks import aws
+
+        return aws.s3_api(self._settings, self._keys, aws.ATHENA_OUTPUT)
 
     def _ran(self, text: str) -> list[Row]:
         """Start it, wait, and read its pages."""

@@ -17,7 +17,7 @@ from typing import cast
 
 import msgspec
 
-from lakeward.cli.command import FORMATS, CommandModule, add_general_arguments
+from lakeward.cli.command import FORMATS, CommandModule, Parser, add_general_arguments
 from lakeward.errors import LakewardError
 from lakeward.settings import load
 from lakeward.version import VERSION
@@ -67,9 +67,7 @@ def parser(named: Container[str] = COMMANDS) -> argparse.ArgumentParser:
 
     The others' modules stay unread: with all of them a start takes twice as long.
     """
-    top = argparse.ArgumentParser(
-        prog="lakeward", description="Own every interaction of a Python web app."
-    )
+    top = Parser(prog="lakeward", description="Own every interaction of a Python web app.")
     top.add_argument("--version", action="version", version=f"lakeward {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():

@@ -84,7 +84,11 @@ def events(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def answer_of(settings: Settings, question: Question, engine: str = "duckdb") -> Answer:
-    """Ask an engine."""
+    """Ask an engine; what it can never be asked is said before it is looked for."""
+    if engine != "duckdb":
+        from lakeward.analysis.engines import check
+
+        check(question, engine)
     with asked_of(settings, engine) as put:
         try:
             return put(question)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from lakeward.settings import Settings
 
@@ -18,6 +18,15 @@ class CommandModule(Protocol):
 
     def run(self, settings: Settings, arguments: argparse.Namespace) -> int:
         """Do it and return the exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """One sentence for a wrong argument, as for everything else that is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        line = " ".join(message.split())
+        self.exit(2, f"lakeward: {line}; see `{self.prog} --help`\n")
 
 
 FORMATS = ("text", "json")

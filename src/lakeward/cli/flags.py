@@ -17,7 +17,7 @@ import msgspec
 
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.keys import actor
-from lakeward.cli.plan import faults
+from lakeward.cli.plan import counted, faults
 from lakeward.cli.tail import printable
 from lakeward.errors import LakewardError, Rejected, Terminal
 from lakeward.interaction import iso
@@ -171,7 +171,7 @@ def _import(editor: Editor, arguments: argparse.Namespace) -> int:
     definitions = content["features"]
     for name, definition in definitions.items():
         editor.table.put("flag", name, definition, actor=actor())
-    _say(arguments, {"imported": len(definitions)}, f"imported {len(definitions)} flags")
+    _say(arguments, {"imported": len(definitions)}, f"imported {counted(len(definitions))}")
     return 0
 
 
@@ -186,7 +186,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     payload = _payload(FileSource(arguments.file))
     found = faults(payload)
-    good = f"{len(payload.features)} flags, nothing to mend"
+    good = f"{counted(len(payload.features))}, nothing to mend"
     _say(arguments, {"flags": len(payload.features), "faults": found}, "\n".join(found) or good)
     return 1 if found else 0
 

@@ -21,6 +21,7 @@ from lakeward.cli.asking import (
     print_sql,
 )
 from lakeward.cli.printout import inert
+from lakeward.cli.tail import printable
 from lakeward.errors import Rejected, Terminal
 from lakeward.settings import Settings
 
@@ -96,6 +97,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.sql:
         return print_sql(settings, question, arguments.engine)
     answer = answer_of(settings, question, arguments.engine)
+    if kind == "funnel" and (missing := _missing(settings, arguments, parameters, answer)):
+        print(f"lakeward: {printable(missing)}", file=sys.stderr)
     if kind == "funnel" and arguments.format == "json":
         document = _document(answer, parameters["by"])
         text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
@@ -124,6 +127,32 @@ def _asked(
     step = getattr(arguments, lists[0])
     more = {"step": step, "dropped": lists[0] == "dropped", "limit": arguments.limit}
     return "funnel_units", parameters | more
+
+
+def _missing(
+    settings: Settings, arguments: argparse.Namespace, parameters: dict[str, Any], answer: Answer
+) -> str:
+    """Steps that nothing in this time is: misspelt, they read like steps that nobody reached."""
+    from lakeward.analysis.events import Events
+    from lakeward.analysis.trend import MOST_SERIES, Series, Trend
+
+    reached = {row["step"] for row in answer.dicts() if row["users"]}
+    words = [
+        (word[:80], step)
+        for n, (word, step) in enumerate(zip(arguments.steps, parameters["steps"], strict=True), 1)
+        if n not in reached
+    ][:MOST_SERIES]
+    if not words:
+        return ""
+    common = {name: value for name, value in parameters.items() if name in Events.__struct_fields__}
+    series = tuple(Series(event=step.event, where=step.where) for _, step in words)
+    rows = answer_of(settings, Trend(**common, series=series, grain=None), arguments.engine).rows
+    counts = rows[0] if rows else (0,) * len(words)
+    names = [word for (word, _), count in zip(words, counts, strict=True) if not count]
+    if not names:
+        return ""
+    asked = "is that its name?" if len(names) == 1 else "are these their names?"
+    return f"no interaction of this time is a {' or a '.join(names)}: {asked}"
 
 
 def _exclusion(word: str) -> Any:

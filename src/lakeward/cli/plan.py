@@ -27,14 +27,28 @@ def fill(settings: Settings, arguments: argparse.Namespace) -> list[str]:
         payload = definitions(settings)
     except (LakewardError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        return [f"the flags cannot be read, so nothing is taken from them: {why}"]
+        where = "in the app database" if settings.flags == "database" else f"in {settings.flags}"
+        return [f"the flags {where} cannot be read, so nothing is taken from them: {why}"]
     if payload is None:
         return []
+    notes = _to_mend(payload, arguments.name)
     found = planned(
         payload, arguments.name, split_told=arguments.split is not None,
         metrics_told=bool(arguments.metric or arguments.guardrail),
     )  # fmt: skip
-    return [] if found is None else _filled(arguments, found)
+    return notes if found is None else [*_filled(arguments, found), *notes]
+
+
+def _to_mend(payload: Payload, experiment: str) -> list[str]:
+    """Faults of the flags that run an experiment: its units may be shared out otherwise."""
+    from lakeward.flags.check import faults_of_feature
+
+    return [
+        f"mend the flag {key}: {fault}"
+        for key, flag in payload.features.items()
+        if any(rule.variations and (rule.key or key) == experiment for rule in flag.rules)
+        for fault in faults_of_feature(key, flag, payload)
+    ]
 
 
 def _filled(arguments: argparse.Namespace, found: Planned) -> list[str]:
@@ -93,6 +107,11 @@ def faults(payload: Payload) -> list[str]:
     from lakeward.flags.check import faults_of
 
     return [*faults_of(payload), *faults_of_plans(payload)]
+
+
+def counted(flags: int) -> str:
+    """So many flags, in words."""
+    return "1 flag" if flags == 1 else f"{flags:,} flags"
 
 
 def split_of(text: str | Shares | None) -> tuple[tuple[str | None, float], ...]:

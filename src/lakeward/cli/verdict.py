@@ -51,7 +51,7 @@ def lines(report: Report) -> Iterator[str]:
     if report.open_units:
         yield f"{report.open_units:,} units still have time to act."
     for note in report.notes:
-        yield f"Note: {note}."
+        yield f"Note: {note.rstrip('.')}."
     for metric in report.metrics:
         yield ""
         yield from _metric(metric, report)

@@ -1,6 +1,7 @@
 """Flags as GrowthBook writes them: a payload of features, each with a default and rules.
 
-In: JSON or TOML of this form; names that are unknown are left out. Out: frozen structs. Fails with
+In: JSON or TOML of this form; names that are unknown are left out, save in a `plan`, which no other
+product writes: there they are misspelt. Out: frozen structs. Fails with
 `Rejected` naming the place (`$.features[…].rules[…].coverage`), never a value.
 
     {"features": {"match-page": {"defaultValue": "plain", "rules": [
@@ -83,7 +84,7 @@ class Experiment(Split, frozen=True, rename="camel", kw_only=True):
     force: int | None = None
 
 
-class Plan(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class Plan(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """Of Lakeward: what an experiment is run for, as `lakeward experiment` judges it."""
 
     hypothesis: str = ""

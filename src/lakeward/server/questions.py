@@ -106,7 +106,11 @@ def _partner(request: Request) -> str | None:
 
 
 def _wants_sql(request: Request) -> bool:
-    return parse_qs(request.query.decode("latin-1"), max_num_fields=8).get("sql") == ["1"]
+    try:
+        given = parse_qs(request.query.decode("latin-1"), max_num_fields=8)
+    except ValueError:
+        raise Refusal(400, "bad_question", "The address has more than 8 parameters.") from None
+    return given.get("sql") == ["1"]
 
 
 def _with_sql(answer: bytes, question: Question) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.measured import Z95, ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import Metric
 from lakeward.analysis.experiment.moments import FIELDS, PAIRS, Estimate, Moments, quantile
@@ -19,6 +20,7 @@ from lakeward.analysis.experiment.question import ExperimentUnits, Exposed
 from lakeward.analysis.experiment.report import report
 from lakeward.analysis.experiment.result import Aside, Observed, Population, Report, Role, Terms
 from lakeward.analysis.question import Answer, Question
+from lakeward.analysis.trend import Series, Trend
 from lakeward.errors import Rejected
 
 MOST_METRICS: Final = 20
@@ -65,12 +67,26 @@ def experiment(
 ) -> Report:
     """Ask who met which arm and what they did, and judge it; `put` asks an engine."""
     asked = questions(of, wanted, before_days)
-    people = population(of, list(put(asked.units).dicts()))
+    rows = list(put(asked.units).dicts())
+    if not rows and (there := _there(put, of)):
+        raise Rejected(
+            f"nobody met the experiment {of.experiment[:80]!r} in this time, which has {there}: "
+            "is one of these meant?"
+        )
+    people = population(of, rows)
     observed = [
         observed_of(each, list(put(question).dicts()), before_days)
         for each, question in zip(wanted, asked.measured, strict=True)
     ]
     return report(people, observed, terms)
+
+
+def _there(put: Callable[[Question], Answer], of: Exposed) -> str:
+    """The experiments that somebody met, those with most exposures; empty when there is none."""
+    common = {name: getattr(of, name) for name in Events.__struct_fields__}
+    field, exposures = "experiments.experiment", Series(event="experiment_exposure")
+    rows = put(Trend(**common, series=(exposures,), by=(field,), top=10, grain=None)).rows
+    return ", ".join(repr(str(name)[:80]) for name, _ in rows if name is not None)
 
 
 def population(of: Exposed, rows: Sequence[Mapping[str, Any]]) -> Population:

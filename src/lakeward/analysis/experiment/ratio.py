@@ -4,8 +4,9 @@ In: units of each arm and the planned shares. Out: a `Split` with p. Pure; `Miss
 scipy for the fixed test.
 
 Fixed: chi-square. Looked at always: the Bayes factor of a Dirichlet-multinomial alternative around
-the plan against the plan itself (Lindon and Malek 2020, arXiv 2011.03567); by Ville's
-inequality its inverse is below alpha with a chance of at most alpha, however often one looks.
+the plan against the plan itself (Lindon and Malek 2020, arXiv 2011.03567), averaged over how near
+the plan it lies; by Ville's inequality its inverse is below alpha with a chance of at most alpha,
+however often one looks.
 Counts are held against the plan, never against equal shares.
 """
 
@@ -22,8 +23,10 @@ from lakeward.errors import Rejected
 
 ALPHA: Final = 0.001
 """p below which arms do not have their shares: a mismatch is a fault, not a finding."""
-CONCENTRATION: Final = 10_000.0
-"""How near the plan the alternative lies: as if so many units had come as planned."""
+CONCENTRATIONS: Final = (100.0, 1_000.0, 10_000.0)
+"""How near the plan the alternatives lie: as if so many units had come as planned. A near one
+finds small faults among many units, a far one plain faults among few; the mean of their Bayes
+factors holds at any look, as each does."""
 LEAST_EXPECTED: Final = 5.0
 """Units that each arm should have for chi-square to hold."""
 
@@ -65,10 +68,17 @@ def sequential(units: Sequence[int], planned: Sequence[float]) -> Split:
     expected = [share * total for share in split]
     if len(units) < 2 or total == 0:
         return Split(list(units), expected, None, False)
-    prior = [CONCENTRATION * share for share in split]
-    against = math.fsum(
-        math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, units, strict=True)
-    ) - (math.lgamma(CONCENTRATION + total) - math.lgamma(CONCENTRATION))
     planned_ = math.fsum(n * math.log(share) for n, share in zip(units, split, strict=True))
-    p = math.exp(min(0.0, planned_ - against))
+    factors = [_met(units, split, near) - planned_ for near in CONCENTRATIONS]
+    most = max(factors)
+    mean = most + math.log(math.fsum(math.exp(one - most) for one in factors) / len(factors))
+    p = math.exp(min(0.0, -mean))
     return Split(list(units), expected, p, p < ALPHA)
+
+
+def _met(units: Sequence[int], split: Sequence[float], near: float) -> float:
+    """How likely these units are (log) where shares lie around the plan."""
+    prior = [near * share for share in split]
+    return math.fsum(
+        math.lgamma(a + n) - math.lgamma(a) for a, n in zip(prior, units, strict=True)
+    ) - (math.lgamma(near + sum(units)) - math.lgamma(near))

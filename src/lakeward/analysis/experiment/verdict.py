@@ -38,6 +38,8 @@ RANK: Final[dict[Status, int]] = {
     "ship": 0, "mixed": 1, "keep_running": 2, "do_not_ship": 3, "broken": 4,
 }  # fmt: skip
 """Of several arms, the first of these is what is said of the experiment."""
+ITS_NAME: Final = "is that its name?"
+"""Asked of a metric that nobody has: misspelt, it would stay unclear for ever."""
 
 
 def verdict(
@@ -52,7 +54,10 @@ def verdict(
         sentence = f"Keep running: {few.sentence}"
         return Verdict(status="keep_running", arm=None, sentence=sentence, reasons=[few])
     if not metrics:
-        nothing = Reason(code="no_metric", sentence="no metric was asked for.")
+        nothing = Reason(
+            code="no_metric",
+            sentence="no metric was asked for: add --metric, or a plan to the flag.",
+        )
         sentence = f"Keep running: {nothing.sentence}"
         return Verdict(status="keep_running", arm=None, sentence=sentence, reasons=[nothing])
     judged = [_of_arm(arm.arm, metrics, terms) for arm in arms[1:]]
@@ -126,8 +131,10 @@ _LEADS: Final[dict[Status, str]] = {
 
 def _said(status: Status, arm: str, leading: Sequence[Reason], all_: list[Reason]) -> Verdict:
     sentence = f"{_LEADS[status].format(arm)}: " + " ".join(r.sentence for r in leading)
-    if status == "ship" and any(reason.code == "guardrail" for reason in all_):
-        sentence += " No guardrail is hurt."
+    guards = [reason.sentence for reason in all_ if reason.code == "guardrail"]
+    if status == "ship" and guards:
+        empty = [f"{said[:1].upper()}{said[1:]}" for said in guards if said.endswith(ITS_NAME)]
+        sentence += " " + " ".join(empty or ["No guardrail is hurt."])
     return Verdict(status=status, arm=arm, sentence=sentence, reasons=all_)
 
 
@@ -156,6 +163,9 @@ def _toosmall(metric: MetricResult, effect: ArmEffect, terms: Terms) -> bool:
 
 def _sentence(code: str, metric: MetricResult, effect: ArmEffect, terms: Terms) -> str:
     measured = _measured(effect, terms.level)
+    if code in ("guardrail", "unclear") and not any(arm.value for arm in metric.arms):
+        lead = "the guardrail: " if code == "guardrail" else ""
+        return f"{lead}nobody did {metric.metric}: {ITS_NAME}"
     match code:
         case "guardrail_hurt":
             return f"the guardrail {metric.metric} is hurt: {measured}."
