@@ -100,12 +100,13 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/alerts.py
 
 $(SOAK_STAMP): $(STAMP) requirements/soak.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/soak.txt
 	@touch $@
 
-soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, then fuzzing; about two hours
+soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, a million rows on Spark, fuzzing; about four hours
 	$(BIN)/python -m pytest -m soak -q tests
 	$(BIN)/python benchmarks/soak.py
 	$(BIN)/python benchmarks/soak_table.py

@@ -107,6 +107,7 @@ def test_importing_the_face_needs_the_two_dependencies_and_nothing_else() -> Non
         "import sys, lakeward, lakeward.capture.asgi, lakeward.capture.wsgi, lakeward.capture.job\n"
         "known = {'lakeward', 'msgspec', 'uuid_utils', '__main__', *sys.stdlib_module_names}\n"
         "known.add('typing_extensions')  # msgspec takes it where it is there\n"
+        "known |= {'sitecustomize', 'usercustomize'}  # the machine's, not ours\n"
         "tops = {name.partition('.')[0] for name in sys.modules}\n"
         "print(sorted(t for t in tops if t not in known and not t.startswith('_')))\n"
     )
