@@ -55,6 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in LONG)
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""What runs in the background may be handed an ignored SIGINT, and hand it to what it starts."""
+
+
 def wait_until(true: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> None:
     """Poll until `true()`; fail the test when it does not become so.
 

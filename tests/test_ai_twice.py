@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,7 @@ import ai_wire
 from ai_servers import Answer, model_server
 from ai_traced import ASKED, Run, traced
 from ai_wire import Said
-from conftest import Lake
+from conftest import Lake, wait_until
 from lakeward.ai import AI
 from lakeward.ai.processor import TurnProcessor, _read
 from lakeward.cli import main
@@ -149,6 +150,8 @@ def test_a_lake_counts_it_once_everywhere_and_its_rating_finds_the_turn(
         turn.answer(ai_wire.chat(Said(identifier=FIRST)))
         turn.answer(ai_wire.chat(Said(identifier=SECOND)))
     told(SECOND)
+    begun = time.time_ns() // 1_000_000
+    wait_until(lambda: time.time_ns() // 1_000_000 > begun)  # turns of one moment have no order
     alone = told("chatcmpl-BqL0cD9sX1pQ6h7j")
     ai.rate(before, helpful=True, user_id="u1")
     collector.commit()

@@ -285,6 +285,20 @@ class Crowd:
         return go_on
 
 
+def erased(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The receipt. An emulator may answer 500 to one of a crowd, which is then tried again as the
+    keeper would; nothing else may be left undone."""
+    words = ["erase", "--user", ANN, "--yes"]
+    for _ in range(3):
+        code = main([*words, "--format", "json"])
+        receipt: dict[str, Any] = json.loads(capsys.readouterr().out)["erasures"][0]
+        if code == 0:
+            return receipt
+        assert all(note["done"] or "(500)" in note["error"] for note in receipt["stores"])
+        words = ["erase", "--resume"]
+    raise AssertionError(receipt)
+
+
 def test_after_an_erase_no_byte_of_the_person_is_left_in_any_store(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,8 +310,7 @@ def test_after_an_erase_no_byte_of_the_person_is_left_in_any_store(
     assert len(before["table"]) > 4
 
     with Crowd(world) as crowd:
-        assert main(["erase", "--user", ANN, "--yes", "--format", "json"]) == 0
-        (receipt,) = json.loads(capsys.readouterr().out)["erasures"]
+        receipt = erased(capsys)
     app.close()
     with world.lake.collector() as collector:  # its keeper buries the app's ring
         collector.record("signed_up", user_id="carol")
@@ -319,12 +332,14 @@ def test_after_an_erase_no_byte_of_the_person_is_left_in_any_store(
     assert report.ok, report.faults
 
 
-def test_everybody_elses_rows_are_the_same_before_and_after(world: World) -> None:
+def test_everybody_elses_rows_are_the_same_before_and_after(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.plant()
     world.deliver()
     control = world.control()
     with Crowd(world):
-        assert main(["erase", "--user", ANN, "--yes"]) == 0
+        erased(capsys)
     assert world.control() == control
 
 

@@ -21,6 +21,7 @@ from lakeward.cli.stores import opened
 from lakeward.lake import receipt as book
 from lakeward.lake.delta import Table
 from lakeward.lake.erase import Setting, begin
+from lakeward.lake.forget import TableEraser
 from lakeward.lake.merge import merge
 from lakeward.lake.rows import connect
 from lakeward.lake.storage import table_storage
@@ -83,6 +84,8 @@ def test_an_erasure_during_the_making_of_a_pack_leaves_nothing_in_it(
             erased.append(now)
             with opened(home.lake, home.settings) as stores:
                 stores.others[:] = [s for s in stores.others if s.name != "rollups"]  # type: ignore[index]
+                (table,) = (s for s in stores.others if isinstance(s, TableEraser))
+                table._patience = 0.0  # the maker reads the table all the while
                 begin(Setting(home.lake, stores, drain=list), [ANN])
 
     home.put(crowd(2, 30))

@@ -207,7 +207,7 @@ class AlertTable:
     def digests(self, day: str, now_ms: int) -> list[tuple[str, str, int, str | None]]:
         """Digests of a day that wait, or failed just now: (kind of channel, state, due, reason)."""
         t = TELLINGS.c
-        missed = (t.state == "queued") | ((t.state == "failed") & (t.final_at == now_ms))
+        missed = (t.state == "queued") | ((t.state == "failed") & (t.final_at >= now_ms))
         query = select(t.kind, t.state, t.due_at, t.reason, t.content)
         query = query.where(t.what == "digest", missed).order_by(t.kind)
         with self.database.read() as connection:
