@@ -15,12 +15,12 @@ file. Fails with `SettingError` that names the file, the place in it and the men
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from lakeward.declaration import content_of, document_of
 from lakeward.errors import SettingError
 from lakeward.settings import Settings
 
@@ -60,25 +60,15 @@ def path_of(settings: Settings) -> Path:
 def read(settings: Settings) -> Flows:
     """The declarations; none where no file was named and there is none."""
     path = path_of(settings)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        if settings.flows is None:
-            return Flows()
-        raise SettingError(f"LAKEWARD_FLOWS names {path}, which is not there") from None
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
+    content = content_of(path, "LAKEWARD_FLOWS", named=settings.flows is not None)
+    if content is None:
+        return Flows()
     return parse(content, str(path), settings.flow_quiet_seconds)
 
 
 def parse(content: bytes, where: str, quiet_seconds: float) -> Flows:
     """The declarations in the bytes of a file; `where` names it in errors."""
-    try:
-        document = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise SettingError(f"{where} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
-        raise SettingError(f"{where} is not TOML: {str(error)[:200]}") from None
+    document = document_of(content, where)
     _only(document, ("flows", "outcomes"), where, "the file")
     tables = _table(document.get("flows", {}), where, "flows")
     if len(tables) > MOST_FLOWS:

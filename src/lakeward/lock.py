@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,17 @@ import msgspec
 from lakeward.errors import LakeBusy
 from lakeward.lakedir import LakeDir
 from lakeward.version import VERSION
+
+
+@contextmanager
+def alone(lake: LakeDir, name: str) -> Iterator[None]:
+    """Hold the lake's lock of that name; wait for whoever holds it."""
+    fd = os.open(lake.private / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 class Bearing(msgspec.Struct, frozen=True):

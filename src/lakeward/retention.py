@@ -16,10 +16,8 @@ earlier. The times of the quarantine are those of setting aside.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Final
 
 import msgspec
@@ -31,6 +29,7 @@ from lakeward.followers.slices import day_of
 from lakeward.interaction import id_ms, iso, parse_iso
 from lakeward.lakedir import LakeDir, replace_file
 from lakeward.ledger import STREAMS, Stream
+from lakeward.lock import alone
 from lakeward.log import Position, Segment, durable_files, read_published
 from lakeward.removal import Cut, remove_lines, remove_segments
 from lakeward.settings import Settings
@@ -116,7 +115,7 @@ def write_notes(lake: LakeDir, notes: Notes) -> None:
 
 def note_day(lake: LakeDir, now_ms: int) -> None:
     """All stores are done for the day of `now_ms`."""
-    with _alone(lake):
+    with alone(lake, "retention"):
         write_notes(lake, msgspec.structs.replace(read_notes(lake), day=iso(now_ms)[:10]))
 
 
@@ -133,7 +132,7 @@ def expire_log(
     rule = Rule(cutoffs(settings, now_ms), now_ms, settings.follower_lag_days * DAY_MS)
     done = Expired()
     if rule.cutoffs:
-        with _alone(lake):
+        with alone(lake, "retention"):
             notes = read_notes(lake)
             if notes.kinds != rule.kinds():
                 notes = Notes(notes.day, rule.kinds())
@@ -141,16 +140,6 @@ def expire_log(
                 places = _places(lake, table) if stream == "raw" else {}
                 _Expiry(lake, stream, rule, places, notes, done, pause).run()
     return done
-
-
-@contextmanager
-def _alone(lake: LakeDir) -> Iterator[None]:
-    fd = os.open(lake.private / "retention.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _places(lake: LakeDir, table: Position | None) -> dict[str, tuple[int, int]]:

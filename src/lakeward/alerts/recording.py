@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lakeward.collector import Collector
 from lakeward.interaction import foreign_id, iso
+from lakeward.messaging.telling import offered
 from lakeward.store.alerts import AlertTable, Change, Incident
 from lakeward.store.tellings import Tellings
 
@@ -21,24 +22,12 @@ def record(table: AlertTable, queue: Tellings, collector: Collector, now_ms: int
     """Tell the lake of everything that it may not know of."""
     done: list[str] = []
     for change, incident in table.unrecorded():
-        if not _told(collector, fields_of(change, incident, queue)):
+        if not offered(collector, TYPE, fields_of(change, incident, queue)):
             break
         done.append(change.change_id)
     if done:
         table.mark_recorded(done, now_ms)
     return len(done)
-
-
-def _told(collector: Collector, fields: dict[str, Any]) -> bool:
-    """False when there is no room for it now. What is left out on purpose is done with."""
-    if not collector.settings.collect or collector.leaves_out(TYPE, fields):
-        return True
-    try:
-        line = collector.prepare(TYPE, dict(fields))
-    except Exception:
-        collector.record(TYPE, **fields)  # fails in the same way, and counts or quarantines it
-        return True
-    return collector.put_batch([line])
 
 
 def fields_of(change: Change, incident: Incident, queue: Tellings) -> dict[str, Any]:

@@ -24,7 +24,6 @@ there are no limits. Fails with `SettingError` that names the file, the place in
 from __future__ import annotations
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -37,6 +36,7 @@ from lakeward.analysis.metric import field_of, metric_of
 from lakeward.analysis.scope import check_times
 from lakeward.analysis.step import filter_of
 from lakeward.analysis.trend import Series
+from lakeward.declaration import content_of, document_of
 from lakeward.errors import Rejected, SettingError
 from lakeward.settings import Settings
 
@@ -212,25 +212,15 @@ def path_of(settings: Settings) -> Path:
 def read(settings: Settings) -> Rules:
     """The rules; the usual ones where no file was named and there is none."""
     path = path_of(settings)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        if settings.alerts is None:
-            return Rules()
-        raise SettingError(f"LAKEWARD_ALERTS names {path}, which is not there") from None
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from None
+    content = content_of(path, "LAKEWARD_ALERTS", named=settings.alerts is not None)
+    if content is None:
+        return Rules()
     return parse(content, str(path))
 
 
 def parse(content: bytes, where: str) -> Rules:
     """The rules in the bytes of a file; `where` names it in errors."""
-    try:
-        document = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise SettingError(f"{where} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
-        raise SettingError(f"{where} is not TOML: {str(error)[:200]}") from None
+    document = document_of(content, where)
     only(document, TABLES, where, "the file")
     watch = made(document.get("watch", {}), Watching, where, "watch")
     told = [table_of(row, where, f"tell[{n}]") for n, row in enumerate(

@@ -23,13 +23,17 @@ SAME = (
 def tell(collector: Collector, row: Row) -> bool:
     """Record it. False when there is no room for it now: whoever asks again later tells the same
     interaction. What is left out on purpose, or set aside, is done with."""
-    fields = _fields(row)
-    if not collector.settings.collect or collector.leaves_out(TYPE, fields):
+    return offered(collector, TYPE, _fields(row))
+
+
+def offered(collector: Collector, kind: str, fields: dict[str, Any]) -> bool:
+    """Record an interaction that is told again until there is room for it; False: not now."""
+    if not collector.settings.collect or collector.leaves_out(kind, fields):
         return True
     try:
-        line = collector.prepare(TYPE, dict(fields))
+        line = collector.prepare(kind, dict(fields))
     except Exception:
-        collector.record(TYPE, **fields)  # fails in the same way, and counts or quarantines it
+        collector.record(kind, **fields)  # fails in the same way, and counts or quarantines it
         return True
     return collector.put_batch([line])
 

@@ -12,11 +12,9 @@ cannot be read is none: roll-ups can always be made again.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +22,7 @@ import msgspec
 
 from lakeward.analysis.rollup.cells import Form
 from lakeward.lakedir import LakeDir, replace_file
+from lakeward.lock import alone
 
 FOLDER: Final = "rollup"
 INDEX: Final = "index.json"
@@ -99,12 +98,6 @@ def drop(lake: LakeDir) -> int:
     return gone
 
 
-@contextmanager
-def locked(lake: LakeDir) -> Iterator[None]:
+def locked(lake: LakeDir) -> AbstractContextManager[None]:
     """The right to change roll-ups."""
-    fd = os.open(lake.private / "rollup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    return alone(lake, "rollup")
