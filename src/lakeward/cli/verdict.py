@@ -14,8 +14,8 @@ import msgspec
 from lakeward.analysis.experiment.effect import Measured
 from lakeward.analysis.experiment.result import ArmEffect, MetricResult, Report
 from lakeward.analysis.experiment.verdict import small
-from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
+from lakeward.lake.written import inert
 
 REASONS = {
     "several_arms": "met several arms",
