@@ -27,6 +27,7 @@ from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
@@ -61,6 +62,7 @@ KINDS: Final = (
     Outcomes,
     PartnerPerformance,
     DataQuality,
+    DataTypes,
     DataFields,
     DataRefused,
     DataPlaces,

@@ -33,6 +33,7 @@ from lakeward.server.alerts import Alerts
 from lakeward.server.app import Room, Server
 from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
+from lakeward.server.data import Data
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
 from lakeward.server.intake import intake_of
@@ -43,8 +44,11 @@ from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.order import Order
 from lakeward.server.pages import Pages
+from lakeward.server.quarantine import Quarantine
 from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
+from lakeward.server.schema import SchemaPage
+from lakeward.server.sql import Sql
 from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
 from lakeward.store.database import open_database
@@ -132,6 +136,8 @@ def serve(settings: Settings, order: Order) -> None:
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
         Alerts(database, settings, collector, guard, intake),
+        Sql(intake, settings), SchemaPage(settings), Data(lake, settings, status, collector),
+        Quarantine(lake, collector, guard, intake),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
