@@ -43,7 +43,7 @@ quiet = "22:00-07:00"
 by = "email"
 to_env = "OPS_MAIL"
 """
-FLAGS = {
+FLAGS: dict[str, Any] = {
     "features": {
         "match-page": {
             "defaultValue": "plain", "rules": [

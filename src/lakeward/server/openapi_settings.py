@@ -5,10 +5,12 @@ In: nothing. Out: operations by part, and path below its root. Nothing fails.
 
 from __future__ import annotations
 
-from lakeward.server import people, views
+from lakeward.server import views
 from lakeward.server.operation import OBJECT, TEXT, Object, content, get, named, refusals
 
 ID: Object = {"type": "string", "pattern": "^[0-9a-f-]{1,36}$"}
+NAME: Object = {"type": "string", "pattern": "^[!-~]([ -~]{0,78}[!-~])?$"}
+QUERY: Object = {"type": "string", "pattern": "^[a-z0-9=&,.]{0,2000}$"}
 TEXTS: Object = {"type": "array", "items": TEXT, "maxItems": 64}
 JSON = "application/json"
 
@@ -18,7 +20,7 @@ def paths() -> dict[tuple[str, str], Object]:
     key = {"kind": {"enum": ["read", "write"]}, "name": TEXT, "types": TEXTS, "origins": TEXTS,
            "partner_id": TEXT}  # fmt: skip
     role = {"role": {"enum": ["admin", "partner"]}, "partner_id": TEXT}
-    view = {"name": TEXT, "page": {"enum": list(views.PAGES)}, "query": TEXT}
+    view = {"name": NAME, "page": {"enum": list(views.PAGES)}, "query": QUERY}
     change = {"name": TEXT, "on": {"type": "boolean"}, "value": {}, "experiment": TEXT,
               "weights": {"type": "array", "items": {"type": "number"}},
               "after": {"type": "integer"}}  # fmt: skip
@@ -30,16 +32,20 @@ def paths() -> dict[tuple[str, str], Object]:
         ("people", ""): {"get": _listed("Who may log in"),
                          "post": _act("Let somebody in, by a one-time link",
                                       {"email": TEXT, **role}, ("email",), made=True)},
-        ("people", "/{id}/{verb}"): {"post": _verb("Act on a person", people.VERBS, role)},
+        ("people", "/{id}/link"): {"post": _act("Make another one-time link", {}, (), of=("id",))},
+        ("people", "/{id}/role"): {"post": _act("Give another role", role, ("role",), of=("id",))},
+        ("people", "/{id}/remove"): {"post": _act("Keep somebody out", {}, (), of=("id",))},
+        ("people", "/{id}/restore"): {"post": _act("Let somebody in again", {}, (), of=("id",))},
         ("switches", ""): {"get": _listed("The flags that are in force"),
-                           "post": _act("Change a flag", change, ("name",))},
+                           "post": _change(change)},
         ("rules", ""): {"get": _listed("What alerts watch, and who is told")},
         ("settings", ""): {"get": _listed("The settings in force")},
         ("views", ""): {"get": _views(),
                         "post": _act("Save a view", view, ("name", "page"), made=True)},
-        ("views", "/{id}/{verb}"): {
-            "post": _verb("Rename or remove a view", ("rename", "remove"), {"name": TEXT})
+        ("views", "/{id}/rename"): {
+            "post": _act("Rename a view", {"name": NAME}, ("name",), of=("id",))
         },
+        ("views", "/{id}/remove"): {"post": _act("Remove a view", {}, (), of=("id",))},
     }  # fmt: skip
 
 
@@ -58,9 +64,10 @@ def _views() -> Object:
     return found
 
 
-def _verb(summary: str, verbs: tuple[str, ...], fields: Object) -> Object:
-    found = _act(summary, fields, (), of=("id",))
-    found["parameters"].append(named("verb", {"enum": list(verbs)}, "What."))
+def _change(fields: Object) -> Object:
+    found = _act("Change a flag", fields, ("name",))
+    schema = found["requestBody"]["content"][JSON]["schema"]
+    schema["oneOf"] = [{"required": [one]} for one in ("on", "value", "weights")]
     return found
 
 

@@ -32,8 +32,8 @@ from lakeward.store.database import Database
 from lakeward.store.link import HOURS, Links
 from lakeward.store.people import People, Person
 
-PARTS: Final = (Part("people", "/api/people", ("", "/{id}/{verb}")),)
 VERBS: Final = ("link", "role", "remove", "restore")
+PARTS: Final = (Part("people", "/api/people", ("", *(f"/{{id}}/{verb}" for verb in VERBS))),)
 WHY: Final = "People are the business of admins."
 WANTED: Final = (
     "The body must have an `email`; and may have a `role`, admin or partner, and of a partner the "
@@ -80,7 +80,10 @@ class PeopleRoom:
         """The list, and what is done to one."""
         return {
             "people": Handler((*GET, *POST), "read", self._answer),
-            "people/{id}/{verb}": Handler(POST, "read", self._act),
+            "people/{id}/link": Handler(POST, "read", self._link),
+            "people/{id}/role": Handler(POST, "read", self._role),
+            "people/{id}/remove": Handler(POST, "read", self._remove),
+            "people/{id}/restore": Handler(POST, "read", self._restore),
         }
 
     async def _answer(self, request: Request, found: Found[Handler], headers: Headers) -> None:
@@ -102,7 +105,7 @@ class PeopleRoom:
         asked = await acting.said(request, self._intake, Invited, WANTED)
         self._refuse_linkless()
         person, ticket = await acting.beside(_refused, self._invited, asked, actor)
-        await reply_json(request.send, plain(person) | self._link(request, ticket), 201)
+        await reply_json(request.send, plain(person) | self._way_in(request, ticket), 201)
 
     def _invited(self, asked: Invited, actor: str) -> tuple[Person, str]:
         if asked.role == "partner" and not any(map(_is_admin, self._people.all())):
@@ -112,24 +115,11 @@ class PeopleRoom:
         )  # fmt: skip
         return person, self._links.make(person.person_id, actor=actor)
 
-    async def _act(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        actor = acting.actor(request, self._guard, WHY)
-        verb, who = found.steps["verb"], found.steps["id"]
-        if verb not in VERBS:
-            raise Refusal(404, "not_found", f"A person takes {', '.join(VERBS)}.")
-        role: Role | None = None
-        if verb == "role":
-            role = await acting.said(request, self._intake, Role, ROLE_WANTED)
-        else:
-            await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
-        if verb == "link":
-            self._refuse_linkless()
-            person, ticket = await acting.beside(_refused, self._linked, who, actor)
-            await reply_json(request.send, plain(person) | self._link(request, ticket))
-            return
-        own = acting.own_email(request)
-        person = await acting.beside(_refused, self._done, verb, who, role, actor, own)
-        await reply_json(request.send, plain(person))
+    async def _link(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        actor = await self._actor(request)
+        self._refuse_linkless()
+        person, ticket = await acting.beside(_refused, self._linked, found.steps["id"], actor)
+        await reply_json(request.send, plain(person) | self._way_in(request, ticket))
 
     def _linked(self, who: str, actor: str) -> tuple[Person, str]:
         person = self._people.find(who)
@@ -137,18 +127,44 @@ class PeopleRoom:
             raise Terminal("this person is removed: restore comes first")
         return person, self._links.make(person.person_id, actor=actor)
 
-    def _done(self, verb: str, who: str, role: Role | None, actor: str, own: str | None) -> Person:
+    async def _role(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        actor, own = acting.actor(request, self._guard, WHY), acting.own_email(request)
+        asked = await acting.said(request, self._intake, Role, ROLE_WANTED)
+
+        def change() -> Person:
+            return self._people.change_role(
+                self._other(found.steps["id"], own), asked.role, actor=actor,
+                partner_id=asked.partner_id, leaves_admin=True,
+            )  # fmt: skip
+
+        await reply_json(request.send, plain(await acting.beside(_refused, change)))
+
+    async def _remove(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        actor, own = await self._actor(request), acting.own_email(request)
+
+        def remove() -> Person:
+            who = self._other(found.steps["id"], own)
+            return self._people.disable(who, actor=actor, leaves_admin=True)
+
+        await reply_json(request.send, plain(await acting.beside(_refused, remove)))
+
+    async def _restore(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        actor, who = await self._actor(request), found.steps["id"]
+        person = await acting.beside(_refused, self._people.enable, who, actor=actor)
+        await reply_json(request.send, plain(person))
+
+    async def _actor(self, request: Request) -> str:
+        """Who acts, with a body that says nothing more."""
+        actor = acting.actor(request, self._guard, WHY)
+        await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
+        return actor
+
+    def _other(self, who: str, own: str | None) -> str:
+        """The id of somebody else than who acts."""
         person = self._people.find(who)
-        if verb == "restore":
-            return self._people.enable(person.person_id, actor=actor)
         if person.email == own:
             raise Terminal("this is your own login: ask another admin to change or remove it")
-        if role is None:
-            return self._people.disable(person.person_id, actor=actor, leaves_admin=True)
-        return self._people.change_role(
-            person.person_id, role.role, actor=actor, partner_id=role.partner_id,
-            leaves_admin=True,
-        )  # fmt: skip
+        return person.person_id
 
     def _refuse_linkless(self) -> None:
         """Before anybody is added: a link leads to the page, and is used up by the way in."""
@@ -158,7 +174,7 @@ class PeopleRoom:
                 "This server has no page on which a link could be used: see LAKEWARD_PATHS.",
             )  # fmt: skip
 
-    def _link(self, request: Request, ticket: str) -> dict[str, Any]:
+    def _way_in(self, request: Request, ticket: str) -> dict[str, Any]:
         base = self._public or request.base
         return {
             "link": f"{base}{self._paths['page'].rstrip('/')}/?welcome={ticket}",

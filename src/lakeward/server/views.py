@@ -27,7 +27,7 @@ from lakeward.server.routes import Found, Part
 from lakeward.store.database import Database
 from lakeward.store.views import View, Views
 
-PARTS: Final = (Part("views", "/api/views", ("", "/{id}/{verb}")),)
+PARTS: Final = (Part("views", "/api/views", ("", "/{id}/rename", "/{id}/remove")),)
 PAGES: Final = (
     "live", "overview", "api", "visitors", "funnels", "retention", "paths", "experiments", "ai",
     "partners", "anomalies", "data", "explore", "settings",
@@ -69,7 +69,8 @@ class ViewRoom:
         """The list, and what is done to one."""
         return {
             "views": Handler((*GET, *POST), "read", self._answer),
-            "views/{id}/{verb}": Handler(POST, "read", self._act),
+            "views/{id}/rename": Handler(POST, "read", self._rename),
+            "views/{id}/remove": Handler(POST, "read", self._remove),
         }
 
     async def _answer(self, request: Request, found: Found[Handler], headers: Headers) -> None:
@@ -95,18 +96,18 @@ class ViewRoom:
         )
         await reply_json(request.send, plain(view), 201)
 
-    async def _act(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+    async def _rename(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         acting.actor(request, self._guard, WHY)
-        verb, which = found.steps["verb"], found.steps["id"]
-        if verb == "rename":
-            wanted = "The body must have a `name`."
-            asked = await acting.said(request, self._intake, Named, wanted)
-            view = await acting.beside(_refused, self._views.rename, which, asked.name)
-        elif verb == "remove":
-            await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
-            view = await acting.beside(_refused, self._views.remove, which)
-        else:
-            raise Refusal(404, "not_found", "A view takes rename, remove.")
+        wanted = "The body must have a `name`."
+        asked = await acting.said(request, self._intake, Named, wanted)
+        which = found.steps["id"]
+        view = await acting.beside(_refused, self._views.rename, which, asked.name)
+        await reply_json(request.send, plain(view))
+
+    async def _remove(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        acting.actor(request, self._guard, WHY)
+        await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
+        view = await acting.beside(_refused, self._views.remove, found.steps["id"])
         await reply_json(request.send, plain(view))
 
 
