@@ -21,13 +21,19 @@ from lakeward.server import (
     alerts,
     body,
     data,
+    keys,
     login,
     pages,
+    people,
     quarantine,
     questions,
+    rules,
     schema,
+    setup,
     sql,
-)
+    switches,
+    views,
+)  # fmt: skip
 from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
@@ -53,10 +59,10 @@ OWN: tuple[Part, ...] = (
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
-ROOMS: tuple[Part, ...] = (
-    *pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS,
-    *sql.PARTS, *schema.PARTS, *data.PARTS, *quarantine.PARTS,
-)  # fmt: skip
+ROOMS: tuple[Part, ...] = (*pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS,
+                          *keys.PARTS, *people.PARTS, *switches.PARTS, *rules.PARTS,
+                          *setup.PARTS, *views.PARTS, *sql.PARTS, *schema.PARTS, *data.PARTS,
+                          *quarantine.PARTS)  # fmt: skip
 """Parts that a server may have or not: their names are known in any case."""
 SPOKEN: tuple[Part, ...] = tuple(
     Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))
