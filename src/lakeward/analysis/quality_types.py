@@ -43,8 +43,9 @@ class DataTypes(Events, frozen=True, kw_only=True):
         source = Source(self)
         text = f"""SELECT i.interaction_type, CAST(NULL AS BOOLEAN) AS known,
     count(*) AS interactions, min({source.at}) AS first_at, max({source.at}) AS last_at,
-    count(DISTINCT i.service) AS services, max(i.schema_version) AS schema_version,
-    min(i.schema_version) AS schema_version_least
+    count(DISTINCT i.service) AS services,
+    max(coalesce(i.schema_version, 1)) AS schema_version,
+    min(coalesce(i.schema_version, 1)) AS schema_version_least
 FROM {source.relation()} WHERE {source.where()}
 GROUP BY i.interaction_type
 ORDER BY interactions DESC, i.interaction_type NULLS LAST"""

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from lakeward.collector import Collector
-from lakeward.errors import LakewardError, Terminal
+from lakeward.errors import LakewardError
 from lakeward.lake.summary import day_named
 from lakeward.lakedir import LakeDir
 from lakeward.quarantine import Entry, Selection, brought_back, newest
@@ -161,7 +161,7 @@ def _number(text: str) -> int:
     raise Refusal(400, "bad_number", f"`most` must be from 1 to {MOST}.")
 
 
-def _none(error: Terminal) -> Refusal | None:
+def _none(error: LakewardError) -> Refusal | None:
     return None
 
 
