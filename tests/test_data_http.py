@@ -84,8 +84,9 @@ def test_an_answer_in_json_has_columns_rows_and_whether_there_are_more(
         9007199254740993 AS wide, 0.1::DECIMAL(9, 1) AS tenth, NULL AS nothing, [1, 2] AS list
         FROM partner_match GROUP BY ALL ORDER BY score"""
     answer = client.post("/api/sql", json={"sql": sql, "limit": 3}).json()
-    assert [column["name"] for column in answer["columns"]] == [
-        "user_id", "score", "n", "wide", "tenth", "nothing", "list",
+    assert [(column["name"], column["kind"]) for column in answer["columns"]] == [
+        ("user_id", "text"), ("score", "integer"), ("n", "integer"), ("wide", "integer"),
+        ("tenth", "number"), ("nothing", "integer"), ("list", "text"),
     ]  # fmt: skip
     assert answer["rows"] == [
         [f"u{n}", 50 + n, 1, "9007199254740993", 0.1, None, "[1,2]"] for n in range(3)
@@ -235,12 +236,13 @@ def test_the_state_of_the_data_is_an_equation_with_followers_and_the_table(
     assert table["waiting_bytes"] > 0 or table["counts"]["read"] == 6
     assert str(house[0].root) not in str(state)
     storage = client.get("/api/data/storage").json()
-    zones = {zone["name"]: zone for zone in storage["zones"]}
+    zones = {zone[0]: zone for zone in storage["zones"]["rows"]}
     log = [path.stat().st_size for path in (house[0].root / "raw").rglob("*.jsonl")]
-    assert zones["log"]["bytes"] == sum(log) > 0
-    assert (zones["quarantine"]["files"], len(storage["days"])) == (1, 60)
-    place = storage["columns"].index("log")
-    assert sum(row[place] for row in storage["days"]) == sum(log)
+    assert zones["log"][1] == sum(log) > 0
+    days = storage["days"]
+    assert (zones["quarantine"][2], len(days["rows"])) == (1, 60)
+    place = [column["name"] for column in days["columns"]].index("log")
+    assert sum(row[place] for row in days["rows"]) == sum(log)
     assert 0 < storage["free"] <= storage["total"]
 
 

@@ -66,7 +66,7 @@ def write_rows(answer: Batches, out: TextIO) -> None:
     types, and rows as lists. A number that JavaScript would round is text."""
     names = names_of(answer.schema)
     columns = [
-        {"name": name, "type": str(field.type)}
+        {"name": name, "type": str(field.type), "kind": _kind(field.type)}
         for name, field in zip(names, answer.schema, strict=True)
     ]
     encoder = msgspec.json.Encoder(enc_hook=str)
@@ -76,6 +76,20 @@ def write_rows(answer: Batches, out: TextIO) -> None:
         out.write(before + inert(encoder.encode([_rounded(value) for value in row]).decode()))
         before = ","
     out.write("]")
+
+
+def _kind(kind: pa.DataType) -> str:
+    """What a page takes a column for; a time without a zone is of no known moment."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_integer(kind) or (types.is_decimal(kind) and kind.scale == 0):
+        return "integer"
+    if types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    if types.is_timestamp(kind):
+        return "time" if kind.tz else "local"
+    return "date" if types.is_date(kind) else "boolean" if types.is_boolean(kind) else "text"
 
 
 def _rounded(value: object) -> object:

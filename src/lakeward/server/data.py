@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from lakeward.accounts import Account
+from lakeward.analysis.question import Column
 from lakeward.audit import Report
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError
@@ -58,6 +59,15 @@ TERMS: Final[Mapping[str, str]] = {
     "suppressed": "Removed, as their person was erased before they came.",
 }
 """What stands in the sum, in its order."""
+
+
+ZONES: Final = (
+    Column("zone", "text", "A part of the lake."),
+    Column("bytes", "integer", "What it takes.", "bytes"),
+    Column("files", "integer", "In how many files.", "files"),
+    Column("at_least", "boolean", "Whether there are more files than were looked at."),
+    Column("sentence", "text", "Why it could not be looked at."),
+)
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -210,19 +220,30 @@ def table_of(lake: LakeDir) -> Table:
 
 
 def stored(found: Sizes, now: float, lake: LakeDir) -> dict[str, Any]:
-    """Sizes with a row for each of the last days, whether anything is kept of it or not."""
+    """Sizes as tables: a row for each zone, and one for each of the last days, whether anything is
+    kept of it or not."""
     today = int(now // 86_400)
     days = [iso((today - n) * 86_400_000)[:10] for n in range(DAYS - 1, -1, -1)]
     return {
-        "zones": [
-            msgspec.structs.replace(zone, sentence=_scrubbed(zone.sentence, lake))
-            for zone in found.zones
-        ],
+        "zones": {
+            "columns": ZONES,
+            "rows": [
+                [zone.name, zone.bytes, zone.files, zone.at_least, _scrubbed(zone.sentence, lake)]
+                for zone in found.zones
+            ],
+        },
+        "days": {
+            "columns": [
+                Column("day", "date", "Day of receipt; in the table, of the record (UTC)."),
+                *(Column(name, "integer", f"Bytes of {name}.", "bytes") for name in DATED),
+            ],
+            "rows": [
+                [day, *(found.days.get(day, {}).get(name, 0) for name in DATED)] for day in days
+            ],
+        },
         "bytes": sum(zone.bytes for zone in found.zones),
         "free": found.free,
         "total": found.total,
-        "columns": ["day", *DATED],
-        "days": [[day, *(found.days.get(day, {}).get(name, 0) for name in DATED)] for day in days],
     }
 
 
