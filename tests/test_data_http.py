@@ -86,7 +86,7 @@ def test_an_answer_in_json_has_columns_rows_and_whether_there_are_more(
     answer = client.post("/api/sql", json={"sql": sql, "limit": 3}).json()
     assert [(column["name"], column["kind"]) for column in answer["columns"]] == [
         ("user_id", "text"), ("score", "integer"), ("n", "integer"), ("wide", "integer"),
-        ("tenth", "number"), ("nothing", "integer"), ("list", "text"),
+        ("tenth", "number"), ("nothing", "text"), ("list", "text"),
     ]  # fmt: skip
     assert answer["rows"] == [
         [f"u{n}", 50 + n, 1, "9007199254740993", 0.1, None, "[1,2]"] for n in range(3)
