@@ -48,13 +48,18 @@ function stacked(shown: Line[]): (number | null)[][] {
   });
 }
 
+/** Of a single moment uPlot makes a thousand days; a bar has half of its width on either side. */
+function spread([low, high]: [number, number], bars: boolean, step: number): [number, number] {
+  return bars || low === high ? [low - step / 2, high + step / 2] : [low, high];
+}
+
 export function options(told: Told): uPlot.Options {
   const { data, shown, band, marks, kind, zone, root, colours, height, onOver } = told;
   const style = getComputedStyle(root);
   const colourOf = (name: string) => style.getPropertyValue(name).trim();
   const unit = shown[0]?.unit ?? "";
   const zoneOfAxis = data.dates ? "UTC" : zone;
-  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : 3_600_000) / 1000;
+  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : data.dates ? 86_400_000 : 3_600_000) / 1000;
   const bars = uPlot.paths.bars?.({ size: [0.72, 40], radius: 0.12 });
   const axis = { stroke: colourOf("--muted"), font: `11px ${style.fontFamily}`, grid: { stroke: colourOf("--line"), width: 1 }, ticks: { show: false } };
   const drawnAsBars = kind !== "lines";
@@ -81,7 +86,7 @@ export function options(told: Told): uPlot.Options {
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !drawnAsBars } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneOfAxis),
     scales: {
-      x: { time: true, range: (_plot, low, high) => (drawnAsBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
+      x: { time: true, range: (plot, low, high) => spread(plot.data[0].length === 1 ? [low, low] : [low, high], drawnAsBars, step) },
       y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? (high ?? 0) * 1.08 : (low ?? 0) < 0 ? 0 : 1] },
     },
     axes: [

@@ -29,7 +29,7 @@ function steps(state: State): Step[] {
   return [
     {
       name: "Keeper", tone: keeper.status === "ok" ? "good" : "bad", word: keeper.status === "ok" ? "at work" : keeper.status.replaceAll("_", " "),
-      said: keeper.message ?? `Makes records durable; looked ${keeper.age_ms === null ? "never" : figure("ms", keeper.age_ms)} before this.`,
+      said: keeper.message ?? `Makes records durable${keeper.age_ms === null ? "" : `; its last round was ${figure("ms", keeper.age_ms)} ago`}.`,
     },
     {
       name: "Memory", tone: fullest && fullest.fill > 0.8 ? "warn" : "good", word: `${count(alive.length)} recording`,

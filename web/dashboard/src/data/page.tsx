@@ -18,15 +18,19 @@ export default function Page() {
   const types = useQuestion("data_types", {}, range);
   const [type, choose] = useType(types);
   return (
-    <div class="data grid">
+    <div class="data">
       <Ledger data={state} />
-      <Fresh data={state} />
-      <Followers data={state} zone={range.zone} />
-      <Disk />
-      <Refused range={range} />
+      <div class="pair">
+        <Fresh data={state} />
+        <Followers data={state} zone={range.zone} />
+      </div>
+      <div class="pair"><Disk /></div>
+      <div class="pair uneven"><Refused range={range} /></div>
       <Types types={types} range={range} chosen={type} onChoose={choose} />
-      <Fields type={type} range={range} />
-      <Quality type={type} range={range} />
+      <div class="pair">
+        <Fields type={type} range={range} />
+        <div class="stack"><Quality type={type} range={range} /></div>
+      </div>
     </div>
   );
 }

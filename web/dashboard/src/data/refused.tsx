@@ -30,7 +30,7 @@ export function Refused({ range }: { range: Range }) {
   };
   return (
     <>
-      <Card id="refused" class="wide" title="Set aside" note={range.label} data={groups} zone={range.zone} definition={DEFINITION} hint={NONE}>
+      <Card id="refused" title="Set aside" note={range.label} data={groups} zone={range.zone} definition={DEFINITION} hint={NONE}>
         {(answer) => (
           <Table columns={answer.columns} rows={answer.rows} label="What was set aside" zone={range.zone} sort="-refused" most={20}
             only={["reason", "type", "follower", "refused", "brought_back", "last_at"]}

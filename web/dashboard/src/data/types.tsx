@@ -58,7 +58,7 @@ export function Fields({ type, range }: { type: string; range: Range }) {
         <Table columns={answer.columns} rows={answer.rows} label={`Fields of ${type}`} only={["field", "present", "null_rate"]} titles={{ null_rate: "missing" }}
           cells={{
             field: (value, row) => <><code>{visible(String(value))}</code>{row[place(answer, "required")] === true && <span class="tag">required</span>}</>,
-            null_rate: (value) => typeof value === "number" ? <span class="filled"><meter min={0} max={1} value={value} aria-label="Missing" />{figure("0 to 1", value)}</span> : "–",
+            null_rate: (value) => typeof value === "number" ? <span class="lacking"><span aria-hidden="true"><span style={{ width: `${value * 100}%` }} /></span>{figure("0 to 1", value)}</span> : "–",
           }} />
       )}
     </Card>
