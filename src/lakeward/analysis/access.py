@@ -48,9 +48,9 @@ SHOWN: Final = frozenset(
 """Fields that tell of no single person."""
 
 OPEN: Final = (
-    Trend, Funnel, FunnelTimes, Retention, RetentionCurve, Stickiness, Active, Lifecycle, Sessions, Paths,
-    Experiments, ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth, DataQuality,
-    DataFields,
+    Trend, Funnel, FunnelTimes, Retention, RetentionCurve, Stickiness, Active, Lifecycle, Sessions,
+    Paths, Experiments, ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth,
+    DataQuality, DataFields,
 )  # fmt: skip
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 

@@ -101,7 +101,9 @@ class RetentionCurve(Retention, frozen=True, kw_only=True):
         """Fields, and the period with its figures."""
         return (
             *field_columns(self.by),
-            Column("period", "integer", f"Number of the {self.grain} after the start; 0 is its own."),
+            Column(
+                "period", "integer", f"Number of the {self.grain} after the start; 0 is its own."
+            ),
             Column("cohorts", "integer", f"Cohorts whose {self.grain} was over.", "cohorts"),
             Column("size", "integer", "Units that started in these.", "units"),
             Column("returned", "integer", "Of these, who came back.", "units"),

@@ -18,6 +18,7 @@ from lakeward.analysis.experiment.verdict import small
 from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
 
+
 def write(report: Report, format_: str, out: TextIO) -> None:
     """Print it."""
     if format_ == "json":

@@ -1,8 +1,8 @@
 """The process that answers questions for a server's worker, one after the other.
 
-In: frames on stdin, each an `Order` of a question or of a study, which is several. Out: for each a frame on stdout (see `wire`). Ends with its
-parent, or when stdin ends. Whatever a question does wrong is an answer; what takes too long is
-ended by the parent, with this process.
+In: frames on stdin, each an `Order` of a question, or of a study, which is several. Out: for each a
+frame on stdout (see `wire`). Ends with its parent, or when stdin ends. Whatever a question does
+wrong is an answer; what takes too long is ended by the parent, with this process.
 
 The look at the lake is kept between two questions while nothing came in, and for a few seconds at
 most: it holds on to files of the table.
