@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from lakeward.alerts.picture import DRAWN
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Transient
@@ -33,6 +34,8 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.wire import LENGTH, Order, Word, framed
 from lakeward.settings import Settings, load
 
+KINDS: Final = QUESTIONS | DRAWN
+"""What is asked by name, and what the alerts draw."""
 KEPT_SECONDS: Final = 5.0
 MOST_BYTES: Final = 64 << 20
 """The largest answer."""
@@ -96,9 +99,10 @@ class Asking:
             stamp = self.stamp()
             etag = f'"{_hashed(stamp, order)}"'
             # what a question prepares is outside the table, and moves without the stamp
-            if etag == order.etag and not isinstance(QUESTIONS[order.kind], Prepared):
+            kind = KINDS[order.kind]
+            if etag == order.etag and not isinstance(kind, Prepared):
                 return Word(304, etag), b""
-            question: Any = msgspec.json.decode(order.question, type=QUESTIONS[order.kind])
+            question: Any = msgspec.json.decode(order.question, type=kind)
             began = time.perf_counter()
             answer = ask(self.look(stamp), question)
             took = (time.perf_counter() - began) * 1000

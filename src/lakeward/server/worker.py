@@ -32,6 +32,7 @@ from lakeward.ringdir import known_folders, ring_folder
 from lakeward.server.alerts import Alerts
 from lakeward.server.app import Room, Server
 from lakeward.server.asker import Asker
+from lakeward.server.bands import Bands
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
@@ -47,6 +48,7 @@ from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
 from lakeward.settings import MIB, Settings, load
+from lakeward.store.alerts import AlertTable
 from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
 from lakeward.store.password import Passwords
@@ -131,7 +133,10 @@ def serve(settings: Settings, order: Order) -> None:
     asker = Asker(environ, seconds=settings.query_seconds)
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
-        Alerts(database, settings, collector, guard, intake),
+        Alerts(
+            database, settings, collector, guard, intake,
+            Bands(AlertTable(database), lake, settings, asker),
+        ),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
