@@ -23,7 +23,7 @@ from lakeward.alerts.memory import Entry
 from lakeward.alerts.ranking import FINE
 from lakeward.alerts.rules import Budget, Rules, Silent, Threshold
 from lakeward.alerts.sight import moment
-from lakeward.alerts.watching import LEARN_MS
+from lakeward.alerts.watching import LEARN_MS, SETTLE_MS
 from lakeward.errors import Terminal
 from lakeward.interaction import iso
 from lakeward.settings import Settings
@@ -182,7 +182,7 @@ def _range(incident: Incident, seconds: int, now_ms: int) -> tuple[int, int]:
     lead, tail = (LEAD, TAIL) if seconds < 1800 else (LEAD_HOURS, TAIL_HOURS)
     since = incident.began_at - lead * step
     ended = now_ms if incident.resolved_at is None else incident.resolved_at + tail * step
-    until = min(ended, now_ms, since + MOST * step)
+    until = min(ended, now_ms - SETTLE_MS, since + MOST * step)
     since -= since % step
     return since, max(until - until % step, since + step)
 

@@ -8,7 +8,6 @@ does and keeps nothing: the supervisor is the keeper.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -17,7 +16,6 @@ import signal
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -166,7 +164,5 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(OSError):
-        os.chdir(Path("/"))
+if __name__ == "__main__":  # in the supervisor's folder: `.env` and `alerts.toml` are beside it
     sys.exit(main())
