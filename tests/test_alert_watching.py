@@ -362,7 +362,8 @@ def test_what_a_rule_measures_is_drawn_beside_its_limit(lake: Lake) -> None:
         first = next(row for row in spent if row[6])
         assert abs(first[0].timestamp() * 1000 - FIRST - 36.5 * HOUR) <= FIVE  # type: ignore[union-attr]
         quiet = AlertSilence(
-            event=silent.event, since=at_moment(UNBOOKED[0] - HOUR), until=at_moment(UNBOOKED[0] + HOUR)
+            event=silent.event, since=at_moment(UNBOOKED[0] - HOUR),
+            until=at_moment(UNBOOKED[0] + HOUR),
         )  # fmt: skip
         assert [row[1] for row in ask(reading, quiet).rows if row[1]] == [1.0, 1.0]
         with pytest.raises(Rejected, match="no name of a watched series"):
