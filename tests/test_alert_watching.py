@@ -355,7 +355,7 @@ def test_what_a_rule_measures_is_drawn_beside_its_limit(lake: Lake) -> None:
         assert [row["wrong"] for row in rows] == [False] * 4 + [True] * 8
         assert {(row["low"], row["high"], row["expected"]) for row in rows} == {(None, 0.2, None)}
         spent = ask(reading, budget_of(budget, DEAR[0] + 3 * HOUR, "UTC", END)).rows
-        values = [row[1] for row in spent]
+        values = [float(str(row[1])) for row in spent]
         assert values == sorted(values)
         assert values[0] == 0.0
         assert spent[0][0] == at_moment(FIRST + DAY)
