@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from lakeward.collector import Collector
+from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
     experiments,
@@ -27,11 +28,13 @@ from lakeward.server import (
     views,
 )
 from lakeward.server.asker import Asker
+from lakeward.server.bands import Bands
 from lakeward.server.guard import Guard
 from lakeward.server.handler import Handler
 from lakeward.server.intake import Intake
 from lakeward.server.routes import Part
 from lakeward.settings import Settings
+from lakeward.store.alerts import AlertTable
 from lakeward.store.database import Database
 
 PARTS: tuple[Part, ...] = (
@@ -68,6 +71,7 @@ class Site(msgspec.Struct, frozen=True):
     """What a worker has."""
 
     settings: Settings
+    lake: LakeDir
     collector: Collector
     database: Database
     guard: Guard
@@ -78,8 +82,9 @@ class Site(msgspec.Struct, frozen=True):
 def rooms(site: Site) -> list[Room]:
     """Those that read the lake and the app database; pages and logins are the worker's own."""
     settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
+    bands = Bands(AlertTable(database), site.lake, settings, site.asker)
     return [
-        alerts.Alerts(database, settings, site.collector, guard, intake),
+        alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         experiments.Experiments(site.asker, settings),
         keys.KeyRoom(database, guard, intake),
         people.PeopleRoom(database, settings, guard, intake),
