@@ -19,6 +19,7 @@ from typing import Final, cast
 import msgspec
 
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.events import CALENDAR, OWN, Events
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import Metric
@@ -48,7 +49,8 @@ SHOWN: Final = frozenset(
 
 OPEN: Final = (
     Trend, Funnel, FunnelTimes, Retention, Stickiness, Active, Lifecycle, Sessions, Paths,
-    ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth, DataQuality, DataFields,
+    ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth, ApiLatency, DataQuality,
+    DataFields,
 )  # fmt: skip
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 
