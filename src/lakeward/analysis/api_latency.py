@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar, Final
 
 from lakeward.analysis.api_health import grouped
 from lakeward.analysis.events import Events, Source
+from lakeward.analysis.grains import Grain
 from lakeward.analysis.question import Column, Row, Sql, says
-from lakeward.analysis.trend import MOST_ROWS, Grain
+from lakeward.analysis.trend import MOST_ROWS
 from lakeward.errors import Rejected
 
 EDGES_MS: Final = tuple(float(step * 10**n) for n in range(5) for step in (1, 2, 5))

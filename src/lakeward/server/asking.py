@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from lakeward.analysis.comparison import beside, changes
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Transient
@@ -100,9 +101,15 @@ class Asking:
                 return Word(304, etag), b""
             question: Any = msgspec.json.decode(order.question, type=QUESTIONS[order.kind])
             began = time.perf_counter()
-            answer = ask(self.look(stamp), question)
+            reading = self.look(stamp)
+            answer = ask(reading, question)
+            compared = None
+            kind: Any = QUESTIONS[order.kind] | None
+            before: Any = msgspec.json.decode(order.compared, type=kind)
+            if before is not None:
+                compared = Compared(before, ask(reading, before))
             took = (time.perf_counter() - began) * 1000
-            body = document(question, answer, took)
+            body = document(question, answer, took, compared)
         except Rejected as error:
             return Word(400, code="bad_question", message=str(error)), b""
         except MissingExtra as error:
@@ -128,27 +135,59 @@ def _hashed(stamp: str, order: Order) -> str:
     from hashlib import blake2b
 
     told = f"{stamp} {order.kind} ".encode() + bytes(order.question)
+    told += bytes(order.compared)
     return blake2b(told, digest_size=16).hexdigest()
 
 
-def document(question: Question, answer: Answer, took_ms: float) -> bytes:
+class Compared(msgspec.Struct, frozen=True):
+    """The question over an earlier time, and its answer."""
+
+    question: Question
+    answer: Answer
+
+
+def document(
+    question: Question, answer: Answer, took_ms: float, compared: Compared | None = None
+) -> bytes:
     """The answer as JSON: columns, and rows as lists."""
     columns = [
         {"name": c.name, "kind": c.kind, "unit": c.unit, "doc": c.doc} for c in answer.columns
     ]
-    kinds = [column.kind for column in answer.columns]
-    found = {
+    found: dict[str, Any] = {
         "kind": question.name,
         "question": question,
         "columns": columns,
-        "rows": [
-            [_plain(kind, value) for kind, value in zip(kinds, row, strict=True)]
-            for row in answer.rows
-        ],
+        "rows": _rows(answer),
         "source": answer.source,
         "took_ms": round(took_ms, 1),
     }
+    if compared is not None:
+        found["compared"] = _compared(question, answer, compared)
     return msgspec.json.encode(found)
+
+
+def _compared(question: Question, answer: Answer, compared: Compared) -> dict[str, Any]:
+    """The earlier answer: its rows, the moments they stand beside, and what has changed."""
+    before: Any = compared.question
+    found = {
+        "since": _plain("time", before.since),
+        "until": _plain("time", before.until),
+        "rows": _rows(compared.answer),
+        "changes": changes(question, answer, compared.answer),
+        "source": compared.answer.source,
+    }
+    places = beside(question, compared.question, compared.answer.rows)
+    if places is not None:
+        kind = answer.columns[0].kind
+        found["beside"] = [_plain(kind, place) for place in places]
+    return found
+
+
+def _rows(answer: Answer) -> list[list[Any]]:
+    kinds = [column.kind for column in answer.columns]
+    return [
+        [_plain(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in answer.rows
+    ]
 
 
 def _plain(kind: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakeward.analysis.comparison import HOWS
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.store.alerts import STATES
@@ -138,6 +139,7 @@ def _schemas() -> Object:
                 "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
+                "compared": OBJECT,
             },
         },
         "Rating": RATING,
@@ -273,6 +275,8 @@ def _question() -> Object:
          "description": "Which question, such as funnel."},
         {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
          "description": "Show the statement, too."},
+        {"name": "compare", "in": "query", "required": False, "schema": {"enum": list(HOWS)},
+         "description": "Answer over this earlier time, too."},
     ]  # fmt: skip
     found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
     found["responses"] |= {"304": {"description": "As the asker has it."}}
