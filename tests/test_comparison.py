@@ -170,8 +170,9 @@ def test_sparse_rows_stand_beside_their_own_moment() -> None:
 
 def test_changes_are_of_what_was_and_unknown_where_that_was_nothing() -> None:
     question = Trend(grain=None, series=tuple(Series() for _ in range(5)))
-    now, then = Answer(question.columns(), [(3, 0, 5, None, 2.5)]), [(2, 4, 0, 1, None)]
-    assert changes(question, now, Answer(question.columns(), then)) == {
+    now = Answer(question.columns(), [(3, 0, 5, None, 2.5)])
+    then = Answer(question.columns(), [(2, 4, 0, 1, None)])
+    assert changes(question, now, then) == {
         "series_1": 0.5, "series_2": -1.0, "series_3": None, "series_4": None, "series_5": None,
     }  # fmt: skip
     assert changes(question, now, Answer(question.columns(), [])) == dict.fromkeys(

@@ -33,6 +33,7 @@ from lakeward.server.alerts import Alerts
 from lakeward.server.app import Room, Server
 from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
+from lakeward.server.experiments import Experiments
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
 from lakeward.server.intake import intake_of
@@ -46,6 +47,7 @@ from lakeward.server.pages import Pages
 from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
+from lakeward.server.suggest import Suggest
 from lakeward.settings import MIB, Settings, load
 from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
@@ -132,6 +134,7 @@ def serve(settings: Settings, order: Order) -> None:
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
         Alerts(database, settings, collector, guard, intake),
+        Experiments(asker, settings), Suggest(asker, settings),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
