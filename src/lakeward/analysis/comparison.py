@@ -157,13 +157,14 @@ def changes(question: Question, answer: Answer, before: Answer) -> dict[str, flo
         return None
     then = before.rows[0] if before.rows else (None,) * len(answer.columns)
     return {
-        column.name: _change(now, was)
+        column.name: change(now, was)
         for column, now, was in zip(answer.columns, answer.rows[0], then, strict=True)
         if column.kind in ("integer", "number")
     }
 
 
-def _change(now: Any, was: Any) -> float | None:
+def change(now: Any, was: Any) -> float | None:
+    """How much a number has changed, of what it was; None where that was nothing or unknown."""
     if now is None or not was:
         return None
     found = float((now - was) / abs(was))
