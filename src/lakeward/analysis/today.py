@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from lakeward.analysis.comparison import Span, change, span_before
+from lakeward.analysis.comparison import Span, change
 from lakeward.analysis.events import OWN
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.grains import between
@@ -170,19 +170,22 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
 
     def _figures(self, put: Put, days: Sequence[Span], series: tuple[Series, ...]) -> list[Figure]:
         """Each figure of today and of the known days until the same clock."""
-        spans = [days[0], *(self._until_now(days[0], n) for n in range(1, len(days)))]
+        spans = [days[0], *map(self._until_now, days[1:])]
         [today, *before] = [put(self._trend(s.since, s.until, series)).rows[0] for s in spans]
         return [
             self._figure(each.label, today[n], [row[n] for row in before])
             for n, each in enumerate(series)
         ]
 
-    def _until_now(self, today: Span, weeks: int) -> Span:
-        found = today
-        at = self.at
-        for _ in range(weeks):
-            found, at = span_before(found, "week", self.zone, at), at - timedelta(days=7)
-        return found
+    def _until_now(self, day: Span) -> Span:
+        """As much of an earlier day as is over today, by the clock."""
+        place = ZoneInfo(self.zone)
+        there = self._local(day.since)
+        clock = self.at.astimezone(place).replace(
+            year=there.year, month=there.month, day=there.day, fold=0
+        )
+        least = day.since + timedelta(minutes=1)
+        return Span(day.since, min(max(clock.astimezone(UTC), least), day.until))
 
     def _figure(self, name: str, today: Cell, before: Iterable[Cell]) -> Figure:
         usual, low, high, days = spread(before)
@@ -207,7 +210,7 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
             clock = moment.astimezone(place).hour
             turn, seen[clock] = seen[clock], seen[clock] + 1  # the second of an hour that is twice
             told = [day[clock][min(turn, len(day[clock]) - 1)] for day in before if day.get(clock)]
-            came = counts.get(moment, 0) if moment <= self.at else None
+            came = counts.get(moment, 0) if moment < self.at else None
             found.append(Hour(moment, moment + timedelta(hours=1) <= self.at, came, *spread(told)))
         return found
 

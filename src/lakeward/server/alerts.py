@@ -27,7 +27,7 @@ from lakeward.alerts.recording import record
 from lakeward.alerts.rules import read
 from lakeward.alerts.telling import Telling
 from lakeward.collector import Collector
-from lakeward.errors import LakewardError, Terminal
+from lakeward.errors import LakewardError
 from lakeward.interaction import parse_iso
 from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
@@ -146,7 +146,7 @@ async def _run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     return await acting.beside(_refused, work, *args, **named)
 
 
-def _refused(error: Terminal) -> Refusal | None:
+def _refused(error: LakewardError) -> Refusal | None:
     """What the store says as an answer."""
     over = "resolved already" in str(error) or "is not snoozed" in str(error)
     known = over or "no incident" in str(error) or "several incidents" in str(error)

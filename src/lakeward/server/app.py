@@ -17,7 +17,22 @@ import msgspec
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
-from lakeward.server import alerts, body, experiments, login, pages, questions, suggest
+from lakeward.server import (
+    alerts,
+    body,
+    experiments,
+    keys,
+    login,
+    overview,
+    pages,
+    people,
+    questions,
+    rules,
+    setup,
+    suggest,
+    switches,
+    views,
+)
 from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
@@ -44,8 +59,9 @@ OWN: tuple[Part, ...] = (
     Part("openapi", "/openapi.json"),
 )
 ROOMS: tuple[Part, ...] = (
-    *pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS,
-    *experiments.PARTS, *suggest.PARTS,
+    *pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS, *experiments.PARTS,
+    *suggest.PARTS, *overview.PARTS, *keys.PARTS, *people.PARTS, *switches.PARTS, *rules.PARTS,
+    *setup.PARTS, *views.PARTS,
 )  # fmt: skip
 """Parts that a server may have or not: their names are known in any case."""
 SPOKEN: tuple[Part, ...] = tuple(
