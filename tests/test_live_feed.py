@@ -672,7 +672,7 @@ def test_the_page_and_its_files_need_nothing_from_outside(lake: Lake) -> None:
             assert got.headers["x-content-type-options"] == "nosniff"
             head = client.head(f"/static/{name}")
             assert head.content == b""
-        
+
         for outside in ("../live.py", "%2e%2e/live.py", "assets", "", "index.htm"):
             answer = client.get(f"/static/{outside}")
             assert answer.status_code == 404, outside
