@@ -27,6 +27,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from lakeward.demo.acts import GO_ON, Act
 from lakeward.demo.answers import answer, tokens
 from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import asked, counted, rows_since
@@ -43,7 +44,7 @@ from lakeward.demo.figures import (
     differences,
 )
 from lakeward.demo.partners import LIBRARY
-from lakeward.demo.plan import GO_ON, Act, Plan, Visitor, settled, shown
+from lakeward.demo.plan import Plan, Visitor, settled, shown
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
