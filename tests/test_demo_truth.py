@@ -23,7 +23,8 @@ from lakeward.demo.figures import Figures, differences
 from lakeward.demo.partners import LIBRARY
 from lakeward.demo.plan import Plan, Visitor, plan, settled, shown
 from lakeward.demo.stage import PRICES
-from lakeward.demo.truth import CONTRACTOR, FINISHES, MESSAGES, ONBOARDING, STATUS, Truth, expected
+from lakeward.demo.steps import CONTRACTOR, FINISHES, ONBOARDING
+from lakeward.demo.truth import MESSAGES, STATUS, Truth, expected
 from lakeward.errors import Terminal
 from lakeward.interaction import iso
 from lakeward.outcomes import Outcomes

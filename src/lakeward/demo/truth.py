@@ -45,18 +45,13 @@ from lakeward.demo.figures import (
 )
 from lakeward.demo.partners import LIBRARY
 from lakeward.demo.plan import Plan, Visitor, settled, shown
+from lakeward.demo.steps import CONTRACTOR, FINISHES, ONBOARDING
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
 from lakeward.settings import Settings
 
 NAME: Final = "demo-truth.json"
-CONTRACTOR: Final = ("verification", "focus_areas", "business_profile", "matching", "completion")
-ONBOARDING: Final = ("company", "focus_areas", "value_proposition", "review")
-FINISHES: Final = {"code": "verification", "focus": "focus_areas", "profile": "business_profile",
-                   "choose": "matching", "join": "company", "join_focus": "focus_areas",
-                   "proposition": "value_proposition", "review": "review"}  # fmt: skip
-"""Which step an act finishes; each page leads to the next, so finishing one enters the next."""
 MESSAGES: Final = {
     "start": ("verification",),
     "book": ("introduction", "introduction"),
