@@ -8,7 +8,6 @@ does and keeps nothing: the supervisor is the keeper.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -17,7 +16,6 @@ import signal
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -35,19 +33,25 @@ from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
-from lakeward.server.intake import intake_of
+from lakeward.server.intake import Intake, intake_of
 from lakeward.server.keyring import CachedKeyring
+from lakeward.server.keys import KeyRoom
 from lakeward.server.live import Live
 from lakeward.server.login import LoginRoom
 from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.order import Order
 from lakeward.server.pages import Pages
+from lakeward.server.people import PeopleRoom
 from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
+from lakeward.server.rules import RuleRoom
+from lakeward.server.setup import Setup
 from lakeward.server.status import Status
+from lakeward.server.switches import Switches
+from lakeward.server.views import ViewRoom
 from lakeward.settings import MIB, Settings, load
-from lakeward.store.database import open_database
+from lakeward.store.database import Database, open_database
 from lakeward.store.entrance import Entrance
 from lakeward.store.password import Passwords
 
@@ -132,6 +136,7 @@ def serve(settings: Settings, order: Order) -> None:
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
         Alerts(database, settings, collector, guard, intake),
+        *_administration(database, settings, guard, intake),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
@@ -144,6 +149,16 @@ def serve(settings: Settings, order: Order) -> None:
     gc.set_threshold(*GARBAGE)
     with keyring.refreshed(), socket.socket(fileno=order.socket) as listener:
         Process(config, live, asker, order.pipe).run(sockets=[listener])
+
+
+def _administration(
+    database: Database, settings: Settings, guard: Guard, intake: Intake
+) -> list[Room]:  # fmt: skip
+    return [
+        KeyRoom(database, guard, intake), PeopleRoom(database, settings, guard, intake),
+        Switches(database, settings, guard, intake), RuleRoom(settings, guard),
+        Setup(settings, guard), ViewRoom(database, guard, intake),
+    ]  # fmt: skip
 
 
 def main() -> int:
@@ -161,7 +176,5 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(OSError):
-        os.chdir(Path("/"))
+if __name__ == "__main__":  # in the supervisor's folder: `.env` and `alerts.toml` are beside it
     sys.exit(main())
