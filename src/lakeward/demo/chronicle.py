@@ -57,12 +57,22 @@ TEMPLATES: Final = {
 
 def chronicle(past: Past) -> Iterator[Told]:
     """Every record of a past."""
+    for chapter in chapters(past):
+        yield from chapter
+
+
+def chapters(past: Past) -> Iterator[list[Told]]:
+    """The same, visit after visit: what stands in one is to be seen whole or not at all, or the
+    lake would take a flow that is half told for one that was given up."""
     biographies = {person.visitor.number: Biography(past, person) for person in past.people}
-    visits = [(visit.moments[0].at, n, person.visitor.number, visit)
-              for person in past.people for n, visit in enumerate(person.visits)]  # fmt: skip
+    visits = [
+        (visit.moments[0].at, n, person.visitor.number, visit)
+        for person in past.people
+        for n, visit in enumerate(person.visits)
+    ]
     for _, _, number, visit in sorted(visits, key=lambda found: found[:3]):
-        yield from biographies[number].visit(visit)
-    yield from _outage(past)
+        yield list(biographies[number].visit(visit))
+    yield list(_outage(past))
 
 
 def _outage(past: Past) -> Iterator[Told]:

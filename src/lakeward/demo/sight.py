@@ -175,7 +175,8 @@ class Sight:
             "interaction_id": interaction_id or self._id(at), "timestamp": iso(at),
             "path": self._path, "session_id": self.session, "trace_id": self._view.replace("-", ""),
             "properties": properties, "client_timestamp": iso(at - 3),
-            "sent_at": iso(at + SENDS_MS), "received_at": iso(at + SENDS_MS + 4), "anonymous_id": self._anonymous,
+            "sent_at": iso(at + SENDS_MS), "received_at": iso(at + SENDS_MS + 4),
+            "anonymous_id": self._anonymous,
             "url": f"{self._origin}{self._path}", **self._same, **self.user,
         }  # fmt: skip
         if self._referrer:
