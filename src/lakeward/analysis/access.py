@@ -28,6 +28,7 @@ from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter, both, fields_of
 from lakeward.analysis.funnel import Funnel, FunnelTimes
 from lakeward.analysis.lifecycle import Lifecycle
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
@@ -44,6 +45,7 @@ SHOWN: Final = frozenset(
         *CALENDAR, "interaction_type", "route", "method", "response_status", "response_time_ms",
         "device", "browser", "os", "bot", "country", "referrer_host", "utm_source", "utm_medium",
         "utm_campaign", "app_version", "environment", "service", "partner_id", "status_class",
+        "currency",
     }
 )  # fmt: skip
 """Fields that tell of no single person."""
@@ -51,8 +53,8 @@ SHOWN: Final = frozenset(
 OPEN: Final = (
     Trend, Funnel, FunnelTimes, Retention, RetentionCurve, Stickiness, Active, Lifecycle, Sessions,
     Paths, Experiments, ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth,
-    ApiLatency, DataQuality,
-    DataFields,
+    DataQuality, DataFields,
+    ApiLatency, PartnerFigures,
 )  # fmt: skip
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 

@@ -25,6 +25,7 @@ from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
@@ -65,6 +66,7 @@ KINDS: Final = (
     ApiFailures,
     Outcomes,
     PartnerPerformance,
+    PartnerFigures,
     DataQuality,
     DataFields,
     DataRefused,

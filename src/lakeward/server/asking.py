@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from lakeward.alerts.picture import DRAWN
 from lakeward.analysis.comparison import beside, changes
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
@@ -36,6 +37,8 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.wire import LENGTH, Order, Word, framed
 from lakeward.settings import Settings, load
 
+KINDS: Final = QUESTIONS | DRAWN
+"""What is asked by name, and what the alerts draw."""
 KEPT_SECONDS: Final = 5.0
 STUDYING: Final = 0.6
 """Of the time that a question may take, after which a study begins no more questions."""
@@ -101,7 +104,7 @@ class Asking:
             stamp = self.stamp()
             etag = f'"{_hashed(stamp, order)}"'
             # what a question prepares is outside the table, and moves without the stamp
-            kind = QUESTIONS.get(order.kind) or STUDIES[order.kind]
+            kind = KINDS.get(order.kind) or STUDIES[order.kind]
             if etag == order.etag and not isinstance(kind, Prepared):
                 return Word(304, etag), b""
             if order.kind in STUDIES:
