@@ -5,6 +5,7 @@ const DEFAULTS: Record<string, string> = {
   page: "",
   questions: "/api/questions",
   alerts: "/api/alerts",
+  overview: "/api/overview",
   live: "/v1/live",
   summary: "/v1/summary",
   login: "/v1/login",
