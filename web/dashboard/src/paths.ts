@@ -5,6 +5,8 @@ const DEFAULTS: Record<string, string> = {
   page: "",
   questions: "/api/questions",
   alerts: "/api/alerts",
+  experiments: "/api/experiments",
+  suggest: "/api/suggest",
   live: "/v1/live",
   summary: "/v1/summary",
   login: "/v1/login",
