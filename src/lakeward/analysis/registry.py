@@ -17,6 +17,7 @@ from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
@@ -24,6 +25,7 @@ from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
@@ -59,10 +61,12 @@ KINDS: Final = (
     AiLatency,
     AiErrors,
     ApiHealth,
+    ApiLatency,
     ApiSlowest,
     ApiFailures,
     Outcomes,
     PartnerPerformance,
+    PartnerFigures,
     DataQuality,
     DataFields,
     DataRefused,

@@ -8,17 +8,20 @@ type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from lakeward.analysis.comparison import HOWS
+from lakeward.server import openapi_settings
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
+from lakeward.server.operation import OBJECT, TEXT, Object
+from lakeward.server.operation import content as _content
+from lakeward.server.operation import get as _get
+from lakeward.server.operation import named as _named
+from lakeward.server.operation import reference as _reference
+from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.store.alerts import STATES
 from lakeward.version import VERSION
 
-Object = dict[str, Any]
-
-OBJECT: Object = {"type": "object"}
-TEXT: Object = {"type": "string"}
 EMAIL: Object = {
     "type": "string", "maxLength": 120, "pattern": "^[a-z0-9.+_-]{1,50}@[a-z0-9.-]{1,60}$",
 }  # fmt: skip
@@ -74,9 +77,13 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
         ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
         ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
+        ("overview", ""): {
+            "get": _studied("How today goes, open incidents, the state of the data")
+        },
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
+        **openapi_settings.paths(),
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -144,6 +151,7 @@ def _schemas() -> Object:
                 "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
+                "compared": OBJECT,
             },
         },
         "Rating": RATING,
@@ -175,24 +183,6 @@ def _schemas() -> Object:
     }
 
 
-def _reference(name: str) -> Object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _content(kind: str, schema: Object) -> Object:
-    return {"content": {kind: {"schema": schema}}}
-
-
-def _refusals(**sentences: str) -> Object:
-    return {
-        status.removeprefix("s"): {
-            "description": sentence,
-            **_content("application/json", _reference("Refusal")),
-        }
-        for status, sentence in sentences.items()
-    }
-
-
 def _open(summary: str, kind: str, schema: Object) -> Object:
     return {
         "summary": summary,
@@ -200,21 +190,6 @@ def _open(summary: str, kind: str, schema: Object) -> Object:
         "responses": {
             "200": {"description": summary, **_content(kind, schema)},
             **_refusals(s421="The host name is not this server's."),
-        },
-    }
-
-
-def _get(summary: str, kind: str, schema: Object) -> Object:
-    return {
-        "summary": summary,
-        "responses": {
-            "200": {"description": summary, **_content(kind, schema)},
-            **_refusals(
-                s400="A parameter is wrong.",
-                s401="A read key is needed.",
-                s403="The key does not fit, or a page of another origin asks.",
-                s421="The host name is not this server's.",
-            ),
         },
     }
 
@@ -279,6 +254,8 @@ def _question() -> Object:
          "description": "Which question, such as funnel."},
         {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
          "description": "Show the statement, too."},
+        {"name": "compare", "in": "query", "required": False, "schema": {"enum": list(HOWS)},
+         "description": "Answer over this earlier time, too."},
     ]  # fmt: skip
     found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
     found["responses"] |= {"304": {"description": "As the asker has it."}}
@@ -352,11 +329,6 @@ def _act() -> Object:
         s429="Too many requests wait: try again.",
     )
     return found
-
-
-def _named(name: str, schema: Object, description: str) -> Object:
-    return {"name": name, "in": "path", "required": True, "schema": schema,
-            "description": description}  # fmt: skip
 
 
 def _summary() -> Object:
