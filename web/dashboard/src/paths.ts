@@ -6,6 +6,8 @@ const DEFAULTS: Record<string, string> = {
   questions: "/api/questions",
   alerts: "/api/alerts",
   overview: "/api/overview",
+  experiments: "/api/experiments",
+  suggest: "/api/suggest",
   live: "/v1/live",
   summary: "/v1/summary",
   login: "/v1/login",
