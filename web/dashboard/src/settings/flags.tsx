@@ -130,7 +130,7 @@ function Shown({ of: flag, may, onSwitch, onValue, onShares }: ShownProps) {
         {flag.changed_at && <> · changed {day(flag.changed_at)} by <bdi>{visible(flag.changed_by ?? "")}</bdi></>}
       </>}
       actions={may && <>
-        <button type="button" class="button" aria-pressed={flag.enabled} aria-label={`${name} is on`} onClick={onSwitch}>{flag.enabled ? "On" : "Off"}</button>
+        <button type="button" class="button" aria-label={`Switch ${name} ${flag.enabled ? "off" : "on"}`} onClick={onSwitch}>Switch {flag.enabled ? "off" : "on"}</button>
         <button type="button" class="button" aria-label={`Default of ${name}`} onClick={onValue}>Default…</button>
       </>}>
       {flag.rules.length > 0 && (
@@ -156,8 +156,13 @@ function told(rule: Rule) {
     rule.coverage === null ? "" : `${percent(rule.coverage)} of them`,
   ].filter(Boolean).join(", ") || "everybody";
   if (rule.variations.length === 0) return <bdi>{visible(who)} has <code>{json(rule.value)}</code></bdi>;
-  const shares = rule.variations.map((each) => `${each.name} ${percent(each.share)}`).join(" · ");
+  const shares = rule.variations.map((each) => `${called(each)} ${percent(each.share)}`).join(" · ");
   return <bdi>{visible(who)}, shared out by {visible(rule.by)}: {visible(shares)}{!rule.enabled && " (off)"}</bdi>;
+}
+
+/** Its name; its value where it has none but a number. */
+function called(each: Variation): string {
+  return /^\d+$/.test(each.name) ? json(each.value) : each.name;
 }
 
 function json(value: Value | undefined): string {
@@ -199,7 +204,7 @@ function Shares({ name, rule, acting, onSend, onClose }: SharesProps) {
     <Form title={`Shares of ${visible(name)}`} verb="Share out so" acting={acting} onClose={onClose}
       onSend={() => onSend(shares.map((share) => Number((Number(share) / 100).toFixed(6))))}>
       {rule.variations.map((each, n) => (
-        <label class="field" key={each.key}><span><bdi>{visible(each.name)}</bdi>, in per cent</span>
+        <label class="field" key={each.key}><span><bdi>{visible(called(each))}</bdi>, in per cent</span>
           <input type="number" required min="0" max="100" step="any" value={shares[n]}
             onInput={(event) => { const text = event.currentTarget.value; setShares(shares.map((share, at) => (at === n ? text : share))); }} />
         </label>

@@ -102,6 +102,6 @@ function Shown({ of: key, may, onRevoke }: { of: Key; may: boolean; onRevoke: ()
 
 function scope(key: Key): string {
   const from = key.origins.length ? `from ${some(key.origins)}` : "from anywhere";
-  if (key.kind === "read") return `reads ${key.partner_id === null ? "everything" : "the records of its partner"} ${from}`;
-  return `writes ${key.types.includes("*") ? "everything" : some(key.types)} ${from}`;
+  if (key.kind === "read") return `reads ${key.partner_id === null ? "everything" : "the records of its partner"}, ${from}`;
+  return `writes ${key.types.includes("*") ? "everything" : some(key.types)}, ${from}`;
 }

@@ -49,7 +49,7 @@ export function Variables() {
           <Elsewhere why={<>Settings are read when the server starts: set a variable in its environment, or in <code>{visible(file)}</code>{!data.value?.there && ", which is not there yet"}, and start it anew. Rollout percentages are taken within five seconds.</>}
             command={`echo 'LAKEWARD_RETENTION_DAYS=365' >> ${file}`} />
           {shown.length === 0 && <p class="nothing muted">No setting is like that.</p>}
-          <ul class="rows">{shown.map((each) => <Shown key={each.env} of={each} file={file} />)}</ul>
+          <ul class="rows many">{shown.map((each) => <Shown key={each.env} of={each} file={file} />)}</ul>
         </>
       )}
     </Card>
