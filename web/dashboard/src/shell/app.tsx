@@ -31,7 +31,7 @@ export function App({ refused }: { refused: string }) {
   if (me === null) return <Frame me={NOBODY} pages={PAGES} onOut={again} waiting />;
   if (me.who === "nobody") return <Entry me={me} refused={refused} onIn={again} />;
   const partner = partnerOf(me) !== "";
-  hearChanges(!partner);
+  hearChanges(!partner); // while drawing: what is drawn below asks before effects of this run
   return (
     <Person.Provider value={me}>
       <Frame key={entries} me={me} pages={partner ? PARTNERS_PAGES : PAGES} onOut={again} />
