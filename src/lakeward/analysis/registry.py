@@ -17,19 +17,22 @@ from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
 from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Question
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
@@ -42,11 +45,13 @@ KINDS: Final = (
     FunnelUnits,
     FunnelTimes,
     Retention,
+    RetentionCurve,
     Stickiness,
     Active,
     Lifecycle,
     Sessions,
     Paths,
+    Experiments,
     ExperimentUnits,
     ExperimentMoments,
     ExperimentQuantile,
@@ -57,10 +62,12 @@ KINDS: Final = (
     AiLatency,
     AiErrors,
     ApiHealth,
+    ApiLatency,
     ApiSlowest,
     ApiFailures,
     Outcomes,
     PartnerPerformance,
+    PartnerFigures,
     DataQuality,
     DataTypes,
     DataFields,

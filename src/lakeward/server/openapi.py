@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakeward.analysis.comparison import HOWS
 from lakeward.server import openapi_data, openapi_settings
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
@@ -70,6 +71,15 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
         ("questions", "/{kind}"): {"post": _question()},
+        ("experiments", ""): {"get": _studied("Experiments that were met or are flagged")},
+        ("experiments", "/{key}"): {"get": _studied("What an experiment shows", "key")},
+        ("experiments", "/{key}/course"): {"get": _studied("How it came to be", "key")},
+        ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
+        ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
+        ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
+        ("overview", ""): {
+            "get": _studied("How today goes, open incidents, the state of the data")
+        },
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
@@ -142,6 +152,7 @@ def _schemas() -> Object:
                 "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
+                "compared": OBJECT,
             },
         },
         "Rating": RATING,
@@ -244,6 +255,8 @@ def _question() -> Object:
          "description": "Which question, such as funnel."},
         {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
          "description": "Show the statement, too."},
+        {"name": "compare", "in": "query", "required": False, "schema": {"enum": list(HOWS)},
+         "description": "Answer over this earlier time, too."},
     ]  # fmt: skip
     found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
     found["responses"] |= {"304": {"description": "As the asker has it."}}
@@ -253,6 +266,22 @@ def _question() -> Object:
         s404="There is no such question.",
         s408="The body did not arrive.",
         s413="Larger than the limit it names.",
+        s429="Too many questions wait.",
+        s500="The question failed.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
+    return found
+
+
+def _studied(summary: str, *steps: str, kind: str = "application/json") -> Object:
+    """What is read by way of questions; parameters are in docs/server.md."""
+    found = _get(summary, kind, TEXT if kind == "text/csv" else OBJECT)
+    if steps:
+        found["parameters"] = [_named(name, TEXT, "Which one.") for name in steps]
+        found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found["responses"] |= _refusals(
+        s400="It cannot be asked, in one sentence.",
+        s403="The key does not fit, a page of another origin asks, or it is not for partners.",
         s429="Too many questions wait.",
         s500="The question failed.",
         s503="It takes too long or too much, or what it needs is not installed.",
