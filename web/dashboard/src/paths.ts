@@ -6,6 +6,7 @@ const DEFAULTS: Record<string, string> = {
   questions: "/api/questions",
   alerts: "/api/alerts",
   overview: "/api/overview",
+  records: "/api/records",
   live: "/v1/live",
   summary: "/v1/summary",
   login: "/v1/login",
