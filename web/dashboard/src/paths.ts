@@ -3,6 +3,8 @@
 
 const DEFAULTS: Record<string, string> = {
   page: "",
+  interactions: "/v1/interactions",
+  sdk: "/lakeward.js",
   questions: "/api/questions",
   alerts: "/api/alerts",
   overview: "/api/overview",
