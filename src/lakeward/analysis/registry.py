@@ -18,6 +18,7 @@ from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
@@ -29,7 +30,7 @@ from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
 from lakeward.analysis.question import Question
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
@@ -42,11 +43,13 @@ KINDS: Final = (
     FunnelUnits,
     FunnelTimes,
     Retention,
+    RetentionCurve,
     Stickiness,
     Active,
     Lifecycle,
     Sessions,
     Paths,
+    Experiments,
     ExperimentUnits,
     ExperimentMoments,
     ExperimentQuantile,

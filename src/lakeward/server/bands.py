@@ -22,7 +22,7 @@ from lakeward.alerts.memory import Entry, looked_at
 from lakeward.alerts.overview import account, sentence, watched
 from lakeward.alerts.picture import Picture, View, budget_of, of_incident, of_series
 from lakeward.alerts.rules import Rules, read
-from lakeward.errors import SettingError, Terminal
+from lakeward.errors import LakewardError, SettingError
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir
 from lakeward.server import acting
@@ -159,7 +159,7 @@ def _rules(settings: Settings) -> Rules:
         return Rules()
 
 
-def _missing(error: Terminal) -> Refusal | None:
+def _missing(error: LakewardError) -> Refusal | None:
     text = str(error)
     if "no incident" in text or "several incidents" in text:
         return Refusal(404, "no_incident", acting.sentence(error))

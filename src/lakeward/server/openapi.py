@@ -70,6 +70,12 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
         ("questions", "/{kind}"): {"post": _question()},
+        ("experiments", ""): {"get": _studied("Experiments that were met or are flagged")},
+        ("experiments", "/{key}"): {"get": _studied("What an experiment shows", "key")},
+        ("experiments", "/{key}/course"): {"get": _studied("How it came to be", "key")},
+        ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
+        ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
+        ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
@@ -252,6 +258,22 @@ def _question() -> Object:
         s404="There is no such question.",
         s408="The body did not arrive.",
         s413="Larger than the limit it names.",
+        s429="Too many questions wait.",
+        s500="The question failed.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
+    return found
+
+
+def _studied(summary: str, *steps: str, kind: str = "application/json") -> Object:
+    """What is read by way of questions; parameters are in docs/server.md."""
+    found = _get(summary, kind, TEXT if kind == "text/csv" else OBJECT)
+    if steps:
+        found["parameters"] = [_named(name, TEXT, "Which one.") for name in steps]
+        found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found["responses"] |= _refusals(
+        s400="It cannot be asked, in one sentence.",
+        s403="The key does not fit, a page of another origin asks, or it is not for partners.",
         s429="Too many questions wait.",
         s500="The question failed.",
         s503="It takes too long or too much, or what it needs is not installed.",

@@ -27,33 +27,24 @@ from lakeward.lake.summary import summarize_named
 from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
-from lakeward.server.alerts import Alerts
-from lakeward.server.app import Room, Server
+from lakeward.server.app import Server
 from lakeward.server.asker import Asker
-from lakeward.server.bands import Bands
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard
-from lakeward.server.intake import Intake, intake_of
+from lakeward.server.intake import intake_of
 from lakeward.server.keyring import CachedKeyring
-from lakeward.server.keys import KeyRoom
 from lakeward.server.live import Live
 from lakeward.server.login import LoginRoom
 from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.order import Order
 from lakeward.server.pages import Pages
-from lakeward.server.people import PeopleRoom
-from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
-from lakeward.server.rules import RuleRoom
-from lakeward.server.setup import Setup
+from lakeward.server.rooms import Room, Site, rooms
 from lakeward.server.status import Status
-from lakeward.server.switches import Switches
-from lakeward.server.views import ViewRoom
 from lakeward.settings import MIB, Settings, load
-from lakeward.store.alerts import AlertTable
-from lakeward.store.database import Database, open_database
+from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
 from lakeward.store.password import Passwords
 
@@ -135,15 +126,9 @@ def serve(settings: Settings, order: Order) -> None:
     way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
     environ = {**os.environ, "LAKEWARD_LAKE_DIR": str(lake.root.absolute())}
     asker = Asker(environ, seconds=settings.query_seconds)
-    rooms: list[Room] = [
-        Pages(status, live, guard), way_in, Questions(asker, intake, settings),
-        Alerts(
-            database, settings, collector, guard, intake,
-            Bands(AlertTable(database), lake, settings, asker),
-        ),
-        *_administration(database, settings, guard, intake),
-    ]  # fmt: skip
-    application = Server(collector, guard, intake, gauges, rooms)
+    site = Site(settings, collector, database, guard, intake, asker, lake)
+    own: list[Room] = [Pages(status, live, guard), way_in]
+    application = Server(collector, guard, intake, gauges, [*own, *rooms(site)])
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
@@ -154,16 +139,6 @@ def serve(settings: Settings, order: Order) -> None:
     gc.set_threshold(*GARBAGE)
     with keyring.refreshed(), socket.socket(fileno=order.socket) as listener:
         Process(config, live, asker, order.pipe).run(sockets=[listener])
-
-
-def _administration(
-    database: Database, settings: Settings, guard: Guard, intake: Intake
-) -> list[Room]:  # fmt: skip
-    return [
-        KeyRoom(database, guard, intake), PeopleRoom(database, settings, guard, intake),
-        Switches(database, settings, guard, intake), RuleRoom(settings, guard),
-        Setup(settings, guard), ViewRoom(database, guard, intake),
-    ]  # fmt: skip
 
 
 def main() -> int:
