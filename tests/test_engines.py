@@ -18,6 +18,7 @@ from asked import START_MS, Row, answered, fill, memory
 from conftest import Lake
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.dialect import translated
 from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
@@ -151,6 +152,8 @@ QUESTIONS_ASKED: dict[str, Question] = {
         by=("day", "consumer", "status_class"), zone="Europe/Lisbon", apdex_ms=20
     ),
     "API health by route": ApiHealth(),
+    "API latency by hour": ApiLatency(zone="Asia/Kolkata"),
+    "API latency by month": ApiLatency(grain="month", zone="Europe/Lisbon"),
     "the slowest calls": ApiSlowest(),
     "data quality": DataQuality(zone="Asia/Kolkata"),
     "how full fields are, by day": DataFields(event="api_call", daily=True),

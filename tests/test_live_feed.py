@@ -23,9 +23,9 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ledger import State
 from lakeward.log import Log, Position
 from lakeward.server import feed as feed_module
+from lakeward.server.assets import STATIC
 from lakeward.server.feed import Watcher
 from lakeward.server.hour import MINUTE, Hour, percentile, time_bin
-from lakeward.server.assets import STATIC
 from lakeward.server.sieve import Sieve
 from lakeward.server.stream import SLOW_SECONDS
 from lakeward.server.tail import Block, Entry, Row, parse_position, write_position
@@ -672,7 +672,7 @@ def test_the_page_and_its_files_need_nothing_from_outside(lake: Lake) -> None:
             assert got.headers["x-content-type-options"] == "nosniff"
             head = client.head(f"/static/{name}")
             assert head.content == b""
-        
+
         for outside in ("../live.py", "%2e%2e/live.py", "assets", "", "index.htm"):
             answer = client.get(f"/static/{outside}")
             assert answer.status_code == 404, outside

@@ -49,9 +49,9 @@ WHOLE_HOUR_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 
 CSP = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for "
-    b"'script'; trusted-types 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
+    b"'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'; trusted-types 'none'"
 )
 FEED: Final = frozenset({"/v1/live", "/v1/live/changes", "/v1/live/hour", "/v1/live/record"})
 HOLD_SECONDS = 1.0

@@ -18,6 +18,7 @@ from lakeward.server import (
     experiments,
     keys,
     login,
+    overview,
     pages,
     people,
     questions,
@@ -33,6 +34,7 @@ from lakeward.server.guard import Guard
 from lakeward.server.handler import Handler
 from lakeward.server.intake import Intake
 from lakeward.server.routes import Part
+from lakeward.server.status import Status
 from lakeward.settings import Settings
 from lakeward.store.alerts import AlertTable
 from lakeward.store.database import Database
@@ -43,6 +45,7 @@ PARTS: tuple[Part, ...] = (
     *alerts.PARTS,
     *experiments.PARTS,
     *keys.PARTS,
+    *overview.PARTS,
     *people.PARTS,
     *questions.PARTS,
     *rules.PARTS,
@@ -71,22 +74,24 @@ class Site(msgspec.Struct, frozen=True):
     """What a worker has."""
 
     settings: Settings
+    lake: LakeDir
     collector: Collector
     database: Database
     guard: Guard
     intake: Intake
     asker: Asker
-    lake: LakeDir
+    status: Status
 
 
 def rooms(site: Site) -> list[Room]:
     """Those that read the lake and the app database; pages and logins are the worker's own."""
     settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
-    drawn = Bands(AlertTable(database), site.lake, settings, site.asker)
+    bands = Bands(AlertTable(database), site.lake, settings, site.asker)
     return [
-        alerts.Alerts(database, settings, site.collector, guard, intake, drawn),
+        alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         experiments.Experiments(site.asker, settings),
         keys.KeyRoom(database, guard, intake),
+        overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
         questions.Questions(site.asker, intake, settings),
         rules.RuleRoom(settings, guard),
