@@ -3,13 +3,14 @@
 import uPlot from "uplot";
 import { figure } from "../unit";
 import type { Line, Lines } from "./lines";
-import type { Band, Marks } from "./series";
+import type { Band, Limit, Marks } from "./series";
 
 interface Drawn {
   data: Lines;
   shown: Line[];
   band?: Band;
   marks?: Marks;
+  limits?: Limit[];
 }
 
 interface Told extends Drawn {
@@ -23,15 +24,16 @@ interface Told extends Drawn {
 
 /**
  * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
- * the marks. A stack is drawn from the top down, so that the lower ones cover.
+ * limits, the marks. A stack is drawn from the top down, so that the lower ones cover.
  */
-export function table({ data, shown, band, marks }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
+export function table({ data, shown, band, marks, limits = [] }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
   const x = data.x.map((ms) => ms / 1000);
   const columns: (number | null)[][] = [];
   for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (band) columns.push(band.high, band.low);
   if (kind === "stack") columns.push(...stacked(shown).reverse());
   else columns.push(...shown.map((line) => line.values));
+  columns.push(...limits.map((limit) => limit.values));
   if (marks) columns.push(marks.values);
   return [x, ...columns];
 }
@@ -54,7 +56,7 @@ function spread([low, high]: [number, number], bars: boolean, step: number): [nu
 }
 
 export function options(told: Told): uPlot.Options {
-  const { data, shown, band, marks, kind, zone, root, colours, height, onOver } = told;
+  const { data, shown, band, marks, limits = [], kind, zone, root, colours, height, onOver } = told;
   const style = getComputedStyle(root);
   const colourOf = (name: string) => style.getPropertyValue(name).trim();
   const unit = shown[0]?.unit ?? "";
@@ -77,6 +79,7 @@ export function options(told: Told): uPlot.Options {
     ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
     : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));
   series.push(...(kind === "stack" ? lines.reverse() : lines));
+  for (const _ of limits) series.push({ stroke: colourOf("--bad"), width: 1.5, dash: [6, 4], points: { show: false } });
   if (marks) series.push({ stroke: colourOf("--bad"), width: 0, paths: () => null, points: { show: true, size: 9, width: 2, fill: colourOf("--surface") } });
 
   return {
