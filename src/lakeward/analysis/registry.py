@@ -20,6 +20,7 @@ from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
+from lakeward.analysis.forms import FormFields, Forms
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
@@ -32,6 +33,8 @@ from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend
+from lakeward.analysis.visits import Pages, Visits
+from lakeward.analysis.web_vitals import WebVitals
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
 
@@ -46,6 +49,11 @@ KINDS: Final = (
     Lifecycle,
     Sessions,
     Paths,
+    Visits,
+    Pages,
+    Forms,
+    FormFields,
+    WebVitals,
     ExperimentUnits,
     ExperimentMoments,
     ExperimentQuantile,
