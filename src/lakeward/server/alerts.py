@@ -13,11 +13,9 @@ the database is away.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -29,9 +27,9 @@ from lakeward.alerts.recording import record
 from lakeward.alerts.rules import read
 from lakeward.alerts.telling import Telling
 from lakeward.collector import Collector
-from lakeward.errors import LakewardError, Terminal, Transient
+from lakeward.errors import LakewardError, Terminal
 from lakeward.interaction import parse_iso
-from lakeward.server import body
+from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
@@ -43,8 +41,11 @@ from lakeward.store.database import Database
 from lakeward.store.tellings import Tellings
 
 PARTS: Final = (Part("alerts", "/api/alerts", ("", "/{id}", "/{id}/{verb}")),)
-MOST_BYTES: Final = 4 << 10
 MOST: Final = 1000
+EVERYBODY: Final = "Alerts are of everybody together."
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,8 +92,8 @@ class Alerts:
         }
 
     async def _list(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        _refuse_partners(request)
-        asked = _asked(request)
+        acting.refuse_partners(request, EVERYBODY)
+        asked = acting.asked(request)
         states: Any = asked.get("state", ["open"])
         states = OPEN if states == ["open"] else STATES if states == ["all"] else states
         if not set(states) <= set(STATES):
@@ -107,26 +108,17 @@ class Alerts:
         await reply_json(request.send, shown)
 
     async def _one(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        _refuse_partners(request)
+        acting.refuse_partners(request, EVERYBODY)
         shown = await _run(whole, self._table, self._queue, found.steps["id"])
         await reply_json(request.send, shown)
 
     async def _act(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        actor = self._actor(request)
+        actor = acting.actor(request, self._guard, EVERYBODY)
         verb = found.steps["verb"]
         if verb not in VERBS:
             raise Refusal(404, "not_found", f"An incident takes {', '.join(VERBS)}.")
-        kind = request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != b"application/json":
-            raise Refusal(415, "wrong_type", "Send application/json.")
-        with self._intake.shelf.lent(self._intake.client(request)) as lent:
-            raw = await body.read(request.receive, request.headers, MOST_BYTES, lent)
-        try:
-            asked = msgspec.json.decode(raw or b"{}", type=Asked)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Refusal(
-                400, "bad_body", 'The body must be {}, or {"minutes": 60} for a snooze.'
-            ) from None
+        wanted = 'The body must be {}, or {"minutes": 60} for a snooze.'
+        asked = await acting.said(request, self._intake, Asked, wanted)
         incident = await _run(self._done, verb, found.steps["id"], asked, actor)
         await reply_json(request.send, plain(incident))
 
@@ -149,49 +141,19 @@ class Alerts:
         except LakewardError:
             return Telling()
 
-    def _actor(self, request: Request) -> str:
-        """Who acts: a page of another origin never does, nor does whoever may only read."""
-        _refuse_partners(request)
-        passed = request.passed
-        if not self._guard.is_own_page(request.headers):
-            raise Refusal(403, "foreign_origin", "Pages of other origins change nothing here.")
-        if passed is not None and passed.login is not None:
-            return passed.login.person.email[:128]
-        if passed is not None and passed.key_id is None and self._guard.open:
-            return "this machine"
-        raise Refusal(403, "not_a_person", "A read key reads; log in to change something.")
+
+async def _run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    return await acting.beside(_refused, work, *args, **named)
 
 
-def _refuse_partners(request: Request) -> None:
-    if request.passed is not None and request.passed.partner is not None:
-        raise Refusal(403, "not_for_partners", "Alerts are of everybody together.")
-
-
-async def _run(work: Any, *args: Any, **named: Any) -> Any:
-    """Beside the loop; what the store says becomes an answer."""
-    try:
-        return await asyncio.to_thread(work, *args, **named)
-    except Transient as error:
-        raise Refusal(503, "busy", _sentence(error)) from None
-    except Terminal as error:
-        over = "resolved already" in str(error) or "is not snoozed" in str(error)
-        known = over or "no incident" in str(error) or "several incidents" in str(error)
-        if not known:
-            raise
-        code = "no_incident" if not over else "over" if "resolved" in str(error) else "not_snoozed"
-        raise Refusal(409 if over else 404, code, _sentence(error)) from None
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:] + "."
-
-
-def _asked(request: Request) -> dict[str, list[str]]:
-    try:
-        return parse_qs(request.query.decode("latin-1"), max_num_fields=8)
-    except ValueError:
-        raise Refusal(400, "bad_query", "There are more parameters than three.") from None
+def _refused(error: Terminal) -> Refusal | None:
+    """What the store says as an answer."""
+    over = "resolved already" in str(error) or "is not snoozed" in str(error)
+    known = over or "no incident" in str(error) or "several incidents" in str(error)
+    if not known:
+        return None
+    code = "no_incident" if not over else "over" if "resolved" in str(error) else "not_snoozed"
+    return Refusal(409 if over else 404, code, acting.sentence(error))
 
 
 def _number(text: str) -> int:

@@ -1,0 +1,114 @@
+"""Acting: who may change something over HTTP, and the body that comes with it.
+
+In: a request that the guard let read. Out: the name of who acts, as the audit has it; the body as
+its struct; what a thread made of it. Says no with 403 (partners, read keys, pages of other
+origins), 400 and 415 for a body that will not do, 503 while the database is away.
+
+A person who is an admin acts, and, on a server that is open to its own machine, whoever sits there:
+"this machine". A page of another origin never does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from lakeward.errors import Terminal, Transient
+from lakeward.server import body
+from lakeward.server.answer import Refusal
+from lakeward.server.guard import Guard
+from lakeward.server.intake import Intake, Request
+
+MOST_BYTES: Final = 4 << 10
+MOST_FIELDS: Final = 8
+ACTOR_LENGTH: Final = 128
+MACHINE: Final = "this machine"
+"""Who acts where nobody has to log in."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+B = TypeVar("B", bound=msgspec.Struct)
+
+
+def refuse_partners(request: Request, why: str) -> None:
+    """403 for who sees the records of one partner only; `why` is the sentence."""
+    if request.passed is not None and request.passed.partner is not None:
+        raise Refusal(403, "not_for_partners", why)
+
+
+def own_email(request: Request) -> str | None:
+    """The address of the person who asks; None where it is no person."""
+    login = request.passed.login if request.passed is not None else None
+    return None if login is None else login.person.email
+
+
+def may_act(request: Request, guard: Guard) -> bool:
+    """Whether who asks would be let change something."""
+    passed = request.passed
+    if passed is None or passed.partner is not None or not guard.is_own_page(request.headers):
+        return False
+    return passed.login is not None or (passed.key_id is None and guard.open)
+
+
+def actor(request: Request, guard: Guard, why: str) -> str:
+    """Who acts; `why` is what partners are told. A page of another origin never does, nor does
+    whoever may only read."""
+    refuse_partners(request, why)
+    if not guard.is_own_page(request.headers):
+        raise Refusal(403, "foreign_origin", "Pages of other origins change nothing here.")
+    if not may_act(request, guard):
+        raise Refusal(403, "not_a_person", "A read key reads; log in to change something.")
+    return (own_email(request) or MACHINE)[:ACTOR_LENGTH]
+
+
+async def said(
+    request: Request, intake: Intake, kind: type[B], wanted: str, most_bytes: int = MOST_BYTES
+) -> B:
+    """The body; `wanted` is the sentence for one that is not of this kind. JSON is asked for by
+    its type, which no page of another origin may send without asking first."""
+    media = request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if media != b"application/json":
+        raise Refusal(415, "wrong_type", "Send application/json.")
+    with intake.shelf.lent(intake.client(request)) as lent:
+        raw = await body.read(request.receive, request.headers, most_bytes, lent)
+    try:
+        return msgspec.json.decode(raw or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal(400, "bad_body", wanted) from None
+
+
+async def beside(
+    refused: Callable[[Terminal], Refusal | None],
+    work: Callable[P, T],
+    *args: P.args,
+    **named: P.kwargs,
+) -> T:
+    """Work in a thread beside the loop; `refused` makes an answer of what will not do, or None of
+    what nobody expected."""
+    try:
+        return await asyncio.to_thread(work, *args, **named)
+    except Transient as error:
+        raise Refusal(503, "busy", sentence(error)) from None
+    except Terminal as error:
+        refusal = refused(error)
+        if refusal is None:
+            raise
+        raise refusal from None
+
+
+def sentence(error: Exception) -> str:
+    """An error's message as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def asked(request: Request) -> dict[str, list[str]]:
+    """The parameters behind the question mark."""
+    try:
+        return parse_qs(request.query.decode("latin-1"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Refusal(400, "bad_query", "There are more parameters than that.") from None
