@@ -132,7 +132,7 @@ def same(told: Row, wanted: Row) -> None:
     assert {name: told[name] for name in wanted} == pytest.approx(wanted)
 
 
-common = {"unit": "visitor", "gap": GAP_MS / 1000}
+common: dict[str, Any] = {"unit": "visitor", "gap": GAP_MS / 1000}
 
 
 @many
@@ -168,7 +168,9 @@ def test_pages_are_told_by_their_views_and_by_where_sessions_begin_and_end(
     fill(made)
     question = Pages(by=by, **common)
     groups: dict[Any, Counter[str]] = defaultdict(Counter)
-    visitors, used, depths = defaultdict(set), defaultdict(list), defaultdict(list)
+    visitors: dict[Any, set[str]] = defaultdict(set)
+    used: dict[Any, list[float]] = defaultdict(list)
+    depths: dict[Any, list[float]] = defaultdict(list)
     for session in sat(made, question):
         for n, view in enumerate(session):
             key = tuple(view[name] for name in by)
@@ -197,7 +199,12 @@ def test_pages_are_told_by_their_views_and_by_where_sessions_begin_and_end(
 def test_the_stretch_before_stands_beside_what_is_asked_for(made: list[Row], by: Any) -> None:
     fill(made)
     length = timedelta(milliseconds=30)
-    asked = {"since": SINCE + length, "until": SINCE + 2 * length, "by": by, **common}
+    asked: dict[str, Any] = {
+        "since": SINCE + length,
+        "until": SINCE + 2 * length,
+        "by": by,
+        **common,
+    }
     earlier = answered_twice(Visits(**asked | {"since": SINCE, "until": SINCE + length}))
     past = {tuple(row.values())[: len(by)]: row for row in earlier}
     told = answered_twice(Visits(before=SINCE, **asked))
@@ -383,8 +390,8 @@ def test_web_vitals_are_of_the_last_report_and_rated_by_the_published_limits(
             row["properties"]["value"]
         )
     told_rows = answered_twice(question)
-    told = {tuple(row.values())[: 1 + len(by)]: row for row in told_rows}
-    assert told.keys() == groups.keys()
+    found = {tuple(row.values())[: 1 + len(by)]: row for row in told_rows}
+    assert found.keys() == groups.keys()
     assert [row["vital"] for row in told_rows] == sorted(
         (row["vital"] for row in told_rows), key=list(LIMITS).index
     )
@@ -393,7 +400,7 @@ def test_web_vitals_are_of_the_last_report_and_rated_by_the_published_limits(
         p75 = nearest_rank(values, 0.75) or 0.0
         good, poor = (sum(v <= good_up_to for v in values), sum(v > poor_above for v in values))
         n = len(values)
-        same({**told[key], "rating": 0}, {
+        same({**found[key], "rating": 0}, {
             "measured": n, "p75": p75, "good": good, "poor": poor,
             "needs_improvement": n - good - poor, "good_share": good / n, "poor_share": poor / n,
             "needs_improvement_share": (n - good - poor) / n, "good_up_to": good_up_to,
@@ -401,7 +408,7 @@ def test_web_vitals_are_of_the_last_report_and_rated_by_the_published_limits(
         })  # fmt: skip
         rating = ("good" if p75 <= good_up_to else "needs-improvement" if p75 <= poor_above
                   else "poor")  # fmt: skip
-        assert told[key]["rating"] == rating
+        assert found[key]["rating"] == rating
 
 
 def test_a_report_on_leaving_is_no_other_view_and_makes_the_visit_as_long_as_it_was() -> None:
@@ -425,7 +432,7 @@ def test_who_asked_not_to_be_known_is_a_visitor_by_the_session() -> None:
     assert [row["visitors"] for row in answered_twice(Visits())] == [2]
 
 
-BEFORE = {"since": SINCE, "until": SINCE + timedelta(days=1)}
+BEFORE: dict[str, Any] = {"since": SINCE, "until": SINCE + timedelta(days=1)}
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
+from lakeward.analysis.trace import Trace
 from lakeward.analysis.trend import Trend
 from lakeward.analysis.visits import Pages, Visits
 from lakeward.analysis.web_vitals import WebVitals
@@ -72,6 +73,7 @@ KINDS: Final = (
     DataFields,
     DataRefused,
     DataPlaces,
+    Trace,
 )
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 

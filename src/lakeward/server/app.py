@@ -17,7 +17,7 @@ import msgspec
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
-from lakeward.server import alerts, body, login, pages, questions
+from lakeward.server import alerts, body, login, pages, questions, traces
 from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
@@ -43,7 +43,9 @@ OWN: tuple[Part, ...] = (
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
-ROOMS: tuple[Part, ...] = (*pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS)
+ROOMS: tuple[Part, ...] = (
+    *pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS, *traces.PARTS
+)  # fmt: skip
 """Parts that a server may have or not: their names are known in any case."""
 SPOKEN: tuple[Part, ...] = tuple(
     Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))

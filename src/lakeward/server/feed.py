@@ -130,9 +130,8 @@ class Feed:
         poll_seconds: float = POLL_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
         hour_bytes: int = HOUR_BYTES,
-        partner: str | None = None,
     ) -> None:
-        self.tail = Tail(lake, partner)
+        self.tail = Tail(lake)
         self.hour = Hour()
         self.head = NOWHERE
         self.trouble = ""
@@ -153,11 +152,6 @@ class Feed:
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
         return self._now_ns() // 1_000_000
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody watches, and nobody did for a while."""
-        return not self.watchers and (self._task is None or self._task.done())
 
     @property
     def loading(self) -> bool:

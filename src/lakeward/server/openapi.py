@@ -71,6 +71,8 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
+        ("traces", "/{id}"): {"get": _trace()},
+        ("records", "/{id}"): {"get": _whole()},
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -308,6 +310,37 @@ def _incident() -> Object:
     found["parameters"] = [_named("id", TEXT, "Of the incident, or a part that only one has.")]
     found["responses"] |= _refusals(s404="There is no such incident.", s503="The database is away.")
     return found
+
+
+def _trace() -> Object:
+    found = _get("All that one click, call or turn caused", "application/json", OBJECT)
+    found["parameters"] = [
+        _named("id", TEXT, "A trace id, or the id of an interaction of it."),
+        {"name": "near", "in": "query", "required": False,
+         "schema": {"type": "string", "format": "date-time"}, "description": "When it was."},
+        {"name": "days", "in": "query", "required": False,
+         "schema": {"type": "integer", "minimum": 0, "maximum": 400},
+         "description": "Days before and after that are looked at."},
+    ]  # fmt: skip
+    found["responses"] |= _asked_of_the_lake("No id, or no moment.")
+    return found
+
+
+def _whole() -> Object:
+    found = _get("One record, whole", "application/json", OBJECT)
+    found["parameters"] = [_named("id", TEXT, "The record's `interaction_id`.")]
+    found["responses"] |= _asked_of_the_lake("No id of a record.")
+    found["responses"] |= _refusals(s404="No record has this id.")
+    return found
+
+
+def _asked_of_the_lake(wrong: str) -> Object:
+    return _refusals(
+        s400=wrong,
+        s429="Too many questions wait.",
+        s500="The lake cannot be read.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
 
 
 def _act() -> Object:

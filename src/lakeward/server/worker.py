@@ -46,6 +46,7 @@ from lakeward.server.pages import Pages
 from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
 from lakeward.server.status import Status
+from lakeward.server.traces import Traces
 from lakeward.settings import MIB, Settings, load
 from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
@@ -131,7 +132,7 @@ def serve(settings: Settings, order: Order) -> None:
     asker = Asker(environ, seconds=settings.query_seconds)
     rooms: list[Room] = [
         Pages(status, live, guard), way_in, Questions(asker, intake, settings),
-        Alerts(database, settings, collector, guard, intake),
+        Alerts(database, settings, collector, guard, intake), Traces(asker),
     ]  # fmt: skip
     application = Server(collector, guard, intake, gauges, rooms)
     config = uvicorn.Config(
