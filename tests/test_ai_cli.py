@@ -83,7 +83,8 @@ def test_cost_by_day_is_a_table_that_says_what_has_no_price(told: Lake) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
         "day", "turns", "input_tokens", "cache_read_tokens", "output_tokens", "total_tokens",
-        "unknown_turns", "estimated_share", "cost_usd", "unpriced_turns",
+        "unknown_turns", "estimated_share", "cost_usd", "unpriced_turns", "conversations",
+        "cost_per_conversation_usd",
     ]  # fmt: skip
     assert lines[2].split() == [
         "2025-08-14",
@@ -96,6 +97,8 @@ def test_cost_by_day_is_a_table_that_says_what_has_no_price(told: Lake) -> None:
         "0.5",
         "0.024366",
         "1",
+        "1",
+        "0.024366",
     ]
     assert lines[3].split()[:2] == ["2025-08-15", "1"]
     assert lines[4] == "(2 rows)"

@@ -177,6 +177,7 @@ def added(rows: list[Row], name: str) -> float | None:
 def costs(rows: list[Row]) -> Row:
     known = [r for r in rows if total(r) is not None]
     estimated = [r for r in known if r["own"].get("tokens_source") == "estimated"]
+    priced = [r for r in rows if "cost_usd" in r["own"]]
     return {
         "turns": len(rows),
         **{name: (added(rows, name) or 0) if known else None for name in TOKEN_BUCKETS},
@@ -189,7 +190,15 @@ def costs(rows: list[Row]) -> Row:
             and ((total(r) or 0) > 0 or r["own"].get("status") != "failed")
             for r in rows
         ),
+        "conversations": len({talk(r) for r in rows}),
+        "cost_per_conversation_usd": None if not priced else (
+            (added(rows, "cost_usd") or 0) / len({talk(r) for r in priced})
+        ),
     }  # fmt: skip
+
+
+def talk(r: Row) -> tuple[Any, Any]:
+    return r["service"], r["conversation_id"] or r["interaction_id"]
 
 
 BYS = st.sampled_from([(), ("day",), ("model",), ("model", "feature"), ("user", "day"),
@@ -319,6 +328,25 @@ def test_threads_are_those_of_a_plain_reading(rows: list[Row]) -> None:
         wanted = [r["interaction_id"] for r in threads[key]]
         mine = [r["interaction_id"] for r in shown if r["service"] == service]
         assert mine == wanted
+
+
+def test_a_thread_is_found_by_a_text_in_any_of_its_turns_and_keeps_all_of_them() -> None:
+    one = turn(0, "u7", None, None, {"conversation": "C-1", "feature": "Coach"})
+    two = turn(1, "u8", None, None, {"conversation": "C-1", "model_answered": "m_9"})
+    other = turn(2, "u9", None, None, {"conversation": "c-2"})
+    fill(numbered([one, two, other]))
+    memory().execute(
+        "UPDATE interactions SET messages = ? WHERE interaction_id = '0001'",
+        [json.dumps([{"role": "user", "content": "My 100% SECRET plan"}])],
+    )
+    for text in ("c-1", "COACH", "U7", "m_9", "secret plan", "100%"):
+        found = answered(AiThreads(find=text))
+        assert [(r["conversation"], r["turns"]) for r in found] == [("C-1", 2)], text
+    assert len(answered(AiThreads(find="c-"))) == 2
+    for text in ("m%9", "c_1", "nobody"):
+        assert answered(AiThreads(find=text)) == [], text
+    with pytest.raises(Rejected, match="`find` must have at most 200 letters"):
+        AiThreads(find="x" * 201)
 
 
 def rank(values: list[float], percent: int) -> float | None:
@@ -492,7 +520,8 @@ HOSTILE = "x'; DROP TABLE interactions; --"
 def test_values_are_parameters_and_never_part_of_the_text() -> None:
     questions: list[Question] = [
         AiCost(by=("model",), only={"feature": (HOSTILE,)}, per="deal_closed"),
-        AiThreads(only={"user": (HOSTILE,)}), AiThread(conversation=HOSTILE, service=HOSTILE),
+        AiThreads(only={"user": (HOSTILE,)}), AiThreads(find=HOSTILE),
+        AiThread(conversation=HOSTILE, service=HOSTILE),
         AiRatings(only={"reason": (HOSTILE,)}), AiLatency(only={"model": (HOSTILE,)}),
         AiErrors(only={"model": (HOSTILE,)}),
     ]  # fmt: skip

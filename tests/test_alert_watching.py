@@ -28,10 +28,17 @@ from alert_lake import (
     written,
 )
 from conftest import Lake
+from lakeward.alerts.band import AlertBand
+from lakeward.alerts.drawn import AlertLimit, AlertSilence
+from lakeward.alerts.memory import looked_at
 from lakeward.alerts.overview import account_of, sentence, watched
+from lakeward.alerts.picture import View, budget_of, of_series
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.watching import replay
+from lakeward.analysis.question import ask
 from lakeward.cli import main
+from lakeward.errors import Rejected
+from lakeward.lake.reading import open_reading
 
 FIRST, END = START + 19 * DAY, START + 21 * DAY
 OUTAGE = (FIRST + 10 * HOUR, FIRST + 10 * HOUR + 8 * FIVE)
@@ -301,3 +308,63 @@ def test_a_replay_says_what_would_have_been_told_and_keeps_nothing(lake: Lake) -
         key: WRONG[key] for key in WRONG if "route:" in key or "threshold" in key
     }
     assert (lake.root / ".lakeward/alerts.state").read_bytes() == state
+
+
+def at_moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def test_the_band_of_a_series_is_what_its_detector_said_bucket_by_bucket(lake: Lake) -> None:
+    desk, rules = Desk(), rules_of(RULES)
+    for hours in LOOKS:
+        looked(lake, rules, desk, at_hour(hours))
+    with looked_at(lake.open()) as memory:
+        assert memory is not None
+        view = View(rules, settings_of(lake), memory.entries, at_hour(47))
+    names = {each.series for each in desk.said() if each.kind == "anomaly" or not each.rule}
+    assert {"route:/api/partners calls", "route:/api/book errors", "type:page_view", "ai cost",
+            "step:contractor/verify", "partner:p9 demo_booking"} <= names  # fmt: skip
+    with open_reading(lake.open(), settings_of(lake)) as reading:
+        for name in sorted(names):
+            picture = of_series(view, name)
+            assert picture.question is not None
+            points = {
+                round(row["at"].timestamp() * 1000): row  # type: ignore[union-attr]  # a time
+                for row in ask(reading, picture.question).dicts()
+            }
+            said = [each for each in desk.said(name) if each.series == name]
+            shown = [each for each in said if each.at in points and each.expected is not None]
+            assert shown, name
+            for each in shown:
+                point = points[each.at]
+                figures = (each.value, each.expected, each.low, each.high)
+                told = tuple(point[part] for part in ("value", "expected", "low", "high"))
+                assert told == figures, (name, each)
+                assert point["judged"]
+                assert point["wrong"] or not each.wrong
+            assert sum(bool(point["wrong"]) for point in points.values()) <= len(said)
+
+
+def test_what_a_rule_measures_is_drawn_beside_its_limit(lake: Lake) -> None:
+    rules, settings = rules_of(RULES), settings_of(lake)
+    (limit, *_), (budget,), (silent,) = rules.thresholds, rules.budgets, rules.silences
+    since, until = at_moment(FAILING[0] - HOUR), at_moment(FAILING[1])
+    with open_reading(lake.open(), settings) as reading:
+        rows = list(ask(reading, AlertLimit(rules=(limit,), since=since, until=until)).dicts())
+        assert len(rows) == 12
+        assert [row["wrong"] for row in rows] == [False] * 4 + [True] * 8
+        assert {(row["low"], row["high"], row["expected"]) for row in rows} == {(None, 0.2, None)}
+        spent = ask(reading, budget_of(budget, DEAR[0] + 3 * HOUR, "UTC", END)).rows
+        values = [float(str(row[1])) for row in spent]
+        assert values == sorted(values)
+        assert values[0] == 0.0
+        assert spent[0][0] == at_moment(FIRST + DAY)
+        first = next(row for row in spent if row[6])
+        assert abs(first[0].timestamp() * 1000 - FIRST - 36.5 * HOUR) <= FIVE  # type: ignore[union-attr]
+        quiet = AlertSilence(
+            event=silent.event, since=at_moment(UNBOOKED[0] - HOUR),
+            until=at_moment(UNBOOKED[0] + HOUR),
+        )  # fmt: skip
+        assert [row[1] for row in ask(reading, quiet).rows if row[1]] == [1.0, 1.0]
+        with pytest.raises(Rejected, match="no name of a watched series"):
+            AlertBand(series="nonsense", since=since, until=until)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from alert_lake import DAY, FIVE, HOUR, settings_of, spread, written
 from alerted import T0, well, wrong
 from conftest import Lake
 from lakeward.alerts.desk import Desk
+from lakeward.alerts.opening import opened_desk
+from lakeward.alerts.rules import read
 from lakeward.alerts.telling import Telling
+from lakeward.alerts.watching import look
+from lakeward.interaction import iso
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
@@ -28,6 +35,89 @@ def server(lake: Lake) -> Iterator[Serving]:
         desk.take([well(at=5), wrong("partner:p1 leads", at=30)], T0 + 2_400_000)
     with serving(lake) as running:
         yield running
+
+
+@pytest.fixture
+def watched(lake: Lake) -> Iterator[tuple[Serving, dict[str, Any], int]]:
+    """A lake of three days whose route fails since an hour, looked at just now."""
+    now = time.time_ns() // 1_000_000
+    now -= now % HOUR
+    call = {"interaction_type": "api_call", "route": "/a b", "method": "GET", "path": "/a"}
+    rows = [
+        row | {"response_status": 500 if n % 2 and row["ms"] >= now - HOUR else 200}
+        for n, row in enumerate(spread(now - 3 * DAY, now, FIVE, lambda _: 20, "a", **call))
+    ]
+    cost = {"model_answered": "m", "cost_usd": 1.5}
+    rows += spread(now - HOUR, now, HOUR // 4, lambda _: 1, "b",
+                   interaction_type="ai_conversation", ai_metadata=cost)  # fmt: skip
+    written(lake, rows)
+    (lake.root.parent / "alerts.toml").write_text(BUDGET)
+    settings = settings_of(lake)
+    with opened_desk(lake.open(), settings, read(settings)) as desk:
+        look(lake.open(), settings, read(settings), desk, now_ms=now - HOUR + 60_000)
+        look(lake.open(), settings, read(settings), desk, now_ms=now + 60_000)
+    with serving(lake) as running:
+        incidents = httpx.get(f"{running.url}/api/alerts").json()["incidents"]
+        (failing,) = [one for one in incidents if one["series"] == ["route:/a b errors"]]
+        yield running, failing, now
+
+
+BUDGET = """
+[[budget]]
+name = "AI"
+amount = 1
+per = "month"
+"""
+
+
+def test_an_incident_is_drawn_with_its_band_and_what_was_told(
+    watched: tuple[Serving, dict[str, Any], int],
+) -> None:
+    server, failing, now = watched
+    with server.client() as client:
+        path = f"/api/alerts/{failing['incident_id']}/series"
+        drawn = client.get(path).json()
+        assert (drawn["series"], drawn["others"], drawn["unit"], drawn["seconds"]) == (
+            "route:/a b errors", [], "0 to 1", 300,
+        )  # fmt: skip
+        names = [column["name"] for column in drawn["columns"]]
+        points = {row[0]: dict(zip(names, row, strict=True)) for row in drawn["rows"]}
+        (told,) = [one for one in drawn["told"] if one["what"] == "opened"]
+        for part in ("value", "expected", "low", "high"):
+            assert points[told["at"]][part] == pytest.approx(told[part])
+        assert failing["why"] in drawn["whys"]
+        assert "learned since" in drawn["whys"][1]
+        assert next(at for at, point in points.items() if point["wrong"]) == drawn["began_at"]
+        assert drawn["learned_since"] == iso(now - 3 * DAY)
+        shown = client.get("/api/alerts/watched").json()
+        (one,) = [row for row in shown["series"] if row["series"] == "route:/a b errors"]
+        assert one["wrong_since"] == drawn["began_at"]
+        assert one["learned_since"] == drawn["learned_since"]
+        assert shown["rules"] == [{"kind": "budget", "name": "AI", "of": "AI cost per month"}]
+        assert shown["sentence"].startswith(f"{len(shown['series'])} series, ")
+        of_name = client.get("/api/alerts/watched/series", params={"series": "route:/a b errors"})
+        assert of_name.json()["rows"][-12:] == [
+            row for row in drawn["rows"] if iso(now - HOUR) <= row[0] < iso(now)
+        ]
+        (budget,) = client.get("/api/alerts/budgets").json()["budgets"]
+        assert budget["used"] == pytest.approx(1.5 * len(budget_turns(client)))
+        assert (budget["state"], budget["share"]) == ("over", pytest.approx(budget["used"]))
+        for where, wanted in (
+            ("/api/alerts/watched/series", (400, "no_series")),
+            ("/api/alerts/watched/series?series=nothing", (404, "no_series")),
+            (f"{path}?series=nothing", (404, "no_series")),
+            ("/api/alerts/0000/series", (404, "no_incident")),
+        ):
+            assert code(client.get(where)) == wanted, where
+
+
+def budget_turns(client: httpx.Client) -> list[Any]:
+    """The turns that a budget of the month counts."""
+    since = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    asked = {"since": since.isoformat(), "limit": 1000}
+    rows = client.post("/api/questions/ai_threads", json=asked).json()["rows"]
+    assert rows
+    return list(rows)
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
@@ -102,6 +192,9 @@ def test_people_act_read_keys_read_and_partners_see_nothing(lake: Lake, server: 
         assert code(client.get("/api/alerts")) == (401, "no_key")
         assert code(client.get("/api/alerts", headers=write)) == (403, "wrong_kind")
         assert code(client.get("/api/alerts", headers=partner)) == (403, "not_for_partners")
+        for path in ("watched", "watched/series?series=x", "budgets", "0000/series"):
+            refused = client.get(f"/api/alerts/{path}", headers=partner)
+            assert code(refused) == (403, "not_for_partners"), path
         (one, *_) = client.get("/api/alerts", headers=read).json()["incidents"]
         path = f"/api/alerts/{one['incident_id']}"
         assert code(client.post(f"{path}/ack", json={}, headers=read)) == (403, "not_a_person")

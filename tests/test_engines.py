@@ -21,6 +21,7 @@ from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.dialect import translated
 from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import metric
 from lakeward.analysis.experiment.question import ExperimentUnits
@@ -34,7 +35,7 @@ from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.question import Portable, Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.spark import Spark
 from lakeward.analysis.step import Step, step_of
@@ -212,6 +213,10 @@ QUESTIONS_ASKED: dict[str, Question] = {
         )
         for grain, kind, cohort, by in RETAINED
     },
+    "retention of all cohorts": RetentionCurve(
+        grain="day", by=("route",), zone="Europe/Lisbon", back=step_of("click"),
+        until=datetime(2025, 10, 26, 12, tzinfo=UTC),
+    ),
     "retention without ends": Retention(grain="month", unit="session_id"),
     "stickiness": Stickiness(grain="hour", zone="Asia/Kolkata"),
     "active": Active(zone="Europe/Lisbon", since=datetime(2025, 10, 20, tzinfo=UTC)),
@@ -235,6 +240,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
     "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
     "the newest failures": ApiFailures(limit=50),
+    "which experiments there are": Experiments(unit="session_id"),
     "who met which arm": ExperimentUnits(
         experiment="e's", unit="anonymous_id", until=datetime(2025, 10, 27, tzinfo=UTC)
     ),

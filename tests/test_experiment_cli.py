@@ -58,6 +58,7 @@ def told(lake: Lake) -> None:
             currency="EUR" if n < 2 else "USD", timestamp=when(3 + n / 8),
         )  # fmt: skip
     collector.commit()
+    collector.close()
 
 
 @pytest.fixture

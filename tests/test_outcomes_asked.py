@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from asked import START_MS, Row, answered, fill, memory, moment_of, nearest_rank
 from conftest import Lake
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.partner_figures import PartnerFigures
+from lakeward.analysis.question import portable
 from lakeward.cli import main
 from lakeward.errors import Rejected
 from tries import tries
@@ -52,6 +54,12 @@ told = st.lists(
     | st.fixed_dictionaries({
         **who, "interaction_type": st.just("feedback_submission"),
         "feedback": st.sampled_from([{}, {"overall": 4}, {"overall": 9}]),
+    })
+    | st.fixed_dictionaries({
+        **who, "interaction_type": st.just("partner_onboarding"),
+        "outcomes": st.sampled_from([
+            {"status": "started", "steps_completed": 0, "steps_total": 4}, {"status": "completed"},
+        ]),
     }),
     max_size=12,
 )  # fmt: skip
@@ -85,6 +93,9 @@ def _things(made: list[Row]) -> list[Row]:
         if row["interaction_type"] == "feedback_submission":
             at = datetime.fromtimestamp(row["ms"] / 1000, UTC)
             things.append(row | {"kind": "feedback", "at": at})
+        if row["interaction_type"] == "partner_onboarding":
+            at = datetime.fromtimestamp(row["ms"] / 1000, UTC)
+            things.append(row | {"kind": "onboarding", "at": at})
     return things
 
 
@@ -134,7 +145,9 @@ def _of_partner(things: list[Row]) -> Row:
     scores = [m["score"] for m in matches if m["score"] is not None]
     given_ = [t["feedback"].get("overall") for t in things if t["kind"] == "feedback"]
     stars = [overall for overall in given_ if overall is not None]
+    joining = [(t["at"], t["outcomes"]["status"]) for t in things if t["kind"] == "onboarding"]
     return {
+        "onboarding": max(joining)[1] if joining else None,
         "contractors": len({m["person"] for m in matches} - {None}),
         "mean_score": sum(scores) / len(scores) if scores else None,
         "feedbacks": len(stars), "mean_feedback": sum(stars) / len(stars) if stars else None,
@@ -205,6 +218,86 @@ def test_partners_do_as_a_plain_reading_says(made: list[Row], asked: dict[str, A
         _same(row, _figures(groups[row["partner"]]) | _of_partner(groups[row["partner"]]))
     places = [(-row["deals"], -row["won"], -row["matches"], row["partner"]) for row in got]
     assert places == sorted(places)
+
+
+def _newest(rows: list[Row], name: Any) -> list[Row]:
+    """Of rows that are called the same, the one that came last."""
+    found: dict[Any, Row] = {}
+    for row in sorted(rows, key=lambda row: (row["ms"], row["interaction_id"])):
+        found[name(row)] = row
+    return list(found.values())
+
+
+def _own(rows: list[Row]) -> Row:
+    """What records say of a partner; each has its day, and the newest word on it counts."""
+    kinds = defaultdict(list)
+    for row in rows:
+        kinds[row["interaction_type"]].append(row)
+    held = {
+        status: len([r for r in kinds["demo_booking"] if r["outcomes"].get("status") == status])
+        for status in ("booked", "held", "no_show", "cancelled")
+    }
+    deals = kinds["deal_closed"]
+    money = {d["outcomes"].get("currency") for d in deals}
+    worth = [d["outcomes"]["value"] for d in deals if "value" in d["outcomes"]]
+    stars = [f["feedback"]["overall"] for f in kinds["feedback_submission"] if f["feedback"]]
+    joining = [r["outcomes"] for r in kinds["partner_onboarding"]]
+    return {
+        "matches": len(kinds["partner_match"]),
+        "visitors": len({r["user_id"] for r in kinds["partner_match"]} - {"anonymous"}),
+        **held, "deals": len(deals), "currencies": len(money),
+        "revenue": sum(worth) if len(money) == 1 and worth else None,
+        "revenue_currency": next(iter(money)) if len(money) == 1 else None,
+        "feedbacks": len(stars), "mean_feedback": sum(stars) / len(stars) if stars else None,
+        "onboarding": max((j["status"] for j in joining), default=None),
+        "steps_total": max((j["steps_total"] for j in joining if "steps_total" in j), default=None),
+    }  # fmt: skip
+
+
+def _called(row: Row) -> tuple[Any, ...]:
+    kind, own = row["interaction_type"], row.get("outcomes", {})
+    common = (kind, row["partner_id"], row["service"])
+    if kind == "demo_booking":
+        return (*common, own.get("status"), own.get("booking_id") or row["interaction_id"])
+    if kind == "deal_closed":
+        return (*common, own.get("deal_id") or row["interaction_id"])
+    return common if kind == "partner_onboarding" else (*common, row["interaction_id"])
+
+
+@many
+@given(told, st.sampled_from([("partner_id",), ("day", "partner_id"), (), ("partner_id",
+       "currency")]), st.sampled_from(["UTC", "Asia/Kolkata"]))  # fmt: skip
+def test_a_partners_own_records_are_counted_as_a_plain_reading_counts_them(
+    made: list[Row], by: tuple[str, ...], zone: str
+) -> None:
+    rows = [row | {"interaction_id": f"{n:04d}"} for n, row in enumerate(made)]
+    fill(rows)
+    question = PartnerFigures(by=by, zone=zone)
+    kept = _newest([row for row in rows if row["partner_id"] is not None], _called)
+
+    def dimension(row: Row, name: str) -> Any:
+        if name == "currency":
+            deal = row["interaction_type"] == "deal_closed"
+            return row["outcomes"].get("currency") if deal else None
+        if name == "partner_id":
+            return row["partner_id"]
+        found = moment_of(row["ms"], name, zone)
+        return found.date() if isinstance(found, datetime) else found
+
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in kept:
+        groups[tuple(dimension(row, name) for name in by)].append(row)
+    if not by and not groups:
+        groups[()] = []
+    got = answered(question)
+    form = portable(question)
+    assert question.finish(memory().execute(form.text, dict(form.parameters)).fetchall()) == [
+        tuple(row.values()) for row in got
+    ]
+    assert {tuple(row[name] for name in by) for row in got} == groups.keys()
+    for row in got:
+        things = groups[tuple(row[name] for name in by)]
+        _same(row, _own(things))
 
 
 def _deal(n: int, **own: Any) -> Row:

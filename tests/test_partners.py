@@ -11,7 +11,9 @@ import pytest
 
 from conftest import Lake, wait_until
 from lakeward.collector import Collector
-from lakeward.server.app import OWN, ROOMS
+from lakeward.server.app import OWN
+from lakeward.server.assets import VIEWS
+from lakeward.server.rooms import PARTS as ROOMS
 from server_process import Serving, serving
 from test_login import added, logged_in, people
 from test_server_keys import bearer, created, keys
@@ -78,11 +80,30 @@ PATHS: dict[tuple[str, str], str] = {
     ("live", ""): "shut", ("live", "/hour"): "shut", ("live", "/record"): "shut",
     ("metrics", ""): "shut",
     ("alerts", ""): "shut", ("alerts", "/{id}"): "shut", ("alerts", "/{id}/{verb}"): "shut",
+    ("alerts", "/{id}/series"): "shut", ("alerts", "/watched"): "shut",
+    ("alerts", "/watched/series"): "shut", ("alerts", "/budgets"): "shut",
+    ("live", "/changes"): "shut",
     ("traces", "/{id}"): "shut", ("records", "/{id}"): "shut",
+    ("experiments", ""): "shut", ("experiments", "/{key}"): "shut",
+    ("experiments", "/{key}/csv"): "shut", ("experiments", "/{key}/course"): "shut",
+    ("suggest", ""): "shut", ("suggest", "/funnels"): "shut",
+    ("keys", ""): "shut", ("keys", "/{id}/revoke"): "shut",
+    ("people", ""): "shut", ("people", "/{id}/link"): "shut", ("people", "/{id}/role"): "shut",
+    ("people", "/{id}/remove"): "shut", ("people", "/{id}/restore"): "shut",
+    ("switches", ""): "shut", ("rules", ""): "shut", ("settings", ""): "shut",
+    ("views", ""): "shut", ("views", "/{id}/rename"): "shut", ("views", "/{id}/remove"): "shut",
+    **{("page", f"/{view}"): "public" for view in VIEWS},
 }  # fmt: skip
 """What a partner may use: `own` shows its own records alone, `shut` nothing, with 403. `public` is
 the same for everybody and shows nothing of the lake, `door` takes records, by write keys alone."""
-STEPS = {"kind": "trend", "id": "x", "verb": "ack", "folder": "assets", "file": "none.js"}
+STEPS = {"kind": "trend", "id": "x", "key": "x", "verb": "ack", "folder": "a", "file": "n.js"}
+    "kind": "trend",
+    "id": "x",
+    "key": "x",
+    "verb": "ack",
+    "folder": "assets",
+    "file": "none.js",
+}
 
 
 def test_every_path_of_the_server_is_decided_here() -> None:

@@ -35,11 +35,13 @@ ASKED: dict[str, list[dict[str, Any]]] = {
                {"steps": STEPS, "exclude": [{"event": "api_call"}], "hold": ["route"]}],
     "funnel_times": [{"steps": STEPS, "bins": 3}],
     "retention": [{"grain": "day"}, {"grain": "day", "cohort": "first_ever", "by": ["route"]}],
+    "retention_curve": [{"grain": "day"}, {"grain": "day", "by": ["route"]}],
     "stickiness": [{"grain": "day"}],
     "active": [{}],
     "lifecycle": [{"grain": "day"}],
     "sessions": [{"by": ["route"], "ends": ["interaction_type"], "gap": 60}],
     "paths": [{"node": "route", "gap": 60}, {"node": "route", "start": "/a"}],
+    "experiments": [{}, {"unit": "session_id"}],
     "experiment_units": [{"experiment": "e"}],
     "experiment_moments": [
         {"experiment": "e", "metric": METRIC, "before_days": 1},
@@ -51,6 +53,7 @@ ASKED: dict[str, list[dict[str, Any]]] = {
     "api_health": [{"by": ["route", "status_class"]}],
     "data_quality": [{}],
     "data_fields": [{"event": "api_call", "daily": True}],
+    "partner_figures": [{}, {"by": ["day"]}, {"by": ["week", "currency"], "bots": True}],
 }  # fmt: skip
 
 
@@ -59,7 +62,8 @@ def rows(partner: str | None, seed: int) -> Iterator[Row]:
     dice, people = random.Random(seed), 12 if partner == "p1" else 12 + 6 * seed
     for n in range(240):
         kind = dice.choice(("page_view", "click", "api_call", "demo_booking", "deal_closed",
-                            "experiment_exposure", "identify", "alias"))  # fmt: skip
+                            "experiment_exposure", "identify", "alias", "partner_match",
+                            "partner_onboarding", "feedback_submission"))  # fmt: skip
         user = dice.randrange(people)
         row: Row = {
             "ms": START_MS + dice.randrange(5 * 24 * 60) * 60_000, "interaction_type": kind,
@@ -76,6 +80,10 @@ def rows(partner: str | None, seed: int) -> Iterator[Row]:
             version = dice.choice((1, 2)) if partner == "p2" else 1
             row["experiments"] = {"experiment": "e", "variant": "ab"[user % 2],
                                   "experiment_version": version}  # fmt: skip
+        if kind == "feedback_submission":
+            row["feedback"] = {"overall": dice.randrange(1, 11)}
+        if kind == "partner_onboarding":
+            row["outcomes"] = {"status": "step_completed", "steps_completed": n, "steps_total": 9}
         if kind in ("demo_booking", "deal_closed"):
             row["outcomes"] = {
                 "booking_id": f"b{user}",
@@ -174,11 +182,13 @@ HIDING: dict[str, list[dict[str, Any]]] = {
     "funnel_times": [{"hold": [HIDDEN]}],
     "retention": [{"by": [HIDDEN]}, {"start": {"where": CONDITION}},
                   {"back": {"where": CONDITION}}],
+    "retention_curve": [{"by": [HIDDEN]}, {"start": {"where": CONDITION}}],
     "stickiness": [{"active": {"where": CONDITION}}],
     "active": [{"active": {"where": CONDITION}}],
     "lifecycle": [{"active": {"where": CONDITION}}],
     "sessions": [{"by": [HIDDEN]}, {"ends": [HIDDEN]}],
     "paths": [{"node": HIDDEN}, {"node": "user_id"}],
+    "experiments": [],
     "experiment_units": [],
     "experiment_moments": [
         {"metric": {**METRIC, "measures": [{"event": "click", "where": CONDITION}]}},
@@ -190,6 +200,7 @@ HIDING: dict[str, list[dict[str, Any]]] = {
     "api_health": [{"by": ["consumer"]}, {"by": [HIDDEN]}],
     "data_quality": [],
     "data_fields": [],
+    "partner_figures": [{"by": [HIDDEN]}, {"by": ["user_id", "currency"]}],
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asked import Row, answered_twice, fill, holds, kept, moment_of, value_of
 from lakeward.analysis import periods
 from lakeward.analysis.filters import Filter
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.step import Step
 from lakeward.errors import Rejected
 
@@ -229,3 +229,24 @@ def test_the_changes_of_a_zone_are_those_of_its_every_half_hour(zone: str) -> No
 def test_what_is_no_retention_is_refused_in_a_sentence(parameters: Row, said: str) -> None:
     with pytest.raises(Rejected, match=said):
         Retention(**parameters)
+
+
+@many
+@given(rows, st.sampled_from(sorted(STEPS)), st.sampled_from(["day", "week"]), st.booleans())
+def test_the_curve_adds_up_the_cohorts_whose_period_was_over(
+    found: list[Row], steps: str, grain: Any, ends: bool
+) -> None:
+    fill(found)
+    start, back = STEPS[steps]
+    asked: Row = {
+        "start": start, "back": back, "grain": grain, "periods": 5, "unit": "session_id",
+        "until": at(CHANGE_MS + 3 * DAY_MS) if ends else None,
+    }  # fmt: skip
+    whole: dict[int, list[int]] = {}
+    for row in answered_twice(Retention(**asked)):
+        if row["complete"] is not False:
+            of = whole.setdefault(row["period"], [0, 0, 0])
+            of[:] = (of[0] + 1, of[1] + row["size"], of[2] + row["returned"])
+    assert [tuple(row.values()) for row in answered_twice(RetentionCurve(**asked))] == [
+        (n, *figures, figures[2] / figures[1]) for n, figures in sorted(whole.items())
+    ]

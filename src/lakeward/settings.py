@@ -457,6 +457,20 @@ def read_shares(environ: Mapping[str, str], file: Mapping[str, str]) -> tuple[in
     )
 
 
+def spelled(environ: Mapping[str, str], file: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What each variable is set to, as it was written, and where that stands: `environment`,
+    `file`, or `default`."""
+    found = {}
+    for row in SETTINGS:
+        for origin, text in (("environment", environ.get(row.env)), ("file", file.get(row.env))):
+            if text is not None and _says_something(row, text):
+                found[row.env] = (text.strip(), origin)
+                break
+        else:
+            found[row.env] = (row.default, "default")
+    return found
+
+
 def _first(row: Setting, *candidates: str | None) -> str:
     """The first that says something; nothing is a value for text and lists only."""
     for text in candidates:

@@ -66,6 +66,9 @@ class Feed:
             if not buckets:
                 continue
             kept, verdicts = judged(self._memory.kept(key), buckets)
+            if verdicts and entry.last is None:
+                first = round(verdicts[0][0].start * 1000)
+                entry = msgspec.structs.replace(entry, since=first)
             entry, said = signals_of(entry, verdicts, recent, silent=key.startswith(SILENT))
             self._memory.put(key, entry, kept)
             signals += said

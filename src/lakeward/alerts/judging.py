@@ -54,7 +54,7 @@ def _step(
     at = round(bucket.start * 1000)
     last = Last(at, bucket.value, verdict.expected, verdict.low, verdict.high)
     episode = entry.episode
-    if not verdict.is_anomaly or _is_idle(entry, bucket, verdict):
+    if not verdict.is_anomaly or is_idle(entry.series.kind, bucket.value, verdict):
         if episode is None:
             return msgspec.structs.replace(entry, last=last), None
         calm = episode.calm + 1
@@ -74,9 +74,9 @@ def _step(
     return changed, _signal(entry, bucket, verdict, episode, wrong=True, begins=begins)
 
 
-def _is_idle(entry: Entry, bucket: Bucket, verdict: Verdict) -> bool:
+def is_idle(kind: str, value: float, verdict: Verdict) -> bool:
     """Whether nothing came where nothing was due."""
-    return entry.series.kind == "count" and bucket.value == 0.0 and verdict.expected < LITTLE
+    return kind == "count" and value == 0.0 and verdict.expected < LITTLE
 
 
 def _signal(

@@ -33,7 +33,7 @@ from lakeward.lakedir import LakeDir
 logger = logging.getLogger("lakeward.alerts")
 Word = TypeVar("Word", bound=msgspec.Struct)
 VERSION: Final = 2
-"""One more whenever an `Entry` or what is in it changes."""
+"""One more whenever an `Entry` or what is in it changes, so that older ones say something else."""
 STATE: Final = "alerts.state"
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS words (name TEXT PRIMARY KEY, content BLOB NOT NULL)",
@@ -76,6 +76,8 @@ class Entry(msgspec.Struct, frozen=True):
     episode: Episode | None = None
     told: bool = False
     """Whether the alarm was one to be told of."""
+    since: int | None = None
+    """The first bucket that its detector was fed; not known of those that were there before."""
 
     @property
     def seconds(self) -> int:

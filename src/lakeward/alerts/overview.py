@@ -40,6 +40,8 @@ class Shown(msgspec.Struct, frozen=True):
     expected: float | None = None
     low: float | None = None
     high: float | None = None
+    learned_since: str | None = None
+    """The first bucket that it learned from; not known of what was watched before this was."""
     wrong_since: str | None = None
     kind: str | None = None
 
@@ -65,6 +67,7 @@ def watched(lake: LakeDir) -> Overview:
             last, episode = entry.last, entry.episode
             shown = Shown(
                 entry.series.key, entry.seconds // 60, round(entry.volume, 1), entry.unit,
+                learned_since=None if entry.since is None else iso(entry.since),
                 wrong_since=iso(episode.since) if episode else None,
                 kind=episode.kind if episode else None,
             )  # fmt: skip

@@ -21,17 +21,19 @@ import msgspec
 
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import CALENDAR, OWN, Events
+from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.metric import Metric
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter, both, fields_of
 from lakeward.analysis.funnel import Funnel, FunnelTimes
 from lakeward.analysis.lifecycle import Lifecycle
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.question import Question
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.step import Step
 from lakeward.analysis.stickiness import Active, Stickiness
@@ -43,13 +45,16 @@ SHOWN: Final = frozenset(
         *CALENDAR, "interaction_type", "route", "method", "response_status", "response_time_ms",
         "device", "browser", "os", "bot", "country", "referrer_host", "utm_source", "utm_medium",
         "utm_campaign", "app_version", "environment", "service", "partner_id", "status_class",
+        "currency",
     }
 )  # fmt: skip
 """Fields that tell of no single person."""
 
 OPEN: Final = (
-    Trend, Funnel, FunnelTimes, Retention, Stickiness, Active, Lifecycle, Sessions, Paths,
-    ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth, DataQuality, DataFields,
+    Trend, Funnel, FunnelTimes, Retention, RetentionCurve, Stickiness, Active, Lifecycle, Sessions,
+    Paths, Experiments, ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth,
+    DataQuality, DataFields,
+    PartnerFigures,
 )  # fmt: skip
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 

@@ -5,7 +5,7 @@ and not more than `within_days` before. A person is who the view `stitched` says
 known is of the one person that its session names, where it names one only. Cost per outcome is the
 cost of the turns that lead to any outcome, each once, by the number of outcomes that any turn leads
 to, each once; both within the row. A turn has no price when it has no cost, and has tokens or did
-not fail.
+not fail. A turn without a conversation is one of its own.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ MEASURES: Final = (
     Column("input_cost_usd", "number", "The prompts' part of it.", "USD"),
     Column("output_cost_usd", "number", "The answers' part of it.", "USD"),
     Column("unpriced_turns", "integer", "Turns that cost something and have no price.", "turns"),
+    Column("conversations", "integer", "Conversations that the turns are of.", "conversations"),
+    Column("cost_per_conversation_usd", "number", "Of those of which a turn has a price.", "USD"),
 )
 LED: Final = (
     Column("outcomes", "integer", "Outcomes that a turn of the row led to.", "outcomes"),
@@ -72,7 +74,10 @@ MEASURED: Final = f"""count(*) AS turns, {_BUCKETS},
             * 1.0 / nullif(count(total_tokens), 0) AS estimated_share,
         sum(cost_usd) AS cost_usd, sum(input_cost_usd) AS input_cost_usd,
         sum(output_cost_usd) AS output_cost_usd,
-        count(*) FILTER (WHERE {UNPRICED}) AS unpriced_turns"""
+        count(*) FILTER (WHERE {UNPRICED}) AS unpriced_turns,
+        count(DISTINCT talk) AS conversations, sum(cost_usd)
+            / nullif(count(DISTINCT talk) FILTER (WHERE cost_usd IS NOT NULL), 0)
+            AS cost_per_conversation_usd"""
 PEOPLE: Final = """known AS (
     SELECT service, session_id, min(person) AS person FROM stitched
     WHERE person IS NOT NULL AND session_id <> ''
@@ -112,6 +117,7 @@ class AiCost(Scope, frozen=True, kw_only=True):
         buckets = ", ".join(f"t.{name}" for name in TOKEN_BUCKETS)
         turn = (
             f"turn AS (SELECT {selected(self, TURN)}t.interaction_id, t.started_at AS began, "
+            "ROW(t.service, coalesce(t.conversation_id, t.interaction_id)) AS talk, "
             f"t.status AS ended, t.tokens_source, {buckets}, t.total_tokens, "
             "t.cost_usd, t.input_cost_usd, t.output_cost_usd "
             f"FROM ai_turns t WHERE {where(self, TURN, 't.started_at')})"

@@ -1,7 +1,9 @@
 """Conversations with an AI: each as one row, or one of them turn by turn with what was said.
 
 A turn without a conversation is a conversation of its own, called by its id. Figures are those of
-the turns that the times and filters let through.
+the turns that the times and filters let through. A text that is looked for (`find`) is part of a
+conversation's id, or of who asked, a feature, a model or what was said in one of these turns,
+whatever the case of its letters.
 """
 
 from __future__ import annotations
@@ -35,6 +37,11 @@ THREADS: Final = (
 NAMED: Final = "coalesce(t.conversation_id, t.interaction_id)"
 _LAST: Final = "(t.started_at, t.interaction_id)"
 USER: Final = TURN["user"].sql
+LONGEST_TEXT: Final = 200
+FOUND: Final = (
+    f"contains(lower(concat_ws(chr(10), {NAMED}, {USER}, t.feature, t.model, t.messages)), "
+    "lower($find))"
+)
 
 
 class AiThreads(Scope, frozen=True, kw_only=True):
@@ -43,6 +50,7 @@ class AiThreads(Scope, frozen=True, kw_only=True):
     name: ClassVar[str] = "ai_threads"
 
     limit: Annotated[int, says("How many, at most.")] = 50
+    find: Annotated[str, says("A text that is in it: its id, who, what for, what was said.")] = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
@@ -51,6 +59,8 @@ class AiThreads(Scope, frozen=True, kw_only=True):
             raise Rejected("`by`: threads are rows of their own and are not broken down.")
         if self.limit < 1:
             raise Rejected("`limit` must be 1 or more.")
+        if len(self.find) > LONGEST_TEXT:
+            raise Rejected(f"`find` must have at most {LONGEST_TEXT} letters.")
 
     def columns(self) -> tuple[Column, ...]:
         """Of a conversation."""
@@ -58,6 +68,10 @@ class AiThreads(Scope, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `ai_turns`."""
+        found: dict[str, Value] = {"limit": self.limit}
+        has = ""
+        if self.find:
+            has, found["find"] = f"\nHAVING bool_or({FOUND})", self.find
         text = f"""SELECT {NAMED} AS conversation, t.service,
     arg_max({USER}, {_LAST}) AS "user", arg_max(t.feature, {_LAST}) AS feature,
     count(*) AS turns, min(t.started_at) AS first_at, max(t.started_at) AS last_at,
@@ -67,9 +81,9 @@ class AiThreads(Scope, frozen=True, kw_only=True):
     count(*) FILTER (WHERE t.status <> 'completed') AS failed,
     arg_max_null(t.status, {_LAST}) AS last_status
 FROM ai_turns t WHERE {where(self, TURN, "t.started_at")}
-GROUP BY {NAMED}, t.service
+GROUP BY {NAMED}, t.service{has}
 ORDER BY last_at DESC, conversation, t.service LIMIT $limit"""
-        return Sql(of_turns(text), parameters(self, TURN, limit=self.limit))
+        return Sql(of_turns(text), parameters(self, TURN, **found))
 
 
 THREAD: Final = (
@@ -78,15 +92,21 @@ THREAD: Final = (
     Column("started_at", "time", "When it began."),
     Column("service", "text", "App that told of it."),
     Column("user", "text", "Who asked."),
+    Column("feature", "text", "What the app uses it for."),
     Column("model", "text", "Model that answered, else the one asked for."),
     Column("status", "text", "How it ended."),
     Column("error_type", "text", "Class of the error."),
+    Column("time_to_first_token_ms", "number", "From the request to the first token.", "ms"),
     Column("duration_ms", "number", "From the request to the last token.", "ms"),
     Column("total_tokens", "integer", "Tokens of all buckets.", "tokens"),
+    Column("tokens_source", "text", "Whether the tokens were reported or estimated."),
     Column("cost_usd", "number", "Cost of the turn.", "USD"),
     Column("helpful", "boolean", "What the newest rating says."),
     Column("rating", "integer", "Stars of the newest rating that has some.", "1 to 5"),
     Column("reason", "text", "Its reason."),
+    Column("ratings_helpful", "integer", "Raters who found it helpful.", "ratings"),
+    Column("ratings_unhelpful", "integer", "Raters who did not.", "ratings"),
+    Column("trace_id", "text", "W3C id of the trace that it is in."),
     Column("messages", "json", "What was said, as far as it is stored."),
 )
 

@@ -93,6 +93,10 @@ THINGS: Final = {
         "feedback_submission x", "x.timestamp",
         {"overall": "TRY_CAST(json_extract_string(x.feedback, '$.overall') AS DOUBLE)"},
     ),
+    "onboarding": Thing(
+        "partner_onboarding x", "x.timestamp",
+        {"status": "json_extract_string(x.outcomes, '$.status')"},
+    ),
 }  # fmt: skip
 SAID: Final = {
     "booked": "BOOLEAN", "held": "BOOLEAN", "won": "BOOLEAN", "person": "VARCHAR",
@@ -221,6 +225,8 @@ OF_PARTNERS: Final = {
     "mean_score": "avg(t.score)",
     "feedbacks": "count(t.overall)",
     "mean_feedback": "avg(t.overall)",
+    "onboarding": "arg_max(t.status, (t.happened_at, t.status)) "
+    "FILTER (WHERE t.kind = 'onboarding')",
     "last_at": "max(t.happened_at)",
 }
 PARTNER_COLUMNS: Final = (
@@ -228,6 +234,7 @@ PARTNER_COLUMNS: Final = (
     Column("mean_score", "number", "Mean score of the matches that have one.", "points of 100"),
     Column("feedbacks", "integer", "Feedback that rates the partner as a whole.", "feedback"),
     Column("mean_feedback", "number", "Mean of these ratings.", "1 to 10"),
+    Column("onboarding", "text", "Newest word on how far the partner has come in joining."),
     Column("last_at", "time", "When anything of it happened last."),
 )
 

@@ -18,18 +18,20 @@ from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.events import Events
+from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.forms import FormFields, Forms
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
 from lakeward.analysis.question import Question
-from lakeward.analysis.retention import Retention
+from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trace import Trace
@@ -45,6 +47,7 @@ KINDS: Final = (
     FunnelUnits,
     FunnelTimes,
     Retention,
+    RetentionCurve,
     Stickiness,
     Active,
     Lifecycle,
@@ -55,6 +58,7 @@ KINDS: Final = (
     Forms,
     FormFields,
     WebVitals,
+    Experiments,
     ExperimentUnits,
     ExperimentMoments,
     ExperimentQuantile,
@@ -69,6 +73,7 @@ KINDS: Final = (
     ApiFailures,
     Outcomes,
     PartnerPerformance,
+    PartnerFigures,
     DataQuality,
     DataFields,
     DataRefused,

@@ -18,6 +18,9 @@ Period 0 is the cohort's own, period n the n-th one after it. In period n a unit
 Within a period the order does not matter: in period 0 the interaction that started a unit returns
 it, too, where it is of both. Interactions outside `since` and `until` return nobody.
 
+`RetentionCurve` adds cohorts up: of all whose period was over at `until`, the share that returned,
+so that cohorts which had less time do not pull the curve down.
+
 A period that begins at `until` or later has no row; without `until`, one after the last in which
 anybody started or came back. `complete` says whether the period was over at `until`; without it
 that is not known. What breaks the answer down is the value at the unit's first start in the
@@ -87,3 +90,42 @@ class Retention(Events, frozen=True, kw_only=True):
         from lakeward.analysis.retention_sql import statement
 
         return statement(self)
+
+
+class RetentionCurve(Retention, frozen=True, kw_only=True):
+    """Of all who started, how many came back, period by period: the cohorts together."""
+
+    name: ClassVar[str] = "retention_curve"
+
+    def columns(self) -> tuple[Column, ...]:
+        """Fields, and the period with its figures."""
+        return (
+            *field_columns(self.by),
+            Column(
+                "period", "integer", f"Number of the {self.grain} after the start; 0 is its own."
+            ),
+            Column("cohorts", "integer", f"Cohorts whose {self.grain} was over.", "cohorts"),
+            Column("size", "integer", "Units that started in these.", "units"),
+            Column("returned", "integer", "Of these, who came back.", "units"),
+            Column("share", "number", "Of those who started.", "0 to 1"),
+        )
+
+    def sql(self) -> Sql:
+        """As retention, added up."""
+        return self._added_up(super().sql())
+
+    def portable(self) -> Sql:
+        """The form that every engine takes."""
+        return self._added_up(super().portable())
+
+    def _added_up(self, of: Sql) -> Sql:
+        names = "".join(f'c."{name}", ' for name in self.by)
+        order = "".join(f'c."{name}" NULLS LAST, ' for name in self.by)
+        text = (
+            f"SELECT {names}c.period, count(*) AS cohorts, CAST(sum(c.size) AS BIGINT) AS size, "
+            "CAST(sum(c.returned) AS BIGINT) AS returned, "
+            "CAST(sum(c.returned) AS DOUBLE) / sum(c.size) AS share\n"
+            f"FROM ({of.text}) c\nWHERE coalesce(c.complete, TRUE)\n"
+            f"GROUP BY {names}c.period\nORDER BY {order}c.period"
+        )
+        return Sql(text, of.parameters)

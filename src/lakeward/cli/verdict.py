@@ -11,21 +11,12 @@ from typing import TextIO
 
 import msgspec
 
+from lakeward.analysis.experiment import wording
 from lakeward.analysis.experiment.effect import Measured
 from lakeward.analysis.experiment.result import ArmEffect, MetricResult, Report
 from lakeward.analysis.experiment.verdict import small
 from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
-
-REASONS = {
-    "several_arms": "met several arms",
-    "forced": "were put into an arm by hand",
-    "earlier_version": "met an earlier version",
-    "unknown": "exposures name no unit",
-    "not_in_the_plan": "met an arm that the split does not name",
-    "repeated_rows": "rows came again",
-    "differing_rows": "users have rows that differ",
-}
 
 
 def write(report: Report, format_: str, out: TextIO) -> None:
@@ -42,22 +33,14 @@ def lines(report: Report) -> Iterator[str]:
     """The report in words."""
     yield report.verdict.sentence
     yield ""
-    planned = "" if report.split.p is None else f"; shares as planned: p {small(report.split.p)}"
-    arms = ", ".join(f"{arm.arm} {arm.units:,} ({arm.planned:.1%} planned)" for arm in report.arms)
-    yield f"Units: {arms}{planned}."
-    for aside in report.set_aside:
-        whom = f" ({aside.arm})" if aside.arm else ""
-        yield f"Set aside: {aside.units:,} {REASONS.get(aside.reason, aside.reason)}{whom}."
-    if report.open_units:
-        yield f"{report.open_units:,} units still have time to act."
-    for note in report.notes:
-        yield f"Note: {note.rstrip('.')}."
+    yield wording.units(report)
+    yield from wording.aside(report)
+    yield from wording.notes(report)
     for metric in report.metrics:
         yield ""
         yield from _metric(metric, report)
     yield ""
-    how = "valid whenever you look" if report.method == "sequential" else "valid once, at the end"
-    yield f"Intervals of {100 * report.level:.4g} %, {how}; p adjusted by {report.correction}."
+    yield wording.method(report)
 
 
 def _metric(metric: MetricResult, report: Report) -> Iterator[str]:

@@ -17,11 +17,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from lakeward.errors import Terminal, Transient
+from lakeward.errors import LakewardError, Transient, Unreadable
 from lakeward.server import body
 from lakeward.server.answer import Refusal
 from lakeward.server.guard import Guard
 from lakeward.server.intake import Intake, Request
+from lakeward.store.database import Unusable
 
 MOST_BYTES: Final = 4 << 10
 MOST_FIELDS: Final = 8
@@ -46,12 +47,22 @@ def own_email(request: Request) -> str | None:
     return None if login is None else login.person.email
 
 
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What comes with an act that needs no words."""
+
+
 def may_act(request: Request, guard: Guard) -> bool:
     """Whether who asks would be let change something."""
     passed = request.passed
     if passed is None or passed.partner is not None or not guard.is_own_page(request.headers):
         return False
     return passed.login is not None or (passed.key_id is None and guard.open)
+
+
+def refuse_keys(request: Request, guard: Guard, why: str) -> None:
+    """403 for who would not be let change anything; `why` is the sentence."""
+    if not may_act(request, guard):
+        raise Refusal(403, "not_a_person", why)
 
 
 def actor(request: Request, guard: Guard, why: str) -> str:
@@ -82,7 +93,7 @@ async def said(
 
 
 async def beside(
-    refused: Callable[[Terminal], Refusal | None],
+    refused: Callable[[LakewardError], Refusal | None],
     work: Callable[P, T],
     *args: P.args,
     **named: P.kwargs,
@@ -93,7 +104,9 @@ async def beside(
         return await asyncio.to_thread(work, *args, **named)
     except Transient as error:
         raise Refusal(503, "busy", sentence(error)) from None
-    except Terminal as error:
+    except (Unusable, Unreadable):
+        raise
+    except LakewardError as error:
         refusal = refused(error)
         if refusal is None:
             raise

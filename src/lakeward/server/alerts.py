@@ -4,6 +4,7 @@
     GET  /api/alerts/{id}          one, with its steps and who was told
     POST /api/alerts/{id}/ack      {}                  also /resolve
     POST /api/alerts/{id}/snooze   {"minutes": 60}       0 ends it
+    GET  …                         what `bands` draws
 
 In: requests of who may read everything; what changes something needs a person with the role of an
 admin, or a server that is open to its own machine. Says no with 400, 403 (partners, read keys,
@@ -27,10 +28,11 @@ from lakeward.alerts.recording import record
 from lakeward.alerts.rules import read
 from lakeward.alerts.telling import Telling
 from lakeward.collector import Collector
-from lakeward.errors import LakewardError, Terminal
+from lakeward.errors import LakewardError
 from lakeward.interaction import parse_iso
 from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
+from lakeward.server.bands import PATHS, Bands
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
@@ -40,7 +42,7 @@ from lakeward.store.alerts import STATES, AlertTable, Incident
 from lakeward.store.database import Database
 from lakeward.store.tellings import Tellings
 
-PARTS: Final = (Part("alerts", "/api/alerts", ("", "/{id}", "/{id}/{verb}")),)
+PARTS: Final = (Part("alerts", "/api/alerts", ("", *PATHS, "/{id}", "/{id}/{verb}")),)
 MOST: Final = 1000
 EVERYBODY: Final = "Alerts are of everybody together."
 
@@ -72,6 +74,7 @@ class Alerts:
         collector: Collector,
         guard: Guard,
         intake: Intake,
+        bands: Bands,
     ) -> None:
         self._table = AlertTable(database)
         self._queue = Tellings(database)
@@ -79,13 +82,14 @@ class Alerts:
         self._collector = collector
         self._guard = guard
         self._intake = intake
+        self._bands = bands
 
     def moved(self, paths: Mapping[str, str]) -> None:
         """Nothing here depends on where the others are."""
 
     def handlers(self) -> dict[str, Handler]:
         """The list, one incident, and what is done to one."""
-        return {
+        return self._bands.handlers() | {
             "alerts": Handler(GET, "read", self._list),
             "alerts/{id}": Handler(GET, "read", self._one),
             "alerts/{id}/{verb}": Handler(POST, "read", self._act),
@@ -146,7 +150,7 @@ async def _run(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     return await acting.beside(_refused, work, *args, **named)
 
 
-def _refused(error: Terminal) -> Refusal | None:
+def _refused(error: LakewardError) -> Refusal | None:
     """What the store says as an answer."""
     over = "resolved already" in str(error) or "is not snoozed" in str(error)
     known = over or "no incident" in str(error) or "several incidents" in str(error)

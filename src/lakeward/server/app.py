@@ -10,14 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
-from typing import Protocol
 
 import msgspec
 
 from lakeward.capture.asgi import Message, Receive, Scope, Send
 from lakeward.capture.exchange import merged
 from lakeward.collector import Collector
-from lakeward.server import alerts, body, login, pages, questions, traces
+from lakeward.server import body
 from lakeward.server.answer import SAFE, SECURE, Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.compat import DIALECTS
 from lakeward.server.compat.door import Speaker
@@ -28,6 +27,7 @@ from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.openapi import document
 from lakeward.server.ratings import Ratings
+from lakeward.server.rooms import PARTS, Room
 from lakeward.server.routes import Found, Part, Renamed, Routes, prefix_of
 from lakeward.server.sdk import KIND, sdk_answer
 from lakeward.settings import Settings
@@ -43,10 +43,6 @@ OWN: tuple[Part, ...] = (
     Part("sdk", "/lakeward.js"),
     Part("openapi", "/openapi.json"),
 )
-ROOMS: tuple[Part, ...] = (
-    *pages.PARTS, *login.PARTS, *questions.PARTS, *alerts.PARTS, *traces.PARTS
-)  # fmt: skip
-"""Parts that a server may have or not: their names are known in any case."""
 SPOKEN: tuple[Part, ...] = tuple(
     Part(dialect.name, "", tuple(path for end in dialect.endpoints for path in end.paths))
     for dialect in DIALECTS
@@ -56,26 +52,12 @@ SPOKEN: tuple[Part, ...] = tuple(
 def places(settings: Settings) -> Renamed:
     """Where the parts are that the settings name; SettingError for what cannot be."""
     prefix_of(settings.path_prefix)
-    roots = Renamed((*OWN, *SPOKEN, *ROOMS), settings.paths)
+    roots = Renamed((*OWN, *SPOKEN, *PARTS), settings.paths)
     routes: Routes[None] = Routes()
-    for part in (*OWN, *SPOKEN, *ROOMS):
+    for part in (*OWN, *SPOKEN, *PARTS):
         for path in part.paths if part.name in roots else ():
             routes.add(part.name, roots[part.name], path, None)
     return roots
-
-
-class Room(Protocol):
-    """A group of parts with handlers of their own."""
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Its parts, with their default paths."""
-
-    def moved(self, paths: Mapping[str, str]) -> None:
-        """Be told where every part of the server is."""
-
-    def handlers(self) -> Mapping[str, Handler]:
-        """What answers, by part, or by part and path below its root."""
 
 
 class Server:
@@ -93,7 +75,7 @@ class Server:
         self._prefix = prefix_of(settings.path_prefix)
         parts = (*OWN, *SPOKEN, *(part for room in rooms for part in room.parts))
         self._roots = Renamed(
-            {part.name: part for part in (*ROOMS, *parts)}.values(), settings.paths
+            {part.name: part for part in (*PARTS, *parts)}.values(), settings.paths
         )
         listed = self._roots.get("openapi")
         self._nothing = (

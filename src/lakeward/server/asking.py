@@ -1,8 +1,8 @@
 """The process that answers questions for a server's worker, one after the other.
 
-In: frames on stdin, each an `Order`. Out: for each a frame on stdout (see `wire`). Ends with its
-parent, or when stdin ends. Whatever a question does wrong is an answer; what takes too long is
-ended by the parent, with this process.
+In: frames on stdin, each an `Order` of a question, or of a study, which is several. Out: for each a
+frame on stdout (see `wire`). Ends with its parent, or when stdin ends. Whatever a question does
+wrong is an answer; what takes too long is ended by the parent, with this process.
 
 The look at the lake is kept between two questions while nothing came in, and for a few seconds at
 most: it holds on to files of the table.
@@ -16,12 +16,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import IO, Any, Final
 
 import msgspec
 
+from lakeward.alerts.picture import DRAWN
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
+from lakeward.analysis.studies import STUDIES, Study
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Transient
 from lakeward.interaction import OURS, iso
 from lakeward.lake.delta import Table
@@ -34,7 +37,11 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.wire import LENGTH, RECORD, Order, Word, framed
 from lakeward.settings import Settings, load
 
+KINDS: Final = QUESTIONS | DRAWN
+"""What is asked by name, and what the alerts draw."""
 KEPT_SECONDS: Final = 5.0
+STUDYING: Final = 0.6
+"""Of the time that a question may take, after which a study begins no more questions."""
 MOST_BYTES: Final = 64 << 20
 """The largest answer."""
 MOST: Final = 2**53 - 1
@@ -103,13 +110,11 @@ class Asking:
             stamp = self.stamp()
             etag = f'"{_hashed(stamp, order)}"'
             # what a question prepares is outside the table, and moves without the stamp
-            if etag == order.etag and not isinstance(QUESTIONS[order.kind], Prepared):
+            kind = KINDS.get(order.kind) or STUDIES[order.kind]
+            if etag == order.etag and not isinstance(kind, Prepared):
                 return Word(304, etag), b""
-            question: Any = msgspec.json.decode(order.question, type=QUESTIONS[order.kind])
-            began = time.perf_counter()
-            answer = ask(self.look(stamp), question)
-            took = (time.perf_counter() - began) * 1000
-            body = document(question, answer, took)
+            asked: Any = msgspec.json.decode(order.question, type=kind)
+            body = self._studied(stamp, asked) if order.kind in STUDIES else self._put(stamp, asked)
         except Rejected as error:
             return Word(400, code="bad_question", message=str(error)), b""
         except MissingExtra as error:
@@ -135,6 +140,18 @@ class Asking:
         if record is None:
             return Word(404, code="no_record", message="No record has this id."), b""
         return Word(200), msgspec.json.format(msgspec.json.encode(record), indent=2)
+
+    def _put(self, stamp: str, question: Question) -> bytes:
+        began = time.perf_counter()
+        answer = ask(self.look(stamp), question)
+        return document(question, answer, (time.perf_counter() - began) * 1000)
+
+    def _studied(self, stamp: str, study: Study) -> bytes:
+        began = time.monotonic()
+        last = began + STUDYING * self._settings.query_seconds
+        found = study.document(partial(ask, self.look(stamp)), lambda: time.monotonic() > last)
+        took = round((time.monotonic() - began) * 1000, 1)
+        return msgspec.json.encode({"kind": study.name, **found, "took_ms": took})
 
 
 def _sentence(error: Exception) -> str:

@@ -1,8 +1,9 @@
-"""The live page and its feed, as one ASGI callable.
+"""The dashboard and its feed, as one ASGI callable.
 
-    GET /                      the page
-    GET /static/…              its script, style and icon
+    GET /, /live, /funnels …   the page, one for all `VIEWS`
+    GET /static/…              its scripts, styles and icon, compressed where that is understood
     GET /v1/live               server-sent events (`stream`), filtered by its query (`sieve`)
+    GET /v1/live/changes       server-sent events that tell when there is something new (`changes`)
     GET /v1/live/hour          the last hour as JSON, of `type` and `route` if given
     GET /v1/live/record?at=…   one whole record, formatted, and the rows of its trace near it
 
@@ -16,10 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
@@ -28,10 +28,12 @@ from lakeward.errors import LakewardError, Rejected
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.server.answer import Refusal, reply_refusal
+from lakeward.server.assets import KINDS, PAGES, File, placed, read_static
+from lakeward.server.changes import Changes
 from lakeward.server.feed import Feed
 from lakeward.server.sieve import Sieve, parse_sieve
 from lakeward.server.stream import KEEP_ALIVE_SECONDS, Stream
-from lakeward.server.tail import parse_position
+from lakeward.server.tail import Tail, parse_position
 from lakeward.server.whole import look_up
 
 Scope = MutableMapping[str, Any]
@@ -41,24 +43,18 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Query = dict[str, list[str]]
 
-STATIC = Path(__file__).with_name("static")
 MOST_STREAMS = 64
 WHOLE_HOUR_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 
 CSP = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for "
-    b"'script'; trusted-types 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
+    b"'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'; trusted-types 'none'"
 )
+FEED: Final = frozenset({"/v1/live", "/v1/live/changes", "/v1/live/hour", "/v1/live/record"})
 HOLD_SECONDS = 1.0
 """How often a stream looks whether its reader may still read."""
-KINDS = {
-    ".html": b"text/html; charset=utf-8",
-    ".js": b"text/javascript; charset=utf-8",
-    ".css": b"text/css; charset=utf-8",
-    ".svg": b"image/svg+xml",
-}
 PAGE_HEADERS: Headers = [
     (b"content-security-policy", CSP),
     (b"x-content-type-options", b"nosniff"),
@@ -87,6 +83,13 @@ class Reader(msgspec.Struct, frozen=True):
 EVERYBODY = Reader()
 
 
+class Written(Protocol):
+    """What writes a stream."""
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+
+
 class Live:
     """Answers for one lake; `stop` ends all streams at once."""
 
@@ -95,11 +98,12 @@ class Live:
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
     ) -> None:  # fmt: skip
         self.feed = feed or Feed(lake)
+        self._lake = lake
         self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
         self._stopping = asyncio.Event()
         self._streams = 0
-        self._files: dict[str, bytes] | None = None
+        self._files: dict[str, File] | None = None
 
     def stop(self) -> None:
         """End every stream; call it on the event loop (`loop.call_soon_threadsafe(live.stop)`)."""
@@ -119,12 +123,12 @@ class Live:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, reader: Reader) -> None:
         path = scope["path"]
-        known = path in {"/", "/v1/live", "/v1/live/hour", "/v1/live/record"}
+        known = path in PAGES or path in FEED
         if not known and not path.startswith("/static/"):
             raise Refusal(404, "not_found", "There is nothing here.")
         if scope["method"] not in {"GET", "HEAD"}:
             raise Refusal(405, "wrong_method", "Only GET and HEAD.", allow=("GET", "HEAD"))
-        if path == "/v1/live":
+        if path in ("/v1/live", "/v1/live/changes"):
             await self._stream(scope, receive, send, reader)
         elif path == "/v1/live/hour":
             await _respond(scope, send, 200, JSON_HEADERS, await self._hour(_query(scope)))
@@ -136,16 +140,24 @@ class Live:
     async def _file(self, scope: Scope, send: Send, path: str) -> None:
         if self._files is None:
             self._files = await asyncio.to_thread(read_static)
-        name = path.removeprefix("/static/") if path != "/" else "index.html"
-        content = self._files.get(name)
-        if content is None:
+        name = "index.html" if path in PAGES else path.removeprefix("/static/")
+        file = self._files.get(name)
+        if file is None:
             raise Refusal(404, "not_found", "There is no such file.")
         # Names carry a hash of the content, save the page's own.
-        age = b"no-cache" if name == "index.html" else b"public, max-age=31536000, immutable"
+        page = name == "index.html"
+        age = b"no-cache" if page else b"public, max-age=31536000, immutable"
         kind = KINDS.get(Path(name).suffix, b"application/octet-stream")
-        if name == "index.html":
-            content = _placed(content, scope.get("root_path", ""), self.paths)
         headers = [(b"content-type", kind), (b"cache-control", age), *PAGE_HEADERS]
+        if page:
+            content = placed(file.content, scope.get("root_path", ""), self.paths)
+        elif file.packed:
+            headers.append((b"vary", b"accept-encoding"))
+            packed = "gzip" in _header(scope, b"accept-encoding")
+            content = file.packed if packed else file.content
+            headers += [(b"content-encoding", b"gzip")] if packed else []
+        else:
+            content = file.content
         await _respond(scope, send, 200, headers, content)
 
     async def _hour(self, query: Query) -> bytes:
@@ -181,9 +193,14 @@ class Live:
         async def write(content: bytes) -> None:
             await send({"type": "http.response.body", "body": content, "more_body": True})
 
-        # A position that makes no sense is one that cannot be gone on from.
-        position = (parse_position(after) or Position(-1)) if after else None
-        stream = Stream(self.feed, sieve, position, write, self._keep_alive)
+        stream: Written
+        if scope["path"] == "/v1/live/changes":
+            end = Tail(self._lake).end
+            stream = Changes(end, after, write, keep_alive_seconds=self._keep_alive)
+        else:
+            # A position that makes no sense is one that cannot be gone on from.
+            position = (parse_position(after) or Position(-1)) if after else None
+            stream = Stream(self.feed, sieve, position, write, self._keep_alive)
         self._streams += 1
         try:
             if await self._until_gone(stream, receive, reader):
@@ -193,7 +210,7 @@ class Live:
         finally:
             self._streams -= 1
 
-    async def _until_gone(self, stream: Stream, receive: Receive, reader: Reader) -> bool:
+    async def _until_gone(self, stream: Written, receive: Receive, reader: Reader) -> bool:
         """Run the stream until the client leaves (False), or this server stops or the reader may
         read no more (True)."""
         running = asyncio.create_task(stream.run())
@@ -210,25 +227,6 @@ class Live:
         with contextlib.suppress(asyncio.CancelledError, OSError, LakewardError):
             running.result()  # a disk that fails ends the stream, and the client comes again
         return gone not in done
-
-
-def read_static() -> dict[str, bytes]:
-    """The built page, by name below `static/`."""
-    return {
-        path.relative_to(STATIC).as_posix(): path.read_bytes()
-        for path in STATIC.rglob("*")
-        if path.is_file()
-    }
-
-
-def _placed(page: bytes, prefix: str, paths: Mapping[str, str]) -> bytes:
-    """The page, told where its files and the server's parts are when they are elsewhere."""
-    root = prefix + paths.get("page", "/").rstrip("/")
-    if root:
-        page = page.replace(b'"/static/', f'"{root}/static/'.encode())
-    moved = {name: prefix + path for name, path in paths.items() if name != "page"}
-    said = html.escape(msgspec.json.encode(moved).decode())
-    return page.replace(b'content="{}"', f'content="{said}"'.encode())
 
 
 async def _shut_out(reader: Reader) -> None:

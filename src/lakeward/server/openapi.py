@@ -8,17 +8,19 @@ type.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from lakeward.server import openapi_settings, openapi_traces
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
+from lakeward.server.operation import OBJECT, TEXT, Object
+from lakeward.server.operation import content as _content
+from lakeward.server.operation import get as _get
+from lakeward.server.operation import named as _named
+from lakeward.server.operation import reference as _reference
+from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
 from lakeward.store.alerts import STATES
 from lakeward.version import VERSION
 
-Object = dict[str, Any]
-
-OBJECT: Object = {"type": "object"}
-TEXT: Object = {"type": "string"}
 EMAIL: Object = {
     "type": "string", "maxLength": 120, "pattern": "^[a-z0-9.+_-]{1,50}@[a-z0-9.-]{1,60}$",
 }  # fmt: skip
@@ -68,11 +70,17 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
         ("questions", "/{kind}"): {"post": _question()},
+        ("experiments", ""): {"get": _studied("Experiments that were met or are flagged")},
+        ("experiments", "/{key}"): {"get": _studied("What an experiment shows", "key")},
+        ("experiments", "/{key}/course"): {"get": _studied("How it came to be", "key")},
+        ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
+        ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
+        ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
-        ("traces", "/{id}"): {"get": _trace()},
-        ("records", "/{id}"): {"get": _whole()},
+        **openapi_settings.paths(),
+        **openapi_traces.paths(),
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},
@@ -171,24 +179,6 @@ def _schemas() -> Object:
     }
 
 
-def _reference(name: str) -> Object:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _content(kind: str, schema: Object) -> Object:
-    return {"content": {kind: {"schema": schema}}}
-
-
-def _refusals(**sentences: str) -> Object:
-    return {
-        status.removeprefix("s"): {
-            "description": sentence,
-            **_content("application/json", _reference("Refusal")),
-        }
-        for status, sentence in sentences.items()
-    }
-
-
 def _open(summary: str, kind: str, schema: Object) -> Object:
     return {
         "summary": summary,
@@ -196,21 +186,6 @@ def _open(summary: str, kind: str, schema: Object) -> Object:
         "responses": {
             "200": {"description": summary, **_content(kind, schema)},
             **_refusals(s421="The host name is not this server's."),
-        },
-    }
-
-
-def _get(summary: str, kind: str, schema: Object) -> Object:
-    return {
-        "summary": summary,
-        "responses": {
-            "200": {"description": summary, **_content(kind, schema)},
-            **_refusals(
-                s400="A parameter is wrong.",
-                s401="A read key is needed.",
-                s403="The key does not fit, or a page of another origin asks.",
-                s421="The host name is not this server's.",
-            ),
         },
     }
 
@@ -291,6 +266,22 @@ def _question() -> Object:
     return found
 
 
+def _studied(summary: str, *steps: str, kind: str = "application/json") -> Object:
+    """What is read by way of questions; parameters are in docs/server.md."""
+    found = _get(summary, kind, TEXT if kind == "text/csv" else OBJECT)
+    if steps:
+        found["parameters"] = [_named(name, TEXT, "Which one.") for name in steps]
+        found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found["responses"] |= _refusals(
+        s400="It cannot be asked, in one sentence.",
+        s403="The key does not fit, a page of another origin asks, or it is not for partners.",
+        s429="Too many questions wait.",
+        s500="The question failed.",
+        s503="It takes too long or too much, or what it needs is not installed.",
+    )
+    return found
+
+
 def _alerts() -> Object:
     found = _get("What is wrong, or was", "application/json", OBJECT)
     found["parameters"] = [
@@ -310,37 +301,6 @@ def _incident() -> Object:
     found["parameters"] = [_named("id", TEXT, "Of the incident, or a part that only one has.")]
     found["responses"] |= _refusals(s404="There is no such incident.", s503="The database is away.")
     return found
-
-
-def _trace() -> Object:
-    found = _get("All that one click, call or turn caused", "application/json", OBJECT)
-    found["parameters"] = [
-        _named("id", TEXT, "A trace id, or the id of an interaction of it."),
-        {"name": "near", "in": "query", "required": False,
-         "schema": {"type": "string", "format": "date-time"}, "description": "When it was."},
-        {"name": "days", "in": "query", "required": False,
-         "schema": {"type": "integer", "minimum": 0, "maximum": 400},
-         "description": "Days before and after that are looked at."},
-    ]  # fmt: skip
-    found["responses"] |= _asked_of_the_lake("No id, or no moment.")
-    return found
-
-
-def _whole() -> Object:
-    found = _get("One record, whole", "application/json", OBJECT)
-    found["parameters"] = [_named("id", TEXT, "The record's `interaction_id`.")]
-    found["responses"] |= _asked_of_the_lake("No id of a record.")
-    found["responses"] |= _refusals(s404="No record has this id.")
-    return found
-
-
-def _asked_of_the_lake(wrong: str) -> Object:
-    return _refusals(
-        s400=wrong,
-        s429="Too many questions wait.",
-        s500="The lake cannot be read.",
-        s503="It takes too long or too much, or what it needs is not installed.",
-    )
 
 
 def _act() -> Object:
@@ -363,11 +323,6 @@ def _act() -> Object:
         s429="Too many requests wait: try again.",
     )
     return found
-
-
-def _named(name: str, schema: Object, description: str) -> Object:
-    return {"name": name, "in": "path", "required": True, "schema": schema,
-            "description": description}  # fmt: skip
 
 
 def _summary() -> Object:

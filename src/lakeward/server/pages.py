@@ -12,6 +12,7 @@ from typing import Protocol
 from lakeward.capture.asgi import Receive, Scope, Send
 from lakeward.server.acting import refuse_partners
 from lakeward.server.answer import Headers, Refusal, reply, reply_json
+from lakeward.server.assets import VIEWS
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, Handler
 from lakeward.server.intake import Request
@@ -21,10 +22,10 @@ from lakeward.server.status import Status
 
 PARTS: tuple[Part, ...] = (
     Part("summary", "/v1/summary"),
-    Part("live", "/v1/live", ("", "/hour", "/record")),
+    Part("live", "/v1/live", ("", "/changes", "/hour", "/record")),
     Part("metrics", "/metrics"),
     Part("health", "/health"),
-    Part("page", "/", ("", "/static/{folder}/{file}")),
+    Part("page", "/", ("", "/static/{folder}/{file}", *(f"/{view}" for view in VIEWS))),
 )
 
 

@@ -8,7 +8,6 @@ does and keeps nothing: the supervisor is the keeper.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -17,7 +16,6 @@ import signal
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -29,8 +27,7 @@ from lakeward.lake.summary import summarize_named
 from lakeward.lake.turns import Turns
 from lakeward.lakedir import open_lake
 from lakeward.ringdir import known_folders, ring_folder
-from lakeward.server.alerts import Alerts
-from lakeward.server.app import Room, Server
+from lakeward.server.app import Server
 from lakeward.server.asker import Asker
 from lakeward.server.connection import Connection
 from lakeward.server.gauges import Gauges
@@ -43,10 +40,9 @@ from lakeward.server.logins import CachedLogins
 from lakeward.server.oidc import Oidc, provider_of
 from lakeward.server.order import Order
 from lakeward.server.pages import Pages
-from lakeward.server.questions import Questions
 from lakeward.server.rates import Rates
+from lakeward.server.rooms import Room, Site, rooms
 from lakeward.server.status import Status
-from lakeward.server.traces import Traces
 from lakeward.settings import MIB, Settings, load
 from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
@@ -130,11 +126,9 @@ def serve(settings: Settings, order: Order) -> None:
     way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
     environ = {**os.environ, "LAKEWARD_LAKE_DIR": str(lake.root.absolute())}
     asker = Asker(environ, seconds=settings.query_seconds)
-    rooms: list[Room] = [
-        Pages(status, live, guard), way_in, Questions(asker, intake, settings),
-        Alerts(database, settings, collector, guard, intake), Traces(asker),
-    ]  # fmt: skip
-    application = Server(collector, guard, intake, gauges, rooms)
+    site = Site(settings, lake, collector, database, guard, intake, asker)
+    own: list[Room] = [Pages(status, live, guard), way_in]
+    application = Server(collector, guard, intake, gauges, [*own, *rooms(site)])
     config = uvicorn.Config(
         application, loop="auto", http=Connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
@@ -162,7 +156,5 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(OSError):
-        os.chdir(Path("/"))
+if __name__ == "__main__":  # in the supervisor's folder: `.env` and `alerts.toml` are beside it
     sys.exit(main())

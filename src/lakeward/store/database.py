@@ -39,6 +39,10 @@ ADVISORY_LOCK = int.from_bytes(b"lakeward", "big")
 WRITES = "lakeward_writes"
 
 
+class Unusable(Terminal):
+    """The database refuses, or is not ours: no other words of whoever asked would have helped."""
+
+
 class Database:
     """An engine; `path` is that of the SQLite file, None for PostgreSQL."""
 
@@ -104,7 +108,7 @@ class Database:
                 "in: check that it runs, and the URL"
             )
         if self.path is None:
-            return Terminal(
+            return Unusable(
                 f"the database of LAKEWARD_DATABASE_URL refuses ({type(cause).__name__}): check "
                 "the URL, and that its user may make and change tables"
             )
@@ -112,7 +116,7 @@ class Database:
             return Transient(f"{self.path} cannot be used now ({cause}): check disk and rights")
         if type(cause) is sqlite3.DatabaseError:
             return Unreadable(f"{self.path} is damaged ({cause}): restore it from a backup")
-        return Terminal(f"{self.path} refuses ({type(cause).__name__}): it was changed by others")
+        return Unusable(f"{self.path} refuses ({type(cause).__name__}): it was changed by others")
 
 
 def open_database(settings: Settings, *, create: bool = True) -> Database:

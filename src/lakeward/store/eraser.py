@@ -52,7 +52,9 @@ from lakeward.store.schema import (
     SECRETS,
     SNOOZES,
     TELLINGS,
+    VIEWS,
 )
+from lakeward.store.views import naming
 from lakeward.store.withdrawal import ERASED, named, withdraw
 
 PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
@@ -71,12 +73,14 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     ALERT_CHANGES: (ALERT_CHANGES.c.actor,),
     TELLINGS: (),
     SNOOZES: (SNOOZES.c.created_by,),
+    VIEWS: (VIEWS.c.created_by,),
 }
 """Where a person's id can stand, for every table of the schema."""
 _OWN: Final = (OUTBOX, ASSIGNMENTS)
 _OTHERS: Final = [table for table, columns in PERSONAL.items() if columns and table not in _OWN]
 """Messages have an erasure of their own: they are many, and one that waits is withdrawn. The
-assignments of a person go whole: without the unit a row says nothing."""
+assignments of a person go whole: without the unit a row says nothing. So do saved views whose name
+or address names the person; of the others the maker is erased as elsewhere."""
 BATCH: Final = 1000
 WAIT_SECONDS: Final = 5.0
 WAL: Final = "the PostgreSQL server's own logs, replicas and backups"
@@ -95,6 +99,7 @@ class DatabaseEraser:
         with self._database.read() as connection:
             assigned = select(func.count()).select_from(ASSIGNMENTS).where(_assigned(person))
             own = named(connection, person.value) + (connection.scalar(assigned) or 0)
+            own += len(naming(connection, person.value))
             return own + sum(
                 len(_rows(connection, table, _spelled(table, person))) for table in _OTHERS
             )
@@ -107,6 +112,8 @@ class DatabaseEraser:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             changed += withdraw(connection, person.value, time.time_ns() // 10**6)
             changed += connection.execute(delete(ASSIGNMENTS).where(_assigned(person))).rowcount
+            viewed = VIEWS.c.view_id.in_(naming(connection, person.value))
+            changed += connection.execute(delete(VIEWS).where(viewed)).rowcount
             for table in _OTHERS:
                 value = _spelled(table, person)
                 for row in _rows(connection, table, value):

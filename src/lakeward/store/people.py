@@ -25,7 +25,7 @@ from lakeward.errors import Terminal
 from lakeward.interaction import Clock
 from lakeward.store.database import Database
 from lakeward.store.row import record
-from lakeward.store.schema import LINKS, LOGINS, PEOPLE
+from lakeward.store.schema import AUDIT, LINKS, LOGINS, PEOPLE
 from lakeward.store.trail import note
 
 Role: TypeAlias = Literal["admin", "partner"]
@@ -81,18 +81,30 @@ class People:
         with self._database.read() as connection:
             return _find(connection, which)
 
+    def last_logins(self) -> dict[str, int]:
+        """When each person came in last, by id; in ms since 1970."""
+        opened = AUDIT.c.action == "login.open"
+        query = select(AUDIT.c.subject, func.max(AUDIT.c.at)).where(opened).group_by("subject")
+        with self._database.read() as connection:
+            return {str(subject): at for subject, at in connection.execute(query)}
+
     def change_role(
-        self, which: str, role: Role, *, actor: str, partner_id: str | None = None
+        self, which: str, role: Role, *, actor: str, partner_id: str | None = None,
+        leaves_admin: bool = False,
     ) -> Person:  # fmt: skip
-        """Make somebody an admin, or the partner of an id; logins stay, and see the new part."""
+        """Make somebody an admin, or the partner of an id; logins stay, and see the new part.
+        With `leaves_admin` the last admin stays one."""
         partner_id = checked_partner(role, partner_id)
         values = {"role": role, "partner_id": partner_id}
-        return self._change(which, "person.role", values, actor)
+        return self._change(which, "person.role", values, actor, leaves_admin=leaves_admin)
 
-    def disable(self, which: str, *, actor: str) -> Person:
-        """Keep somebody out, and end every login and link."""
+    def disable(self, which: str, *, actor: str, leaves_admin: bool = False) -> Person:
+        """Keep somebody out, and end every login and link; with `leaves_admin` not the last
+        admin."""
         values = {"disabled_at": self._clock.now() // 1_000_000}
-        return self._change(which, "person.disable", values, actor, ends=True)
+        return self._change(
+            which, "person.disable", values, actor, ends=True, leaves_admin=leaves_admin
+        )
 
     def enable(self, which: str, *, actor: str) -> Person:
         """Let somebody in again."""
@@ -105,13 +117,20 @@ class People:
         return self._change(which, "person.password", values, actor, ends=True)
 
     def _change(
-        self, which: str, action: str, values: dict[str, Any], actor: str, *, ends: bool = False
+        self, which: str, action: str, values: dict[str, Any], actor: str, *, ends: bool = False,
+        leaves_admin: bool = False,
     ) -> Person:  # fmt: skip
         now_ns = self._clock.now()
         with self._database.write() as connection:
+            if leaves_admin:  # of two who remove each other, the second waits and is refused
+                connection.execute(
+                    select(PEOPLE.c.person_id).order_by(PEOPLE.c.person_id).with_for_update()
+                ).all()
             person = _find(connection, which)
             mine = PEOPLE.c.person_id == person.person_id
             connection.execute(update(PEOPLE).where(mine).values(values))
+            if leaves_admin and not has_admin(connection):
+                raise Terminal("nobody would be an admin any more: make somebody else one first")
             if ends:
                 end_all(connection, person.person_id)
                 connection.execute(delete(LINKS).where(LINKS.c.person_id == person.person_id))

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -297,3 +297,16 @@ SNOOZES = Table(
     Column("created_by", String(128), nullable=False),
 )
 """Series of which nobody is told until then."""
+
+VIEWS = Table(
+    "lakeward_views",
+    METADATA,
+    Column("view_id", String(36), primary_key=True),
+    Column("page", String(32), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("query", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    UniqueConstraint("page", "name"),
+)
+"""Saved addresses of the dashboard."""

@@ -2,6 +2,9 @@
 // force; a part that the page does not name is where it is by default.
 
 const DEFAULTS: Record<string, string> = {
+  page: "",
+  questions: "/api/questions",
+  alerts: "/api/alerts",
   live: "/v1/live",
   summary: "/v1/summary",
   login: "/v1/login",

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { brief, count, duration, minute, percent, visible } from "../text";
+import { useScheme } from "../shell/theme";
 import type { Filter } from "./filter";
 import { spread } from "./model";
 import { type Hour, MINUTE, MINUTES } from "./protocol";
@@ -151,16 +152,4 @@ function alone(plot: uPlot, series: number): number[] {
   const values = plot.data[series] ?? [];
   const empty = (n: number) => values[n] === null || values[n] === undefined;
   return [...values.keys()].filter((n) => !empty(n) && empty(n - 1) && empty(n + 1));
-}
-
-/** The colour scheme; drawn anew when it changes. */
-function useScheme(): string {
-  const query = matchMedia("(prefers-color-scheme: dark)");
-  const [dark, setDark] = useState(query.matches);
-  useEffect(() => {
-    const changed = () => setDark(query.matches);
-    query.addEventListener("change", changed);
-    return () => query.removeEventListener("change", changed);
-  }, []);
-  return dark ? "dark" : "light";
 }

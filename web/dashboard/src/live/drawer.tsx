@@ -1,10 +1,10 @@
 // One record, whole, and the others of its trace.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { headers } from "../key";
+import { headers } from "../ask/key";
 import { at } from "../paths";
 import { clock, duration, statusClass, visible } from "../text";
-import { Copy } from "./copy";
+import { Copy } from "../card/copy";
 import type { Detail, Row } from "./protocol";
 
 const COLOURED = 100_000; // beyond that, a span for each token is more than a page should hold

@@ -11,8 +11,7 @@ export interface Filter {
 export const NOTHING: Filter = { type: "", route: "", status: "", id: "", q: "" };
 const NAMES = ["type", "route", "status", "id", "q"] as const;
 
-export function readFilter(search: string): Filter {
-  const found = new URLSearchParams(search);
+export function readFilter(found: URLSearchParams): Filter {
   const filter = { ...NOTHING };
   for (const name of NAMES) filter[name] = found.get(name) ?? "";
   return filter;

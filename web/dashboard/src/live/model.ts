@@ -4,7 +4,7 @@
 import { at } from "../paths";
 import { type Filter, query } from "./filter";
 import { type Batch, type Hour, type HourEvent, MINUTE, MINUTES, type Minute, type Row, type Skipped } from "./protocol";
-import { type Link, Stream } from "./stream";
+import { type Link, Stream } from "../ask/stream";
 
 export const MOST = 500;
 

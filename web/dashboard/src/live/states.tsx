@@ -1,9 +1,8 @@
 // What the page says about itself: connecting, live, paused, reconnecting, empty, needs a key, failed.
 
-import { useState } from "preact/hooks";
 import { count, visible } from "../text";
-import { Copy } from "./copy";
-import type { Link } from "./stream";
+import { Copy } from "../card/copy";
+import type { Link } from "../ask/stream";
 
 const WORDS: Record<Link, string> = {
   connecting: "Connecting",
@@ -22,27 +21,6 @@ export function Status(props: { link: Link; paused: boolean; rate: number }) {
       <span role="status">{state === "paused" ? "Paused" : WORDS[props.link]}</span>
       {props.link === "live" && <span class="rate" title="Matching interactions a second, over ten seconds">{rate}/s</span>}
     </div>
-  );
-}
-
-export function KeyForm(props: { message: string; tried: boolean; onKey: (key: string) => void }) {
-  const [key, setKey] = useState("");
-  const submit = (event: Event) => {
-    event.preventDefault();
-    if (key.trim()) props.onKey(key.trim());
-  };
-  return (
-    <form class="card centre" onSubmit={submit}>
-      <h2>This lake needs a key</h2>
-      <p class="muted">A read key opens the page too. It stays in this tab and goes nowhere but to this server.</p>
-      {props.tried && <p class="bad" role="alert">{visible(props.message || "That key was refused.")}</p>}
-      <label for="key">Read key</label>
-      <div class="inline">
-        <input id="key" type="password" autocomplete="off" spellcheck={false} value={key}
-          onInput={(event) => setKey(event.currentTarget.value)} />
-        <button type="submit" class="button strong">Open</button>
-      </div>
-    </form>
   );
 }
 

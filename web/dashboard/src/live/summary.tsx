@@ -1,7 +1,7 @@
 // Today's summary, where the server has one.
 
 import { useEffect, useState } from "preact/hooks";
-import { headers } from "../key";
+import { headers } from "../ask/key";
 import { at } from "../paths";
 import { brief, count, duration } from "../text";
 

@@ -1,6 +1,6 @@
 // Who is at the page, as the server sees it, and the ways in and out.
 
-import { headers } from "../key";
+import { headers } from "../ask/key";
 import { at } from "../paths";
 
 export interface Me {

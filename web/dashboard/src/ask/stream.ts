@@ -1,7 +1,7 @@
 // The connection: server-sent events over fetch, because EventSource cannot send a key. It comes back
 // by itself and goes on where it was, by the id of the last event.
 
-import { headers } from "../key";
+import { headers } from "./key";
 
 const SILENCE_MS = 25_000; // the server says something every ten seconds
 const FIRST_WAIT_MS = 400;

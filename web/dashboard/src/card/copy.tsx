@@ -15,7 +15,7 @@ export function Copy(props: { text: string }) {
   );
 }
 
-async function copied(text: string): Promise<boolean> {
+export async function copied(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,0 +1,100 @@
+"""The rooms of a worker: groups of parts, each with handlers of its own.
+
+In: what a worker has to offer, as a `Site`. Out: its rooms. Their parts are known by name even on a
+server that lacks one, so that no setting gives a part the path of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from lakeward.collector import Collector
+from lakeward.lakedir import LakeDir
+from lakeward.server import (
+    alerts,
+    experiments,
+    keys,
+    login,
+    pages,
+    people,
+    questions,
+    rules,
+    setup,
+    suggest,
+    switches,
+    traces,
+    views,
+)
+from lakeward.server.asker import Asker
+from lakeward.server.bands import Bands
+from lakeward.server.guard import Guard
+from lakeward.server.handler import Handler
+from lakeward.server.intake import Intake
+from lakeward.server.routes import Part
+from lakeward.settings import Settings
+from lakeward.store.alerts import AlertTable
+from lakeward.store.database import Database
+
+PARTS: tuple[Part, ...] = (
+    *pages.PARTS,
+    *login.PARTS,
+    *alerts.PARTS,
+    *experiments.PARTS,
+    *keys.PARTS,
+    *people.PARTS,
+    *questions.PARTS,
+    *rules.PARTS,
+    *setup.PARTS,
+    *suggest.PARTS,
+    *switches.PARTS,
+    *traces.PARTS,
+    *views.PARTS,
+)
+
+
+class Room(Protocol):
+    """A group of parts with handlers of their own."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts, with their default paths."""
+
+    def moved(self, paths: Mapping[str, str]) -> None:
+        """Be told where every part of the server is."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """What answers, by part, or by part and path below its root."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What a worker has."""
+
+    settings: Settings
+    lake: LakeDir
+    collector: Collector
+    database: Database
+    guard: Guard
+    intake: Intake
+    asker: Asker
+
+
+def rooms(site: Site) -> list[Room]:
+    """Those that read the lake and the app database; pages and logins are the worker's own."""
+    settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
+    bands = Bands(AlertTable(database), site.lake, settings, site.asker)
+    return [
+        alerts.Alerts(database, settings, site.collector, guard, intake, bands),
+        experiments.Experiments(site.asker, settings),
+        keys.KeyRoom(database, guard, intake),
+        people.PeopleRoom(database, settings, guard, intake),
+        questions.Questions(site.asker, intake, settings),
+        rules.RuleRoom(settings, guard),
+        setup.Setup(settings, guard),
+        suggest.Suggest(site.asker, settings),
+        switches.Switches(database, settings, guard, intake),
+        traces.Traces(site.asker),
+        views.ViewRoom(database, guard, intake),
+    ]

@@ -1,0 +1,137 @@
+// What uPlot is told: columns of numbers, axes in a zone and in the unit of the lines, colours of the style.
+
+import uPlot from "uplot";
+import { figure } from "../unit";
+import type { Line, Lines } from "./lines";
+import type { Band, Marks } from "./series";
+
+interface Drawn {
+  data: Lines;
+  shown: Line[];
+  band?: Band;
+  marks?: Marks;
+}
+
+interface Told extends Drawn {
+  zone: string;
+  kind: "lines" | "bars" | "stack";
+  height: number;
+  colours: string[];
+  root: HTMLElement;
+  onOver: (at: number | null) => void;
+}
+
+/**
+ * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
+ * the marks. A stack is drawn from the top down, so that the lower ones cover.
+ */
+export function table({ data, shown, band, marks }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
+  const x = data.x.map((ms) => ms / 1000);
+  const columns: (number | null)[][] = [];
+  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
+  if (band) columns.push(band.high, band.low);
+  if (kind === "stack") columns.push(...stacked(shown).reverse());
+  else columns.push(...shown.map((line) => line.values));
+  if (marks) columns.push(marks.values);
+  return [x, ...columns];
+}
+
+function fitted(values: (number | null)[], length: number): (number | null)[] {
+  return Array.from({ length }, (_, n) => values[n] ?? null);
+}
+
+function stacked(shown: Line[]): (number | null)[][] {
+  let below: (number | null)[] = [];
+  return shown.map((line) => {
+    below = line.values.map((value, n) => (value === null && (below[n] ?? null) === null ? null : (value ?? 0) + (below[n] ?? 0)));
+    return below;
+  });
+}
+
+export function options(told: Told): uPlot.Options {
+  const { data, shown, band, marks, kind, zone, root, colours, height, onOver } = told;
+  const style = getComputedStyle(root);
+  const colourOf = (name: string) => style.getPropertyValue(name).trim();
+  const unit = shown[0]?.unit ?? "";
+  const zoneOfAxis = data.dates ? "UTC" : zone;
+  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : 3_600_000) / 1000;
+  const bars = uPlot.paths.bars?.({ size: [0.72, 40], radius: 0.12 });
+  const axis = { stroke: colourOf("--muted"), font: `11px ${style.fontFamily}`, grid: { stroke: colourOf("--line"), width: 1 }, ticks: { show: false } };
+  const drawnAsBars = kind !== "lines";
+
+  const series: uPlot.Series[] = [];
+  shown.forEach((line, n) => {
+    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
+  });
+  const bandAt = series.length + 1;
+  if (band) {
+    const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
+    series.push(edge, { ...edge });
+  }
+  const lines = colours.map((name): uPlot.Series => (drawnAsBars
+    ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
+    : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));
+  series.push(...(kind === "stack" ? lines.reverse() : lines));
+  if (marks) series.push({ stroke: colourOf("--bad"), width: 0, paths: () => null, points: { show: true, size: 9, width: 2, fill: colourOf("--surface") } });
+
+  return {
+    width: root.clientWidth || 300, height,
+    padding: [10, 10, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, points: { show: !drawnAsBars } },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneOfAxis),
+    scales: {
+      x: { time: true, range: (_plot, low, high) => (drawnAsBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
+      y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? (high ?? 0) * 1.08 : (low ?? 0) < 0 ? 0 : 1] },
+    },
+    axes: [
+      { ...axis, space: 64, grid: { show: false }, size: 26, values: (_plot, ticks, _axis, _space, increment) => ticks.map((tick) => tickOf(tick, increment, zoneOfAxis)) },
+      { ...axis, space: 34, size: 56, values: (_plot, ticks) => ticks.map((tick) => (wholes(unit) && !Number.isInteger(tick) ? "" : figure(unit, tick))) },
+    ],
+    series: [{}, ...series],
+    ...(band ? { bands: [{ series: [bandAt, bandAt + 1] as [number, number], fill: colourOf("--accent-soft") }] } : {}),
+    hooks: { setCursor: [(plot) => onOver(plot.cursor.idx ?? null)] },
+  };
+}
+
+/** Whether a unit counts things, of which there are no halves. */
+function wholes(unit: string): boolean {
+  return /^(interactions|units|sessions|calls|events|visitors|users|turns|rows|records)$/.test(unit);
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatted(ms: number, zone: string, parts: Intl.DateTimeFormatOptions): string {
+  const key = zone + JSON.stringify(parts);
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.DateTimeFormat(undefined, { ...parts, timeZone: zone, hourCycle: "h23" });
+    formats.set(key, format);
+  }
+  return format.format(ms);
+}
+
+function tickOf(seconds: number, increment: number, zone: string): string {
+  const ms = seconds * 1000;
+  if (increment >= 86_400 * 28) return formatted(ms, zone, { month: "short", year: "2-digit" });
+  if (increment >= 86_400) return formatted(ms, zone, { month: "short", day: "numeric" });
+  const time = formatted(ms, zone, { hour: "2-digit", minute: "2-digit" });
+  return time === "00:00" ? formatted(ms, zone, { month: "short", day: "numeric" }) : time;
+}
+
+/** The moment of a point in words: a day, or a day and an hour. */
+export function momentOf(data: Lines, at: number, zone: string): string {
+  const ms = data.x[at];
+  if (ms === undefined) return "";
+  const day: Intl.DateTimeFormatOptions = { weekday: "short", month: "short", day: "numeric" };
+  const gap = data.x.length > 1 ? Math.abs((data.x[1] ?? 0) - (data.x[0] ?? 0)) : 86_400_000;
+  if (data.dates || gap >= 82_800_000) return formatted(ms, data.dates ? "UTC" : zone, day);
+  return formatted(ms, zone, { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
+/** A point between two empty ones has no line: it is drawn as one. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const empty = (n: number) => values[n] === null || values[n] === undefined;
+  return [...values.keys()].filter((n) => !empty(n) && empty(n - 1) && empty(n + 1));
+}

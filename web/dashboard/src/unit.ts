@@ -1,0 +1,103 @@
+// Values of an answer as text, by kind and unit of their column.
+
+import type { Column, Value } from "./ask/answer";
+import { brief, count, duration, percent, visible } from "./text";
+
+const NONE = "–";
+const days = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", year: "numeric", month: "short", day: "numeric" });
+const money = new Map<string, Intl.NumberFormat>();
+
+type Typed = Pick<Column, "kind" | "unit">;
+
+/** Whether a column holds numbers: it stands right, and can be drawn. */
+export function isNumeric(column: Pick<Column, "kind">): boolean {
+  return column.kind === "integer" || column.kind === "number";
+}
+
+/** A value in full: for tables. */
+export function written(column: Typed, value: Value | undefined, zone = "UTC"): string {
+  if (value === null || value === undefined) return NONE;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "number") return figure(column.unit, value, false);
+  if (typeof value === "object") return visible(JSON.stringify(value));
+  return column.kind === "time" ? moment(value, zone) : column.kind === "date" ? day(value) : visible(value);
+}
+
+/** A number with its unit; `short` for axes and large figures. */
+export function figure(unit: string, value: number | null, short = true): string {
+  if (value === null || !Number.isFinite(value)) return NONE;
+  if (unit === "0 to 1") return percent(value);
+  if (unit === "ms") return duration(value);
+  if (unit === "s") return seconds(value);
+  if (unit === "bytes") return bytes(value);
+  if (/^[A-Z]{3}$/.test(unit)) return amount(unit, value, short);
+  if (Number.isInteger(value)) return short ? brief(value) : count(value);
+  return Math.abs(value) >= 1000 ? brief(value) : String(Number(value.toPrecision(short ? 3 : 5)));
+}
+
+/** How something has changed, relative to before: `+12%`. */
+export function change(share: number | null | undefined): string {
+  if (share === null || share === undefined || !Number.isFinite(share)) return "";
+  if (Math.abs(share) < 0.0005) return "±0%";
+  const text = Math.abs(share) >= 10 ? `${brief(Math.abs(share) + 1)}×` : percent(Math.abs(share));
+  return `${share > 0 ? "+" : "−"}${text}`;
+}
+
+export function seconds(value: number): string {
+  if (value < 1) return duration(value * 1000);
+  if (value < 90) return `${value < 10 ? Number(value.toFixed(1)) : value.toFixed(0)} s`;
+  if (value < 5400) return `${(value / 60).toFixed(value < 600 ? 1 : 0)} min`;
+  if (value < 172_800) return `${(value / 3600).toFixed(value < 36_000 ? 1 : 0)} h`;
+  return `${(value / 86_400).toFixed(value < 864_000 ? 1 : 0)} d`;
+}
+
+export function bytes(value: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB", "PB"];
+  let n = Math.abs(value);
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) {
+    n /= 1000;
+    unit += 1;
+  }
+  return `${value < 0 ? "−" : ""}${unit && n < 10 ? n.toFixed(1) : n.toFixed(0)} ${units[unit]}`;
+}
+
+function amount(currency: string, value: number, short: boolean): string {
+  const digits = Math.abs(value) < 1 && value !== 0 ? 4 : short && Math.abs(value) >= 1000 ? 0 : 2;
+  const key = `${currency} ${digits} ${short}`;
+  let format = money.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(undefined, {
+      style: "currency", currency, maximumFractionDigits: digits, minimumFractionDigits: Math.min(digits, 2),
+      ...(short && digits === 0 ? { notation: "compact", maximumFractionDigits: 1, minimumFractionDigits: 0 } : {}),
+    });
+    money.set(key, format);
+  }
+  return format.format(value);
+}
+
+/** A calendar day, `2026-11-26` or the beginning of a time. */
+export function day(text: string): string {
+  const at = new Date(`${text.slice(0, 10)}T00:00:00Z`);
+  return Number.isNaN(at.getTime()) ? visible(text) : days.format(at);
+}
+
+const moments = new Map<string, Intl.DateTimeFormat>();
+
+/** A moment in a zone, to the second. */
+export function moment(value: string | number, zone: string): string {
+  const at = new Date(value);
+  if (Number.isNaN(at.getTime())) return visible(String(value));
+  let format = moments.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat(undefined, { timeZone: zone, dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+    moments.set(zone, format);
+  }
+  return format.format(at);
+}
+
+/** How long ago something was: `3 min ago`. */
+export function ago(ms: number, nowMs: number): string {
+  const passed = Math.max(0, nowMs - ms) / 1000;
+  return passed < 5 ? "just now" : `${seconds(passed)} ago`;
+}

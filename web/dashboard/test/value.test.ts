@@ -1,0 +1,78 @@
+// Values as text, CSV, and lines of a chart.
+
+import { describe, expect, it } from "vitest";
+import type { Answer } from "../src/ask/answer";
+import { csv } from "../src/card/file";
+import { linesOf } from "../src/chart/lines";
+import { visible } from "../src/text";
+import { bytes, change, figure, seconds, written } from "../src/unit";
+
+describe("figures", () => {
+  it("have their unit", () => {
+    expect(figure("0 to 1", 0.1234)).toBe("12%");
+    expect(figure("0 to 1", 0.0123)).toBe("1.2%");
+    expect(figure("ms", 12_345)).toBe("12 s");
+    expect(figure("s", 5_400)).toBe("1.5 h");
+    expect(figure("bytes", 1_530_000)).toBe("1.5 MB");
+    expect(figure("interactions", null)).toBe("–");
+    expect(figure("interactions", Number.NaN)).toBe("–");
+    expect([seconds(0.2), seconds(89), seconds(600), seconds(864_000)]).toEqual(["200 ms", "89 s", "10 min", "10 d"]);
+    expect([bytes(0), bytes(999), bytes(1e15)]).toEqual(["0 B", "999 B", "1.0 PB"]);
+  });
+
+  it("of small money keep their digits", () => {
+    expect(figure("USD", 0.0243)).toContain("0.0243");
+    expect(figure("EUR", 12.5)).toContain("12.50");
+  });
+
+  it("change by a sign and a share, and by nothing where nothing is known", () => {
+    expect([change(0.123), change(-0.5), change(0), change(null), change(undefined)]).toEqual(["+12%", "−50%", "±0%", "", ""]);
+    expect(change(14)).toBe("+15×");
+  });
+
+  it("of a column are written in full", () => {
+    expect(written({ kind: "integer", unit: "rows" }, 1_234_567)).toBe((1_234_567).toLocaleString());
+    expect(written({ kind: "boolean", unit: "" }, true)).toBe("yes");
+    expect(written({ kind: "text", unit: "" }, "a\u202eb")).toBe("a\\u202eb");
+    expect(written({ kind: "json", unit: "" }, { a: [1] })).toBe('{"a":[1]}');
+    expect(written({ kind: "text", unit: "" }, null)).toBe("–");
+  });
+});
+
+describe("CSV", () => {
+  it("quotes what has to be, and lets no formula through", () => {
+    const columns = [{ name: "a" }, { name: "b,c" }];
+    expect(csv(columns, [["x\"y", 1.5], ["=1+1", null], ["line\nbreak", true], ["-2", -2]])).toBe(
+      'a,"b,c"\r\n"x""y",1.5\r\n\'=1+1,\r\n"line\nbreak",true\r\n\'-2,-2\r\n',
+    );
+  });
+});
+
+it("what steers a page is made visible", () => {
+  expect(visible("a\u0000b\u200fc")).toBe("a\u2400b\\u200fc");
+});
+
+describe("lines", () => {
+  const column = (name: string, kind: string, unit = "") => ({ name, kind, unit, doc: "" });
+  const answer: Answer = {
+    kind: "trend", question: {},
+    columns: [column("moment", "date"), column("route", "text"), column("series_1", "integer", "interactions")],
+    rows: [["2026-01-02", "/a", 2], ["2026-01-01", "/a", 1], ["2026-01-01", "/b", 5], ["2026-01-02", null, 7]],
+    compared: { since: "", until: "", rows: [["2025-12-31", "/a", 9], ["2025-12-30", "/a", 8]] },
+  };
+
+  it("are in the order of time, with nothing where there is no value", () => {
+    const found = linesOf(answer, { values: ["series_1"], split: "route" });
+    expect(found.x).toEqual([Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2)]);
+    expect(found.lines.map((line) => [line.label, line.values])).toEqual([["/a", [1, 2]], ["/b", [5, null]], ["(none)", [null, 7]]]);
+    expect(found.lines[0]?.before).toEqual([8, 9]);
+    expect([found.dates, found.open]).toEqual([true, false]);
+  });
+
+  it("end with the present: of what is to come nothing is drawn", () => {
+    const later = new Date(Date.now() + 10 * 86_400_000).toISOString();
+    const rows = [[new Date(Date.now() - 1000).toISOString(), "/a", 1], [later, "/a", 0]];
+    const found = linesOf({ ...answer, columns: [column("moment", "time"), ...answer.columns.slice(1)], rows }, { values: ["series_1"] });
+    expect([found.x.length, found.open]).toEqual([1, true]);
+  });
+});
