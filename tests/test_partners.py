@@ -97,13 +97,6 @@ PATHS: dict[tuple[str, str], str] = {
 """What a partner may use: `own` shows its own records alone, `shut` nothing, with 403. `public` is
 the same for everybody and shows nothing of the lake, `door` takes records, by write keys alone."""
 STEPS = {"kind": "trend", "id": "x", "key": "x", "verb": "ack", "folder": "a", "file": "n.js"}
-    "kind": "trend",
-    "id": "x",
-    "key": "x",
-    "verb": "ack",
-    "folder": "assets",
-    "file": "none.js",
-}
 
 
 def test_every_path_of_the_server_is_decided_here() -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -95,9 +95,9 @@ class Live:
 
     def __init__(
         self, lake: LakeDir, *, feed: Feed | None = None,
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS, internal: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self.feed = feed or Feed(lake)
+        self.feed = feed or Feed(lake, internal=internal)
         self._lake = lake
         self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
@@ -165,7 +165,14 @@ class Live:
         await feed.ready()
         await feed.whole(WHOLE_HOUR_SECONDS)
         hour = feed.hour.snapshot(feed.now_ms, sieve.types, sieve.route)
-        found = {"hour": hour, "loading": feed.loading, "cut": feed.cut, "trouble": feed.trouble}
+        found = {
+            "hour": hour,
+            "online": feed.online.snapshot(feed.now_ms),
+            "lit": feed.lights.snapshot(),
+            "loading": feed.loading,
+            "cut": feed.cut,
+            "trouble": feed.trouble,
+        }
         return msgspec.json.encode(found)
 
     async def _record(self, query: Query) -> bytes:

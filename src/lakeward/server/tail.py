@@ -29,7 +29,7 @@ _POSITION = re.compile(r"(\d{1,9})-(\d{1,12})-(\d{1,15})\Z")
 
 
 class Row(msgspec.Struct, gc=False):
-    """What filters and the hour need of one record."""
+    """What filters, the hour and who is online need of one record."""
 
     interaction_id: str | None = None
     timestamp: str | None = None
@@ -37,12 +37,19 @@ class Row(msgspec.Struct, gc=False):
     interaction_type: str | None = None
     method: str | None = None
     path: str | None = None
+    url: str | None = None
     route: str | None = None
     user_id: str | None = None
+    user_type: str | None = None
     anonymous_id: str | None = None
     session_id: str | None = None
     trace_id: str | None = None
     error_type: str | None = None
+    service: str | None = None
+    environment: str | None = None
+    app_version: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
     response_status: int | None = None
     response_time_ms: float | None = None
 
