@@ -154,7 +154,11 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
 
     def _trend(
-        self, since: datetime | None, until: datetime | None, series: tuple[Series, ...], **more: Any
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        series: tuple[Series, ...],
+        **more: Any,
     ) -> Trend:
         return Trend(
             series=series, since=since, until=until, zone=self.zone, unit="visitor",
