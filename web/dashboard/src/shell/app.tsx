@@ -65,7 +65,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
   const { page: name } = usePlace();
   const here = (name ? pageOf(name) : undefined) ?? (name ? undefined : pages[0]);
   const page = here && pages.includes(here) ? here : undefined;
-  const range = useRange();
+  const range = useRange(page?.usual);
   const [nav, setNav] = useState(false);
   const [over, setOver] = useState<"" | "keys" | "find">("");
   useShortcuts(pages, setOver);
