@@ -6,6 +6,7 @@ import { Card } from "../card/card";
 import { Table } from "../chart/table";
 import { setQuery } from "../shell/place";
 import { visible } from "../text";
+import { figure } from "../unit";
 import { NO_ROUTE, type Shown } from "./page";
 
 const COLUMNS = ["method", "route", "calls", "calls_per_minute", "client_error_rate", "error_rate", "p50", "p95", "p99", "longest", "apdex"];
@@ -21,6 +22,8 @@ export function Routes({ range, route, where }: Shown) {
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Routes" zone={range.zone} only={COLUMNS} titles={TITLES} sort="-calls" most={50}
           cells={{
+            apdex: (value) => figure("", typeof value === "number" ? value : null),
+            calls_per_minute: (value) => figure("", typeof value === "number" ? value : null),
             route: (value) => {
               const name = text([value], 0) ?? NO_ROUTE;
               return (
