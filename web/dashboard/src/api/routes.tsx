@@ -9,7 +9,7 @@ import { visible } from "../text";
 import { figure } from "../unit";
 import { NO_ROUTE, type Shown } from "./page";
 
-const COLUMNS = ["method", "route", "calls", "calls_per_minute", "client_error_rate", "error_rate", "p50", "p95", "p99", "longest", "apdex"];
+const COLUMNS = ["route", "calls", "calls_per_minute", "client_error_rate", "error_rate", "p50", "p95", "p99", "longest", "apdex"];
 const TITLES = {
   calls_per_minute: "a minute", client_error_rate: "refused", error_rate: "failed",
 };
@@ -24,11 +24,12 @@ export function Routes({ range, route, where }: Shown) {
           cells={{
             apdex: (value) => figure("", typeof value === "number" ? value : null),
             calls_per_minute: (value) => figure("", typeof value === "number" ? value : null),
-            route: (value) => {
+            route: (value, row) => {
+              const method = text(row, answer.columns.findIndex((column) => column.name === "method"));
               const name = text([value], 0) ?? NO_ROUTE;
               return (
                 <button type="button" class="link route" aria-pressed={route === name} onClick={() => setQuery({ route: route === name ? null : name })}>
-                  <bdi>{visible(name)}</bdi>
+                  <span class="muted method">{visible(method ?? "")}</span> <bdi>{visible(name)}</bdi>
                 </button>
               );
             },

@@ -28,9 +28,11 @@ export function Hours({ data, zone }: Given & { zone: string }) {
 
 function linesOf(found: Overview): Lines {
   const x = found.hours.map((hour) => Date.parse(hour.moment));
-  const line = { label: "Interactions", unit: "interactions", values: found.hours.map((hour) => hour.today) };
+  const line = { label: "Interactions", unit: "interactions", values: found.hours.map((hour) => (hour.over ? hour.today : null)) };
+  // The running hour stands apart: it would look like a fall.
+  const running = { label: "This hour so far", unit: "interactions", values: found.hours.map((hour) => (hour.over ? null : hour.today)) };
   const before = found.hours.map((hour) => hour.usual);
-  return { x, dates: false, beforeX: x, lines: [found.known.length ? { ...line, before } : line] };
+  return { x, dates: false, beforeX: x, lines: [found.known.length ? { ...line, before } : line, running] };
 }
 
 /** Which days say what is usual. */
