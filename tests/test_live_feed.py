@@ -23,9 +23,9 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.ledger import State
 from lakeward.log import Log, Position
 from lakeward.server import feed as feed_module
+from lakeward.server.assets import STATIC
 from lakeward.server.feed import Watcher
 from lakeward.server.hour import MINUTE, Hour, percentile, time_bin
-from lakeward.server.assets import STATIC
 from lakeward.server.sieve import Sieve
 from lakeward.server.stream import SLOW_SECONDS
 from lakeward.server.tail import Block, Entry, Row, parse_position, write_position
