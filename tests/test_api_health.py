@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import sys
@@ -28,6 +29,7 @@ from asked import (
 from conftest import Lake
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import EDGES_MS, ApiLatency
 from lakeward.analysis.filters import Filter
 from lakeward.cli import main
 from lakeward.errors import Rejected
@@ -205,6 +207,51 @@ def test_the_slowest_and_the_newest_failures_are_those_of_a_plain_reading(
     got = answered(failures)
     assert [r["interaction_id"] for r in got] == [r["interaction_id"] for r in failed[:limit]]
     assert [r["at"].timestamp() * 1000 for r in got] == [r["ms"] for r in failed[:limit]]
+
+
+@many
+@given(
+    st.lists(calls, max_size=25),
+    st.sampled_from(["hour", "day", "week", "month"]),
+    st.fixed_dictionaries(common),
+)
+def test_latencies_are_in_the_bins_of_a_plain_reading(
+    made: list[Row], grain: Any, asked: dict[str, Any]
+) -> None:
+    fill(made)
+    question = ApiLatency(grain=grain, **asked)
+    counts: dict[Any, dict[float, int]] = defaultdict(lambda: defaultdict(int))
+    for row in kept(made, question):
+        if row["interaction_type"] == "api_call" and row.get("response_time_ms") is not None:
+            moment = moment_of(row["ms"], grain, question.zone)
+            low = max((e for e in EDGES_MS if e <= row["response_time_ms"]), default=0.0)
+            counts[moment][low] += 1
+    expected = [
+        (
+            moment,
+            low,
+            min((e for e in EDGES_MS if e > low), default=None),
+            n,
+            n / sum(bins.values()),
+        )
+        for moment, bins in sorted(counts.items())
+        for low, n in sorted(bins.items())
+    ]
+    assert [tuple(row.values()) for row in answered_twice(question)] == expected
+
+
+def test_a_time_on_an_edge_is_in_the_bin_that_begins_there() -> None:
+    assert EDGES_MS[:4] == (1, 2, 5, 10)
+    assert EDGES_MS[-1] == 50_000
+    fill(
+        {"interaction_type": "api_call", "response_time_ms": ms}
+        for edge in EDGES_MS
+        for ms in (math.nextafter(edge, 0), edge)
+    )
+    found = [(row["from_ms"], row["to_ms"], row["calls"]) for row in answered(ApiLatency())]
+    edges = [0.0, *EDGES_MS, None]
+    ends = itertools.pairwise(edges)
+    assert found == [(low, high, 2 if low and high else 1) for low, high in ends]
 
 
 REFUSED: list[tuple[Any, str]] = [

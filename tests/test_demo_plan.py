@@ -9,9 +9,10 @@ from collections import Counter
 import msgspec
 import pytest
 
+from lakeward.demo.acts import GO_ON
 from lakeward.demo.experiment import CONTROL, TREATMENT, effect
 from lakeward.demo.partners import FOCUS_AREAS
-from lakeward.demo.plan import BROWSERS, GO_ON, MOST_BOOKINGS, Plan, done, plan, settled, shown
+from lakeward.demo.plan import BROWSERS, MOST_BOOKINGS, Plan, done, plan, settled, shown
 
 WAY = ("start", "code", "focus", "profile", "choose")
 

@@ -14,15 +14,17 @@ import pytest
 from conftest import Lake
 from lakeward.collector import Collector
 from lakeward.demo import truth as truth_of_demo
+from lakeward.demo.acts import Act
 from lakeward.demo.answers import answer, tokens
 from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import can_ask, counted
 from lakeward.demo.experiment import CONTROL, EXPERIMENT, TREATMENT
 from lakeward.demo.figures import Figures, differences
 from lakeward.demo.partners import LIBRARY
-from lakeward.demo.plan import Act, Plan, Visitor, plan, settled, shown
+from lakeward.demo.plan import Plan, Visitor, plan, settled, shown
 from lakeward.demo.stage import PRICES
-from lakeward.demo.truth import CONTRACTOR, FINISHES, MESSAGES, ONBOARDING, STATUS, Truth, expected
+from lakeward.demo.steps import CONTRACTOR, FINISHES, ONBOARDING
+from lakeward.demo.truth import MESSAGES, STATUS, Truth, expected
 from lakeward.errors import Terminal
 from lakeward.interaction import iso
 from lakeward.outcomes import Outcomes

@@ -18,6 +18,7 @@ from asked import START_MS, Row, answered, fill, memory
 from conftest import Lake
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.dialect import translated
 from lakeward.analysis.engines import ask_engine
 from lakeward.analysis.events import Events
@@ -171,6 +172,8 @@ QUESTIONS_ASKED: dict[str, Question] = {
         by=("day", "consumer", "status_class"), zone="Europe/Lisbon", apdex_ms=20
     ),
     "API health by route": ApiHealth(),
+    "API latency by hour": ApiLatency(zone="Asia/Kolkata"),
+    "API latency by month": ApiLatency(grain="month", zone="Europe/Lisbon"),
     "the slowest calls": ApiSlowest(),
     "data quality": DataQuality(zone="Asia/Kolkata"),
     "how full fields are, by day": DataFields(event="api_call", daily=True),
@@ -225,10 +228,6 @@ QUESTIONS_ASKED: dict[str, Question] = {
         grain="hour", zone="Europe/Lisbon", by=("route",), ends=("interaction_type",), gap=600
     ),
     "visits": Visits(grain="day", by=("route",), ends=("interaction_type",), gap=600),
-    "visits and those before": Visits(
-        by=("route",), since=datetime(2025, 10, 20, tzinfo=UTC), limit=1000,
-        until=datetime(2025, 11, 20, tzinfo=UTC), before=datetime(2025, 8, 1, tzinfo=UTC),
-    ),
     "pages": Pages(by=("route",), gap=600),
     "forms": Forms(by=("route",)),
     "the fields of forms": FormFields(),

@@ -86,7 +86,7 @@ PATHS: dict[tuple[str, str], str] = {
     ("traces", "/{id}"): "shut", ("records", "/{id}"): "shut",
     ("experiments", ""): "shut", ("experiments", "/{key}"): "shut",
     ("experiments", "/{key}/csv"): "shut", ("experiments", "/{key}/course"): "shut",
-    ("suggest", ""): "shut", ("suggest", "/funnels"): "shut",
+    ("overview", ""): "shut", ("suggest", ""): "shut", ("suggest", "/funnels"): "shut",
     ("keys", ""): "shut", ("keys", "/{id}/revoke"): "shut",
     ("people", ""): "shut", ("people", "/{id}/link"): "shut", ("people", "/{id}/role"): "shut",
     ("people", "/{id}/remove"): "shut", ("people", "/{id}/restore"): "shut",

@@ -20,10 +20,11 @@ import pytest
 from lakeward.analysis.access import narrowed
 from lakeward.analysis.api_health import ApiHealth
 from lakeward.analysis.filters import Filter
+from lakeward.analysis.grains import Grain
 from lakeward.analysis.question import Answer, ask
 from lakeward.analysis.rollup import bins, packs, sketch
 from lakeward.analysis.rollup.build import Builder
-from lakeward.analysis.trend import Grain, Series, Trend
+from lakeward.analysis.trend import Series, Trend
 from lakeward.lake.reading import Reading, open_reading
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.settings import Settings, load

@@ -20,6 +20,7 @@ from typing import Final, cast
 import msgspec
 
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.events import CALENDAR, OWN, Events
 from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
@@ -54,7 +55,7 @@ OPEN: Final = (
     Trend, Funnel, FunnelTimes, Retention, RetentionCurve, Stickiness, Active, Lifecycle, Sessions,
     Paths, Experiments, ExperimentUnits, ExperimentMoments, ExperimentQuantile, ApiHealth,
     DataQuality, DataFields,
-    PartnerFigures,
+    ApiLatency, PartnerFigures,
 )  # fmt: skip
 """Kinds for partners. What a kind names is in `_named`, which a new parameter must be told to."""
 

@@ -124,7 +124,7 @@ class ApiHealth(Events, frozen=True, kw_only=True):
     ) -> Sql:
         source = Source(self, quick=quick)
         threshold = source.values(float(self.apdex_ms))
-        told = [self._told(name, source) for name in self.by]
+        told = [grouped(self, name, source) for name in self.by]
         keys = [f"by_{n}" for n in range(1, len(self.by) + 1)]
         named = "".join(f"{sql} AS {key}, " for (sql, _), key in zip(told, keys, strict=True))
         listed = "".join(f"{key}, " for key in keys)
@@ -162,17 +162,6 @@ ORDER BY {", ".join(order) if by_time else most}"""
     def _span(self) -> str | None:
         """The shortest stretch of time that it is broken down by."""
         return next((name for name in SPANS if name in self.by), None)
-
-    def _told(self, name: str, source: Source) -> tuple[str, str]:
-        """What is grouped by, and what is shown of it."""
-        if source.dated and self.zone == "UTC" and name in DAYS:
-            return DAYS[name], "{x}"
-        if source.dated and name in offsets.SHOWN:
-            ms = "epoch_ms(i.timestamp)"
-            return (
-                offsets.numbered(name, ms, self.zone, self.since, self.until), offsets.SHOWN[name]
-            )  # fmt: skip
-        return (CALL.get(name) or source.field(name)).sql, "{x}"
 
     def span_ms(self, source: Source) -> str:
         """Of the whole answer; where it is broken down by time, `finish` knows."""
@@ -212,6 +201,18 @@ ORDER BY {", ".join(order) if by_time else most}"""
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
+
+
+def grouped(events: Events, name: str, source: Source) -> tuple[str, str]:
+    """What is grouped by, and what is shown of it, `{x}`: of the calendar, numbers go quicker."""
+    if source.dated and events.zone == "UTC" and name in DAYS:
+        return DAYS[name], "{x}"
+    if source.dated and name in offsets.SHOWN:
+        number = offsets.numbered(
+            name, "epoch_ms(i.timestamp)", events.zone, events.since, events.until
+        )
+        return number, offsets.SHOWN[name]
+    return (CALL.get(name) or source.field(name)).sql, "{x}"
 
 
 def check_limit(limit: int) -> None:

@@ -17,6 +17,7 @@ from lakeward.analysis.ai_ratings import AiRatings
 from lakeward.analysis.ai_threads import AiThread, AiThreads
 from lakeward.analysis.api_calls import ApiFailures, ApiSlowest
 from lakeward.analysis.api_health import ApiHealth
+from lakeward.analysis.api_latency import ApiLatency
 from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
@@ -69,6 +70,7 @@ KINDS: Final = (
     AiLatency,
     AiErrors,
     ApiHealth,
+    ApiLatency,
     ApiSlowest,
     ApiFailures,
     Outcomes,

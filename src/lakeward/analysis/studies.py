@@ -14,6 +14,7 @@ import msgspec
 
 from lakeward.analysis.experiment.study import ExperimentCourse, ExperimentReport
 from lakeward.analysis.question import Answer, Question
+from lakeward.analysis.today import Today
 
 
 class Study(Protocol):
@@ -28,5 +29,5 @@ class Study(Protocol):
 
 
 STUDIES: Final[dict[str, type[msgspec.Struct]]] = {
-    kind.name: kind for kind in (ExperimentReport, ExperimentCourse)
+    kind.name: kind for kind in (ExperimentReport, ExperimentCourse, Today)
 }

@@ -8,9 +8,8 @@ which nothing happened are rows too, between the first and the last, or from `si
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal
-from zoneinfo import ZoneInfo
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
@@ -24,11 +23,11 @@ from lakeward.analysis.events import (
     looked,
 )
 from lakeward.analysis.filters import Filter, check_size, fields_of
+from lakeward.analysis.grains import Grain, floored, following
 from lakeward.analysis.metric import field_of, metric_of, number
 from lakeward.analysis.question import Column, Row, Sql, says
 from lakeward.errors import Rejected
 
-Grain = Literal["hour", "day", "week", "month"]
 MOST_SERIES: Final = 10
 MOST_ROWS: Final = 50_000
 COUNTS: Final = frozenset({"events", "units", "unique", "errors"})
@@ -155,18 +154,17 @@ class Trend(Events, frozen=True, kw_only=True):
         """With a row for each moment in which nothing happened, for each combination."""
         if self.grain is None or not rows:
             return rows
-        first = rows[0][0] if self.since is None else self._floor(self.since)
-        last = (
-            rows[-1][0]
-            if self.until is None
-            else self._floor(self.until - timedelta(milliseconds=1))
-        )
+        first, last = rows[0][0], rows[-1][0]
+        if self.since is not None:
+            first = floored(self.grain, self.since, self.zone)
+        if self.until is not None:
+            last = floored(self.grain, self.until - timedelta(milliseconds=1), self.zone)
         width = 1 + len(self.by)
         found = {row[:width]: row for row in rows}
         kinds = dict.fromkeys(row[1:width] for row in rows)
         nothing = tuple(0 if s.metric in COUNTS else None for s in self.series)
         filled: list[Row] = []
-        for moment in self._moments(first, last):
+        for moment in following(self.grain, first, last, self.zone):
             for kind in kinds:
                 key = (moment, *kind)
                 filled.append(found.get(key) or (*key, *nothing))
@@ -175,30 +173,6 @@ class Trend(Events, frozen=True, kw_only=True):
                         f"The answer has more than {MOST_ROWS} rows: take a longer grain."
                     )
         return filled
-
-    def _floor(self, moment: datetime) -> Any:
-        """The beginning of the grain that a moment is in, as the SQL has it."""
-        local = moment.astimezone(ZoneInfo(self.zone))
-        if self.grain == "hour":
-            past = timedelta(
-                minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-            )
-            return (moment - past).astimezone(UTC)
-        day = local.date()
-        if self.grain == "week":
-            return day - timedelta(days=day.weekday())
-        return day.replace(day=1) if self.grain == "month" else day
-
-    def _moments(self, first: Any, last: Any) -> Iterator[date]:
-        moment = first
-        while moment <= last:
-            yield moment
-            if self.grain == "hour":
-                moment = self._floor(moment + timedelta(hours=1))
-            elif self.grain == "month":
-                moment = (moment.replace(day=1) + timedelta(days=32)).replace(day=1)
-            else:
-                moment += timedelta(days=7 if self.grain == "week" else 1)
 
 
 def named_by(series: Series) -> Iterator[str]:

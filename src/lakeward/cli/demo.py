@@ -8,8 +8,8 @@ import sys
 from lakeward.errors import MissingExtra
 from lakeward.settings import Settings
 
-VISITORS, SECONDS, SEED = 400, 45, 7
-MOST_VISITORS, MOST_SECONDS = 20_000, 3600
+VISITORS, SECONDS, SEED, DAYS = 400, 45, 7, 28
+MOST_VISITORS, MOST_SECONDS, MOST_DAYS = 20_000, 3600, 366
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -37,6 +37,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help=f"equal seeds give equal visitors ({SEED})",
     )
     add(
+        "--days",
+        type=_days,
+        default=None,
+        metavar="N",
+        help=f"of history before they come; 0 for none ({DAYS} where the lake is empty, else 0)",
+    )
+    add(
         "--port",
         type=_port,
         default=0,
@@ -56,6 +63,10 @@ def _visitors(text: str) -> int:
 
 def _seconds(text: str) -> int:
     return _number(text, 1, MOST_SECONDS)
+
+
+def _days(text: str) -> int:
+    return _number(text, 0, MOST_DAYS)
 
 
 def _port(text: str) -> int:
@@ -87,5 +98,6 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             arguments.port,
             arguments.once or not watched,
             arguments.format,
+            arguments.days,
         ),
     )

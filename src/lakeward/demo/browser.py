@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
+from lakeward.demo.acts import Fields
 from lakeward.demo.client import OK, Gone, Page
-from lakeward.demo.plan import Fields
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Response

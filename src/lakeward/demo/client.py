@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from lakeward.demo.plan import Fields
+from lakeward.demo.acts import Fields
 from lakeward.errors import Transient
 
 SECONDS: Final = 30.0

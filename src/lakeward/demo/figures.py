@@ -76,6 +76,55 @@ class Arm(msgspec.Struct, frozen=True):
     conversions: int = 0
 
 
+class Day(msgspec.Struct, frozen=True, kw_only=True):
+    """One day (UTC) of the past."""
+
+    date: str
+    types: dict[str, int] = {}
+    """Interactions by type."""
+    visitors: int = 0
+    """People whom the platform knew and who called it."""
+    flows: dict[str, Flow] = {}
+    bookings: dict[str, int] = {}
+    """Changes of bookings by status."""
+    deals: dict[str, Deals] = {}
+    """By currency."""
+    turns: int = 0
+    """Of the coach."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    """None where other prices than the demo's count."""
+    helpful: int = 0
+    unhelpful: int = 0
+    feedback: int = 0
+    overall: float | None = None
+    """Mean mark of the feedback."""
+    errors: dict[str, int] = {}
+    """Answers of 400 and above by route."""
+
+
+class Cohort(msgspec.Struct, frozen=True):
+    """People who called the platform for the first time in the week from that Monday on."""
+
+    week: str
+    size: int
+    returned: list[int]
+    """Who did in that week and each one after it."""
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The days before the run, the last being the run's own up to its beginning."""
+
+    days: list[Day] = []
+    outage_day: str = ""
+    spike_day: str = ""
+    """On which the coach was expensive."""
+    experiment_began: str = ""
+    experiments: dict[str, dict[str, Arm]] = {}
+    retention: list[Cohort] = []
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is counted. Later figures get fields with defaults."""
 
@@ -100,6 +149,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that met the outage."""
     experiments: dict[str, dict[str, Arm]] = {}
     """By experiment and variant."""
+    history: History | None = None
+    """The past that the lake was given; the run's own figures are without it."""
 
 
 UNKNOWN: Final = (".abandoned", ".input_tokens", ".output_tokens", ".cost_usd")
@@ -117,7 +168,7 @@ def differences(expected: Figures, found: Figures, where: str = "the lake") -> l
 
 def _plain(figures: Figures) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(figures)
-    del built["matches"]
+    del built["matches"], built["history"]
     return built
 
 

@@ -187,7 +187,11 @@ def encoded(items: list[str] | tuple[str, ...]) -> str:
 
 def agent_of(request: Request) -> tuple[str, str]:
     """Device and browser, as coarsely as a demo needs them."""
-    agent = request.headers.get("user-agent", "")
+    return agent_named(request.headers.get("user-agent", ""))
+
+
+def agent_named(agent: str) -> tuple[str, str]:
+    """The same of the text of a header."""
     device = "mobile" if "Mobile" in agent else "desktop"
     for mark, browser in (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"),
                           ("Safari/", "Safari")):  # fmt: skip

@@ -23,9 +23,12 @@ from typing import Final
 import msgspec
 
 from lakeward.audit import Report, audit
+from lakeward.demo.annals import history
+from lakeward.demo.backfill import backfill
 from lakeward.demo.browser import chromium
 from lakeward.demo.evidence import can_ask, counted, rows_since
-from lakeward.demo.figures import Figures
+from lakeward.demo.figures import Figures, History
+from lakeward.demo.past import past
 from lakeward.demo.plan import Plan, plan
 from lakeward.demo.progress import Progress
 from lakeward.demo.stage import PRICES, Stage, declared
@@ -36,6 +39,7 @@ from lakeward.errors import LakewardError, Terminal
 from lakeward.flows import read as read_flows
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.log import read_published
 from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
 
@@ -46,6 +50,8 @@ FULL: Final = 1 << 20
 """Bytes below which a disk is full: SQLite and the log want more at a time."""
 OWN: Final = ("contractor", "partner_onboarding")
 LOST: Final = ("dropped", "vanished")
+DAYS: Final = 28
+"""Four weeks, so that what is usual of a weekday is known, and who comes back."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -57,6 +63,8 @@ class Asked(msgspec.Struct, frozen=True):
     port: int = 0
     once: bool = False
     format: str = "text"
+    days: int | None = None
+    """Of history; None: `DAYS` where the lake holds nothing yet."""
 
 
 def show(settings: Settings, asked: Asked) -> int:
@@ -71,7 +79,12 @@ def show(settings: Settings, asked: Asked) -> int:
 
 def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
     lake = open_lake(settings.lake_dir)
-    settings = declared(settings)
+    days = (
+        (0 if read_published(lake.private / "published") else DAYS)
+        if asked.days is None
+        else asked.days
+    )
+    settings = declared(settings, days)
     quiet = quiet_seconds(settings)
     with Stage(settings, asked.port) as stage:
         browser, why = chromium()
@@ -83,7 +96,10 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
             expected, planned, watched=bool(quiet), bundled=not settings.coach_url,
             priced=settings.ai_prices == PRICES,
         )  # fmt: skip
-        truth = _begun(lake, asked, figures())
+        told_before = (
+            _told_before(settings, asked.seed, days) if days and settings.collect else None
+        )
+        truth = _begun(lake, asked, msgspec.structs.replace(figures(), history=told_before))
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
         started = time.monotonic()
@@ -95,7 +111,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         seconds = time.monotonic() - started
         truth = msgspec.structs.replace(
             truth, outage=traffic.outage, ended=iso(time.time_ns() // 1_000_000),
-            figures=figures(traffic.arms),
+            figures=msgspec.structs.replace(figures(traffic.arms), history=told_before),
         )  # fmt: skip
         path = write(truth, lake)
         if asked.once:
@@ -114,6 +130,22 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         if not asked.once:
             _stay(stage)
     return 0 if run.ok else 1
+
+
+def _days(lake: LakeDir) -> int:
+    """A lake that holds something has a past of its own."""
+    return 0 if read_published(lake.private / "published") else DAYS
+
+
+def _told_before(settings: Settings, seed: int, days: int) -> History:
+    """Give the lake a past; what is in it."""
+    began = time.monotonic()
+    quiet = {flow.name: flow.quiet_seconds for flow in read_flows(settings).flows}
+    before = past(seed, days, time.time_ns() // 1_000_000, quiet)
+    kept = backfill(before, msgspec.structs.replace(settings, keeper="external"))
+    took = time.monotonic() - began
+    _say(f"{days} days before today: {kept:,} interactions in {took:.0f} s")
+    return history(before, priced=settings.ai_prices == PRICES)
 
 
 def _why(settings: Settings) -> str:

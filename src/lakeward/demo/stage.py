@@ -132,6 +132,7 @@ class Stage:
             "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
             "LAKEWARD_FLOWS": str(declared(self._settings).flows),
             "LAKEWARD_AI_PRICES": str(declared(self._settings).ai_prices),
+            "LAKEWARD_INDIVIDUAL_FILES": self._settings.individual_files,
             "DEMO_STAFF": self.staff,
             "DEMO_DATABASE": str(self._folder / "platform.db"),
             "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
@@ -152,11 +153,14 @@ class Stage:
         raise Terminal(f"the demo's {name} did not start: {last}")
 
 
-def declared(settings: Settings) -> Settings:
-    """The settings, with the demo's flows and prices where none are declared."""
+def declared(settings: Settings, days: int = 0) -> Settings:
+    """The settings, with the demo's flows and prices where none are declared; with a history no
+    file for each of its interactions, unless that was asked for."""
+    files = "off" if days and settings.individual_files == "auto" else settings.individual_files
     return msgspec.structs.replace(
-        settings, flows=settings.flows or FLOWS, ai_prices=settings.ai_prices or PRICES
-    )
+        settings, flows=settings.flows or FLOWS, ai_prices=settings.ai_prices or PRICES,
+        individual_files=files,
+    )  # fmt: skip
 
 
 def _free_port(besides: int = 0) -> int:

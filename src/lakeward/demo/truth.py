@@ -27,6 +27,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from lakeward.demo.acts import GO_ON, Act
 from lakeward.demo.answers import answer, tokens
 from lakeward.demo.answers import asked as asking
 from lakeward.demo.evidence import asked, counted, rows_since
@@ -43,19 +44,14 @@ from lakeward.demo.figures import (
     differences,
 )
 from lakeward.demo.partners import LIBRARY
-from lakeward.demo.plan import GO_ON, Act, Plan, Visitor, settled, shown
+from lakeward.demo.plan import Plan, Visitor, settled, shown
+from lakeward.demo.steps import CONTRACTOR, FINISHES, ONBOARDING
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
 from lakeward.settings import Settings
 
 NAME: Final = "demo-truth.json"
-CONTRACTOR: Final = ("verification", "focus_areas", "business_profile", "matching", "completion")
-ONBOARDING: Final = ("company", "focus_areas", "value_proposition", "review")
-FINISHES: Final = {"code": "verification", "focus": "focus_areas", "profile": "business_profile",
-                   "choose": "matching", "join": "company", "join_focus": "focus_areas",
-                   "proposition": "value_proposition", "review": "review"}  # fmt: skip
-"""Which step an act finishes; each page leads to the next, so finishing one enters the next."""
 MESSAGES: Final = {
     "start": ("verification",),
     "book": ("introduction", "introduction"),

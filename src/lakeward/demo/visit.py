@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
+from lakeward.demo.acts import Act, Fields
 from lakeward.demo.client import OK, Client, Hands, Page
 from lakeward.demo.experiment import CONTROL, SHOWN
-from lakeward.demo.plan import OF_BOOKINGS, Act, Fields, Visitor, done, shown
+from lakeward.demo.plan import OF_BOOKINGS, Visitor, done, shown
 from lakeward.errors import Rejected
 
 CODE: Final = re.compile(r"\b([0-9]{6})\b")

@@ -1,6 +1,6 @@
 """The process that answers questions for a server's worker, one after the other.
 
-In: frames on stdin, each an `Order` of a question, or of a study, which is several. Out: for each a
+In: frames on stdin, each an `Order` of a question or of a study, which is several. Out: for each a
 frame on stdout (see `wire`). Ends with its parent, or when stdin ends. Whatever a question does
 wrong is an answer; what takes too long is ended by the parent, with this process.
 
@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from lakeward.alerts.picture import DRAWN
+from lakeward.analysis.comparison import beside, changes
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
 from lakeward.analysis.studies import STUDIES, Study
@@ -113,8 +114,11 @@ class Asking:
             kind = KINDS.get(order.kind) or STUDIES[order.kind]
             if etag == order.etag and not isinstance(kind, Prepared):
                 return Word(304, etag), b""
-            asked: Any = msgspec.json.decode(order.question, type=kind)
-            body = self._studied(stamp, asked) if order.kind in STUDIES else self._put(stamp, asked)
+            if order.kind in STUDIES:
+                study: Any = msgspec.json.decode(order.question, type=kind)
+                body = self._studied(stamp, study)
+            else:
+                body = self._put(stamp, order, kind)
         except Rejected as error:
             return Word(400, code="bad_question", message=str(error)), b""
         except MissingExtra as error:
@@ -141,10 +145,14 @@ class Asking:
             return Word(404, code="no_record", message="No record has this id."), b""
         return Word(200), msgspec.json.format(msgspec.json.encode(record), indent=2)
 
-    def _put(self, stamp: str, question: Question) -> bytes:
+    def _put(self, stamp: str, order: Order, kind: Any) -> bytes:
+        question: Any = msgspec.json.decode(order.question, type=kind)
+        before: Any = msgspec.json.decode(order.compared, type=kind | None)
         began = time.perf_counter()
-        answer = ask(self.look(stamp), question)
-        return document(question, answer, (time.perf_counter() - began) * 1000)
+        reading = self.look(stamp)
+        answer = ask(reading, question)
+        compared = None if before is None else Compared(before, ask(reading, before))
+        return document(question, answer, (time.perf_counter() - began) * 1000, compared)
 
     def _studied(self, stamp: str, study: Study) -> bytes:
         began = time.monotonic()
@@ -163,27 +171,59 @@ def _hashed(stamp: str, order: Order) -> str:
     from hashlib import blake2b
 
     told = f"{stamp} {order.kind} ".encode() + bytes(order.question)
+    told += bytes(order.compared)
     return blake2b(told, digest_size=16).hexdigest()
 
 
-def document(question: Question, answer: Answer, took_ms: float) -> bytes:
+class Compared(msgspec.Struct, frozen=True):
+    """The question over an earlier time, and its answer."""
+
+    question: Question
+    answer: Answer
+
+
+def document(
+    question: Question, answer: Answer, took_ms: float, compared: Compared | None = None
+) -> bytes:
     """The answer as JSON: columns, and rows as lists."""
     columns = [
         {"name": c.name, "kind": c.kind, "unit": c.unit, "doc": c.doc} for c in answer.columns
     ]
-    kinds = [column.kind for column in answer.columns]
-    found = {
+    found: dict[str, Any] = {
         "kind": question.name,
         "question": question,
         "columns": columns,
-        "rows": [
-            [_plain(kind, value) for kind, value in zip(kinds, row, strict=True)]
-            for row in answer.rows
-        ],
+        "rows": _rows(answer),
         "source": answer.source,
         "took_ms": round(took_ms, 1),
     }
+    if compared is not None:
+        found["compared"] = _compared(question, answer, compared)
     return msgspec.json.encode(found)
+
+
+def _compared(question: Question, answer: Answer, compared: Compared) -> dict[str, Any]:
+    """The earlier answer: its rows, the moments they stand beside, and what has changed."""
+    before: Any = compared.question
+    found = {
+        "since": _plain("time", before.since),
+        "until": _plain("time", before.until),
+        "rows": _rows(compared.answer),
+        "changes": changes(question, answer, compared.answer),
+        "source": compared.answer.source,
+    }
+    places = beside(question, compared.question, compared.answer.rows)
+    if places is not None:
+        kind = answer.columns[0].kind
+        found["beside"] = [_plain(kind, place) for place in places]
+    return found
+
+
+def _rows(answer: Answer) -> list[list[Any]]:
+    kinds = [column.kind for column in answer.columns]
+    return [
+        [_plain(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in answer.rows
+    ]
 
 
 def _plain(kind: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakeward.analysis.comparison import HOWS
 from lakeward.server import openapi_settings, openapi_traces
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
@@ -76,6 +77,9 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
         ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
         ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
+        ("overview", ""): {
+            "get": _studied("How today goes, open incidents, the state of the data")
+        },
         ("alerts", ""): {"get": _alerts()},
         ("alerts", "/{id}"): {"get": _incident()},
         ("alerts", "/{id}/{verb}"): {"post": _act()},
@@ -148,6 +152,7 @@ def _schemas() -> Object:
                 "source": {"enum": ["rows", "rollups"]},
                 "took_ms": {"type": "number", "minimum": 0},
                 "sql": OBJECT,
+                "compared": OBJECT,
             },
         },
         "Rating": RATING,
@@ -250,6 +255,8 @@ def _question() -> Object:
          "description": "Which question, such as funnel."},
         {"name": "sql", "in": "query", "required": False, "schema": {"enum": ["1"]},
          "description": "Show the statement, too."},
+        {"name": "compare", "in": "query", "required": False, "schema": {"enum": list(HOWS)},
+         "description": "Answer over this earlier time, too."},
     ]  # fmt: skip
     found["requestBody"] = {"required": False, **_content("application/json", OBJECT)}
     found["responses"] |= {"304": {"description": "As the asker has it."}}

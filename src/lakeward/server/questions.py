@@ -1,20 +1,24 @@
 """The read API: `GET /api/questions` lists what can be asked, `POST /api/questions/{kind}` asks.
 
 In: a question's parameters as a JSON object, from who may read. Out: its columns and rows as JSON,
-with an `ETag` that changes when the answer may; `?sql=1` adds the statement, but for partners, who
-are not told what the team's own traffic is. Says no with 400 `bad_question` in one sentence, 404
-for a kind that is none, 403 where a partner may not ask, 429 and 503 as `Asker` does.
+with an `ETag` that changes when the answer may. `?compare=previous` (or day, week, month, year)
+adds the answer over that earlier time; `?sql=1` adds the statement, but for partners, who are not
+told what the team's own traffic is. Says no with 400 `bad_question` in one sentence, and
+`not_comparable` where a comparison means nothing; 404 for a kind that is none, 403 where a partner
+may not ask, 429 and 503 as `Asker` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 import msgspec
 
 from lakeward.analysis.access import OPEN, SHOWN, narrowed
+from lakeward.analysis.comparison import HOWS, earlier
 from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, OWN, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.question import Question
@@ -64,18 +68,22 @@ class Questions:
     async def _ask(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         with self._intake.shelf.lent(self._intake.client(request)) as lent:
             raw = await body.read(request.receive, request.headers, MOST_BYTES, lent)
-        partner = _partner(request)
+        partner, asked = _partner(request), _asked(request)
         question = self._question(found.steps["kind"], raw, partner)
-        if partner is not None and _wants_sql(request):
+        compared = _compared(question, asked)
+        wants_sql = asked.get("sql") == ["1"]
+        if partner is not None and wants_sql:
             raise Refusal(403, "not_for_partners", "The statement is not for partners.")
         etag = request.headers.get(b"if-none-match", b"").decode("latin-1")
         content = msgspec.json.encode(question)
-        word, answer = await self._asker.ask(Order(question.name, msgspec.Raw(content), etag))
+        word, answer = await self._asker.ask(
+            Order(question.name, msgspec.Raw(content), etag, compared)
+        )
         if word.status not in (200, 304):
             raise Refusal(word.status, word.code, word.message)
         if word.status == 200 and partner is not None:
             answer = _without_internal(answer, question)
-        elif word.status == 200 and _wants_sql(request):
+        elif word.status == 200 and wants_sql:
             answer = _with_sql(answer, question)
         await reply(
             request.send, word.status, answer, JSON,
@@ -105,12 +113,26 @@ def _partner(request: Request) -> str | None:
     return None if request.passed is None else request.passed.partner
 
 
-def _wants_sql(request: Request) -> bool:
+def _asked(request: Request) -> dict[str, list[str]]:
     try:
-        given = parse_qs(request.query.decode("latin-1"), max_num_fields=8)
+        return parse_qs(request.query.decode("latin-1"), max_num_fields=8)
     except ValueError:
         raise Refusal(400, "bad_question", "The address has more than 8 parameters.") from None
-    return given.get("sql") == ["1"]
+
+
+def _compared(question: Question, asked: Mapping[str, list[str]]) -> msgspec.Raw:
+    """The same question over an earlier time, where that is asked for."""
+    how = asked.get("compare", [""])[-1]
+    if not how:
+        return msgspec.Raw(b"null")
+    if how not in HOWS:
+        raise Refusal(400, "bad_question", f"`compare` must be one of {', '.join(HOWS)}.")
+    now = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    try:
+        before = earlier(question, how, now)
+    except Rejected as error:
+        raise Refusal(400, "not_comparable", str(error)) from None
+    return msgspec.Raw(msgspec.json.encode(before))
 
 
 def _with_sql(answer: bytes, question: Question) -> bytes:

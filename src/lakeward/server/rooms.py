@@ -18,6 +18,7 @@ from lakeward.server import (
     experiments,
     keys,
     login,
+    overview,
     pages,
     people,
     questions,
@@ -34,6 +35,7 @@ from lakeward.server.guard import Guard
 from lakeward.server.handler import Handler
 from lakeward.server.intake import Intake
 from lakeward.server.routes import Part
+from lakeward.server.status import Status
 from lakeward.settings import Settings
 from lakeward.store.alerts import AlertTable
 from lakeward.store.database import Database
@@ -44,6 +46,7 @@ PARTS: tuple[Part, ...] = (
     *alerts.PARTS,
     *experiments.PARTS,
     *keys.PARTS,
+    *overview.PARTS,
     *people.PARTS,
     *questions.PARTS,
     *rules.PARTS,
@@ -79,6 +82,7 @@ class Site(msgspec.Struct, frozen=True):
     guard: Guard
     intake: Intake
     asker: Asker
+    status: Status
 
 
 def rooms(site: Site) -> list[Room]:
@@ -89,6 +93,7 @@ def rooms(site: Site) -> list[Room]:
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         experiments.Experiments(site.asker, settings),
         keys.KeyRoom(database, guard, intake),
+        overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
         questions.Questions(site.asker, intake, settings),
         rules.RuleRoom(settings, guard),

@@ -27,6 +27,8 @@ class Order(msgspec.Struct, frozen=True):
     question: msgspec.Raw
     etag: str = ""
     """What the asker has already."""
+    compared: msgspec.Raw = msgspec.Raw(b"null")
+    """The same question over an earlier time, where the two are compared; else null."""
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -126,7 +126,7 @@ def serve(settings: Settings, order: Order) -> None:
     way_in = LoginRoom(entrance, logins, guard, intake, elsewhere=oidc)
     environ = {**os.environ, "LAKEWARD_LAKE_DIR": str(lake.root.absolute())}
     asker = Asker(environ, seconds=settings.query_seconds)
-    site = Site(settings, lake, collector, database, guard, intake, asker)
+    site = Site(settings, lake, collector, database, guard, intake, asker, status)
     own: list[Room] = [Pages(status, live, guard), way_in]
     application = Server(collector, guard, intake, gauges, [*own, *rooms(site)])
     config = uvicorn.Config(

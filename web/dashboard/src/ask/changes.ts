@@ -9,16 +9,20 @@ const listeners = new Set<Listener>();
 const links = new Set<(link: Link) => void>();
 let stream: Stream | null = null;
 let link: Link = "connecting";
+let timer = 0;
 let allowed = true;
 
-/** Partners hear of no changes: their page asks anew now and then. */
+const PARTNERS_MS = 60_000;
+
+/** Partners hear of no changes: their page asks anew now and then. To be called before anybody listens. */
 export function hearChanges(may: boolean): void {
+  if (may === allowed) return;
+  close();
   allowed = may;
-  if (!may) close();
-  else if (listeners.size) open();
+  if (listeners.size) open();
 }
 
-/** Be told of every change, and once the connection is back; call what it returns to end that. */
+/** Be told of every change, and when the connection is lost: who asks then says so. Call what it returns to end that. */
 export function onChange(listener: Listener): () => void {
   listeners.add(listener);
   open();
@@ -35,15 +39,21 @@ export function onLink(listener: (link: Link) => void): () => void {
   return () => void links.delete(listener);
 }
 
+function tell(): void {
+  for (const each of [...listeners]) each();
+}
+
 function open(): void {
+  if (!allowed) timer ||= window.setInterval(tell, PARTNERS_MS);
   if (stream || !allowed) return;
   stream = new Stream(at("live", "/changes"), {
     link: (now) => {
       link = now;
       for (const each of [...links]) each(now);
+      if (now === "reconnecting") tell();
     },
     event: (name) => {
-      if (name === "changed") for (const each of [...listeners]) each();
+      if (name === "changed") tell();
     },
   });
   stream.start();
@@ -52,4 +62,6 @@ function open(): void {
 function close(): void {
   stream?.stop();
   stream = null;
+  clearInterval(timer);
+  timer = 0;
 }

@@ -122,7 +122,7 @@ function tickOf(seconds: number, increment: number, zone: string): string {
 /** The moment of a point in words: a day, or a day and an hour. */
 export function momentOf(data: Lines, at: number, zone: string): string {
   const ms = data.x[at];
-  if (ms === undefined) return "";
+  if (ms === undefined || Number.isNaN(ms)) return "";
   const day: Intl.DateTimeFormatOptions = { weekday: "short", month: "short", day: "numeric" };
   const gap = data.x.length > 1 ? Math.abs((data.x[1] ?? 0) - (data.x[0] ?? 0)) : 86_400_000;
   if (data.dates || gap >= 82_800_000) return formatted(ms, data.dates ? "UTC" : zone, day);

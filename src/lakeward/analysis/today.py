@@ -1,0 +1,226 @@
+"""Today beside what is usual: hour by hour, and each figure so far.
+
+In: a moment and a zone. Out: a document of plain data, from several questions put to one look at
+the lake. Nothing is invented: a day counts as known when the lake had records before it began, and
+without a known day there is no usual value.
+
+    known     of the last four days of the same weekday those that the lake knows
+    usual     the median of the known days at the same hour; of a figure, until the same clock
+    low, high the least and the greatest of them
+
+Bots and the team's own traffic are left out, as by all questions that count people. A figure of
+today counts whatever has come in; that of a known day what had, by its clock, by then.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, Final, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from lakeward.analysis.comparison import Span, change
+from lakeward.analysis.events import OWN
+from lakeward.analysis.filters import Filter
+from lakeward.analysis.grains import between
+from lakeward.analysis.question import Answer, Cell, Question
+from lakeward.analysis.scope import check_times
+from lakeward.analysis.trend import Series, Trend
+
+WEEKS: Final = 4
+"""How many days of the same weekday are looked at, at most."""
+HOURLY: Final = (Series(label="Interactions"),)
+TRAFFIC: Final = (
+    Series(metric="units", label="Visitors"),
+    Series(label="Interactions"),
+    Series(event="page_view", label="Page views"),
+    Series(event="api_call", label="API calls"),
+    Series(event="api_call", metric="error_rate", label="Failed calls"),
+    Series(event="api_call", metric="p95", label="Response time, p95"),
+)
+"""Of these, roll-ups hold whole hours."""
+CAME_OF: Final = (
+    Series(event="partner_match", label="Matches"),
+    Series(event="deal_closed", label="Deals closed"),
+    Series(event="feedback_submission", label="Feedback"),
+    Series(event="flow_completion", label="Flows completed"),
+)
+HELD: Final = (
+    Series(
+        event="demo_booking", label="Demos held",
+        where=Filter(field="outcomes.status", values=("held",)),
+    ),
+)  # fmt: skip
+DOCS: Final[Mapping[str, str]] = {
+    "Visitors": "Different visitors: the user, else the anonymous visitor, as the record says.",
+    "Interactions": "Everything that was recorded.",
+    "Page views": "Pages that were opened.",
+    "API calls": "Calls of the API.",
+    "Failed calls": "Calls that the server failed (5xx), of those that were answered.",
+    "Response time, p95": "95 of 100 calls were as quick as this, or quicker.",
+    "Matches": "Matches of a contractor and a partner.",
+    "Deals closed": "Deals that were closed.",
+    "Feedback": "Feedback that was given.",
+    "Flows completed": "Declared flows that somebody finished.",
+    "Demos held": "Demos of which it was said that they were held.",
+}
+UNITS: Final[Mapping[str, str]] = {
+    "Visitors": "visitors", "Failed calls": "0 to 1", "Response time, p95": "ms",
+    "Page views": "views", "API calls": "calls", "Matches": "matches", "Deals closed": "deals",
+    "Demos held": "demos", "Flows completed": "flows",
+}  # fmt: skip
+WORSE: Final = frozenset({"Failed calls", "Response time, p95"})
+"""Figures of which more is worse."""
+Put = Callable[[Question], Answer]
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One number of today, beside what is usual."""
+
+    name: str
+    doc: str
+    unit: str
+    more_is: str
+    today: Cell
+    usual: float | None
+    low: float | None
+    high: float | None
+    days: int
+    change: float | None
+
+
+class Hour(msgspec.Struct, frozen=True):
+    """One hour of today; `over` says that nothing comes to it any more."""
+
+    moment: datetime
+    over: bool
+    today: int | None
+    usual: float | None
+    low: float | None
+    high: float | None
+    days: int
+
+
+class Today(msgspec.Struct, frozen=True, kw_only=True):
+    """How today goes, beside the same weekday of the last weeks."""
+
+    name: ClassVar[str] = "today"
+
+    at: datetime
+    zone: str = "UTC"
+    internal_is: tuple[str, ...] = OWN
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked."""
+        check_times(self.at, None, self.zone)
+
+    def document(self, put: Put, over: Callable[[], bool]) -> Mapping[str, Any]:
+        """Days, hours and figures; and the questions that they are of."""
+        days = [self._day(n) for n in range(WEEKS + 1)]
+        known = self._known(put, days)
+        hours = put(self._trend(days[known].since, days[0].until, HOURLY, grain="hour"))
+        figures = self._figures(put, days[: known + 1], TRAFFIC)
+        outcomes = self._figures(put, days[: known + 1], CAME_OF)
+        outcomes[1:1] = self._figures(put, days[: known + 1], HELD)
+        return {
+            "at": self.at,
+            "zone": self.zone,
+            "day": self._local(days[0].since),
+            "known": [self._local(day.since) for day in days[1 : known + 1]],
+            "hours": self._hours(hours, days[: known + 1]),
+            "figures": figures,
+            "outcomes": outcomes,
+            "questions": {
+                name: self._trend(days[0].since, days[0].until, series)
+                for name, series in (("figures", TRAFFIC), ("outcomes", (*CAME_OF, *HELD)))
+            } | {"hours": self._trend(days[0].since, days[0].until, HOURLY, grain="hour")},
+        }  # fmt: skip
+
+    def _day(self, weeks: int) -> Span:
+        """A whole day, so many weeks ago."""
+        day = self._local(self.at) - timedelta(weeks=weeks)
+        ends = (self._midnight(day), self._midnight(day + timedelta(days=1)))
+        return Span(*ends)
+
+    def _local(self, moment: datetime) -> date:
+        return moment.astimezone(ZoneInfo(self.zone)).date()
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+
+    def _trend(
+        self, since: datetime | None, until: datetime, series: tuple[Series, ...], **more: Any
+    ) -> Trend:
+        return Trend(
+            series=series, since=since, until=until, zone=self.zone, unit="visitor",
+            internal_is=self.internal_is, **({"grain": None} | more),
+        )  # fmt: skip
+
+    def _known(self, put: Put, days: Sequence[Span]) -> int:
+        """How many of the days before today the lake had records before; they are the last ones."""
+        for known in range(WEEKS, 0, -1):
+            everything = self._trend(None, days[known].since, (Series(),), bots=True, internal=True)
+            if put(everything).rows[0][0]:
+                return known
+        return 0
+
+    def _figures(self, put: Put, days: Sequence[Span], series: tuple[Series, ...]) -> list[Figure]:
+        """Each figure of today and of the known days until the same clock."""
+        spans = [days[0], *map(self._until_now, days[1:])]
+        [today, *before] = [put(self._trend(s.since, s.until, series)).rows[0] for s in spans]
+        return [
+            self._figure(each.label, today[n], [row[n] for row in before])
+            for n, each in enumerate(series)
+        ]
+
+    def _until_now(self, day: Span) -> Span:
+        """As much of an earlier day as is over today, by the clock."""
+        place = ZoneInfo(self.zone)
+        there = self._local(day.since)
+        clock = self.at.astimezone(place).replace(
+            year=there.year, month=there.month, day=there.day, fold=0
+        )
+        least = day.since + timedelta(minutes=1)
+        return Span(day.since, min(max(clock.astimezone(UTC), least), day.until))
+
+    def _figure(self, name: str, today: Cell, before: Iterable[Cell]) -> Figure:
+        usual, low, high, days = spread(before)
+        return Figure(
+            name, DOCS[name], UNITS.get(name, "interactions"),
+            "worse" if name in WORSE else "better", today, usual, low, high, days,
+            change(today, usual),
+        )  # fmt: skip
+
+    def _hours(self, counted: Answer, days: Sequence[Span]) -> list[Hour]:
+        """The hours of today; each beside that of the same number on a clock."""
+        counts = {row[0]: cast(int, row[1]) for row in counted.rows}
+        place = ZoneInfo(self.zone)
+        before: list[dict[int, list[int]]] = []
+        for day in days[1:]:
+            by_clock: dict[int, list[int]] = defaultdict(list)
+            for moment in self._moments(day):
+                by_clock[moment.astimezone(place).hour].append(counts.get(moment, 0))
+            before.append(by_clock)
+        found, seen = [], defaultdict[int, int](int)
+        for moment in self._moments(days[0]):
+            clock = moment.astimezone(place).hour
+            turn, seen[clock] = seen[clock], seen[clock] + 1  # the second of an hour that is twice
+            told = [day[clock][min(turn, len(day[clock]) - 1)] for day in before if day.get(clock)]
+            came = counts.get(moment, 0) if moment < self.at else None
+            found.append(Hour(moment, moment + timedelta(hours=1) <= self.at, came, *spread(told)))
+        return found
+
+    def _moments(self, day: Span) -> Iterable[datetime]:
+        return cast(Iterable[datetime], between("hour", day.since, day.until, self.zone))
+
+
+def spread(values: Iterable[Cell]) -> tuple[float | None, float | None, float | None, int]:
+    """Median, least, greatest and number of the values that are known."""
+    known = [float(cast(float, value)) for value in values if value is not None]
+    if not known:
+        return None, None, None, 0
+    return statistics.median(known), min(known), max(known), len(known)

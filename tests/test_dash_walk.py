@@ -1,0 +1,242 @@
+"""A walk through every page of the dashboard, on a server that a demo fed.
+
+Each page at three sizes and in both themes, by keyboard alone, with an empty lake, with a server
+that refuses and with one that goes away. A page that is not in the walk fails it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from conftest import Lake
+from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked, dashboard
+from lakeward.server.assets import VIEWS
+from server_process import first_serving, serving
+from servers import free_port
+from sites_served import CHROMIUM, chromium
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+expect = playwright.expect
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+WALK: Final = tuple(PAGE_KEYS)
+SEEN: Final = (("phone", "light"), ("desk", "light"), ("desk", "dark"), ("wall", "dark"))
+CUT_OFF: Final = """() => {
+    const found = [];
+    const name = (one) => `${one.tagName.toLowerCase()}.${[...one.classList].join('.')}`;
+    for (const card of document.querySelectorAll('main [data-card], main section.card')) {
+        if (card.scrollWidth > card.clientWidth + 1) found.push(`card ${card.id || name(card)}`);
+    }
+    const bar = document.querySelector('header.bar');
+    if (bar && bar.scrollWidth > bar.clientWidth + 1) found.push('the bar');
+    for (const one of document.querySelectorAll('main *')) {
+        const style = getComputedStyle(one);
+        const hides = ['hidden', 'clip'].includes(style.overflowX) && one.clientWidth > 1;
+        const told = style.textOverflow === 'ellipsis' || one.closest('.sr, [aria-hidden=true], svg, .u-wrap');
+        if (hides && !told && one.scrollWidth > one.clientWidth + 1) found.push(name(one));
+    }
+    return found;
+}"""
+"""Cards, and anything else, that hide a part of what is in them; text that ends in dots says so."""
+FOCUS: Final = """() => {
+    const one = document.activeElement;
+    if (!one || one === document.body) return null;
+    const style = getComputedStyle(one), box = one.getBoundingClientRect();
+    const ring = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0)
+        || style.boxShadow !== 'none';
+    if (!window.walked) window.walked = [];
+    const again = window.walked.includes(one);
+    window.walked.push(one);
+    return {again, ring, seen: box.width > 0 && box.height > 0,
+            name: `${one.tagName.toLowerCase()} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60)};
+}"""
+UNREACHED: Final = """() => [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+    .filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled && one.tabIndex >= 0
+        && !one.closest('[inert]') && !(one.type === 'radio' && !one.checked))
+    .filter((one) => !(window.walked || []).includes(one))
+    .map((one) => `${one.tagName.toLowerCase()} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60))"""
+MOST_STOPS: Final = 400
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server whose lake holds nothing at all."""
+    folder = tmp_path_factory.mktemp("nothing")
+    lake = Lake(folder / "data-lake", folder / "rings")
+    lake.ring_dir.mkdir(mode=0o700)
+    try:
+        with first_serving(lake) as server:
+            yield server
+    finally:
+        lake.close()
+
+
+def pages_of_the_shell() -> dict[str, str]:
+    """The pages and their keys, as the dashboard itself lists them."""
+    source = (ROOT / "web/dashboard/src/shell/pages.ts").read_text()
+    return dict(re.findall(r'\{ name: "(\w+)", title: "[^"]*", key: "(\w)"', source))
+
+
+def test_every_page_of_the_shell_is_walked_and_the_server_knows_it() -> None:
+    assert pages_of_the_shell() == PAGE_KEYS
+    assert set(VIEWS) == set(PAGE_KEYS)
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_a_page_fits_complains_of_nothing_and_is_accessible_at_every_size(
+    fed: Dashboard, browser: Any, name: str
+) -> None:
+    told: list[str] = []
+    for size, theme in SEEN:
+        looked = Looked(browser, fed.server.url, size, theme)
+        page = looked.open(f"/{name}?range={fed.demo.range}&zone=UTC")
+        where = f"{size}, {theme}: "
+        width = SIZES[size][0]
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            told.append(f"{where}the page is {wide} px wide")
+        told += [f"{where}{one} hides a part of what is in it" for one in page.evaluate(CUT_OFF)]
+        told += [where + complaint for complaint in looked.complaints]
+        told += [f"{where}asked {url}" for url in looked.foreign]
+        if size != "wall":
+            told += [where + one for one in violations(page)]
+        looked.close()
+    assert told == []
+
+
+def violations(page: Any) -> list[str]:
+    """What axe finds, and where."""
+    return [
+        f"axe: {one['id']} at {[node['target'] for node in one['nodes']][:3]}"
+        for one in axe.Axe().run(page).response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_a_page_can_be_walked_by_keyboard_alone(fed: Dashboard, browser: Any, name: str) -> None:
+    looked = Looked(browser, fed.server.url)
+    start = "data" if name == "overview" else "overview"
+    page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
+    page.keyboard.press("g")
+    page.keyboard.press(PAGE_KEYS[name])
+    expect(page.locator(f"main[data-page={name}]")).to_be_visible()
+    looked.settled()
+    told: list[str] = []
+    menus(page, told)
+    page.evaluate(
+        "() => { document.activeElement?.blur(); window.walked = []; window.scrollTo(0, 0); }"
+    )
+    for _ in range(MOST_STOPS):
+        page.keyboard.press("Tab")
+        at = page.evaluate(FOCUS)
+        if at is None or at["again"]:
+            break
+        if not at["ring"]:
+            told.append(f"nobody sees that the focus is at {at['name']}")
+        if not at["seen"]:
+            told.append(f"the focus is at {at['name']}, which has no size")
+    else:
+        told.append(f"Tab does not come out of the page within {MOST_STOPS} stops")
+    told += [f"Tab does not come to {one}" for one in page.evaluate(UNREACHED)]
+    told += looked.complaints
+    looked.close()
+    assert told == []
+
+
+def menus(page: Any, told: list[str]) -> None:
+    """Every menu opens by Enter, moves by arrows, and gives the focus back at Escape."""
+    buttons = page.locator("main [aria-haspopup=menu]")
+    for n in range(min(buttons.count(), 6)):
+        button = buttons.nth(n)
+        button.focus()
+        page.keyboard.press("Enter")
+        if button.get_attribute("aria-expanded") != "true":
+            told.append(f"the menu {button.get_attribute('aria-label')} does not open")
+            continue
+        page.keyboard.press("ArrowDown")
+        if not page.evaluate("document.activeElement.role?.startsWith('menuitem')"):
+            told.append(f"arrows do not move in {button.get_attribute('aria-label')}")
+        page.keyboard.press("Escape")
+        if not button.evaluate("(one) => document.activeElement === one"):
+            told.append(f"{button.get_attribute('aria-label')} does not give the focus back")
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_a_page_of_an_empty_lake_says_so_and_stands(empty: Any, browser: Any, name: str) -> None:
+    looked = Looked(browser, empty.url)
+    page = looked.open(f"/{name}?zone=UTC")
+    assert page.locator("main [role=alert]").all_inner_texts() == []
+    assert page.locator("main").inner_text().strip()
+    assert looked.complaints + violations(page) == []
+    looked.close()
+
+
+@pytest.mark.parametrize("name", [name for name in WALK if name != "live"])
+def test_a_page_says_that_its_server_refuses_and_comes_back(
+    fed: Dashboard, browser: Any, name: str
+) -> None:
+    looked = Looked(browser, fed.server.url)
+    page = looked.page
+    page.route("**/api/**", lambda route: route.fulfill(
+        status=500, content_type="application/json", body='{"code":"broken","message":"It broke."}'
+    ))  # fmt: skip
+    page.goto(f"{fed.server.url}/{name}?range={fed.demo.range}&zone=UTC")
+    looked.settled()
+    cards = page.locator("main [data-card]").count()
+    if cards:
+        expect(page.locator("main [role=alert]").first).to_be_visible()
+    assert page.get_by_text("stumbled").count() == 0
+    assert violations(page) == []
+    page.unroute("**/api/**")
+    for again in page.get_by_role("button", name="Try again").all():
+        if again.is_visible():
+            again.click()
+    if cards:
+        expect(page.locator("main [role=alert]")).to_have_count(0)
+    looked.close()
+
+
+def test_a_page_says_that_the_server_is_away_and_comes_back_by_itself(
+    fed: Dashboard, tmp_path: Path, browser: Any
+) -> None:
+    ring_dir = tmp_path / "rings"
+    ring_dir.mkdir(mode=0o700)
+    lake, port = Lake(tmp_path / "data-lake", ring_dir), str(free_port())
+    collector = lake.collector()
+    for n in range(5):
+        collector.record("api_call", method="GET", path="/p", route="/p", response_status=200,
+                         response_time_ms=float(n), user_id=f"u{n}")  # fmt: skip
+    collector.commit()
+    lake.close()
+    with serving(lake, "--port", port) as server:
+        looked = Looked(browser, server.url)
+        page = looked.open("/overview?range=today&zone=UTC")
+        expect(page.get_by_text("Up to date")).to_have_count(1)
+        shown = page.locator("main").inner_text()
+    expect(page.get_by_role("status").get_by_text("Reconnecting")).to_be_visible()
+    assert page.locator("main").inner_text().strip()  # what was shown stays
+    with serving(lake, "--port", port):
+        expect(page.get_by_text("Up to date")).to_have_count(1)
+        expect(page.get_by_text("Reconnecting")).to_have_count(0)
+        assert shown.strip()
+        looked.close()
