@@ -34,6 +34,7 @@ from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Portable, Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.retention import Retention, RetentionCurve
@@ -176,6 +177,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
     "API latency by month": ApiLatency(grain="month", zone="Europe/Lisbon"),
     "the slowest calls": ApiSlowest(),
     "data quality": DataQuality(zone="Asia/Kolkata"),
+    "the types there are": DataTypes(zone="Asia/Kolkata"),
     "how full fields are, by day": DataFields(event="api_call", daily=True),
     "trend by hour in a zone whose clock goes back": Trend(
         grain="hour", zone="Europe/Lisbon", since=datetime(2025, 10, 25, 20, tzinfo=UTC),

@@ -87,6 +87,8 @@ PATHS: dict[tuple[str, str], str] = {
     ("experiments", ""): "shut", ("experiments", "/{key}"): "shut",
     ("experiments", "/{key}/csv"): "shut", ("experiments", "/{key}/course"): "shut",
     ("overview", ""): "shut", ("suggest", ""): "shut", ("suggest", "/funnels"): "shut",
+    ("sql", ""): "shut", ("schema", ""): "shut", ("data", ""): "shut", ("data", "/storage"): "shut",
+    ("quarantine", ""): "shut", ("quarantine", "/replay"): "shut",
     ("keys", ""): "shut", ("keys", "/{id}/revoke"): "shut",
     ("people", ""): "shut", ("people", "/{id}/link"): "shut", ("people", "/{id}/role"): "shut",
     ("people", "/{id}/remove"): "shut", ("people", "/{id}/restore"): "shut",

@@ -31,6 +31,7 @@ from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
@@ -77,6 +78,7 @@ KINDS: Final = (
     PartnerPerformance,
     PartnerFigures,
     DataQuality,
+    DataTypes,
     DataFields,
     DataRefused,
     DataPlaces,
