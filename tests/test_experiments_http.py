@@ -91,6 +91,9 @@ def test_experiments_are_listed_judged_and_followed_day_by_day(server: Serving) 
         assert planned["sentences"]["ratio"].startswith("The arms have their planned shares as")
         assert planned["sentences"]["notes"] == ["Note: planned: Reasons make people book."]
         assert "sql" not in planned
+        for each in planned["questions"]:  # as anybody may ask them
+            again = client.post(f"/api/questions/{each['kind']}", json=each["parameters"])
+            assert again.status_code == 200, again.text
         asked = {**SPAN, **METRICS, "fixed": "1", "sql": "1"}
         found = client.get("/api/experiments/match-page", params=asked).json()
         assert [each["name"] for each in found["sql"]] == ["experiment_units"] + [

@@ -149,18 +149,17 @@ def _grain(question: Question) -> Grain | None:
     return cast(Grain, named) if named in GRAINS else None
 
 
-def changes(question: Question, answer: Answer, before: Answer) -> dict[str, float | None] | None:
-    """Of each number of a total how much it has changed, of what it was; None for no total."""
+def changes(question: Question, answer: Answer, before: Answer) -> list[float | None] | None:
+    """By column of a total how much a number has changed, of what it was; None for no total."""
     if getattr(question, "by", ()) or getattr(question, "grain", None) is not None:
         return None
     if len(answer.rows) != 1 or len(before.rows) > 1:
         return None
     then = before.rows[0] if before.rows else (None,) * len(answer.columns)
-    return {
-        column.name: change(now, was)
+    return [
+        change(now, was) if column.kind in ("integer", "number") else None
         for column, now, was in zip(answer.columns, answer.rows[0], then, strict=True)
-        if column.kind in ("integer", "number")
-    }
+    ]
 
 
 def change(now: Any, was: Any) -> float | None:

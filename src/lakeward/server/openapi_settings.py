@@ -5,7 +5,7 @@ In: nothing. Out: operations by part, and path below its root. Nothing fails.
 
 from __future__ import annotations
 
-from lakeward.server import views
+from lakeward.server.assets import VIEWS
 from lakeward.server.operation import OBJECT, TEXT, Object, content, get, named, refusals
 
 ID: Object = {"type": "string", "pattern": "^[0-9a-f-]{1,36}$"}
@@ -20,7 +20,7 @@ def paths() -> dict[tuple[str, str], Object]:
     key = {"kind": {"enum": ["read", "write"]}, "name": TEXT, "types": TEXTS, "origins": TEXTS,
            "partner_id": TEXT}  # fmt: skip
     role = {"role": {"enum": ["admin", "partner"]}, "partner_id": TEXT}
-    view = {"name": NAME, "page": {"enum": list(views.PAGES)}, "query": QUERY}
+    view = {"name": NAME, "page": {"enum": list(VIEWS)}, "query": QUERY}
     change = {"name": TEXT, "on": {"type": "boolean"}, "value": {}, "experiment": TEXT,
               "weights": {"type": "array", "items": {"type": "number"}},
               "after": {"type": "integer"}}  # fmt: skip
@@ -58,7 +58,7 @@ def _listed(summary: str) -> Object:
 def _views() -> Object:
     found = _listed("Saved views")
     found["parameters"] = [
-        {"name": "page", "in": "query", "required": False, "schema": {"enum": list(views.PAGES)},
+        {"name": "page", "in": "query", "required": False, "schema": {"enum": list(VIEWS)},
          "description": "Of which page; of all without it."}
     ]  # fmt: skip
     return found

@@ -20,6 +20,7 @@ from lakeward.errors import LakewardError
 from lakeward.interaction import iso
 from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
+from lakeward.server.assets import VIEWS as PAGES
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
@@ -28,11 +29,6 @@ from lakeward.store.database import Database
 from lakeward.store.views import View, Views
 
 PARTS: Final = (Part("views", "/api/views", ("", "/{id}/rename", "/{id}/remove")),)
-PAGES: Final = (
-    "live", "overview", "api", "visitors", "funnels", "retention", "paths", "experiments", "ai",
-    "partners", "anomalies", "data", "explore", "settings",
-)  # fmt: skip
-"""The pages that a view may be of."""
 MOST_BYTES: Final = 16 << 10
 WHY: Final = "Saved views are of pages that partners do not have."
 WANTED: Final = "The body must have a `name`, a `page`, and may have a `query`."

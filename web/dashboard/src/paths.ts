@@ -2,16 +2,31 @@
 // force; a part that the page does not name is where it is by default.
 
 const DEFAULTS: Record<string, string> = {
-  page: "",
-  questions: "/api/questions",
   alerts: "/api/alerts",
+  data: "/api/data",
+  experiments: "/api/experiments",
+  keys: "/api/keys",
   live: "/v1/live",
-  summary: "/v1/summary",
   login: "/v1/login",
   logout: "/v1/logout",
   me: "/v1/me",
-  welcome: "/v1/welcome",
+  overview: "/api/overview",
+  page: "",
   password: "/v1/password",
+  people: "/api/people",
+  quarantine: "/api/quarantine",
+  questions: "/api/questions",
+  records: "/api/records",
+  rules: "/api/rules",
+  schema: "/api/schema",
+  settings: "/api/settings",
+  sql: "/api/sql",
+  suggest: "/api/suggest",
+  summary: "/v1/summary",
+  switches: "/api/flags",
+  traces: "/api/traces",
+  views: "/api/views",
+  welcome: "/v1/welcome",
 };
 
 const said = document.querySelector<HTMLMetaElement>('meta[name="lakeward-paths"]')?.content;

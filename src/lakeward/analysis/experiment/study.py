@@ -74,6 +74,7 @@ class ExperimentReport(Brief, frozen=True, kw_only=True):
         report = self.report(put)
         return {
             "brief": self,
+            "questions": asked(self),
             "report": report,
             "sentences": {
                 "ratio": wording.ratio(report),
@@ -104,6 +105,7 @@ class ExperimentCourse(Brief, frozen=True, kw_only=True):
         kept = [(moment, found[moment]) for moment in moments if moment in found]
         return {
             "brief": self,
+            "questions": asked(self),
             "left_out": len(moments) - len(found),
             "units": plain(_units(kept)),
             "intervals": plain(_intervals(kept)),
@@ -126,6 +128,11 @@ class ExperimentCourse(Brief, frozen=True, kw_only=True):
             return self.report(put, moment)
         except Rejected:
             return None
+
+
+def asked(brief: Brief) -> list[Mapping[str, Any]]:
+    """The questions behind a report, as anybody may ask them."""
+    return [{"kind": each.name, "parameters": each} for each in brief.questions()]
 
 
 def _of(of: Exposed) -> dict[str, Any]:

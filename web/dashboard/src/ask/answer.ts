@@ -15,7 +15,9 @@ export interface Compared {
   since: string;
   until: string;
   rows: readonly Cells[];
-  /** Of an answer of one row: how each number has changed, relative to then; null where that has no meaning. */
+  /** By row, the moment of the range that it stands beside; only where rows are of moments. */
+  beside?: readonly (string | null)[];
+  /** Of an answer of one row, by column: how each number has changed, relative to then; null where that has no meaning. */
   changes?: readonly (number | null)[] | null;
 }
 
@@ -46,6 +48,11 @@ export function number(row: Cells | undefined, at: number): number | null {
 export function text(row: Cells | undefined, at: number): string | null {
   const value = row?.[at];
   return value === null || value === undefined ? null : typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** How the single value of an answer has changed; undefined where nothing is compared. */
+export function changed(answer: Answer | null, name: string): number | null | undefined {
+  return answer?.compared?.changes?.[place(answer, name)];
 }
 
 /** The single value of an answer, of its first row. */

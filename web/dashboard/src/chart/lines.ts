@@ -39,7 +39,7 @@ export function linesOf(answer: Answer, { x = "moment", values, split, labels = 
   const dates = answer.columns[at]?.kind === "date";
   const now = Date.now();
   const moments = momentsOf(answer.rows, at).filter((ms) => ms <= now); // of what is to come there is nothing to draw
-  const earlier = answer.compared ? momentsOf(answer.compared.rows, at) : [];
+  const earlier = answer.compared ? earlierMoments(answer.compared, moments, at) : [];
   const lines: Line[] = [];
   const add = (label: string, column: string, keeps: (row: Cells) => boolean) => {
     const value = place(answer, column);
@@ -59,6 +59,14 @@ export function linesOf(answer: Answer, { x = "moment", values, split, labels = 
   const step = moments.length > 1 ? (moments[1] ?? 0) - (moments[0] ?? 0) : 3_600_000;
   const open = (moments[moments.length - 1] ?? 0) + step > now;
   return { x: moments, dates, lines, open, ...(answer.compared ? { beforeX: earlier } : {}) };
+}
+
+/** For each moment the earlier one that stands beside it; by place where the server does not say. */
+function earlierMoments(compared: Compared, moments: number[], at: number): number[] {
+  const { beside, rows } = compared;
+  if (!beside) return momentsOf(rows, at);
+  const found = new Map(rows.map((row, n) => [Date.parse(beside[n] ?? ""), Date.parse(text(row, at) ?? "")]));
+  return moments.map((ms) => found.get(ms) ?? NaN);
 }
 
 function momentsOf(rows: readonly Cells[], at: number): number[] {

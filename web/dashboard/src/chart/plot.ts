@@ -3,13 +3,14 @@
 import uPlot from "uplot";
 import { figure } from "../unit";
 import type { Line, Lines } from "./lines";
-import type { Band, Marks } from "./series";
+import type { Band, Limit, Marks } from "./series";
 
 interface Drawn {
   data: Lines;
   shown: Line[];
   band?: Band;
   marks?: Marks;
+  limits?: Limit[];
 }
 
 interface Told extends Drawn {
@@ -23,15 +24,16 @@ interface Told extends Drawn {
 
 /**
  * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
- * the marks. A stack is drawn from the top down, so that the lower ones cover.
+ * limits, the marks. A stack is drawn from the top down, so that the lower ones cover.
  */
-export function table({ data, shown, band, marks }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
+export function table({ data, shown, band, marks, limits = [] }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
   const x = data.x.map((ms) => ms / 1000);
   const columns: (number | null)[][] = [];
   for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (band) columns.push(band.high, band.low);
   if (kind === "stack") columns.push(...stacked(shown).reverse());
   else columns.push(...shown.map((line) => line.values));
+  columns.push(...limits.map((limit) => limit.values));
   if (marks) columns.push(marks.values);
   return [x, ...columns];
 }
@@ -48,13 +50,18 @@ function stacked(shown: Line[]): (number | null)[][] {
   });
 }
 
+/** Of a single moment uPlot makes a thousand days; a bar has half of its width on either side. */
+function spread([low, high]: [number, number], bars: boolean, step: number): [number, number] {
+  return bars || low === high ? [low - step / 2, high + step / 2] : [low, high];
+}
+
 export function options(told: Told): uPlot.Options {
-  const { data, shown, band, marks, kind, zone, root, colours, height, onOver } = told;
+  const { data, shown, band, marks, limits = [], kind, zone, root, colours, height, onOver } = told;
   const style = getComputedStyle(root);
   const colourOf = (name: string) => style.getPropertyValue(name).trim();
   const unit = shown[0]?.unit ?? "";
   const zoneOfAxis = data.dates ? "UTC" : zone;
-  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : 3_600_000) / 1000;
+  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : data.dates ? 86_400_000 : 3_600_000) / 1000;
   const bars = uPlot.paths.bars?.({ size: [0.72, 40], radius: 0.12 });
   const axis = { stroke: colourOf("--muted"), font: `11px ${style.fontFamily}`, grid: { stroke: colourOf("--line"), width: 1 }, ticks: { show: false } };
   const drawnAsBars = kind !== "lines";
@@ -72,6 +79,7 @@ export function options(told: Told): uPlot.Options {
     ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
     : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));
   series.push(...(kind === "stack" ? lines.reverse() : lines));
+  for (const _ of limits) series.push({ stroke: colourOf("--bad"), width: 1.5, dash: [6, 4], points: { show: false } });
   if (marks) series.push({ stroke: colourOf("--bad"), width: 0, paths: () => null, points: { show: true, size: 9, width: 2, fill: colourOf("--surface") } });
 
   return {
@@ -81,7 +89,7 @@ export function options(told: Told): uPlot.Options {
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !drawnAsBars } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneOfAxis),
     scales: {
-      x: { time: true, range: (_plot, low, high) => (drawnAsBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
+      x: { time: true, range: (plot, low, high) => spread(plot.data[0].length === 1 ? [low, low] : [low, high], drawnAsBars, step) },
       y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? (high ?? 0) * 1.08 : (low ?? 0) < 0 ? 0 : 1] },
     },
     axes: [
@@ -122,7 +130,7 @@ function tickOf(seconds: number, increment: number, zone: string): string {
 /** The moment of a point in words: a day, or a day and an hour. */
 export function momentOf(data: Lines, at: number, zone: string): string {
   const ms = data.x[at];
-  if (ms === undefined) return "";
+  if (ms === undefined || Number.isNaN(ms)) return "";
   const day: Intl.DateTimeFormatOptions = { weekday: "short", month: "short", day: "numeric" };
   const gap = data.x.length > 1 ? Math.abs((data.x[1] ?? 0) - (data.x[0] ?? 0)) : 86_400_000;
   if (data.dates || gap >= 82_800_000) return formatted(ms, data.dates ? "UTC" : zone, day);

@@ -17,6 +17,7 @@ import { PAGES, PARTNERS_PAGES, type Page, pageOf } from "./pages";
 import { followLinks, href, usePlace } from "./place";
 import { useRange } from "./range";
 import { useShortcuts } from "./shortcuts";
+import { Views } from "./views";
 
 export function App({ refused }: { refused: string }) {
   const [me, setMe] = useState<Me | null>(null);
@@ -64,7 +65,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
   const { page: name } = usePlace();
   const here = (name ? pageOf(name) : undefined) ?? (name ? undefined : pages[0]);
   const page = here && pages.includes(here) ? here : undefined;
-  const range = useRange();
+  const range = useRange(page?.usual);
   const [nav, setNav] = useState(false);
   const [over, setOver] = useState<"" | "keys" | "find">("");
   useShortcuts(pages, setOver);
@@ -87,6 +88,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
         <Connection />
         <span class="space" />
         {page?.ranged && <Spans range={range} />}
+        {page && !alone && !waiting && <Views page={page.name} />}
         <button type="button" class="icon" aria-label="Go to a page (Ctrl K)" title="Go to a page (Ctrl K)" onClick={() => setOver("find")}>
           <svg class="glyph line" viewBox="0 0 16 16" aria-hidden="true"><path d="M7 11.500a4.500 4.500 0 100-9 4.500 4.500 0 000 9zM10.500 10.500L14 14" /></svg>
         </button>

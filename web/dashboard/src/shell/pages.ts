@@ -14,6 +14,8 @@ export interface Page {
   group: string;
   /** Whether the bar offers a range and a comparison. */
   ranged: boolean;
+  /** The range where the address names none; else the last seven days. */
+  usual?: string;
   load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -21,10 +23,10 @@ export const PAGES: readonly Page[] = [
   { name: "overview", title: "Overview", key: "o", group: "", ranged: true, load: () => import("../overview/page") },
   { name: "live", title: "Live", key: "l", group: "", ranged: false, load: () => import("../live/page") },
   { name: "visitors", title: "Visitors", key: "v", group: "Product", ranged: true, load: () => import("../visitors/page") },
-  { name: "funnels", title: "Funnels", key: "f", group: "Product", ranged: true, load: () => import("../funnels/page") },
-  { name: "retention", title: "Retention", key: "r", group: "Product", ranged: true, load: () => import("../retention/page") },
+  { name: "funnels", title: "Funnels", key: "f", group: "Product", ranged: true, usual: "28d", load: () => import("../funnels/page") },
+  { name: "retention", title: "Retention", key: "r", group: "Product", ranged: true, usual: "90d", load: () => import("../retention/page") },
   { name: "paths", title: "Paths", key: "p", group: "Product", ranged: true, load: () => import("../paths/page") },
-  { name: "experiments", title: "Experiments", key: "x", group: "Product", ranged: true, load: () => import("../experiments/page") },
+  { name: "experiments", title: "Experiments", key: "x", group: "Product", ranged: true, usual: "90d", load: () => import("../experiments/page") },
   { name: "partners", title: "Partners", key: "t", group: "Business", ranged: true, load: () => import("../partners/page") },
   { name: "ai", title: "AI", key: "i", group: "Business", ranged: true, load: () => import("../ai/page") },
   { name: "api", title: "API", key: "a", group: "System", ranged: true, load: () => import("../api/page") },
