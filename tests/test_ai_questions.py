@@ -142,6 +142,9 @@ ROWS = st.lists(TURN | TURN | OUTCOME | IDENTIFY, max_size=10).map(numbered)
 def of(r: Row, name: str, zone: str = "UTC") -> Any:
     own = r["own"]
     match name:
+        case "hour":
+            local = datetime.fromtimestamp(ms(r["at"]) / 1000, ZoneInfo(zone))
+            return local.replace(minute=0, second=0, microsecond=0)
         case "day":
             return datetime.fromtimestamp(ms(r["at"]) / 1000, ZoneInfo(zone)).date()
         case "model":
@@ -202,11 +205,11 @@ def talk(r: Row) -> tuple[Any, Any]:
 
 
 BYS = st.sampled_from([(), ("day",), ("model",), ("model", "feature"), ("user", "day"),
-                       ("conversation",), ("status", "service")])  # fmt: skip
+                       ("conversation",), ("status", "service"), ("hour", "model")])  # fmt: skip
 
 
 @many
-@given(rows=TURNS, by=BYS, zone=st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo"]))
+@given(rows=TURNS, by=BYS, zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]))
 def test_cost_and_tokens_are_those_of_a_plain_reading(
     rows: list[Row], by: tuple[str, ...], zone: str
 ) -> None:

@@ -34,7 +34,9 @@ Dimensions = Mapping[str, Dimension]
 def days(at: str) -> dict[str, Dimension]:
     """The calendar's dimensions of a moment, in the zone that is asked for."""
     local = f"{at} AT TIME ZONE $zone"
+    hour = f"epoch_ms({at}) - (epoch_ms({local}) % 3600000)"  # of two hours where clocks go back
     return {
+        "hour": Dimension(f"make_timestamptz(({hour}) * 1000)", "Hour in the zone.", "time"),
         "day": Dimension(f"CAST({local} AS DATE)", "Day in the zone.", "date"),
         "week": Dimension(
             f"CAST(date_trunc('week', {local}) AS DATE)", "Monday of the week.", "date"
@@ -131,7 +133,7 @@ def same(scope: Scope, left: str, right: str) -> str:
 def ordered(scope: Scope, dimensions: Dimensions, measure: str) -> str:
     """By time where time comes first, else by what was measured, the most first."""
     keys = [f"{place} NULLS LAST" for place in range(1, len(scope.by) + 1)]
-    if not scope.by or dimensions[scope.by[0]].kind != "date":
+    if not scope.by or dimensions[scope.by[0]].kind not in ("date", "time"):
         keys.insert(0, f"{measure} DESC NULLS LAST")
     return "ORDER BY " + ", ".join(keys)
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from lakeward import Collector
 from lakeward.collector import OUTCOMES
-from lakeward.demo.chronicle import Told, chapters
+from lakeward.demo.chronicle import chapters
 from lakeward.demo.past import Past
+from lakeward.demo.scribe import Told
 from lakeward.errors import NotDurable
 from lakeward.settings import Settings
 

@@ -30,6 +30,7 @@ from lakeward.server import (
     sql,
     suggest,
     switches,
+    traces,
     views,
 )
 from lakeward.server.asker import Asker
@@ -60,6 +61,7 @@ PARTS: tuple[Part, ...] = (
     *sql.PARTS,
     *suggest.PARTS,
     *switches.PARTS,
+    *traces.PARTS,
     *views.PARTS,
 )
 
@@ -110,5 +112,6 @@ def rooms(site: Site) -> list[Room]:
         sql.Sql(intake, settings),
         suggest.Suggest(site.asker, settings),
         switches.Switches(database, settings, guard, intake),
+        traces.Traces(site.asker),
         views.ViewRoom(database, guard, intake),
     ]

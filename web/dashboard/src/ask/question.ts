@@ -61,12 +61,13 @@ export function forgetAnswers(): void {
 
 /**
  * Ask a question: `useQuestion("trend", {series: […]}, range)`. Range, zone, grain (where `parameters`
- * have it as "auto") and comparison come from `range`. With null as parameters nothing is asked.
+ * have it as "auto") and comparison come from `range`; some questions have none, and take null. With
+ * null as parameters nothing is asked.
  */
-export function useQuestion(kind: string, parameters: Parameters | null, range: Range): Question {
+export function useQuestion(kind: string, parameters: Parameters | null, range: Range | null): Question {
   const body = parameters && asked(parameters, range);
-  const compare = range.compare && parameters ? `?compare=${range.compare}` : "";
-  const wanted = body ? { part: "questions", rest: `/${kind}${compare}`, body, current: range.current } : null;
+  const compare = range?.compare && parameters ? `?compare=${range.compare}` : "";
+  const wanted = body ? { part: "questions", rest: `/${kind}${compare}`, body, current: range?.current ?? true } : null;
   const data = useWanted<Answer>(wanted);
   return { ...data, kind, parameters: body ?? {} };
 }
@@ -76,10 +77,10 @@ export function useData<T>(part: string, rest: string | null, current = true): D
   return useWanted<T>(rest === null ? null : { part, rest, current });
 }
 
-function asked(parameters: Parameters, range: Range): Parameters {
-  const all: Record<string, Value> = { since: range.since, until: range.until, zone: range.zone };
+function asked(parameters: Parameters, range: Range | null): Parameters {
+  const all: Record<string, Value> = range ? { since: range.since, until: range.until, zone: range.zone } : {};
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) all[name] = value;
-  if (all["grain"] === "auto") all["grain"] = range.grain;
+  if (range && all["grain"] === "auto") all["grain"] = range.grain;
   return all;
 }
 

@@ -3,13 +3,14 @@
 import uPlot from "uplot";
 import { figure } from "../unit";
 import type { Line, Lines } from "./lines";
-import type { Band, Marks } from "./series";
+import type { Band, Limit, Marks } from "./series";
 
 interface Drawn {
   data: Lines;
   shown: Line[];
   band?: Band;
   marks?: Marks;
+  limits?: Limit[];
 }
 
 interface Told extends Drawn {
@@ -22,16 +23,17 @@ interface Told extends Drawn {
 }
 
 /**
- * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
- * the marks. A stack is drawn from the top down, so that the lower ones cover.
+ * Columns in the order of `options`: moments in seconds, the band's ends, what was before, the lines,
+ * limits, the marks. A stack is drawn from the top down, so that the lower ones cover.
  */
-export function table({ data, shown, band, marks }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
+export function table({ data, shown, band, marks, limits = [] }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
   const x = data.x.map((ms) => ms / 1000);
   const columns: (number | null)[][] = [];
-  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (band) columns.push(band.high, band.low);
+  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (kind === "stack") columns.push(...stacked(shown).reverse());
   else columns.push(...shown.map((line) => line.values));
+  columns.push(...limits.map((limit) => limit.values));
   if (marks) columns.push(marks.values);
   return [x, ...columns];
 }
@@ -54,7 +56,7 @@ function spread([low, high]: [number, number], bars: boolean, step: number): [nu
 }
 
 export function options(told: Told): uPlot.Options {
-  const { data, shown, band, marks, kind, zone, root, colours, height, onOver } = told;
+  const { data, shown, band, marks, limits = [], kind, zone, root, colours, height, onOver } = told;
   const style = getComputedStyle(root);
   const colourOf = (name: string) => style.getPropertyValue(name).trim();
   const unit = shown[0]?.unit ?? "";
@@ -65,18 +67,19 @@ export function options(told: Told): uPlot.Options {
   const drawnAsBars = kind !== "lines";
 
   const series: uPlot.Series[] = [];
-  shown.forEach((line, n) => {
-    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
-  });
-  const bandAt = series.length + 1;
+  const bandAt = 1; // behind everything else
   if (band) {
     const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
     series.push(edge, { ...edge });
   }
+  shown.forEach((line, n) => {
+    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
+  });
   const lines = colours.map((name): uPlot.Series => (drawnAsBars
     ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
     : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));
   series.push(...(kind === "stack" ? lines.reverse() : lines));
+  for (const _ of limits) series.push({ stroke: colourOf("--bad"), width: 1.5, dash: [6, 4], points: { show: false } });
   if (marks) series.push({ stroke: colourOf("--bad"), width: 0, paths: () => null, points: { show: true, size: 9, width: 2, fill: colourOf("--surface") } });
 
   return {

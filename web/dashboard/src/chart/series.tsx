@@ -21,6 +21,12 @@ export interface Marks {
   values: (number | null)[];
 }
 
+/** Lines that are not to be passed. */
+export interface Limit {
+  label: string;
+  values: (number | null)[];
+}
+
 export interface SeriesProps {
   data: Lines;
   zone: string;
@@ -30,6 +36,7 @@ export interface SeriesProps {
   height?: number;
   band?: Band;
   marks?: Marks;
+  limits?: Limit[];
   /** What the dashed line is, where there is one: "Previous period". */
   before?: string;
 }
@@ -50,7 +57,7 @@ export function Series(props: SeriesProps) {
     <div class="series">
       <Plot {...props} height={height} shown={shown} colours={colours} over={over} onOver={setOver} />
       <span class="sr" role="status">{said}</span>
-      {(data.lines.length > 1 || props.before || props.band || props.marks) && (
+      {(data.lines.length > 1 || props.before || props.band || props.marks || props.limits?.length) && (
         <ul class="legend" aria-label={`Lines of ${label}`}>
           {data.lines.map((line, n) => (
             <li key={line.label}>
@@ -61,6 +68,7 @@ export function Series(props: SeriesProps) {
             </li>
           ))}
           {props.band && <li><span class="swatch soft" aria-hidden="true" />{props.band.label}</li>}
+          {props.limits?.map((limit) => <li key={limit.label}><span class="swatch limit" aria-hidden="true" /><bdi>{visible(limit.label)}</bdi></li>)}
           {props.marks && <li><span class="swatch mark" aria-hidden="true" />{props.marks.label}</li>}
           {props.before && data.lines.some((line) => line.before) && <li><span class="swatch dashed" aria-hidden="true" />{props.before}</li>}
         </ul>
@@ -83,11 +91,11 @@ interface PlotProps extends SeriesProps {
 }
 
 function Plot(props: PlotProps) {
-  const { data, zone, label, kind = "lines", height, shown, colours, over, onOver, band, marks } = props;
+  const { data, zone, label, kind = "lines", height, shown, colours, over, onOver, band, marks, limits } = props;
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const scheme = useScheme();
-  const shape = JSON.stringify([scheme, kind, zone, height, data.dates, shown.map((l) => [l.label, l.unit, Boolean(l.before)]), colours, Boolean(band), Boolean(marks)]);
+  const shape = JSON.stringify([scheme, kind, zone, height, data.dates, shown.map((l) => [l.label, l.unit, Boolean(l.before)]), colours, Boolean(band), Boolean(marks), limits?.length ?? 0]);
   useEffect(() => {
     const root = element.current;
     if (!root) return;
@@ -107,7 +115,7 @@ function Plot(props: PlotProps) {
   useEffect(() => {
     if (drawn.current === shape) plot.current?.setData(table(props, kind));
     drawn.current = shape;
-  }, [data, shown, band, marks, shape]);
+  }, [data, shown, band, marks, limits, shape]);
 
   const pressed = (event: KeyboardEvent) => {
     const last = data.x.length - 1;
@@ -134,7 +142,7 @@ function point(plot: uPlot | null, at: number | null): void {
   else plot.setCursor({ left: plot.valToPos(plot.data[0]?.[at] ?? 0, "x"), top: 10 });
 }
 
-function Tip({ data, shown, colours, zone, at, left, before, band, marks }: PlotProps & { at: number; left: number }) {
+function Tip({ data, shown, colours, zone, at, left, before, band, marks, limits }: PlotProps & { at: number; left: number }) {
   if (!data.x.length) return null;
   const marked = marks?.values[at];
   return (
@@ -151,6 +159,7 @@ function Tip({ data, shown, colours, zone, at, left, before, band, marks }: Plot
         </div>
       ))}
       {band && <div class="tiprow muted">{band.label} {figure(shown[0]?.unit ?? "", band.low[at] ?? null)} – {figure(shown[0]?.unit ?? "", band.high[at] ?? null)}</div>}
+      {limits?.map((limit) => <div key={limit.label} class="tiprow muted"><bdi>{visible(limit.label)}</bdi><span class="value">{figure(shown[0]?.unit ?? "", limit.values[at] ?? null)}</span></div>)}
       {marked !== null && marked !== undefined && <div class="tiprow bad">{marks?.label}</div>}
     </div>
   );

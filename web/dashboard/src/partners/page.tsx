@@ -1,5 +1,20 @@
-// Not built yet.
+// Partners: how each does, and one of them; a partner sees its own figures alone.
+
+import { partnerOf, useMe } from "../ask/person";
+import { useQuery } from "../shell/place";
+import { useRange } from "../shell/range";
+import { List } from "./list";
+import { One } from "./one";
+import "./partners.css";
 
 export default function Page() {
-  return <section class="card centre"><h2>This page is not built yet</h2></section>;
+  const range = useRange("28d");
+  const own = partnerOf(useMe());
+  const [named] = useQuery("partner");
+  const partner = own || named;
+  return (
+    <div class="partnerspage">
+      {partner ? <One partner={partner} range={range} own={own !== ""} /> : <List range={range} />}
+    </div>
+  );
 }
