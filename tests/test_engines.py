@@ -230,10 +230,6 @@ QUESTIONS_ASKED: dict[str, Question] = {
         grain="hour", zone="Europe/Lisbon", by=("route",), ends=("interaction_type",), gap=600
     ),
     "visits": Visits(grain="day", by=("route",), ends=("interaction_type",), gap=600),
-    "visits and those before": Visits(
-        by=("route",), since=datetime(2025, 10, 20, tzinfo=UTC), limit=1000,
-        until=datetime(2025, 11, 20, tzinfo=UTC), before=datetime(2025, 8, 1, tzinfo=UTC),
-    ),
     "pages": Pages(by=("route",), gap=600),
     "forms": Forms(by=("route",)),
     "the fields of forms": FormFields(),

@@ -1,7 +1,7 @@
 """Visits: how many came, what they looked at, how long they stayed, and where that began.
 
 In: views of pages (`page_view`) and screens (`screen_view`). Out: `visits` counts sessions of them,
-with the same figures of a stretch before where one is named; `pages` counts the views of each page.
+`pages` the views of each page.
 
 A view is told once when it begins and again when it is left: reports with one `view_id` are one
 view, of the moment of the first, that was in use for as long as the longest of them says. What has
@@ -20,13 +20,13 @@ ended. Of `pages`, `by` is about each view.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal
-
-import msgspec
+from datetime import timedelta
+from itertools import islice
+from typing import Annotated, Any, ClassVar, Final
 
 from lakeward.analysis.events import CALENDAR, check_fields, field_columns, looked
-from lakeward.analysis.question import Column, Sql, says
+from lakeward.analysis.grains import Grain, floored, following
+from lakeward.analysis.question import Column, Row, Sql, says
 from lakeward.analysis.sittings import Sat
 from lakeward.errors import Rejected
 
@@ -46,16 +46,9 @@ class Visits(Sat, frozen=True, kw_only=True):
 
     name: ClassVar[str] = "visits"
 
-    grain: Annotated[
-        Literal["hour", "day", "week", "month"] | None,
-        says("How long a moment is; without it all is one."),
-    ] = None
+    grain: Annotated[Grain | None, says("How long a moment is; without it all is one.")] = None
     by: Annotated[tuple[str, ...], says("Fields that break it down; where sessions began.")] = ()
     ends: Annotated[tuple[str, ...], says("Fields that break it down; where they ended.")] = ()
-    before: Annotated[
-        datetime | None,
-        says("The first moment of as long a stretch whose figures stand beside."),
-    ] = None
     limit: Annotated[int, says("How many rows, at most; those with the most visitors.")] = 1000
 
     def __post_init__(self) -> None:
@@ -67,26 +60,6 @@ class Visits(Sat, frozen=True, kw_only=True):
             if name in CALENDAR:
                 raise Rejected(f"{name!r} is of the session's beginning: take it as `grain`.")
         check_limit(self.limit)
-        if self.before is not None:
-            self._check_before(self.before)
-
-    def _check_before(self, before: datetime) -> None:
-        if before.tzinfo is None:
-            raise Rejected("`before` must have a zone, such as 2026-11-01T00:00:00Z.")
-        if self.since is None or self.until is None or self.grain is not None:
-            raise Rejected("`before` needs `since` and `until`, and takes no `grain`.")
-        if before + (self.until - self.since) > self.since:
-            raise Rejected("`before` must be so early that its stretch ends before `since`.")
-
-    @property
-    def earlier(self) -> Visits | None:
-        """The same of the stretch before."""
-        if self.before is None or self.since is None or self.until is None:
-            return None
-        end = self.before + (self.until - self.since)
-        return msgspec.structs.replace(
-            self, since=self.before, until=end, before=None, limit=MOST_ROWS
-        )
 
     def columns(self) -> tuple[Column, ...]:
         """The moment, the fields, and the figures."""
@@ -96,17 +69,7 @@ class Visits(Sat, frozen=True, kw_only=True):
             columns.insert(0, Column("moment", kind, f"Beginning of the {self.grain}."))
         for name in self.ends:
             columns.append(Column(f"last_{name}", looked(name).kind, f"Of the last: `{name}`."))
-        if self.before is None:
-            return (*columns, *FIGURES)
-        beside = [
-            (
-                Column(f"{c.name}_before", c.kind, "The same of the stretch before.", c.unit),
-                Column(f"{c.name}_change", "number", "More than before, of that; a share's in "
-                       "points.", "0 to 1"),
-            )
-            for c in FIGURES
-        ]  # fmt: skip
-        return (*columns, *FIGURES, *(column for pair in beside for column in pair))
+        return (*columns, *FIGURES)
 
     def sql(self) -> Sql:
         """Over the days that the view knows."""
@@ -119,6 +82,22 @@ class Visits(Sat, frozen=True, kw_only=True):
         from lakeward.analysis.visits_sql import visits
 
         return visits(self)
+
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """With a row for each moment in which nobody came, where nothing else breaks it down."""
+        if self.grain is None or not rows or self.by or self.ends:
+            return rows
+        first, last = rows[0][0], rows[-1][0]
+        if self.since is not None:
+            first = floored(self.grain, self.since, self.zone)
+        if self.until is not None:
+            last = floored(self.grain, self.until - timedelta(milliseconds=1), self.zone)
+        found = {row[0]: row for row in rows}
+        moments = list(islice(following(self.grain, first, last, self.zone), MOST_ROWS + 1))
+        if len(moments) > MOST_ROWS:
+            raise Rejected(f"The answer has more than {MOST_ROWS} rows: take a longer grain.")
+        nobody = (0, 0, 0, None, None, None)
+        return [found.get(moment) or (moment, *nobody) for moment in moments]
 
 
 class Pages(Sat, frozen=True, kw_only=True):

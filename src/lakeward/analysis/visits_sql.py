@@ -17,7 +17,6 @@ from lakeward.analysis.events import Source, calendar
 from lakeward.analysis.metric import number
 from lakeward.analysis.question import Sql
 from lakeward.analysis.sittings import Sat
-from lakeward.analysis.values import Values
 
 if TYPE_CHECKING:
     from lakeward.analysis.visits import Pages, Visits
@@ -31,38 +30,11 @@ MEASURED: Final = {
     "bounce_share": "CAST(count(*) FILTER (WHERE views = 1) AS DOUBLE) / nullif(count(*), 0)",
     "median_seconds": "quantile_cont(ms, 0.5) / 1000.0",
 }
-SHARES: Final = frozenset({"bounce_share"})
 
 
 def visits(question: Visits, *, quick: bool = False) -> Sql:
-    """The statement of `visits`; with another stretch beside it, two of them joined."""
-    values = Values()
-    text = _visits(question, Source(question, values, quick=quick))
-    earlier = question.earlier
-    if earlier is None:
-        return Sql(text, values.parameters)
-    past = _visits(earlier, Source(earlier, values, quick=quick), "0")
-    names = [*question.by, *(f"last_{name}" for name in question.ends)]
-    same = " AND ".join(f'n."{name}" IS NOT DISTINCT FROM p."{name}"' for name in names) or "TRUE"
-    shown = [f'n."{name}"' for name in (*names, *MEASURED)]
-    for name in MEASURED:
-        before = f"p.{name}" if name not in ("visitors", "sessions", "views") else (
-            f"coalesce(p.{name}, 0)"
-        )  # fmt: skip
-        change = f"n.{name} - {before}"
-        if name not in SHARES:
-            change = f"CAST(n.{name} AS DOUBLE) / nullif({before}, 0) - 1.0"
-        shown += [f"{before} AS {name}_before", f"{change} AS {name}_change"]
-    order = ", ".join(["n.visitors DESC", *(f'n."{name}" NULLS LAST' for name in names)])
-    return Sql(
-        f"SELECT {', '.join(shown)}\nFROM ({text}) n\nLEFT JOIN ({past}) p ON {same}\n"
-        f"ORDER BY {order}",
-        values.parameters,
-    )
-
-
-def _visits(question: Visits, source: Source, tag: str = "") -> str:
-    """One stretch; of two in one statement no relation of the one is called as of the other."""
+    """The statement of `visits`."""
+    source = Source(question, quick=quick)
     fields = _fields(question.by, "b") | _fields(question.ends, "x")
     keys = [(key, name) for key, name in fields.items() if key[0] == "b"]
     if question.grain is not None:
@@ -83,13 +55,11 @@ def _visits(question: Visits, source: Source, tag: str = "") -> str:
         for key in fields
     )
     sat = (
-        f"sat{tag} AS (SELECT u, min(t) AS start, max(t + used) - min(t) AS ms, count(*) AS views"
-        f"{held} FROM numbered{tag} GROUP BY u, s)"
+        "sat AS (SELECT u, min(t) AS start, max(t + used) - min(t) AS ms, count(*) AS views"
+        f"{held} FROM numbered GROUP BY u, s)"
     )
-    return (
-        f"{seen(question, source, fields, tag)},\n{sat}\nSELECT {columns}{measured}\nFROM sat{tag}"
-        + (tail if keys else "")
-    )
+    text = f"{seen(question, source, fields)},\n{sat}\nSELECT {columns}{measured}\nFROM sat"
+    return Sql(text + (tail if keys else ""), source.parameters)
 
 
 def pages(question: Pages, *, quick: bool = False) -> Sql:
@@ -117,7 +87,7 @@ FROM counted ORDER BY {order} LIMIT {question.limit}"""
     return Sql(text, source.parameters)
 
 
-def seen(question: Sat, source: Source, fields: dict[str, str], tag: str = "") -> str:
+def seen(question: Sat, source: Source, fields: dict[str, str]) -> str:
     """The relations up to `numbered`, a row for each view."""
     unit, _ = source.unit(question.unit)
     known = f"nullif({unit}, 'anonymous')" if question.unit == "user_id" else unit
@@ -132,14 +102,14 @@ def seen(question: Sat, source: Source, fields: dict[str, str], tag: str = "") -
     listed = "".join(f", {key}" for key in fields)
     gap = source.values(question.gap_ms)
     fresh = f"CASE WHEN t - lag(t) OVER ({WHO}) - lag(used) OVER ({WHO}) <= {gap} THEN 0 ELSE 1 END"
-    return f"""WITH told{tag} AS (SELECT {who} AS u, {view} AS view, {source.ms} AS t,
+    return f"""WITH told AS (SELECT {who} AS u, {view} AS view, {source.ms} AS t,
     {used} AS used, {depth} AS depth{columns}
     FROM {source.relation(question.unit, *fields.values())} WHERE {where}),
-seen{tag} AS (SELECT u, view, min(t) AS t, coalesce(max(used), 0.0) AS used,
-    max(used) AS told_used, max(depth) AS depth{held} FROM told{tag} GROUP BY u, view),
-fresh{tag} AS (SELECT *, row_number() OVER ({WHO}) AS place, {fresh} AS f FROM seen{tag}),
-numbered{tag} AS (SELECT u, view, t, used, told_used, depth, place{listed},
-    sum(f) OVER (PARTITION BY u ORDER BY place ROWS UNBOUNDED PRECEDING) AS s FROM fresh{tag})"""
+seen AS (SELECT u, view, min(t) AS t, coalesce(max(used), 0.0) AS used,
+    max(used) AS told_used, max(depth) AS depth{held} FROM told GROUP BY u, view),
+fresh AS (SELECT *, row_number() OVER ({WHO}) AS place, {fresh} AS f FROM seen),
+numbered AS (SELECT u, view, t, used, told_used, depth, place{listed},
+    sum(f) OVER (PARTITION BY u ORDER BY place ROWS UNBOUNDED PRECEDING) AS s FROM fresh)"""
 
 
 def _fields(names: tuple[str, ...], letter: str) -> dict[str, str]:
