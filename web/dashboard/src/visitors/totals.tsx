@@ -51,7 +51,7 @@ function Now() {
   );
 }
 
-const TAG = `<script src="${location.origin}/lakeward.js" async></script>`;
+const TAG = `<script src="${location.origin}/lakeward.js" defer></script>`;
 
 function First() {
   return <Nothing words="Nobody came in this range. Put this into the pages to see who comes:" snippet={TAG} />;
