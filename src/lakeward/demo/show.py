@@ -96,7 +96,9 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
             expected, planned, watched=bool(quiet), bundled=not settings.coach_url,
             priced=settings.ai_prices == PRICES,
         )  # fmt: skip
-        told_before = _told_before(settings, asked.seed, days) if days and settings.collect else None
+        told_before = (
+            _told_before(settings, asked.seed, days) if days and settings.collect else None
+        )
         truth = _begun(lake, asked, msgspec.structs.replace(figures(), history=told_before))
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
