@@ -27,12 +27,14 @@ from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQ
 from lakeward.analysis.experiment.metric import metric
 from lakeward.analysis.experiment.question import ExperimentUnits
 from lakeward.analysis.filters import Filter
+from lakeward.analysis.forms import FormFields, Forms
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.listing import SHOWN
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Portable, Prepared, Question, Sql, portable
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.retention import Retention, RetentionCurve
@@ -42,6 +44,8 @@ from lakeward.analysis.step import Step, step_of
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Series, Trend
 from lakeward.analysis.trino import foreign, foreign_functions
+from lakeward.analysis.visits import Pages, Visits
+from lakeward.analysis.web_vitals import WebVitals
 from lakeward.cli import main
 from lakeward.cli.compact import compact
 from lakeward.errors import Terminal
@@ -89,7 +93,24 @@ def rows(n: int) -> Iterator[Row]:
         if dice.random() < 0.3:
             moment = datetime.fromtimestamp((row["ms"] - 90_000) / 1000, UTC)
             row["client_timestamp"] = moment.isoformat(timespec="milliseconds")
-        yield row
+        yield row | web(row["interaction_type"], dice)
+
+
+def web(kind: str, dice: random.Random) -> Row:
+    """Some clicks are of a form or a vital instead, some views are told twice."""
+    if kind == "page_view" and dice.random() < 0.5:
+        return {"properties": {"view_id": f"v{dice.randrange(400)}",
+                               "engagement_ms": dice.choice((0, 40, 9.5e5))}}  # fmt: skip
+    if kind != "click" or dice.random() < 0.5:
+        return {}
+    if dice.random() < 0.3:
+        told: Row = {"name": dice.choice(("LCP", "CLS", "FID")), "value": dice.random() * 5000,
+                     "metric_id": f"m{dice.randrange(300)}"}  # fmt: skip
+        return {"interaction_type": "web_vital", "properties": told}
+    told = {"form": dice.choice(("f", "it's")), "field": dice.choice((*TEXTS, None)),
+            "action": dice.choice(("start", "field", "error", "submit", "abandon")),
+            "field_ms": dice.randrange(9000), "duration_ms": 1500}  # fmt: skip
+    return {"interaction_type": "form_interaction", "properties": told}
 
 
 def arm_of(user: int, dice: random.Random) -> Row:
@@ -156,6 +177,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
     "API latency by month": ApiLatency(grain="month", zone="Europe/Lisbon"),
     "the slowest calls": ApiSlowest(),
     "data quality": DataQuality(zone="Asia/Kolkata"),
+    "the types there are": DataTypes(zone="Asia/Kolkata"),
     "how full fields are, by day": DataFields(event="api_call", daily=True),
     "trend by hour in a zone whose clock goes back": Trend(
         grain="hour", zone="Europe/Lisbon", since=datetime(2025, 10, 25, 20, tzinfo=UTC),
@@ -207,6 +229,11 @@ QUESTIONS_ASKED: dict[str, Question] = {
     "sessions": Sessions(
         grain="hour", zone="Europe/Lisbon", by=("route",), ends=("interaction_type",), gap=600
     ),
+    "visits": Visits(grain="day", by=("route",), ends=("interaction_type",), gap=600),
+    "pages": Pages(by=("route",), gap=600),
+    "forms": Forms(by=("route",)),
+    "the fields of forms": FormFields(),
+    "web vitals": WebVitals(by=("route",)),
     "paths": Paths(node="route", gap=600, depth=4, top=7),
     "paths from a text to another": Paths(
         node="route", start="it's", end="back\\slash", gap=3600, unit="session_id"
@@ -240,6 +267,7 @@ LONGER = frozenset(
         "trend by the device's clock, with bots and staff", "funnel any *", "funnel strict *",
         "the newest failures", "an experiment's ratio:count:click/count:page_view, 0 days before",
         "an experiment's click[route^=/a], 0 days before",
+        "visits", "pages", "forms", "web vitals",
         "funnel of times", "retention without ends", "stickiness", "paths to a text",
         *(f"retention by {grain}, {kind}, {cohort}" for grain, kind, cohort, _ in RETAINED[1:]),
     }

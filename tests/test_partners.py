@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,9 @@ import pytest
 
 from conftest import Lake, wait_until
 from lakeward.collector import Collector
+from lakeward.server.app import OWN
+from lakeward.server.assets import VIEWS
+from lakeward.server.rooms import PARTS as ROOMS
 from server_process import Serving, serving
 from test_login import added, logged_in, people
 from test_server_keys import bearer, created, keys
@@ -32,30 +34,6 @@ class Shared:
         with self.server.client() as client:
             headers = bearer(secret, **options.pop("headers", {}))
             return client.get(path, headers=headers, **options)
-
-    def stream(self, secret: str, until: Any, last: str = "", query: str = "") -> list[Any]:
-        """The events of the feed as a key sees them, until one fits: (name, data, id)."""
-        events: list[Any] = []
-        headers = bearer(secret) | ({"last-event-id": last} if last else {})
-        with (
-            self.server.client() as client,
-            client.stream("GET", f"/v1/live{query}", headers=headers) as answer,
-        ):
-            assert answer.status_code == 200
-            deadline = time.monotonic() + 120
-            event: dict[str, str] = {}
-            for line in answer.iter_lines():
-                assert time.monotonic() < deadline, events
-                if line:
-                    name, _, value = line.partition(": ")
-                    event[name] = value
-                elif "event" in event:
-                    data = json.loads(event["data"])
-                    events.append((event["event"], data, event.get("id", "")))
-                    event = {}
-                    if until(*events[-1]):
-                        break
-        return events
 
 
 def planted(collector: Collector, partner: str | None, n: int, **more: Any) -> None:
@@ -91,144 +69,103 @@ def clean(content: Any) -> bool:
     return not any(secret in text for secret in (*SECRETS, f"/{THEIRS}/", "/None/", "user of p1"))
 
 
-def rows_of(events: list[Any]) -> list[Any]:
-    return [row for name, data, _ in events if name == "batch" for row in data["rows"]]
+PATHS: dict[tuple[str, str], str] = {
+    ("interactions", ""): "door", ("ratings", ""): "door", ("flags", ""): "door",
+    ("sdk", ""): "public", ("openapi", ""): "public", ("health", ""): "public",
+    ("page", ""): "public", ("page", "/static/{folder}/{file}"): "public",
+    ("login", ""): "public", ("login", "/oidc"): "public", ("login", "/oidc/callback"): "public",
+    ("welcome", ""): "public", ("password", ""): "public", ("logout", ""): "public",
+    ("me", ""): "public",
+    ("summary", ""): "own", ("questions", ""): "own", ("questions", "/{kind}"): "own",
+    ("live", ""): "shut", ("live", "/hour"): "shut", ("live", "/record"): "shut",
+    ("metrics", ""): "shut",
+    ("alerts", ""): "shut", ("alerts", "/{id}"): "shut", ("alerts", "/{id}/{verb}"): "shut",
+    ("alerts", "/{id}/series"): "shut", ("alerts", "/watched"): "shut",
+    ("alerts", "/watched/series"): "shut", ("alerts", "/budgets"): "shut",
+    ("live", "/changes"): "shut",
+    ("data", ""): "shut", ("data", "/storage"): "shut", ("overview", ""): "shut",
+    ("quarantine", ""): "shut", ("quarantine", "/replay"): "shut", ("schema", ""): "shut",
+    ("sql", ""): "shut",
+    ("traces", "/{id}"): "shut", ("records", "/{id}"): "shut",
+    ("experiments", ""): "shut", ("experiments", "/{key}"): "shut",
+    ("experiments", "/{key}/csv"): "shut", ("experiments", "/{key}/course"): "shut",
+    ("suggest", ""): "shut", ("suggest", "/funnels"): "shut",
+    ("keys", ""): "shut", ("keys", "/{id}/revoke"): "shut",
+    ("people", ""): "shut", ("people", "/{id}/link"): "shut", ("people", "/{id}/role"): "shut",
+    ("people", "/{id}/remove"): "shut", ("people", "/{id}/restore"): "shut",
+    ("switches", ""): "shut", ("rules", ""): "shut", ("settings", ""): "shut",
+    ("views", ""): "shut", ("views", "/{id}/rename"): "shut", ("views", "/{id}/remove"): "shut",
+    **{("page", f"/{view}"): "public" for view in VIEWS},
+}  # fmt: skip
+"""What a partner may use: `own` shows its own records alone, `shut` nothing, with 403. `public` is
+the same for everybody and shows nothing of the lake, `door` takes records, by write keys alone."""
+STEPS = {"kind": "trend", "id": "x", "key": "x", "verb": "ack", "folder": "a", "file": "n.js"}
 
 
-def test_the_feed_shows_a_partner_its_own_records_and_counts_no_others(shared: Shared) -> None:
-    everything = shared.stream(shared.admin, lambda name, *_: name == "batch")
-    assert len(rows_of(everything)) == 14
-    told: set[str] = set()
-
-    def until(name: str, data: Any, at: str) -> bool:
-        """Both the records, and the hour once it is counted."""
-        if name == "batch" or (name == "hour" and data["hour"]["totals"]["count"] == 3):
-            told.add(name)
-        return told == {"batch", "hour"}
-
-    events = shared.stream(shared.partner, until)
-    assert [row["what"] for row in rows_of(events)] == ["/p9/0", "/p9/1", "/p9/2"]
-    assert clean(events)
-    [batch] = [data for name, data, _ in events if name == "batch"]
-    assert (batch["backlog"], batch["matched"]) == (True, 3)
-    assert batch["seen"] <= 3
-    for query in ("?q=their-secret", "?id=user+of+p1", "?route=GET+/p1/0", "?q=p1"):
-        events = shared.stream(shared.partner, lambda name, *_: name == "hour", query=query)
-        assert rows_of(events) == []
+def test_every_path_of_the_server_is_decided_here() -> None:
+    assert {(part.name, path) for part in (*OWN, *ROOMS) for path in part.paths} == set(PATHS)
 
 
-def test_what_others_send_while_a_partner_watches_is_not_even_counted(shared: Shared) -> None:
-    sent = False
-
-    def until(name: str, data: Any, at: str) -> bool:
-        nonlocal sent
-        if not sent:
-            sent = True
-            planted(shared.collector, THEIRS, 4, properties={"note": "their-secret"})
-            shared.collector.commit()
-            planted(shared.collector, MINE, 1, app_version="last")
-            shared.collector.commit()
-        return bool(name == "batch" and not data["backlog"])
-
-    events = shared.stream(shared.partner, until)
-    _, data, _ = events[-1]
-    assert (data["seen"], len(data["rows"])) == (1, 1)
-    assert clean(events)
-
-
-def test_going_on_from_any_position_shows_a_partner_nothing_of_others(shared: Shared) -> None:
-    everything = shared.stream(shared.admin, lambda name, *_: name == "batch")
-    [end] = [at for name, _, at in everything if name == "batch"]
-    epoch, segment, offset = map(int, end.split("-"))
-    places = [0, 1, 2, 17, *(int(row["at"].split("-")[2]) for row in rows_of(everything))]
-    places += [place + 1 for place in places] + [offset - 1]
-    for place in places:
-        sent = shared.stream(
-            shared.partner, lambda name, *_: name == "hour", last=f"{epoch}-{segment}-{place}"
-        )
-        assert clean(sent)
-        # Whether a line of others begins there is not told either: it goes on in any case.
-        assert [name for name, *_ in sent if name == "reset"] == []
-        assert all(row["what"].startswith("/p9/") for row in rows_of(sent))
-        assert all(data["seen"] == len(data["rows"]) for n, data, _ in sent if n == "batch")
-
-
-def test_a_partner_reads_its_own_record_and_finds_others_as_gone_as_no_record(
+def test_a_partner_is_let_in_where_it_sees_its_own_records_and_nowhere_else(
     shared: Shared,
 ) -> None:
-    everything = shared.stream(shared.admin, lambda name, *_: name == "batch")
-    own = 0
-    for row in rows_of(everything):
-        whole = shared.get("/v1/live/record", shared.admin, params={"at": row["at"]})
-        assert whole.status_code == 200
-        answer = shared.get("/v1/live/record", shared.partner, params={"at": row["at"]})
-        if f'"partner_id": "{MINE}"' in whole.text.replace("\\", "") and row["what"][:4] == "/p9/":
-            own += 1
-            assert answer.status_code == 200
-            assert len(answer.json()["trace"]) >= 3
-            assert all(near["what"].startswith("/p9/") for near in answer.json()["trace"])
-            assert clean(answer.text)
-        else:
-            epoch, segment, offset = row["at"].split("-")
-            nowhere = f"{epoch}-{segment}-{int(offset) + 1}"
-            none = shared.get("/v1/live/record", shared.partner, params={"at": nowhere})
-            assert (answer.status_code, answer.content) == (404, none.content)
-    assert own >= 3
+    email = "pam@example.com"
+    added(shared.lake, email, "--role", "partner", "--partner", MINE)
+    roots = {part.name: part.root for part in (*OWN, *ROOMS)}
+    with logged_in(shared.server, email) as by_login, shared.server.client() as by_key:
+        by_key.headers.update(bearer(shared.partner))
+        for client, way in ((by_key, "key"), (by_login, "login")):
+            for (part, below), meant in PATHS.items():
+                if way == "login" and part in ("logout", "password"):
+                    continue  # it would be over
+                path = roots[part].rstrip("/") + below.format_map(STEPS) or "/"
+                answer = client.get(path)
+                if answer.status_code == 405:
+                    origin = {"origin": shared.server.url}
+                    answer = client.post(path, json={}, headers=origin)
+                told = (answer.status_code, path, way, answer.text[:200])
+                if meant == "shut":
+                    assert answer.status_code == 403, told
+                    assert answer.json()["code"] == "not_for_partners", told
+                elif meant == "own":
+                    assert answer.status_code == 200, told
+                    assert clean(answer.text), told
+                elif meant == "door":
+                    assert answer.status_code in (401, 403), told
+                else:
+                    assert answer.status_code != 403 or part == "oidc", told
 
 
-def test_an_erased_line_is_to_a_partner_as_gone_as_no_line(lake: Lake) -> None:
-    collector = lake.collector()
-    planted(collector, THEIRS, 1)
-    planted(collector, MINE, 1)
-    collector.commit()
-    lake.close()
-    [path] = lake.root.glob("raw/*/*/*/*.jsonl")
-    lines = path.read_bytes().split(b"\n")
-    lines[0] = b" " * len(lines[0])
-    path.write_bytes(b"\n".join(lines))
-    secrets = [created(lake, "read", "a"), created(lake, "read", "b", "--partner", MINE)]
-    with serving(lake) as server, server.client() as client:
-        wait_until(lambda: client.get("/v1/live/hour", headers=bearer(secrets[1])).is_success)
-        gone = [
-            client.get("/v1/live/record?at=1-1-0", headers=bearer(secret)).status_code
-            for secret in secrets
-        ]
-        assert gone == [410, 404]
-
-
-def test_the_hour_and_the_day_of_a_partner_are_of_its_records_only(shared: Shared) -> None:
-    hour = shared.get("/v1/live/hour", shared.partner)
-    assert hour.json()["hour"]["totals"]["count"] in (3, 4)
-    assert clean(hour.text)
+def test_the_day_and_the_questions_of_a_partner_are_of_its_records_only(shared: Shared) -> None:
     day = shared.get("/v1/summary", shared.partner)
-    assert day.json()["interactions"] in (3, 4)
+    assert day.json()["interactions"] == 3
     assert day.json()["users"] == 1
     assert day.json()["lake"] is None
     assert day.json()["quarantine"] == {"count": 0, "by_reason": {}}
     assert clean(day.text)
     assert shared.get("/v1/summary", shared.admin).json()["interactions"] > 10
+    with shared.server.client() as client:
+        for secret, wanted in ((shared.partner, 3), (shared.admin, 14)):
+            answer = client.post(
+                "/api/questions/trend", json={"grain": None}, headers=bearer(secret)
+            )
+            assert answer.json()["rows"] == [[wanted]]
+        closed = client.post("/api/questions/trace", json={"of": "shared"},
+                             headers=bearer(shared.partner))  # fmt: skip
+        assert (closed.status_code, closed.json()["code"]) == (403, "not_for_partners")
 
 
-def test_figures_of_everybody_together_are_not_for_partners(shared: Shared) -> None:
-    answer = shared.get("/metrics", shared.partner)
-    assert (answer.status_code, answer.json()["code"]) == (403, "not_for_partners")
-    assert shared.get("/metrics", shared.admin).status_code == 200
-
-
-def test_a_person_who_is_a_partner_sees_the_same_and_another_role_another_part(
-    shared: Shared,
-) -> None:
+def test_a_person_who_becomes_a_partner_watches_no_longer(shared: Shared) -> None:
     email = "pat@example.com"
-    added(shared.lake, email, "--role", "partner", "--partner", MINE)
+    added(shared.lake, email)
     with logged_in(shared.server, email) as client:
-        me = client.get("/v1/me").json()
-        assert (me["role"], me["partner_id"]) == ("partner", MINE)
-        assert client.get("/metrics").status_code == 403
-        assert client.get("/v1/summary").json()["interactions"] in (3, 4)
         with client.stream("GET", "/v1/live") as stream:
             people(shared.lake, "role", email, "partner", "--partner", THEIRS)
-            for _ in stream.iter_bytes():  # ends: what was shown is not this partner's any more
+            for _ in stream.iter_bytes():  # ends: what was shown is not for partners
                 pass
+        me = client.get("/v1/me").json()
+        assert (me["role"], me["partner_id"]) == ("partner", THEIRS)
+        assert client.get("/v1/live").status_code == 403
         assert client.get("/v1/summary").json()["users"] == 1
         people(shared.lake, "role", email, "admin")
         wait_until(lambda: client.get("/metrics").status_code == 200, what="the other role")

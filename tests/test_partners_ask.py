@@ -163,7 +163,8 @@ def test_from_roll_ups_nothing_of_another_partner_changes_an_answer_either(
 
 def test_every_open_kind_is_among_them_and_no_other_may_be_asked() -> None:
     assert {QUESTIONS[name] for name in ASKED} == set(OPEN)
-    more: dict[str, Any] = {"ai_thread": {"conversation": "c"}, "funnel_units": {"steps": STEPS}}
+    more: dict[str, Any] = {"ai_thread": {"conversation": "c"}, "funnel_units": {"steps": STEPS},
+                            "trace": {"of": "t"}}  # fmt: skip
     for name, kind in QUESTIONS.items():
         if kind not in OPEN:
             with pytest.raises(Rejected, match=f"'{name}' is not for partners"):

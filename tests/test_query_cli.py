@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import Lake, wait_until
-from lakeward.cli.printout import CELL, inert, write_csv, write_json, write_table
+from lakeward.cli.printout import CELL, write_table
+from lakeward.lake.written import inert, write_csv, write_json
 from test_cli import COMMAND, environment, lakeward, out, running, sentence
 from test_table import Desk, line, record
 

@@ -11,11 +11,11 @@ import pytest
 
 from conftest import Lake
 from lakeward.barrier import erasing
-from lakeward.cli.replay import Replay, line_of
 from lakeward.errors import Rejected
 from lakeward.interaction import foreign_id, parse_iso
 from lakeward.person import Person
 from lakeward.quarantine import NOT_PERMITTED, Entry, Selection, brought_back
+from lakeward.replay import Replay, line_of
 from lakeward.suppression import add
 from test_cli import lakeward
 

@@ -4,7 +4,8 @@ In: a question and a partner. Out: the question as the partner may ask it, about
 alone. Fails with `Rejected` where it may not ask at all.
 
     open      every kind that counts rows of the lake, narrowed where the rows are chosen
-    closed    lists of people or single calls; what is worked out over everybody's records (AI
+    closed    lists of people, single calls and traces; what visitors did on the app's own pages, as
+              a path or a form tells of persons; what is worked out over everybody's records (AI
               turns, outcomes), as others' rows could change the answer; files beside the table
 
 Persons become visitors: who is who is told by everybody's records, too. What the team's own

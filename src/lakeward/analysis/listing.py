@@ -85,6 +85,7 @@ SHOWN: Final[Mapping[str, Mapping[str, Any]]] = {
         "metric": {"kind": "quantile", "quantile": 0.9, "measures": [_MEASURE]},
     },
     "data_fields": {"event": "partner_match"},
+    "trace": {"of": "4bf92f3577b34da6a3ce929d0e0e4736"},
     **dict.fromkeys(("funnel", "funnel_units", "funnel_times"), _STEPS),
 }
 """Parameters that a question cannot be made without."""

@@ -22,6 +22,7 @@ from lakeward.analysis.events import Events
 from lakeward.analysis.experiment.listed import Experiments
 from lakeward.analysis.experiment.measured import ExperimentMoments, ExperimentQuantile
 from lakeward.analysis.experiment.question import ExperimentUnits
+from lakeward.analysis.forms import FormFields, Forms
 from lakeward.analysis.funnel import Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.outcomes import Outcomes, PartnerPerformance
@@ -30,11 +31,15 @@ from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
 from lakeward.analysis.quality_places import DataPlaces, DataRefused
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.analysis.question import Question
 from lakeward.analysis.retention import Retention, RetentionCurve
 from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.stickiness import Active, Stickiness
+from lakeward.analysis.trace import Trace
 from lakeward.analysis.trend import Trend
+from lakeward.analysis.visits import Pages, Visits
+from lakeward.analysis.web_vitals import WebVitals
 from lakeward.errors import Rejected
 from lakeward.settings import Settings
 
@@ -50,6 +55,11 @@ KINDS: Final = (
     Lifecycle,
     Sessions,
     Paths,
+    Visits,
+    Pages,
+    Forms,
+    FormFields,
+    WebVitals,
     Experiments,
     ExperimentUnits,
     ExperimentMoments,
@@ -68,9 +78,11 @@ KINDS: Final = (
     PartnerPerformance,
     PartnerFigures,
     DataQuality,
+    DataTypes,
     DataFields,
     DataRefused,
     DataPlaces,
+    Trace,
 )
 QUESTIONS: Final[dict[str, type[msgspec.Struct]]] = {kind.name: kind for kind in KINDS}
 

@@ -123,11 +123,12 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         days = [self._day(n) for n in range(WEEKS + 1)]
         known = self._known(put, days)
         hours = put(self._trend(days[known].since, days[0].until, HOURLY, grain="hour"))
-        figures = self._figures(put, days[: known + 1], TRAFFIC)
-        outcomes = self._figures(put, days[: known + 1], CAME_OF)
+        told = self._figures(put, days[: known + 1], (*TRAFFIC, *CAME_OF))
+        figures, outcomes = told[: len(TRAFFIC)], told[len(TRAFFIC) :]
         outcomes[1:1] = self._figures(put, days[: known + 1], HELD)
         return {
             "at": self.at,
+            "empty": not known and not self._has(put, None),
             "zone": self.zone,
             "day": self._local(days[0].since),
             "known": [self._local(day.since) for day in days[1 : known + 1]],
@@ -153,7 +154,11 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
 
     def _trend(
-        self, since: datetime | None, until: datetime, series: tuple[Series, ...], **more: Any
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        series: tuple[Series, ...],
+        **more: Any,
     ) -> Trend:
         return Trend(
             series=series, since=since, until=until, zone=self.zone, unit="visitor",
@@ -163,10 +168,14 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
     def _known(self, put: Put, days: Sequence[Span]) -> int:
         """How many of the days before today the lake had records before; they are the last ones."""
         for known in range(WEEKS, 0, -1):
-            everything = self._trend(None, days[known].since, (Series(),), bots=True, internal=True)
-            if put(everything).rows[0][0]:
+            if self._has(put, days[known].since):
                 return known
         return 0
+
+    def _has(self, put: Put, until: datetime | None) -> bool:
+        """Whether the lake has anything, of anybody, before a moment."""
+        everything = self._trend(None, until, (Series(),), bots=True, internal=True)
+        return bool(put(everything).rows[0][0])
 
     def _figures(self, put: Put, days: Sequence[Span], series: tuple[Series, ...]) -> list[Figure]:
         """Each figure of today and of the known days until the same clock."""

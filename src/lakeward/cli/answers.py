@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import msgspec
 
 from lakeward.analysis.question import Answer, Cell, Column
-from lakeward.cli.printout import inert, write_csv, write_table
+from lakeward.cli.printout import write_table
 from lakeward.interaction import iso
+from lakeward.lake.written import inert, write_csv
 
 if TYPE_CHECKING:
     import pyarrow as pa

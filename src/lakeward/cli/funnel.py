@@ -20,9 +20,9 @@ from lakeward.cli.asking import (
     fields,
     print_sql,
 )
-from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
 from lakeward.errors import Rejected, Terminal
+from lakeward.lake.written import inert
 from lakeward.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from lakeward.cli.printout import inert
+from lakeward.lake.written import inert
 from lakeward.lakedir import open_lake
 from lakeward.settings import Settings
 

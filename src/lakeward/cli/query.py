@@ -12,9 +12,10 @@ from typing import TextIO
 
 from uuid_utils import uuid7
 
-from lakeward.cli.printout import write_csv, write_json, write_parquet, write_table
+from lakeward.cli.printout import write_table
 from lakeward.errors import Terminal
 from lakeward.lake.answer import Answer
+from lakeward.lake.written import write_csv, write_json, write_parquet
 from lakeward.settings import Settings
 
 FORMATS = ("table", "json", "csv", "parquet")

@@ -15,8 +15,8 @@ from lakeward.analysis.experiment import wording
 from lakeward.analysis.experiment.effect import Measured
 from lakeward.analysis.experiment.result import ArmEffect, MetricResult, Report
 from lakeward.analysis.experiment.verdict import small
-from lakeward.cli.printout import inert
 from lakeward.cli.tail import printable
+from lakeward.lake.written import inert
 
 
 def write(report: Report, format_: str, out: TextIO) -> None:

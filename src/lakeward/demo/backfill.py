@@ -11,8 +11,9 @@ from typing import Final
 
 from lakeward import Collector
 from lakeward.collector import OUTCOMES
-from lakeward.demo.chronicle import Told, chapters
+from lakeward.demo.chronicle import chapters
 from lakeward.demo.past import Past
+from lakeward.demo.scribe import Told
 from lakeward.errors import NotDurable
 from lakeward.settings import Settings
 
@@ -41,7 +42,7 @@ def _prepared(collector: Collector, chapter: list[Told]) -> list[bytes]:
     return [
         collector.prepare(kind, fields)
         for kind, fields in chapter
-        if not (left_out and kind in OUTCOMES or collector.leaves_out(kind, fields))
+        if not ((left_out and kind in OUTCOMES) or collector.leaves_out(kind, fields))
     ]
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 VIEWS: Final[dict[str, str]] = identity.VIEWS | outcomes.VIEWS | runs.VIEWS | conversations.VIEWS
 """The select of each view by its name."""
+DESCRIBED: Final = " UNION ALL ".join(
+    f"SELECT '{name}', column_name, column_type FROM (DESCRIBE FROM {name})" for name in VIEWS
+)
+"""The query whose answer are the columns of all of them: view, name, type."""
 
 
 def asked(sql: str) -> bool:

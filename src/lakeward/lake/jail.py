@@ -5,7 +5,7 @@ stream, and then its verdict. Fails with `Rejected` for what the guard or DuckDB
 `Terminal` when the question takes more time, memory or room than the settings allow.
 
     parent ── order (JSON) ──► stdin   child  (jailed.py)
-           ◄─ Arrow IPC ────── stdout
+           ◄─ Arrow IPC ────── stdout, or what `form` says
            ◄─ verdict (JSON) ─ fd N
 
 The child has a session of its own, none of the parent's descriptors and none of its environment but
@@ -22,6 +22,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -46,6 +47,8 @@ BOOT: Final = (
 )
 ANSWER_BYTES: Final = 1 << 30
 """The largest answer, as Arrow; a question that wants more wants an export."""
+Form = Literal["arrow", "rows", "csv", "parquet"]
+"""What the child writes: batches for Python, or bytes that are handed on as they are."""
 TABLE_SETTINGS: Final = (
     "lake_dir", "table", "geoip", "ai_prices", "aws_region", "aws_access_key_id",
     "aws_secret_access_key", "aws_endpoint",
@@ -73,6 +76,7 @@ class Order(msgspec.Struct, frozen=True):
     memory: int
     seconds: float
     parent: int
+    form: Form = "arrow"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -85,10 +89,16 @@ class Verdict(msgspec.Struct, frozen=True):
 class Run:
     """One question on its way. Use as a context manager: leaving it ends the child."""
 
-    def __init__(self, settings: Settings, sql: str, *, rows: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, sql: str, *, rows: int = 0, form: Form = "arrow",
+        answer_bytes: int = 0,
+    ) -> None:  # fmt: skip
+        """`answer_bytes`: the largest answer, as Arrow; 0: 1 GiB."""
         self._settings = settings
         self._left = settings.query_seconds
-        order = _order(settings, sql, rows)
+        self._answer_bytes = answer_bytes or ANSWER_BYTES
+        self._ending = threading.Lock()
+        order = _order(settings, sql, rows, form, self._answer_bytes)
         verdict, theirs = os.pipe()
         self._verdict = os.fdopen(verdict, "rb")
         try:
@@ -147,9 +157,8 @@ class Run:
                 need = "the query needs more memory than it may take: "
                 return Terminal(need + _more_memory(self._settings))
             case "large":
-                return Terminal(
-                    f"the answer has more than {ANSWER_BYTES >> 20} MiB: count, group or LIMIT it"
-                )
+                most = f"{self._answer_bytes >> 20} MiB"
+                return Terminal(f"the answer has more than {most}: count, group or LIMIT it")
             case "refused":
                 return Rejected(verdict.sentence)
             case _:
@@ -157,12 +166,18 @@ class Run:
 
     def close(self) -> None:
         """End the child, whatever it does, and everything that it started."""
-        if self._child.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+        self.kill()
+        with self._ending:
             self._child.wait()
         self._verdict.close()
         self._out.close()
+
+    def kill(self) -> None:
+        """Let it end now; for another thread than the one that reads, which finds it dead."""
+        with self._ending:  # its number is not another process's until it is waited for
+            if self._child.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._child.pid, signal.SIGKILL)
 
 
 class _Pipe(io.RawIOBase):
@@ -209,7 +224,7 @@ def _environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, st
     return passed | LEAN
 
 
-def _order(settings: Settings, sql: str, rows: int) -> bytes:
+def _order(settings: Settings, sql: str, rows: int, form: Form, answer_bytes: int) -> bytes:
     lake = open_lake(settings.lake_dir, create=False)
     values = {
         row.env: getattr(settings, row.name) for row in SETTINGS if row.name in TABLE_SETTINGS
@@ -223,10 +238,11 @@ def _order(settings: Settings, sql: str, rows: int) -> bytes:
         environ=environ,
         sql=sql,
         rows=rows,
-        answer_bytes=ANSWER_BYTES,
+        answer_bytes=answer_bytes,
         memory=settings.query_memory,
         seconds=settings.query_seconds,
         parent=os.getpid(),
+        form=form,
     )
     try:
         return msgspec.json.encode(order)

@@ -1,7 +1,8 @@
 """The child that answers one question: bounded first, then opened, then locked, then asked.
 
-In: an order on stdin. Out: Arrow IPC on stdout and one verdict on the descriptor that it was given.
-It never fails: whatever goes wrong is a verdict, and where the system ends it, the lack of one.
+In: an order on stdin. Out: Arrow IPC on stdout, or the form that the order names, and one verdict
+on the descriptor that it was given. It never fails: whatever goes wrong is a verdict, and where the
+system ends it, the lack of one.
 
     guard ──► bounds ──► open the lake ──► lock DuckDB ──► no file may grow ──► run
 
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import os
 import resource
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Final, NoReturn, TextIO
 
 import msgspec
 
@@ -28,17 +31,22 @@ from lakeward.catalog import TYPES
 from lakeward.errors import LakewardError, Rejected
 from lakeward.lake import derived
 from lakeward.lake.guard import check, one_line
-from lakeward.lake.jail import Order, Verdict
+from lakeward.lake.jail import Form, Order, Verdict
 from lakeward.lake.reading import Reading, open_reading
 from lakeward.lake.rows import listed
+from lakeward.lake.written import Batches, write_csv, write_parquet, write_rows
 from lakeward.lakedir import open_lake
 from lakeward.settings import load
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 VIEWS: Final = ("interactions", *TYPES, *derived.VIEWS)
 BATCH_ROWS: Final = 10_000
+PIECE: Final = 1 << 20
+"""Bytes before which nothing is written: an error in a small answer leaves no part of one."""
+Writer = Callable[["Bounded", IO[bytes]], None]
 DESCRIPTORS: Final = 512
 OWN_MEMORY: Final = 384 << 20
 """What interpreter, libraries and the stacks of threads have mapped before the question."""
@@ -139,31 +147,76 @@ def locking(files: list[str]) -> list[str]:
     ]
 
 
-def stream(con: DuckDBPyConnection, order: Order, out: int) -> Verdict:
-    """Run it and write batches as they come, up to the rows and bytes that are wanted."""
-    import pyarrow as pa
+class Bounded:
+    """An answer's batches up to the rows and bytes that are wanted; `verdict` says how it ended."""
 
-    warnings.simplefilter("ignore")
-    reader = con.sql(order.sql).to_arrow_reader(BATCH_ROWS)
-    rows = size = 0
-    with os.fdopen(out, "wb", closefd=False) as sink, pa.ipc.new_stream(sink, reader.schema) as ipc:
+    def __init__(self, con: DuckDBPyConnection, order: Order) -> None:
+        self._reader = con.sql(order.sql).to_arrow_reader(BATCH_ROWS)
+        self._order = order
+        self.schema: pa.Schema = self._reader.schema
+        self.verdict = Verdict("done")
+        self.cut = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Each batch, until one is beyond a bound or is an error."""
+        import pyarrow as pa
+
+        rows = size = 0
         while True:
             try:
-                batch = reader.read_next_batch()
+                batch = self._reader.read_next_batch()
             except StopIteration:
-                break
+                return
             except (OSError, pa.ArrowException) as error:
-                return ended(str(error))
-            if order.rows and rows + batch.num_rows > order.rows:
-                ipc.write_batch(batch.slice(0, order.rows - rows))
-                return Verdict("cut")
+                self.verdict = ended(str(error))
+                return
+            if self._order.rows and rows + batch.num_rows > self._order.rows:
+                self.verdict, self.cut = Verdict("cut"), True
+                yield batch.slice(0, self._order.rows - rows)
+                return
             rows += batch.num_rows
             size += batch.nbytes
-            if size > order.answer_bytes:
-                return Verdict("large")
-            ipc.write_batch(batch)
-    return Verdict("done")
+            if size > self._order.answer_bytes:
+                self.verdict = Verdict("large")
+                return
+            yield batch
 
+
+def stream(con: DuckDBPyConnection, order: Order, out: int) -> Verdict:
+    """Run it and write batches as they come, up to the rows and bytes that are wanted."""
+    warnings.simplefilter("ignore")
+    answer = Bounded(con, order)
+    with os.fdopen(out, "wb", PIECE, closefd=False) as sink:
+        WRITERS[order.form](answer, sink)
+    return answer.verdict
+
+
+def _write_arrow(answer: Bounded, sink: IO[bytes]) -> None:
+    import pyarrow as pa
+
+    with pa.ipc.new_stream(sink, answer.schema) as ipc:
+        for batch in answer:
+            ipc.write_batch(batch)
+
+
+def _write_parquet(answer: Bounded, sink: IO[bytes]) -> None:
+    write_parquet(answer, sink)
+
+
+def _as_text(write: Callable[[Batches, TextIO], None]) -> Writer:
+    def written(answer: Bounded, sink: IO[bytes]) -> None:
+        with io.TextIOWrapper(sink, encoding="utf-8", newline="") as text:
+            write(answer, text)
+
+    return written
+
+
+WRITERS: Final[dict[Form, Writer]] = {
+    "arrow": _write_arrow,
+    "rows": _as_text(write_rows),
+    "csv": _as_text(write_csv),
+    "parquet": _write_parquet,
+}
 
 QUOTABLE: Final = frozenset({"Binder", "Catalog", "Parser"})
 """Errors that come before any row is read: their text quotes the query alone."""

@@ -27,14 +27,15 @@ from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
 from lakeward.analysis.studies import STUDIES, Study
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Transient
-from lakeward.interaction import iso
+from lakeward.interaction import OURS, iso
 from lakeward.lake.delta import Table
 from lakeward.lake.jailed import die_with
+from lakeward.lake.lookup import Lookup
 from lakeward.lake.reading import Reading
 from lakeward.lake.scratch import scratch
 from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir, open_lake
-from lakeward.server.wire import LENGTH, Order, Word, framed
+from lakeward.server.wire import LENGTH, RECORD, Order, Word, framed
 from lakeward.settings import Settings, load
 
 KINDS: Final = QUESTIONS | DRAWN
@@ -59,6 +60,7 @@ class Asking:
         self._reading: Reading | None = None
         self._stamp = ""
         self._since = 0.0
+        self._lookup: Lookup | None = None
 
     def stamp(self) -> str:
         """What changes when an answer may."""
@@ -78,6 +80,9 @@ class Asking:
         """Let go of the lake's files."""
         self._open.close()
         self._reading = None
+        if self._lookup is not None:
+            self._lookup.close()
+            self._lookup = None
 
     def look(self, stamp: str | None = None) -> Reading:
         """The lake as it is now."""
@@ -101,6 +106,8 @@ class Asking:
         import duckdb
 
         try:
+            if order.kind == RECORD:
+                return self._record(msgspec.json.decode(order.question, type=str))
             stamp = self.stamp()
             etag = f'"{_hashed(stamp, order)}"'
             # what a question prepares is outside the table, and moves without the stamp
@@ -126,6 +133,17 @@ class Asking:
             message = f"The answer has more than {MOST_BYTES >> 20} MiB: ask for less."
             return Word(400, code="too_large", message=message), b""
         return Word(200, etag), body
+
+    def _record(self, interaction_id: str) -> tuple[Word, bytes]:
+        """A record whole, laid out to be read; integers of any size are as they were recorded."""
+        if OURS.fullmatch(interaction_id.strip().lower()) is None:
+            return Word(400, code="bad_id", message="This is no interaction id: it is a UUID."), b""
+        if self._lookup is None:
+            self._lookup = Lookup(self._lake, self._settings)
+        record = self._lookup.get(interaction_id)
+        if record is None:
+            return Word(404, code="no_record", message="No record has this id."), b""
+        return Word(200), msgspec.json.format(msgspec.json.encode(record), indent=2)
 
     def _put(self, stamp: str, order: Order, kind: Any) -> bytes:
         question: Any = msgspec.json.decode(order.question, type=kind)

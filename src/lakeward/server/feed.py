@@ -1,7 +1,8 @@
 """The feed: follows the log while somebody watches, and hands each watcher what passes its sieve.
 
 In: the log, read as it grows. Out: for each `Watcher` exact counts and the newest records that are
-not sent yet; for all of them the last `Hour`. Runs on one event loop, reads in threads.
+not sent yet; for all of them the last `Hour`, who is `Online` and which
+routes are lit. Runs on one event loop, reads in threads.
 
 Nothing is kept beyond its bound: a watcher holds the newest 200 records, or 2 MiB of them, and
 counts the rest. So a burst shows a sample and exact numbers, and a client that reads slowly misses
@@ -17,7 +18,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -25,6 +26,8 @@ from lakeward.errors import LakewardError, Unreadable
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position
 from lakeward.server.hour import MINUTE, MINUTES, Hour
+from lakeward.server.lit import Lights
+from lakeward.server.online import Online, Visitors
 from lakeward.server.sieve import Sieve
 from lakeward.server.tail import NOWHERE, Block, Entry, Tail
 
@@ -130,10 +133,12 @@ class Feed:
         poll_seconds: float = POLL_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
         hour_bytes: int = HOUR_BYTES,
-        partner: str | None = None,
+        internal: Collection[str] = (),
     ) -> None:
-        self.tail = Tail(lake, partner)
-        self.hour = Hour()
+        self.tail = Tail(lake)
+        self.hour, self.online, self.lights = Hour(), Online(), Lights()
+        self._visitors = Visitors(internal)
+        self._telling = asyncio.Lock()
         self.head = NOWHERE
         self.trouble = ""
         self.cut = False
@@ -153,11 +158,6 @@ class Feed:
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
         return self._now_ns() // 1_000_000
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody watches, and nobody did for a while."""
-        return not self.watchers and (self._task is None or self._task.done())
 
     @property
     def loading(self) -> bool:
@@ -227,9 +227,11 @@ class Feed:
         while self.head != end:
             block = await asyncio.to_thread(self.tail.read, self.head, end)
             self.head = block.end
-            self.hour.add((entry.row for entry in block.rows), self.now_ms)
+            self._count_rows(block, self.hour)
+            self.lights.add(entry.row for entry in block.rows)
             for watcher in self.watchers:
                 watcher.offer(block)
+            await self._count_people(block, self.online)
 
     def _past_changed(self, end: Position) -> bool:
         """Whether the end is of another log than the head: replaced, of another epoch, shorter."""
@@ -256,7 +258,7 @@ class Feed:
     async def _renew(self, end: Position) -> None:
         """Begin anew at `end`: another hour, and word to every watcher."""
         self.tail.forget()
-        self.hour = Hour()
+        self.hour, self.online = Hour(), Online()
         self._replaced = self.tail.replaced
         since = self.now_ms / 1000 - MINUTES * MINUTE / 1000
         start, self.cut = await asyncio.to_thread(self.tail.before, end, self._hour_bytes, since)
@@ -266,20 +268,30 @@ class Feed:
             watcher.restart(end)
 
     def _load(self, start: Position, end: Position) -> None:
-        loader = asyncio.create_task(self._count(start, end, self.hour))
+        loader = asyncio.create_task(self._count(start, end, self.hour, self.online))
         self._loaders.add(loader)
         loader.add_done_callback(self._loaders.discard)
 
-    async def _count(self, start: Position, end: Position, hour: Hour) -> None:
+    async def _count(self, start: Position, end: Position, hour: Hour, online: Online) -> None:
         """Count what lies between two positions into the hour, block by block."""
         try:
             while start != end and hour is self.hour:
                 block = await asyncio.to_thread(self.tail.read, start, end)
-                hour.add((entry.row for entry in block.rows), self.now_ms)
+                self._count_rows(block, hour)
+                await self._count_people(block, online)
                 start = block.end
         except (OSError, LakewardError) as error:
             self._complain(error)
             self.cut = True
+
+    def _count_rows(self, block: Block, hour: Hour) -> None:
+        hour.add((entry.row for entry in block.rows), self.now_ms)
+
+    async def _count_people(self, block: Block, online: Online) -> None:
+        """In a thread, as agents are looked up in long lists; one at a time."""
+        async with self._telling:
+            seen = await asyncio.to_thread(self._visitors.of, [entry.row for entry in block.rows])
+        online.add(seen, self.now_ms)
 
     def _complain(self, error: Exception) -> None:
         """A sentence for the page, and for our log at most once a minute."""

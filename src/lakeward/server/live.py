@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
@@ -31,7 +31,6 @@ from lakeward.server.answer import Refusal, reply_refusal
 from lakeward.server.assets import KINDS, PAGES, File, placed, read_static
 from lakeward.server.changes import Changes
 from lakeward.server.feed import Feed
-from lakeward.server.feeds import Feeds
 from lakeward.server.sieve import Sieve, parse_sieve
 from lakeward.server.stream import KEEP_ALIVE_SECONDS, Stream
 from lakeward.server.tail import Tail, parse_position
@@ -77,8 +76,6 @@ STREAM_HEADERS: Headers = [
 class Reader(msgspec.Struct, frozen=True):
     """Who reads, let in by what stands in front of this."""
 
-    partner: str | None = None
-    """Whose records are shown; None: everybody's."""
     holds: Callable[[], Awaitable[bool]] | None = None
     """Whether he may read on; None: he may."""
 
@@ -98,10 +95,9 @@ class Live:
 
     def __init__(
         self, lake: LakeDir, *, feed: Feed | None = None,
-        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS, internal: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self.feed = feed or Feed(lake)
-        self._feeds = Feeds(lake, self.feed)
+        self.feed = feed or Feed(lake, internal=internal)
         self._lake = lake
         self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
@@ -112,7 +108,7 @@ class Live:
     def stop(self) -> None:
         """End every stream; call it on the event loop (`loop.call_soon_threadsafe(live.stop)`)."""
         self._stopping.set()
-        self._feeds.stop()
+        self.feed.stop()
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, reader: Reader = EVERYBODY
@@ -132,13 +128,12 @@ class Live:
             raise Refusal(404, "not_found", "There is nothing here.")
         if scope["method"] not in {"GET", "HEAD"}:
             raise Refusal(405, "wrong_method", "Only GET and HEAD.", allow=("GET", "HEAD"))
-        feed = self._feeds.of(reader.partner)
         if path in ("/v1/live", "/v1/live/changes"):
             await self._stream(scope, receive, send, reader)
         elif path == "/v1/live/hour":
-            await _respond(scope, send, 200, JSON_HEADERS, await self._hour(feed, _query(scope)))
+            await _respond(scope, send, 200, JSON_HEADERS, await self._hour(_query(scope)))
         elif path == "/v1/live/record":
-            await _respond(scope, send, 200, JSON_HEADERS, await self._record(feed, _query(scope)))
+            await _respond(scope, send, 200, JSON_HEADERS, await self._record(_query(scope)))
         else:
             await self._file(scope, send, path)
 
@@ -165,15 +160,23 @@ class Live:
             content = file.content
         await _respond(scope, send, 200, headers, content)
 
-    async def _hour(self, feed: Feed, query: Query) -> bytes:
-        sieve = _sieve(query)
+    async def _hour(self, query: Query) -> bytes:
+        feed, sieve = self.feed, _sieve(query)
         await feed.ready()
         await feed.whole(WHOLE_HOUR_SECONDS)
         hour = feed.hour.snapshot(feed.now_ms, sieve.types, sieve.route)
-        found = {"hour": hour, "loading": feed.loading, "cut": feed.cut, "trouble": feed.trouble}
+        found = {
+            "hour": hour,
+            "online": feed.online.snapshot(feed.now_ms),
+            "lit": feed.lights.snapshot(),
+            "loading": feed.loading,
+            "cut": feed.cut,
+            "trouble": feed.trouble,
+        }
         return msgspec.json.encode(found)
 
-    async def _record(self, feed: Feed, query: Query) -> bytes:
+    async def _record(self, query: Query) -> bytes:
+        feed = self.feed
         at = parse_position(query.get("at", [""])[-1])
         if at is None:
             raise Refusal(400, "at", "`at` is a position such as 1-3-52110.")
@@ -204,9 +207,7 @@ class Live:
         else:
             # A position that makes no sense is one that cannot be gone on from.
             position = (parse_position(after) or Position(-1)) if after else None
-            stream = Stream(
-                self._feeds.of(reader.partner), sieve, position, write, self._keep_alive
-            )
+            stream = Stream(self.feed, sieve, position, write, self._keep_alive)
         self._streams += 1
         try:
             if await self._until_gone(stream, receive, reader):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakeward.analysis.comparison import HOWS
-from lakeward.server import openapi_alerts, openapi_settings
+from lakeward.server import openapi_alerts, openapi_data, openapi_settings, openapi_traces
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
 from lakeward.server.operation import content as _content
@@ -80,7 +80,9 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
             "get": _studied("How today goes, open incidents, the state of the data")
         },
         **openapi_alerts.paths(),
+        **openapi_data.paths(),
         **openapi_settings.paths(),
+        **openapi_traces.paths(),
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from lakeward.capture.asgi import Receive, Scope, Send
+from lakeward.server.acting import refuse_partners
 from lakeward.server.answer import Headers, Refusal, reply, reply_json
 from lakeward.server.assets import VIEWS
 from lakeward.server.guard import Guard
@@ -61,11 +62,15 @@ class Pages:
         """By part."""
         return {
             "summary": Handler(GET, "read", self._summary),
-            "live": Handler(GET, "read", self._watch),
+            "live": Handler(GET, "read", self._live_feed),
             "metrics": Handler(GET, "read", self._metrics),
             "health": Handler(GET, None, self._health),
             "page": Handler(GET, None, self._watch),
         }
+
+    async def _live_feed(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        refuse_partners(request, "What happens live is of everybody together.")
+        await self._watch(request, found, headers)
 
     async def _watch(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         # To the page, all is where it is by default.
@@ -80,22 +85,21 @@ class Pages:
             return EVERYBODY  # the page itself, which shows nothing of the lake
 
         async def holds() -> bool:
-            """Whether the key or login of then would get in now, and see the same."""
+            """Whether the key or login of then would get in now, and see everything."""
             try:
                 now = await self._guard.admit_reader(request.scope, request.headers, request.base)
             except Refusal as refusal:
                 return refusal.status == 503  # a database that is away for a moment ends nothing
-            return now.partner == passed.partner
+            return now.partner is None
 
-        return Reader(passed.partner, holds)
+        return Reader(holds)
 
     async def _summary(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         partner = None if request.passed is None else request.passed.partner
         await reply_json(request.send, await self._status.summary(request.query, partner))
 
     async def _metrics(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        if request.passed is not None and request.passed.partner is not None:
-            raise Refusal(403, "not_for_partners", "These figures are of everybody together.")
+        refuse_partners(request, "These figures are of everybody together.")
         text = await self._status.metrics()
         await reply(request.send, 200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 

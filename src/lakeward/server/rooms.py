@@ -15,17 +15,22 @@ from lakeward.collector import Collector
 from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
+    data,
     experiments,
     keys,
     login,
     overview,
     pages,
     people,
+    quarantine,
     questions,
     rules,
+    schema,
     setup,
+    sql,
     suggest,
     switches,
+    traces,
     views,
 )
 from lakeward.server.asker import Asker
@@ -43,15 +48,20 @@ PARTS: tuple[Part, ...] = (
     *pages.PARTS,
     *login.PARTS,
     *alerts.PARTS,
+    *data.PARTS,
     *experiments.PARTS,
     *keys.PARTS,
     *overview.PARTS,
     *people.PARTS,
+    *quarantine.PARTS,
     *questions.PARTS,
     *rules.PARTS,
+    *schema.PARTS,
     *setup.PARTS,
+    *sql.PARTS,
     *suggest.PARTS,
     *switches.PARTS,
+    *traces.PARTS,
     *views.PARTS,
 )
 
@@ -89,14 +99,19 @@ def rooms(site: Site) -> list[Room]:
     bands = Bands(AlertTable(database), site.lake, settings, site.asker)
     return [
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
+        data.Data(site.lake, settings, site.status, site.collector),
         experiments.Experiments(site.asker, settings),
         keys.KeyRoom(database, guard, intake),
         overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
+        quarantine.Quarantine(site.lake, site.collector, guard, intake),
         questions.Questions(site.asker, intake, settings),
         rules.RuleRoom(settings, guard),
+        schema.SchemaPage(settings),
         setup.Setup(settings, guard),
+        sql.Sql(intake, settings),
         suggest.Suggest(site.asker, settings),
         switches.Switches(database, settings, guard, intake),
+        traces.Traces(site.asker),
         views.ViewRoom(database, guard, intake),
     ]

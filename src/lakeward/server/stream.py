@@ -11,7 +11,7 @@ client: meanwhile the watcher counts and forgets. Ends by being cancelled.
     data: {"n":1200,"why":"burst"}    "slow" when the client was the reason
 
     event: hour                       the hour, or the minutes of it that changed
-    data: {"hour":{…},"rate":42.1,"loading":false,"cut":false,"trouble":""}
+    data: {"hour":{…},"rate":42.1,"online":{…},"lit":[…],"loading":false,"cut":false,"trouble":""}
 
     event: reset                      forget what you have: the log is another one, or too far ahead
     data: {"why":"epoch"}             or "position"
@@ -169,8 +169,9 @@ class Stream:
         """Send what changed of the hour since the last time; whether anything did."""
         feed, sieve = self._feed, self._sieve
         rate = self._watcher.rate()
-        said = (feed.hour.version, first_minute(feed.now_ms), rate, feed.loading, feed.cut,
-                feed.trouble)  # fmt: skip
+        online, lit = feed.online.snapshot(feed.now_ms), feed.lights.snapshot()
+        said = (feed.hour.version, first_minute(feed.now_ms), rate, online, lit, feed.loading,
+                feed.cut, feed.trouble)  # fmt: skip
         if said == self._said:
             return False
         self._said = said
@@ -178,8 +179,8 @@ class Stream:
         self._version, self._stack = feed.hour.version, hour.stack
         await self._event(
             "hour",
-            {"hour": hour, "rate": rate, "loading": feed.loading, "cut": feed.cut,
-             "trouble": feed.trouble},
+            {"hour": hour, "rate": rate, "online": online, "lit": lit, "loading": feed.loading,
+             "cut": feed.cut, "trouble": feed.trouble},
         )  # fmt: skip
         return True
 

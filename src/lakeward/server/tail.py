@@ -4,9 +4,6 @@ In: a lake's folder. Out: `Position`s and `Block`s of decoded `Row`s. Everything
 and is called in threads; only the table of segments is kept. Fails with OSError when the disk says
 no, and with `Unreadable` when the table is damaged.
 
-A tail of a partner has the rows of that partner and no others: what is not its own is not there, so
-that nothing built on it can show it.
-
 Erased lines count as bytes and not as rows. A line that is no record (someone wrote into the log)
 becomes a row of type `(unreadable)`, so that it is seen. A segment without its file is passed over.
 """
@@ -32,7 +29,7 @@ _POSITION = re.compile(r"(\d{1,9})-(\d{1,12})-(\d{1,15})\Z")
 
 
 class Row(msgspec.Struct, gc=False):
-    """What filters and the hour need of one record."""
+    """What filters, the hour and who is online need of one record."""
 
     interaction_id: str | None = None
     timestamp: str | None = None
@@ -40,13 +37,19 @@ class Row(msgspec.Struct, gc=False):
     interaction_type: str | None = None
     method: str | None = None
     path: str | None = None
+    url: str | None = None
     route: str | None = None
     user_id: str | None = None
+    user_type: str | None = None
     anonymous_id: str | None = None
     session_id: str | None = None
     trace_id: str | None = None
     error_type: str | None = None
-    partner_id: str | None = None
+    service: str | None = None
+    environment: str | None = None
+    app_version: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
     response_status: int | None = None
     response_time_ms: float | None = None
 
@@ -113,9 +116,8 @@ def _fitting(found: Any) -> dict[str, Any]:
 class Tail:
     """Reads the raw log of one lake. `end` is for one caller at a time, the rest for many."""
 
-    def __init__(self, lake: LakeDir, partner: str | None = None) -> None:
+    def __init__(self, lake: LakeDir) -> None:
         self._lake = lake
-        self._partner = partner
         self._path = lake.private / "published"
         self._segments: list[Segment] = []
         self._file: os.stat_result | None = None
@@ -160,7 +162,7 @@ class Tail:
         if not content:
             return Block([], Position(end.epoch, segment.number, stop))
         return Block(
-            entries(content, begin, self._partner),
+            entries(content, begin),
             Position(end.epoch, segment.number, offset + len(content)),
         )
 
@@ -206,15 +208,9 @@ class Tail:
                 file.seek(offset)
 
     def holds(self, position: Position, end: Position) -> bool:
-        """Whether `position` is between two lines of this log, at or before `end`.
-
-        A partner is not told where other lines begin: any position in the log will do, and half
-        a line is no record of its own.
-        """
+        """Whether `position` is between two lines of this log, at or before `end`."""
         segment = self._segment_of(position, end)
-        return segment is not None and (
-            self._partner is not None or self._begins(segment, position.offset)
-        )
+        return segment is not None and self._begins(segment, position.offset)
 
     def _segment_of(self, position: Position, end: Position) -> Segment | None:
         """The segment that holds a position."""
@@ -289,9 +285,7 @@ class Tail:
             return None
         with (self._lake.root / segment.path).open("rb") as file:
             file.seek(position.offset)
-            line = file.readline(stop - position.offset).strip()
-        foreign = self._partner is not None and decode(line).partner_id != self._partner
-        return None if foreign else line
+            return file.readline(stop - position.offset).strip()
 
 
 def _raw_end(published: Published) -> Position:
@@ -309,15 +303,12 @@ def _stop(segment: Segment, end: Position) -> int:
     return segment.end or 0
 
 
-def entries(content: bytes, begin: Position, partner: str | None = None) -> list[Entry]:
-    """The entries of whole lines, of one partner if named; `begin` is where the first stands."""
+def entries(content: bytes, begin: Position) -> list[Entry]:
+    """The entries of whole lines; `begin` is where the first stands."""
     found: list[Entry] = []
     offset = begin.offset
     for line in content.split(b"\n"):
-        # Most lines of others are told by the lack of the name, without being decoded.
-        if line.strip() and (partner is None or b'"partner_id"' in line):
-            row = decode(line)
-            if partner is None or row.partner_id == partner:
-                found.append(Entry(row, line, Position(begin.epoch, begin.segment, offset)))
+        if line.strip():
+            found.append(Entry(decode(line), line, Position(begin.epoch, begin.segment, offset)))
         offset += len(line) + 1
     return found

@@ -16,6 +16,8 @@ from __future__ import annotations
 import msgspec
 
 LENGTH = 4
+RECORD = "record"
+"""The kind of an order that is no question: its content is the id of a record."""
 
 
 class Order(msgspec.Struct, frozen=True):

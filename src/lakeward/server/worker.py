@@ -106,7 +106,7 @@ def serve(settings: Settings, order: Order) -> None:
     database = open_database(settings)
     keyring = CachedKeyring(settings, database)
     logins = CachedLogins(database, keyring)
-    live = Live(lake)
+    live = Live(lake, internal=settings.internal)
     folders = known_folders(lake, settings.ring_dir)
     summarize = partial(
         summarize_named, ring_dir=settings.ring_dir, turns=Turns(settings.ai_prices)

@@ -23,14 +23,14 @@ interface Told extends Drawn {
 }
 
 /**
- * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
+ * Columns in the order of `options`: moments in seconds, the band's ends, what was before, the lines,
  * limits, the marks. A stack is drawn from the top down, so that the lower ones cover.
  */
 export function table({ data, shown, band, marks, limits = [] }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
   const x = data.x.map((ms) => ms / 1000);
   const columns: (number | null)[][] = [];
-  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (band) columns.push(band.high, band.low);
+  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (kind === "stack") columns.push(...stacked(shown).reverse());
   else columns.push(...shown.map((line) => line.values));
   columns.push(...limits.map((limit) => limit.values));
@@ -50,26 +50,31 @@ function stacked(shown: Line[]): (number | null)[][] {
   });
 }
 
+/** Of a single moment uPlot makes a thousand days; a bar has half of its width on either side. */
+function spread([low, high]: [number, number], bars: boolean, step: number): [number, number] {
+  return bars || low === high ? [low - step / 2, high + step / 2] : [low, high];
+}
+
 export function options(told: Told): uPlot.Options {
   const { data, shown, band, marks, limits = [], kind, zone, root, colours, height, onOver } = told;
   const style = getComputedStyle(root);
   const colourOf = (name: string) => style.getPropertyValue(name).trim();
   const unit = shown[0]?.unit ?? "";
   const zoneOfAxis = data.dates ? "UTC" : zone;
-  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : 3_600_000) / 1000;
+  const step = Math.min(...data.x.slice(1).map((ms, n) => ms - (data.x[n] ?? 0)), data.x.length > 1 ? Infinity : data.dates ? 86_400_000 : 3_600_000) / 1000;
   const bars = uPlot.paths.bars?.({ size: [0.72, 40], radius: 0.12 });
   const axis = { stroke: colourOf("--muted"), font: `11px ${style.fontFamily}`, grid: { stroke: colourOf("--line"), width: 1 }, ticks: { show: false } };
   const drawnAsBars = kind !== "lines";
 
   const series: uPlot.Series[] = [];
-  shown.forEach((line, n) => {
-    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
-  });
-  const bandAt = series.length + 1;
+  const bandAt = 1; // behind everything else
   if (band) {
     const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
     series.push(edge, { ...edge });
   }
+  shown.forEach((line, n) => {
+    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
+  });
   const lines = colours.map((name): uPlot.Series => (drawnAsBars
     ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
     : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));
@@ -84,7 +89,7 @@ export function options(told: Told): uPlot.Options {
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !drawnAsBars } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneOfAxis),
     scales: {
-      x: { time: true, range: (_plot, low, high) => (drawnAsBars || low === high ? [low - step / 2, high + step / 2] : [low, high]) },
+      x: { time: true, range: (plot, low, high) => spread(plot.data[0].length === 1 ? [low, low] : [low, high], drawnAsBars, step) },
       y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? (high ?? 0) * 1.08 : (low ?? 0) < 0 ? 0 : 1] },
     },
     axes: [

@@ -83,7 +83,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
             <svg class="glyph line" viewBox="0 0 16 16" aria-hidden="true"><path d="M2 4h12M2 8h12M2 12h12" /></svg>
           </button>
         )}
-        <a class="brand" href={href("")}><Mark /><span>Lakeward</span></a>
+        <a class="brand" href={href("")} aria-label="Lakeward"><Mark /><span>Lakeward</span></a>
         <h1>{page?.title ?? "Nothing here"}</h1>
         <Connection />
         <span class="space" />

@@ -1,0 +1,22 @@
+// One call as it was recorded, whole.
+
+import type { Value } from "../ask/answer";
+import { useData } from "../ask/question";
+import { Copy } from "../card/copy";
+import { Dialog } from "../card/dialog";
+import { State } from "../card/card";
+import { visible } from "../text";
+
+export function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
+  const found = useData<Value>("records", `/${encodeURIComponent(id)}`, false);
+  const said = JSON.stringify(found.value, null, 2);
+  return (
+    <Dialog title="The call" onClose={onClose} side>
+      <State data={found} empty={false}>
+        {found.value && (
+          <div class="snippet"><pre tabindex={0} aria-label="The record as JSON"><code>{visible(said)}</code></pre><Copy text={said} /></div>
+        )}
+      </State>
+    </Dialog>
+  );
+}
