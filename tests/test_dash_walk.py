@@ -40,7 +40,8 @@ CUT_OFF: Final = """() => {
     for (const one of document.querySelectorAll('main *')) {
         const style = getComputedStyle(one);
         const hides = ['hidden', 'clip'].includes(style.overflowX) && one.clientWidth > 1;
-        const told = style.textOverflow === 'ellipsis' || one.closest('.sr, [aria-hidden=true], svg, .u-wrap');
+        const told = style.textOverflow === 'ellipsis'
+            || one.closest('.sr, [aria-hidden=true], svg, .u-wrap');
         if (hides && !told && one.scrollWidth > one.clientWidth + 1) found.push(name(one));
     }
     return found;
@@ -56,14 +57,14 @@ FOCUS: Final = """() => {
     const again = window.walked.includes(one);
     window.walked.push(one);
     return {again, ring, seen: box.width > 0 && box.height > 0,
-            name: `${one.tagName.toLowerCase()} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60)};
+            name: `${one.tagName} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60)};
 }"""
 UNREACHED: Final = """() => [...document.querySelectorAll(
     'a[href], button, input, select, textarea, summary, [tabindex="0"]')]
-    .filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled && one.tabIndex >= 0
-        && !one.closest('[inert]') && !(one.type === 'radio' && !one.checked))
+    .filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
+        && one.tabIndex >= 0 && !one.closest('[inert]') && !(one.type === 'radio' && !one.checked))
     .filter((one) => !(window.walked || []).includes(one))
-    .map((one) => `${one.tagName.toLowerCase()} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60))"""
+    .map((one) => `${one.tagName} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60))"""
 MOST_STOPS: Final = 400
 
 

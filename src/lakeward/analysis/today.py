@@ -123,8 +123,8 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         days = [self._day(n) for n in range(WEEKS + 1)]
         known = self._known(put, days)
         hours = put(self._trend(days[known].since, days[0].until, HOURLY, grain="hour"))
-        figures = self._figures(put, days[: known + 1], TRAFFIC)
-        outcomes = self._figures(put, days[: known + 1], CAME_OF)
+        told = self._figures(put, days[: known + 1], (*TRAFFIC, *CAME_OF))
+        figures, outcomes = told[: len(TRAFFIC)], told[len(TRAFFIC) :]
         outcomes[1:1] = self._figures(put, days[: known + 1], HELD)
         return {
             "at": self.at,

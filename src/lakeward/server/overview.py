@@ -9,7 +9,6 @@ do. Files and the database are read in threads.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -24,13 +23,16 @@ from lakeward.errors import LakewardError, Rejected
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir
 from lakeward.quarantine import Selection, newest
+from lakeward.server import feed
 from lakeward.server.acting import asked, refuse_partners, sentence
 from lakeward.server.answer import Headers, Refusal, reply
 from lakeward.server.asker import Asker
 from lakeward.server.handler import GET, Handler
 from lakeward.server.intake import Request
 from lakeward.server.routes import Found, Part
+from lakeward.server.sieve import Sieve
 from lakeward.server.status import Status
+from lakeward.server.tail import Tail
 from lakeward.server.wire import Order
 from lakeward.settings import Settings
 from lakeward.store.alerts import AlertTable
@@ -42,6 +44,8 @@ JSON: Final = b"application/json"
 NOT_FOR_PARTNERS: Final = "The overview is of everybody together."
 MOST_ALERTS: Final = 5
 MOST_REFUSED: Final = 1000
+LAST_BYTES: Final = 64 << 10
+"""At the end of the log, in which the newest record is looked for."""
 DAY: Final = timedelta(days=1)
 
 
@@ -60,7 +64,7 @@ class Health(msgspec.Struct, frozen=True):
     """Set aside since this time yesterday."""
     refused_is_least: bool
     last_at: str | None
-    """When something came into the log last."""
+    """When the newest record of the log came in."""
 
 
 class Overview:
@@ -143,7 +147,7 @@ class Overview:
             stopped=stopped,
             refused=len(refused),
             refused_is_least=len(refused) == MOST_REFUSED,
-            last_at=_changed(self._lake),
+            last_at=_last(self._lake),
         )
 
 
@@ -158,8 +162,11 @@ def _sentence(state: Mapping[str, Any], report: Report, stopped: tuple[str, ...]
     return ""
 
 
-def _changed(lake: LakeDir) -> str | None:
-    try:
-        return iso(os.stat(lake.private / "published").st_mtime_ns // 1_000_000)
-    except OSError:
+def _last(lake: LakeDir) -> str | None:
+    """When the newest record came in, as it says itself."""
+    tail = Tail(lake)
+    end = tail.end()
+    if end is None:
         return None
+    found = feed.newest(tail, end, Sieve(), 1, LAST_BYTES)
+    return found[-1].row.received_at or found[-1].row.timestamp if found else None

@@ -27,7 +27,7 @@ export function Consumers({ range, where }: Shown) {
         </select>
       )}>
       {(answer) => (
-        <Table columns={answer.columns} rows={answer.rows} label="Consumers" zone={range.zone} most={12} sort="-calls"
+        <Table columns={answer.columns} rows={answer.rows} label="Consumers" zone={range.zone} most={10} sort="-calls"
           only={[by, "calls", "error_rate", "p95"]} titles={{ [by]: BY[by] ?? by, error_rate: "failed" }}
           cells={{
             [by]: (value) => {

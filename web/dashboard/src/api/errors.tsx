@@ -34,7 +34,7 @@ export function Errors({ range, where }: Shown) {
     <Card id="errors" title="Errors" data={found} zone={range.zone} hint={<p>Nothing failed in this range.</p>}
       definition="Calls that failed (5xx) or name an error, put together by the error's class, status and route; the most frequent first.">
       {(answer) => (
-        <Table columns={answer.columns} rows={answer.rows} label="Errors" zone={range.zone} only={[...by, "calls", "p95"]}
+        <Table columns={answer.columns} rows={answer.rows} label="Errors" zone={range.zone} only={["error_type", "route", "response_status", "calls"]}
           titles={{ response_status: "status", error_type: "error" }} sort="-calls" most={20} />
       )}
     </Card>
@@ -50,7 +50,7 @@ export function Failures({ range, where, onOpen }: Listed) {
   return (
     <Calls id="failures" title="Newest failures" found={found} zone={range.zone} onOpen={onOpen} none="Nothing failed in this range."
       definition="The newest calls that failed: answered with 5xx, or without an answer and with an error. Choose one to see its whole record."
-      only={["at", "status", "error_type", "route", "consumer"]} sort="-at" />
+      only={["route", "at", "status", "error_type", "consumer"]} sort="-at" />
   );
 }
 
@@ -59,7 +59,7 @@ export function Slowest({ range, where, onOpen }: Listed) {
   return (
     <Calls id="slowest" title="Slowest calls" found={found} zone={range.zone} onOpen={onOpen} none="No call of this range has a response time."
       definition="The calls that took longest. Choose one to see its whole record."
-      only={["response_time_ms", "at", "status", "route", "consumer"]} sort="-response_time_ms" />
+      only={["route", "response_time_ms", "at", "status", "consumer"]} sort="-response_time_ms" />
   );
 }
 

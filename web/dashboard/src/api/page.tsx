@@ -36,7 +36,7 @@ export default function Page() {
   const where: Value | undefined = terms.length > 1 ? { all: terms } : terms[0];
   const shown: Shown = { range, route, where };
   return (
-    <div class="api page-in">
+    <div class="api">
       {(route !== null || consumer !== null) && (
         <p class="tools chosen" role="status">
           <span class="muted">Only calls of</span>
@@ -53,9 +53,11 @@ export default function Page() {
       <Routes {...shown} />
       <div class="grid">
         <Consumers {...shown} />
-        <Statuses {...shown} />
+        <div class="stack">
+          <Statuses {...shown} />
+          <Errors {...shown} />
+        </div>
       </div>
-      <Errors {...shown} />
       <div class="grid lists">
         <Failures {...shown} onOpen={setOpened} />
         <Slowest {...shown} onOpen={setOpened} />

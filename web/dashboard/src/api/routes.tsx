@@ -6,9 +6,10 @@ import { Card } from "../card/card";
 import { Table } from "../chart/table";
 import { setQuery } from "../shell/place";
 import { visible } from "../text";
+import { figure } from "../unit";
 import { NO_ROUTE, type Shown } from "./page";
 
-const COLUMNS = ["method", "route", "calls", "calls_per_minute", "client_error_rate", "error_rate", "p50", "p95", "p99", "longest", "apdex"];
+const COLUMNS = ["route", "calls", "calls_per_minute", "client_error_rate", "error_rate", "p50", "p95", "p99", "longest", "apdex"];
 const TITLES = {
   calls_per_minute: "a minute", client_error_rate: "refused", error_rate: "failed",
 };
@@ -21,11 +22,14 @@ export function Routes({ range, route, where }: Shown) {
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Routes" zone={range.zone} only={COLUMNS} titles={TITLES} sort="-calls" most={50}
           cells={{
-            route: (value) => {
+            apdex: (value) => figure("", typeof value === "number" ? value : null),
+            calls_per_minute: (value) => figure("", typeof value === "number" ? value : null),
+            route: (value, row) => {
+              const method = text(row, answer.columns.findIndex((column) => column.name === "method"));
               const name = text([value], 0) ?? NO_ROUTE;
               return (
                 <button type="button" class="link route" aria-pressed={route === name} onClick={() => setQuery({ route: route === name ? null : name })}>
-                  <bdi>{visible(name)}</bdi>
+                  <span class="muted method">{visible(method ?? "")}</span> <bdi>{visible(name)}</bdi>
                 </button>
               );
             },

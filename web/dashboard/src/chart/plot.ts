@@ -23,14 +23,14 @@ interface Told extends Drawn {
 }
 
 /**
- * Columns in the order of `options`: moments in seconds, what was before, the band's ends, the lines,
+ * Columns in the order of `options`: moments in seconds, the band's ends, what was before, the lines,
  * limits, the marks. A stack is drawn from the top down, so that the lower ones cover.
  */
 export function table({ data, shown, band, marks, limits = [] }: Drawn, kind: Told["kind"]): uPlot.AlignedData {
   const x = data.x.map((ms) => ms / 1000);
   const columns: (number | null)[][] = [];
-  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (band) columns.push(band.high, band.low);
+  for (const line of shown) if (line.before) columns.push(fitted(line.before, x.length));
   if (kind === "stack") columns.push(...stacked(shown).reverse());
   else columns.push(...shown.map((line) => line.values));
   columns.push(...limits.map((limit) => limit.values));
@@ -67,14 +67,14 @@ export function options(told: Told): uPlot.Options {
   const drawnAsBars = kind !== "lines";
 
   const series: uPlot.Series[] = [];
-  shown.forEach((line, n) => {
-    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
-  });
-  const bandAt = series.length + 1;
+  const bandAt = 1; // behind everything else
   if (band) {
     const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
     series.push(edge, { ...edge });
   }
+  shown.forEach((line, n) => {
+    if (line.before) series.push({ stroke: colourOf(colours[n] ?? "--c1"), width: 1.5, dash: [4, 4], alpha: 0.65, points: { show: false } });
+  });
   const lines = colours.map((name): uPlot.Series => (drawnAsBars
     ? { fill: colourOf(name), width: 0, points: { show: false }, ...(bars && { paths: bars }) }
     : { stroke: colourOf(name), width: 2, points: { show: true, size: 5, fill: colourOf(name), filter: alone } }));

@@ -11,6 +11,8 @@ import type { Range } from "../shell/range";
 import { count } from "../text";
 import { seconds } from "../unit";
 
+const EACH = 4; // bins that have a label: all would not fit
+
 export function Times({ times, funnel, people, zone }: { times: Question; funnel: Question; people: string; zone: string }) {
   return (
     <Card id="times" title="Time to convert" note="first step to last" zone={zone} data={times} questions={[times, funnel]} hint={<p>Nobody went through all steps in this range.</p>}
@@ -23,9 +25,9 @@ export function Times({ times, funnel, people, zone }: { times: Question; funnel
               { label: "Median", name: "median", value: single(last, "median_seconds_from_start"), unit: "s", doc: "Half took this long or less." },
               { label: "90 of 100 within", name: "p90", value: single(last, "p90_seconds_from_start"), unit: "s", doc: "Percentile 90." },
             ]} />
-            <Columns label="Times to convert" height={170} places={answer.rows.map((row) => {
+            <Columns label="Times to convert" height={170} places={answer.rows.map((row, n) => {
               const [from, to, users] = ["from_seconds", "to_seconds", "users"].map((name) => number(row, place(answer, name)) ?? 0);
-              return { label: seconds(from ?? 0), bars: [{ label: "users", value: users ?? 0, text: count(users ?? 0), said: `${seconds(from ?? 0)} to ${seconds(to ?? 0)}: ${count(users ?? 0)} ${people}` }] };
+              return { label: n % EACH ? "" : seconds(from ?? 0), bars: [{ label: "users", value: users ?? 0, text: count(users ?? 0), said: `${seconds(from ?? 0)} to ${seconds(to ?? 0)}: ${count(users ?? 0)} ${people}` }] };
             })} />
           </>
         );

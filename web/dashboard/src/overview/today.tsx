@@ -28,9 +28,11 @@ export function Hours({ data, zone }: Given & { zone: string }) {
 
 function linesOf(found: Overview): Lines {
   const x = found.hours.map((hour) => Date.parse(hour.moment));
-  const line = { label: "Interactions", unit: "interactions", values: found.hours.map((hour) => hour.today) };
+  const line = { label: "Interactions", unit: "interactions", values: found.hours.map((hour) => (hour.over ? hour.today : null)) };
+  // The running hour stands apart: it would look like a fall.
+  const running = { label: "This hour so far", unit: "interactions", values: found.hours.map((hour) => (hour.over ? null : hour.today)) };
   const before = found.hours.map((hour) => hour.usual);
-  return { x, dates: false, beforeX: x, lines: [found.known.length ? { ...line, before } : line] };
+  return { x, dates: false, beforeX: x, lines: [found.known.length ? { ...line, before } : line, running] };
 }
 
 /** Which days say what is usual. */
@@ -69,7 +71,7 @@ function List({ figures }: { figures: Figure[] }) {
           <dt>{visible(each.name)}</dt>
           <dd data-figure={each.name} data-value={each.today ?? ""}>{figure(each.unit, each.today)}</dd>
           <dd class="muted small usual">{each.days ? <>usual {figure(each.unit, each.usual)}{range(each)}</> : "–"}</dd>
-          <dd class={`small share ${verdict(each)}`}>{change(each.change)}{each.change !== null && <span class="sr"> than usual</span>}</dd>
+          <dd class={`small share ${verdict(each)}`}>{change(each.change) || beyond(each)}{each.change !== null && <span class="sr"> than usual</span>}</dd>
         </div>
       ))}
     </dl>
@@ -84,6 +86,12 @@ function range({ unit, low, high, days }: Figure): string {
 function verdict({ today, low, high, days, more_is }: Figure): string {
   if (today === null || low === null || high === null || days < 2 || (today >= low && today <= high)) return "muted";
   return (today > high) === (more_is === "better") ? "good" : "bad";
+}
+
+/** In a word, where usual is nothing and so no share can be told. */
+function beyond({ today, low, high, days }: Figure): string {
+  if (today === null || low === null || high === null || !days) return "";
+  return today > high ? "above" : today < low ? "below" : "";
 }
 
 /** The trend behind it, for "how is this computed?". */

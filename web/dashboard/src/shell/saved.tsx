@@ -51,7 +51,7 @@ export function Saved({ page, onClose }: SavedProps) {
 function Save({ page, onSaved }: { page: string; onSaved: () => void }) {
   const [name, setName] = useState("");
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []); // it comes after the dialog was opened
+  useEffect(() => field.current?.focus(), []); // where it comes after the dialog was opened
   const [said, setSaid] = useState<{ bad: boolean; text: string }>({ bad: false, text: "" });
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -69,7 +69,7 @@ function Save({ page, onSaved }: { page: string; onSaved: () => void }) {
     <form class="asked" onSubmit={submit}>
       <label class="field"><span>Save what is shown now as</span>
         <span class="inline">
-          <input type="text" required maxLength={80} autocomplete="off" ref={field} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+          <input type="text" required maxLength={80} autocomplete="off" autofocus ref={field} value={name} onInput={(event) => setName(event.currentTarget.value)} />
           <button type="submit" class="button strong">Save view</button>
         </span>
       </label>

@@ -1,0 +1,1 @@
+function e(e,t){return e.columns.findIndex(e=>e.name===t)}function t(e,t){let n=e?.[t];return typeof n==`number`?n:null}function n(e,t){let n=e?.[t];return n==null?null:typeof n==`string`?n:JSON.stringify(n)}function r(t,n){return t?.compared?.changes?.[e(t,n)]}function i(n,r){return n?t(n.rows[0],e(n,r)):null}export{n as a,i,t as n,e as r,r as t};
