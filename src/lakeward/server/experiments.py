@@ -23,9 +23,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from lakeward.analysis.experiment.brief import Filled, Said, filled
+from lakeward.analysis.experiment.course import ExperimentCourse
 from lakeward.analysis.experiment.question import Exposed
 from lakeward.analysis.experiment.result import Terms
-from lakeward.analysis.experiment.study import Brief, ExperimentCourse, ExperimentReport
+from lakeward.analysis.experiment.study import Brief, ExperimentReport
 from lakeward.analysis.registry import question_of
 from lakeward.errors import Rejected
 from lakeward.interaction import parse_iso
