@@ -1,10 +1,10 @@
 """The dashboard over ten million rows: how soon a page is there, and how soon it answers.
 
 `lakeward serve` serves a lake of `shop.py` (its files linked, the rest copied: the lake that is
-kept is not written to). Chromium opens each page anew with an empty cache: when it painted first, and
-when every card had its figures. Then it does what people do: opens a card's menu, goes to another
-page by key, chooses another range. What counts is from the key or click to the next frame; how long
-the new figures took is told beside it.
+kept is not written to). Chromium opens each page anew with an empty cache: when it painted first,
+and when every card had its figures. Then it does what people do: opens a card's menu, goes to
+another page by key, chooses another range. What counts is from the key or click to the next frame;
+how long the new figures took is told beside it.
 
 A table at the end has every script that a page loads later, with its size.
 """
