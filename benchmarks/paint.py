@@ -139,7 +139,7 @@ def sizes(report: Report) -> None:
 
 def main() -> int:
     """Serve the shop, look, and report."""
-    report = Report("dashboard")
+    report = Report("paint")
     kept = HERE.parent / "build" / f"shop-{ROWS}" / "lake"
     if not kept.exists():
         subprocess.run([sys.executable, HERE / "shop.py", kept, str(ROWS)], check=True)
