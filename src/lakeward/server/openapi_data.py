@@ -10,6 +10,7 @@ from lakeward.server.quarantine import MOST, MOST_FIELDS, MOST_IDS
 from lakeward.server.sql import KINDS
 
 JSON = "application/json"
+DAY: Object = {"anyOf": [{"enum": ["today", "yesterday"]}, {"type": "string", "format": "date"}]}
 SELECTED = ("reason", "type", "follower", "day")
 
 
@@ -60,7 +61,7 @@ def _schema() -> Object:
 def _quarantine() -> Object:
     found = get("What was set aside, the newest first", JSON, OBJECT)
     found["parameters"] = [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"},
+        {"name": name, "in": "query", "required": False, "schema": DAY if name == "day" else TEXT,
          "description": "Only these; any part of the reason, or a day such as 2026-09-01."}
         for name in SELECTED
     ]  # fmt: skip
@@ -81,11 +82,12 @@ def _replay() -> Object:
     text = {"type": "string", "maxLength": 500}
     fields: Object = {
         **dict.fromkeys(SELECTED, text),
+        "day": DAY,
         "ids": {"type": "array", "items": text, "maxItems": MOST_IDS},
         "dry_run": {"type": "boolean"},
         "set": {"type": "object", "maxProperties": MOST_FIELDS},
     }
-    found["requestBody"] = _body(fields)
+    found["requestBody"] = _body(fields) | {"required": True}
     found["responses"] |= refusals(
         s408="The body did not arrive.",
         s409="Something is being brought back.",
