@@ -1,7 +1,7 @@
 """Snapshots of pages: small grey pictures of how light each place is, and what differs from them.
 
-    picture (PNG of Chromium) ─ lightness, 4 × 4 px to one ─► tests/snapshots/*.png
-                              ─ 16 × 16 px to one, blurred ─► compared, cell by cell
+    picture (PNG of Chromium) ─ lightness, 4 by 4 px to one ─► tests/snapshots/*.png
+                              ─ 16 by 16 px    , blurred ─► compared, cell by cell
 
 Fonts and smoothing differ between machines, so nothing is compared pixel by pixel. A cell is the
 mean of its place and its neighbours; text of another font makes it a little lighter or darker, a

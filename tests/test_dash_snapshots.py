@@ -1,4 +1,4 @@
-"""The pages look as they did: each against its snapshot in both themes, and what a snapshot finds."""
+"""The pages look as they did: each beside its snapshot in both themes, and what that finds."""
 
 from __future__ import annotations
 
