@@ -52,8 +52,8 @@ function waysTo(origin: string) {
       text: `import json, urllib.request\n\nevent = ${event}\nurllib.request.urlopen(urllib.request.Request(\n    "${door}", json.dumps(event).encode(),\n    {"Content-Type": "application/json"}))`,
     },
     {
-      name: "HTML", note: "Page views, clicks, forms and web vitals come by themselves. A page of another origin needs a page key: data-key.",
-      text: `<script async src="${origin}${at("sdk")}"></script>`,
+      name: "HTML", note: "Page views, clicks, forms and web vitals come by themselves. Away from this machine it wants a key for pages as data-key: make one under Settings.",
+      text: `<script src="${origin}${at("sdk")}" defer></script>`,
     },
   ];
 }
