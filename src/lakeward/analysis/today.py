@@ -31,6 +31,7 @@ from lakeward.analysis.question import Answer, Cell, Question
 from lakeward.analysis.scope import check_times
 from lakeward.analysis.trend import Series, Trend
 
+DAY: Final = timedelta(days=1)
 WEEKS: Final = 4
 """How many days of the same weekday are looked at, at most."""
 HOURLY: Final = (Series(label="Interactions"),)
@@ -122,17 +123,20 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         """Days, hours and figures; and the questions that they are of."""
         days = [self._day(n) for n in range(WEEKS + 1)]
         known = self._known(put, days)
-        hours = put(self._trend(days[known].since, days[0].until, HOURLY, grain="hour"))
+        counts: dict[Any, int] = {}
+        for day in days[: known + 1]:  # each for itself: between two of them lies a week
+            answer = put(self._trend(day.since, day.until, HOURLY, grain="hour"))
+            counts |= {row[0]: cast(int, row[1]) for row in answer.rows}
         told = self._figures(put, days[: known + 1], (*TRAFFIC, *CAME_OF))
         figures, outcomes = told[: len(TRAFFIC)], told[len(TRAFFIC) :]
         outcomes[1:1] = self._figures(put, days[: known + 1], HELD)
         return {
             "at": self.at,
-            "empty": not known and not self._has(put, None),
+            "empty": not known and not self._has(put, None, None),
             "zone": self.zone,
             "day": self._local(days[0].since),
             "known": [self._local(day.since) for day in days[1 : known + 1]],
-            "hours": self._hours(hours, days[: known + 1]),
+            "hours": self._hours(counts, days[: known + 1]),
             "figures": figures,
             "outcomes": outcomes,
             "questions": {
@@ -168,13 +172,14 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
     def _known(self, put: Put, days: Sequence[Span]) -> int:
         """How many of the days before today the lake had records before; they are the last ones."""
         for known in range(WEEKS, 0, -1):
-            if self._has(put, days[known].since):
+            first = days[known].since  # of the day before it alone is the quicker question
+            if self._has(put, first - DAY, first) or self._has(put, None, first):
                 return known
         return 0
 
-    def _has(self, put: Put, until: datetime | None) -> bool:
-        """Whether the lake has anything, of anybody, before a moment."""
-        everything = self._trend(None, until, (Series(),), bots=True, internal=True)
+    def _has(self, put: Put, since: datetime | None, until: datetime | None) -> bool:
+        """Whether the lake has anything, of anybody, between two moments."""
+        everything = self._trend(since, until, (Series(),), bots=True, internal=True)
         return bool(put(everything).rows[0][0])
 
     def _figures(self, put: Put, days: Sequence[Span], series: tuple[Series, ...]) -> list[Figure]:
@@ -204,9 +209,8 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
             change(today, usual),
         )  # fmt: skip
 
-    def _hours(self, counted: Answer, days: Sequence[Span]) -> list[Hour]:
+    def _hours(self, counts: Mapping[Any, int], days: Sequence[Span]) -> list[Hour]:
         """The hours of today; each beside that of the same number on a clock."""
-        counts = {row[0]: cast(int, row[1]) for row in counted.rows}
         place = ZoneInfo(self.zone)
         before: list[dict[int, list[int]]] = []
         for day in days[1:]:

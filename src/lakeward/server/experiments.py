@@ -141,7 +141,8 @@ class Experiments:
             self._kept.move_to_end(name)
             return tag, kept
         if word.status != 200:
-            raise Refusal(word.status, word.code, word.message)
+            said = word.message[:1].upper() + word.message[1:]
+            raise Refusal(word.status, word.code, said)
         if len(answer) <= LARGEST_KEPT:
             self._kept[name] = (word.etag, answer)
             if len(self._kept) > MOST_KEPT:

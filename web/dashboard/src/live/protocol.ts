@@ -80,10 +80,5 @@ export interface HourEvent {
   trouble: string;
 }
 
-export interface Detail {
-  text: string;
-  trace: Row[];
-}
-
 export const MINUTE = 60_000;
 export const MINUTES = 60;
