@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check types style bench soak docs web web-check format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/paint.py
 	$(BIN)/python benchmarks/sdk.py
 	$(BIN)/python benchmarks/outcomes.py
 	$(BIN)/python benchmarks/ai.py
@@ -133,6 +134,12 @@ web-check: $(WEB_STAMP) ## page and browser SDK: types, tests, sizes, and that a
 	$(NPM) run check
 	$(NPM) run build --workspace dashboard -- --outDir ../../build/static --emptyOutDir --logLevel error
 	@diff -r build/static $(STATIC) || { echo "the built page is not that of its source: run make web"; exit 1; }
+
+snapshots: $(STAMP) browser ## write anew how the dashboard's pages look (tests/snapshots); look at what changed
+	LAKEWARD_SNAPSHOTS=write $(BIN)/python -m pytest -q tests/test_dash_snapshots.py -k as_its_snapshot
+
+screenshots: $(STAMP) browser ## make the pictures of the dashboard in docs/pictures
+	$(BIN)/python benchmarks/screenshots.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) web/node_modules tests/clients/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -17,8 +18,12 @@ import uvicorn
 from conftest import Lake, wait_until
 from lakeward.lake.summary import summarize_named
 from lakeward.lakedir import LakeDir, open_lake
+from lakeward.server.asking import Asking
+from lakeward.server.assets import PAGES
 from lakeward.server.feed import Feed
 from lakeward.server.live import Live, Message, Receive, Scope, Send
+from lakeward.server.wire import RECORD, Order
+from lakeward.settings import load
 from servers import free_port
 
 
@@ -52,7 +57,8 @@ class Served:
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What a real server has in front of the page: a summary, and a key when there is one."""
         wanted = f"Bearer {self._key}".encode()
-        public = scope["path"] == "/" or scope["path"].startswith("/static/")
+        path = scope["path"]
+        public = path in PAGES or path.startswith("/static/")
         if scope["path"] == "/v1/me":
             keyed = dict(scope["headers"]).get(b"authorization") == wanted
             who = ("key" if keyed else "nobody") if self._key else "anyone"
@@ -61,8 +67,21 @@ class Served:
             await _json(send, 401, {"code": "key", "message": "this lake needs a read key"})
         elif scope["path"] == "/v1/summary":
             await _json(send, 200, summarize_named(self._lake, "today"))
+        elif path.startswith(("/api/traces/", "/api/records/")):
+            await _json(send, *await asyncio.to_thread(self._answered, *path.split("/")[2:]))
         else:
             await self.live(scope, receive, send)
+
+    def _answered(self, part: str, wanted: str) -> tuple[int, Any]:
+        """As the process that answers questions would."""
+        settings = load({"LAKEWARD_LAKE_DIR": str(self._lake.root)}, self._lake.root.parent)
+        asking = Asking(self._lake, settings)
+        trace = part == "traces"
+        content = msgspec.json.encode({"of": wanted} if trace else wanted)
+        word, body = asking.answer(Order("trace" if trace else RECORD, msgspec.Raw(content)))
+        asking.close()
+        said = {"code": word.code, "message": word.message}
+        return word.status, msgspec.Raw(body) if word.status == 200 else said
 
     def stop(self) -> None:
         """End every stream, then the server."""

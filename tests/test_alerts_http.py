@@ -138,6 +138,8 @@ def test_incidents_are_listed_looked_at_and_acted_on_by_this_machine_alone(
         newest = listed["incidents"][0]
         older = client.get("/api/alerts", params={"most": 1, "before": newest["opened_at"]}).json()
         assert older["incidents"] == [listed["incidents"][1]]
+        newer = client.get("/api/alerts", params={"since": newest["opened_at"]}).json()
+        assert newer["incidents"] == [newest]
         path = f"/api/alerts/{newest['incident_id']}"
         assert client.get(path).json()["history"][0]["what"] == "opened"
         assert client.post(f"{path}/ack", json={}).json()["state"] == "acknowledged"

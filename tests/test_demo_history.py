@@ -14,7 +14,8 @@ from dashboard import DAYS, SEED, DemoLake, demo_lake
 from lakeward.demo.annals import history
 from lakeward.demo.chronicle import chronicle
 from lakeward.demo.evidence import can_ask
-from lakeward.demo.past import DAY_MS, OUTAGE_AGO, Past, date_of, past
+from lakeward.demo.lives import OUTAGE_AGO, past
+from lakeward.demo.past import DAY_MS, Past, date_of
 from lakeward.lakedir import open_lake
 from lakeward.log import read_lines
 from lakeward.settings import Settings, load
@@ -214,7 +215,7 @@ def test_another_hour_of_the_day_gives_the_same_days_before_it() -> None:
 
 def test_equal_numbers_give_equal_records_in_another_process_too() -> None:
     code = (
-        "import msgspec, sys\nfrom lakeward.demo.past import past\n"
+        "import msgspec, sys\nfrom lakeward.demo.lives import past\n"
         "from lakeward.demo.chronicle import chronicle\n"
         "quiet = {'contractor': 20.0, 'partner_onboarding': 20.0}\n"
         f"told = list(chronicle(past({SEED}, 3, {NOON}, quiet)))\n"

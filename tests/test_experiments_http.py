@@ -19,8 +19,11 @@ from lakeward.store.keys import Keys
 from server_process import Serving, serving
 from test_experiment_cli import told, when
 
-SPAN = {"since": "2026-09-01T00:00:00Z", "until": "2026-09-30T00:00:00Z"}
-METRICS = {"metric": ["demo_booking", "count:page_view"], "guardrail": "lower:count:page_view"}
+SPAN: dict[str, Any] = {"since": "2026-09-01T00:00:00Z", "until": "2026-09-30T00:00:00Z"}
+METRICS: dict[str, Any] = {
+    "metric": ["demo_booking", "count:page_view"],
+    "guardrail": "lower:count:page_view",
+}
 RULE = {
     "key": "match-page", "variations": ["plain", "reasons"], "weights": [0.5, 0.5],
     "meta": [{"key": "control"}, {"key": "treatment"}],
@@ -51,6 +54,11 @@ def server(lake: Lake, flags: dict[str, str]) -> Iterator[Serving]:
         for user in range(3 - n):
             collector.record("flow_step", flow="contractor", step=step, step_index=n,
                              user_id=f"f{user}", timestamp=when(1 + n / 8))  # fmt: skip
+    for n in range(120):
+        collector.record(
+            "api_call", method="GET", path="/x", response_status=200, response_time_ms=float(n),
+            user_id=f"u{n}", timestamp=when(n / 60),
+        )  # fmt: skip
     for n, step in enumerate(("b", "a", "a")):  # told backwards; nobody declared it
         collector.record("flow_step", flow="side", step=step, step_index=1 - n % 2,
                          user_id=f"g{n}", timestamp=when(1 + n / 8))  # fmt: skip
@@ -114,7 +122,7 @@ def test_experiments_are_listed_judged_and_followed_day_by_day(server: Serving) 
 def test_the_course_is_what_each_day_would_have_read(server: Serving) -> None:
     with server.client() as client:
         course = client.get("/api/experiments/match-page/course", params=SPAN).json()
-        assert course["left_out"] == 0
+        assert course["left_out"] == []
         units, intervals = table(course["units"]), table(course["intervals"])
         moments = list(dict.fromkeys(row["moment"] for row in units))
         # From the day after the first exposure until nobody can act any more, and now.
@@ -124,14 +132,25 @@ def test_the_course_is_what_each_day_would_have_read(server: Serving) -> None:
         # Two people met both arms, a day after the others met their one.
         arms = [[row["units"] for row in units if row["moment"] == moment] for moment in moments]
         assert (arms[0], arms[-1]) == ([62, 60], [60, 60])
+        several = {**SPAN, **METRICS, "cuped": "7"}
+        several["metric"] = [
+            *METRICS["metric"], "p90:response_time_ms:api_call",
+            "ratio:count:demo_booking/count:api_call",
+        ]  # fmt: skip
+        course = client.get("/api/experiments/match-page/course", params=several).json()
+        intervals, ends = table(course["intervals"]), ("difference", "low", "high", "p")
         for moment in (moments[0], moments[1], moments[-1]):
-            then = client.get(
-                "/api/experiments/match-page", params={**SPAN, "until": moment}
-            ).json()["report"]["metrics"][0]["effects"][0]["difference"]
-            row = next(row for row in intervals if row["moment"] == moment)
-            assert [row[n] for n in ("difference", "difference_low", "difference_p")] == [
-                then["value"], then["low"], then["p"],
-            ]  # fmt: skip
+            report = client.get(
+                "/api/experiments/match-page", params={**several, "until": moment}
+            ).json()["report"]
+            rows = [row for row in intervals if row["moment"] == moment]
+            assert [row["metric"] for row in rows] == [m["metric"] for m in report["metrics"]]
+            for row, metric in zip(rows, report["metrics"], strict=True):
+                then = metric["effects"][0]["difference"]
+                assert [row["difference"], *(row[f"difference_{n}"] for n in ends[1:])] == [
+                    pytest.approx(then[n]) for n in ("value", *ends[1:])
+                ], metric["metric"]  # fmt: skip
+            assert rows[0]["verdict"] == report["verdict"]["status"]
         local = client.get(
             "/api/experiments/match-page/course", params={**SPAN, "zone": "Asia/Kolkata"}
         ).json()

@@ -619,7 +619,7 @@ def test_percentiles_are_within_ten_percent() -> None:
 # Detail, files, refusals
 
 
-def test_the_detail_is_the_whole_record_with_its_trace(lake: Lake) -> None:
+def test_the_detail_is_the_whole_record(lake: Lake) -> None:
     collector = lake.collector(LAKEWARD_SEGMENT_BYTES="16KiB")
     calls(collector, range(30))
     call(collector, 1, trace_id="t-9")
@@ -633,7 +633,6 @@ def test_the_detail_is_the_whole_record_with_its_trace(lake: Lake) -> None:
         [logged] = [row for row in lake.rows() if row["interaction_type"] == "partner_match"]
         assert msgspec.json.decode(found["text"]) == logged
         assert str(2**53 + 1) in found["text"]
-        assert [row["type"] for row in found["trace"]] == ["api_call", "partner_match"]
 
 
 @pytest.mark.parametrize(

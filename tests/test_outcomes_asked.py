@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections import defaultdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -298,6 +298,20 @@ def test_a_partners_own_records_are_counted_as_a_plain_reading_counts_them(
     for row in got:
         things = groups[tuple(row[name] for name in by)]
         _same(row, _own(things))
+
+
+def test_over_time_the_days_without_anything_are_rows_too() -> None:
+    fill([_deal(0, value=1, currency="USD"), _deal(2 * DAY_MS, value=2, currency="USD")])
+    day = datetime.fromtimestamp(START_MS / 1000, UTC).date()
+    since = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=1)
+    question = PartnerFigures(by=("day",), since=since, until=since + timedelta(days=4))
+    rows = answered(question)
+    assert [(row["day"], row["deals"], row["revenue"]) for row in rows] == [
+        (day - timedelta(days=1), 0, None), (day, 1, 1.0), (day + timedelta(days=1), 0, None),
+        (day + timedelta(days=2), 1, 2.0),
+    ]  # fmt: skip
+    assert rows[0]["onboarding"] is None
+    assert rows[0]["steps_done"] is None
 
 
 def _deal(n: int, **own: Any) -> Row:

@@ -110,10 +110,6 @@ def sat(made: list[Row], question: Visits | Pages) -> Iterator[list[Row]]:
         yield session
 
 
-def known(views: list[Row], name: str) -> Any:
-    return next((view[name] for view in views if view[name] is not None), None)
-
-
 def figures(sessions: list[list[Row]]) -> Row:
     lengths = [
         (max(v["ms"] + (v["used"] or 0) for v in session) - session[0]["ms"]) / 1000
@@ -148,10 +144,10 @@ def test_visits_are_those_of_a_walk_through_the_views(
                       **common)  # fmt: skip
     groups: dict[Any, list[list[Row]]] = defaultdict(list)
     for session in sat(made, question):
-        start = [known(session, name) for name in by]
+        start = [session[0][name] for name in by]
         if grain is not None:
             start.insert(0, moment_of(session[0]["ms"], grain, zone))
-        groups[*start, *(known(session[::-1], name) for name in ends)].append(session)
+        groups[*start, *(session[-1][name] for name in ends)].append(session)
     if grain is None and not by and not ends:
         groups.setdefault((), [])
     if grain is not None and groups and not by and not ends:

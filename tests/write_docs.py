@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from lakeward.analysis.listing import render_questions_md
 from lakeward.cli.schema import broken, schemas, text_of
 from lakeward.dictionary import render_types_md
 from lakeward.interaction import SCHEMA_VERSION
+from lakeward.lake import sql
+from lakeward.lake.derived import DESCRIBED
+from lakeward.lakedir import open_lake
 from lakeward.settings import render_markdown
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -18,6 +24,8 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 SCHEMAS = f"docs/schemas/v{SCHEMA_VERSION}"
 """The baseline that schemas of this version must stay compatible with."""
+
+COLUMNS = "src/lakeward/lake/derived.json"
 
 
 def write_schemas(folder: Path) -> None:
@@ -34,12 +42,25 @@ def write_schemas(folder: Path) -> None:
     print(f"wrote {folder}")
 
 
+def write_columns(path: Path) -> None:
+    """What DuckDB says of the views that are worked out when they are asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        open_lake(Path(folder) / "data-lake")
+        found: dict[str, dict[str, str]] = {}
+        rows = sql(DESCRIBED, lake_dir=Path(folder) / "data-lake").to_pylist()
+        for view, name, kind in (row.values() for row in rows):
+            found.setdefault(view, {})[name] = kind
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    print(f"wrote {path}")
+
+
 def main() -> None:
     """Write each page below the working directory, which is the repository's root."""
     for name, render in PAGES.items():
         Path(name).write_text(render(), encoding="utf-8")
         print(f"wrote {name}")
     write_schemas(Path(SCHEMAS))
+    write_columns(Path(COLUMNS))
 
 
 if __name__ == "__main__":

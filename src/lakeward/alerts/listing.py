@@ -26,9 +26,10 @@ def overview(
     states: Sequence[State] = OPEN,
     most: int = 100,
     before: int | None = None,
+    since: int | None = None,
 ) -> dict[str, Any]:
     """The incidents in these states, and how the telling goes."""
-    found = table.all(states, most, 1 << 62 if before is None else before)
+    found = table.all(states, most, 1 << 62 if before is None else before, since or 0)
     return {
         "incidents": [plain(one) for one in found],
         "counts": table.counts(),

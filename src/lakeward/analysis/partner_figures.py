@@ -12,6 +12,7 @@ counts once, as its newest word says. Money of two currencies is never added: br
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, ClassVar, Final
 
 from lakeward.analysis.events import (
@@ -22,9 +23,11 @@ from lakeward.analysis.events import (
     check_fields,
     field_columns,
 )
+from lakeward.analysis.grains import GRAINS, between
 from lakeward.analysis.metric import number
-from lakeward.analysis.question import Column, Sql, says
+from lakeward.analysis.question import Column, Row, Sql, says
 from lakeward.analysis.scope import MOST_DIMENSIONS
+from lakeward.analysis.trend import MOST_ROWS
 from lakeward.errors import Rejected
 
 CURRENCY: Final = Column("currency", "text", "Currency of the deal.")
@@ -76,6 +79,13 @@ FIGURES: Final = {
 }
 
 
+NOTHING: Final = tuple(
+    0 if column.kind == "integer" and not column.name.startswith("steps") else None
+    for column in COUNTED
+)
+"""The figures of a time in which nothing happened."""
+
+
 class PartnerFigures(Events, frozen=True, kw_only=True):
     """What a partner's own records say of matches, demos, deals and feedback."""
 
@@ -99,6 +109,17 @@ class PartnerFigures(Events, frozen=True, kw_only=True):
             CURRENCY if name == CURRENCY.name else field_columns((name,))[0] for name in self.by
         ]
         return (*shown, *COUNTED)
+
+    def finish(self, rows: list[Row]) -> list[Row]:
+        """By time alone, between `since` and `until`: with the times in which nothing happened."""
+        grain = next((each for each in GRAINS if self.by == (each,)), None)
+        if grain is None or self.since is None or self.until is None or not rows:
+            return rows
+        found = {row[0]: row for row in rows}
+        times = list(islice(between(grain, self.since, self.until, self.zone), MOST_ROWS + 1))
+        if len(times) > MOST_ROWS:
+            raise Rejected(f"The answer has more than {MOST_ROWS} rows: take a longer grain.")
+        return [found.get(time) or (time, *NOTHING) for time in times]
 
     def sql(self) -> Sql:
         """Over rows that know their day."""

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
-from lakeward.analysis.experiment.study import ExperimentCourse, ExperimentReport
+from lakeward.analysis.experiment.course import ExperimentCourse
+from lakeward.analysis.experiment.study import ExperimentReport
 from lakeward.analysis.question import Answer, Question
 from lakeward.analysis.today import Today
 

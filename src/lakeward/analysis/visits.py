@@ -14,8 +14,9 @@ use. A session of one view is a *bounce*; it is of the moment at which it began.
 A *visitor* is the unit. Who has none, as somebody who asked not to be known, is told apart by the
 session; a view without either is of nobody and not counted.
 
-`by` takes fields where sessions began: the value in the first view that has one; `ends` where they
-ended. Of `pages`, `by` is about each view.
+`by` takes fields of the view with which a session began, `ends` of the one with which it ended: so
+the site of the referrer is where somebody came from, not the site itself. Of `pages`, `by` is about
+each view.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ In: a checked question. Out: statements that every engine takes. Pure.
 
     told     a row for each report: who u, which view, time t, fields
     seen     a row for each view: its beginning, time in use, fields
-    fresh    with 1 where a session begins, and the view's place among the visitor's
-    numbered with the number of the session
+    fresh    with f = 1 where a session begins, and the view's place among the visitor's
+    numbered with the number of the session, and l = 1 where it ends
     sat      a row for each session
 """
 
@@ -50,8 +50,7 @@ def visits(question: Visits, *, quick: bool = False) -> Sql:
     order.insert(1 if question.grain is not None else 0, "visitors DESC")
     tail = f"\nGROUP BY {places}\nORDER BY {', '.join(order)} LIMIT {question.limit}"
     held = "".join(
-        f", {'min_by' if key[0] == 'b' else 'max_by'}({key}, "
-        f"CASE WHEN {key} IS NOT NULL THEN place END) AS {key}"
+        f", max(CASE WHEN {'f' if key[0] == 'b' else 'l'} = 1 THEN {key} END) AS {key}"
         for key in fields
     )
     sat = (
@@ -72,14 +71,12 @@ def pages(question: Pages, *, quick: bool = False) -> Sql:
     order = ", ".join(["views DESC", *(f"{key} NULLS LAST" for key in fields)])
     group = f"GROUP BY {places}" if fields else ""
     text = f"""{seen(question, source, fields)},
-placed AS (SELECT *, row_number() OVER (PARTITION BY u, s ORDER BY place) AS first,
-    row_number() OVER (PARTITION BY u, s ORDER BY place DESC) AS last FROM numbered),
 counted AS (SELECT {listed}count(DISTINCT u) AS visitors, count(*) AS views,
-    count(*) FILTER (WHERE first = 1) AS entries, count(*) FILTER (WHERE last = 1) AS exits,
-    count(*) FILTER (WHERE first = 1 AND last = 1) AS bounces,
+    count(*) FILTER (WHERE f = 1) AS entries, count(*) FILTER (WHERE l = 1) AS exits,
+    count(*) FILTER (WHERE f = 1 AND l = 1) AS bounces,
     quantile_cont(told_used, 0.5) / 1000.0 AS median_seconds,
     quantile_cont(depth, 0.5) AS median_depth
-    FROM placed {group})
+    FROM numbered {group})
 SELECT {columns}visitors, views, entries, exits,
     CAST(exits AS DOUBLE) / nullif(views, 0) AS exit_share, bounces,
     CAST(bounces AS DOUBLE) / nullif(entries, 0) AS bounce_share, median_seconds, median_depth
@@ -108,7 +105,8 @@ def seen(question: Sat, source: Source, fields: dict[str, str]) -> str:
 seen AS (SELECT u, view, min(t) AS t, coalesce(max(used), 0.0) AS used,
     max(used) AS told_used, max(depth) AS depth{held} FROM told GROUP BY u, view),
 fresh AS (SELECT *, row_number() OVER ({WHO}) AS place, {fresh} AS f FROM seen),
-numbered AS (SELECT u, view, t, used, told_used, depth, place{listed},
+numbered AS (SELECT u, view, t, used, told_used, depth, place, f,
+    coalesce(lead(f) OVER (PARTITION BY u ORDER BY place), 1) AS l{listed},
     sum(f) OVER (PARTITION BY u ORDER BY place ROWS UNBOUNDED PRECEDING) AS s FROM fresh)"""
 
 

@@ -25,6 +25,13 @@ MEDIANS: Final = {"/coach/messages": 1300.0, "/profile": 52.0, "/matches": 34.0,
 MEDIAN: Final = 14.0
 
 
+TEMPLATES: Final = {
+    "verification": ("sms", "sign-in"), "introduction": ("email", "booking"),
+    "moved": ("email", "booking"),
+}  # fmt: skip
+"""Channel and purpose of each message."""
+
+
 class Cause(msgspec.Struct, frozen=True):
     """A call under way; what is recorded in it joins its trace."""
 
@@ -151,6 +158,22 @@ class Scribe:
         if self._sight and self._sight.user != self.user:
             self._sight.user = dict(self.user)
             yield self._sight.identified(at)
+
+    def named(self, user_id: str, user_type: str) -> None:
+        """From now on the platform knows who calls."""
+        self.user = {"user_id": user_id, "user_type": user_type}
+
+    def message(self, cause: Cause, at: int, template: str, whom: str) -> Told:
+        """A message is sent that the call asked for."""
+        channel, purpose = TEMPLATES[template]
+        outbox = self.id(at)
+        kind, fields = cause.told("message_sent", at, properties={
+            "channel": channel, "template": template, "template_version": "1",
+            "purpose": purpose, "outbox_id": outbox, "provider": "inbox",
+            "message_id": f"inbox-{outbox}", "recipient_hash": self.hashed(whom),
+            "status": "sent", "attempt": 1,
+        })  # fmt: skip
+        return kind, fields | {"user_type": "unknown"}
 
     def times(self, median: float) -> float:
         """How long something takes, in milliseconds."""

@@ -28,7 +28,7 @@ from lakeward.demo.backfill import backfill
 from lakeward.demo.browser import chromium
 from lakeward.demo.evidence import can_ask, counted, rows_since
 from lakeward.demo.figures import Figures, History
-from lakeward.demo.past import past
+from lakeward.demo.lives import past
 from lakeward.demo.plan import Plan, plan
 from lakeward.demo.progress import Progress
 from lakeward.demo.stage import PRICES, Stage, declared

@@ -1,6 +1,6 @@
 """Incidents over HTTP: `GET /api/alerts` lists them, and people act on them.
 
-    GET  /api/alerts               ?state=open|all|resolved …  &most=100  &before=<moment>
+    GET  /api/alerts               ?state=open|all|resolved …  &most=100  &since=  &before=<moment>
     GET  /api/alerts/{id}          one, with its steps and who was told
     POST /api/alerts/{id}/ack      {}                  also /resolve
     POST /api/alerts/{id}/snooze   {"minutes": 60}       0 ends it
@@ -105,10 +105,14 @@ class Alerts:
                 400, "bad_state", f"`state` must be open, all, or of {', '.join(STATES)}."
             )
         most = _number(asked.get("most", ["100"])[-1])
-        before = _moment(asked["before"][-1]) if "before" in asked else None
-        shown = await _run(
-            overview, self._table, self._queue, _now_ms(), states=states, most=most, before=before
+        before, since = (
+            _moment(name, asked[name][-1]) if name in asked else None
+            for name in ("before", "since")
         )
+        shown = await _run(
+            overview, self._table, self._queue, _now_ms(), states=states, most=most, before=before,
+            since=since,
+        )  # fmt: skip
         await reply_json(request.send, shown)
 
     async def _one(self, request: Request, found: Found[Handler], headers: Headers) -> None:
@@ -166,11 +170,11 @@ def _number(text: str) -> int:
     raise Refusal(400, "bad_number", f"`most` must be from 1 to {MOST}.")
 
 
-def _moment(text: str) -> int:
+def _moment(name: str, text: str) -> int:
     try:
         return parse_iso(text)
     except (ValueError, OverflowError):
-        sentence = "`before` must be a moment such as opened_at shows."
+        sentence = f"`{name}` must be a moment such as opened_at shows."
         raise Refusal(400, "bad_moment", sentence) from None
 
 

@@ -23,9 +23,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from lakeward.analysis.experiment.brief import Filled, Said, filled
+from lakeward.analysis.experiment.course import ExperimentCourse
 from lakeward.analysis.experiment.question import Exposed
 from lakeward.analysis.experiment.result import Terms
-from lakeward.analysis.experiment.study import Brief, ExperimentCourse, ExperimentReport
+from lakeward.analysis.experiment.study import Brief, ExperimentReport
 from lakeward.analysis.registry import question_of
 from lakeward.errors import Rejected
 from lakeward.interaction import parse_iso
@@ -140,7 +141,8 @@ class Experiments:
             self._kept.move_to_end(name)
             return tag, kept
         if word.status != 200:
-            raise Refusal(word.status, word.code, word.message)
+            said = word.message[:1].upper() + word.message[1:]
+            raise Refusal(word.status, word.code, said)
         if len(answer) <= LARGEST_KEPT:
             self._kept[name] = (word.etag, answer)
             if len(self._kept) > MOST_KEPT:

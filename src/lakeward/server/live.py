@@ -5,7 +5,7 @@
     GET /v1/live               server-sent events (`stream`), filtered by its query (`sieve`)
     GET /v1/live/changes       server-sent events that tell when there is something new (`changes`)
     GET /v1/live/hour          the last hour as JSON, of `type` and `route` if given
-    GET /v1/live/record?at=…   one whole record, formatted, and the rows of its trace near it
+    GET /v1/live/record?at=…   one whole record, formatted
 
 In: a lake's folder. Out: answers; anything else is a 4xx with `code` and `message`. Who may ask is
 decided in front of this: a 401 makes the page ask for a key, which it sends as `Authorization:

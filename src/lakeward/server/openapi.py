@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakeward.analysis.comparison import HOWS
-from lakeward.server import openapi_data, openapi_settings, openapi_traces
+from lakeward.server import openapi_alerts, openapi_data, openapi_settings, openapi_traces
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
 from lakeward.server.operation import content as _content
@@ -19,7 +19,6 @@ from lakeward.server.operation import named as _named
 from lakeward.server.operation import reference as _reference
 from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
-from lakeward.store.alerts import STATES
 from lakeward.version import VERSION
 
 EMAIL: Object = {
@@ -80,9 +79,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("overview", ""): {
             "get": _studied("How today goes, open incidents, the state of the data")
         },
-        ("alerts", ""): {"get": _alerts()},
-        ("alerts", "/{id}"): {"get": _incident()},
-        ("alerts", "/{id}/{verb}"): {"post": _act()},
+        **openapi_alerts.paths(),
         **openapi_data.paths(),
         **openapi_settings.paths(),
         **openapi_traces.paths(),
@@ -286,49 +283,6 @@ def _studied(summary: str, *steps: str, kind: str = "application/json") -> Objec
         s429="Too many questions wait.",
         s500="The question failed.",
         s503="It takes too long or too much, or what it needs is not installed.",
-    )
-    return found
-
-
-def _alerts() -> Object:
-    found = _get("What is wrong, or was", "application/json", OBJECT)
-    found["parameters"] = [
-        {"name": "state", "in": "query", "required": False,
-         "schema": {"enum": ["open", "all", *STATES]}, "description": "Which incidents."},
-        {"name": "most", "in": "query", "required": False,
-         "schema": {"type": "integer", "minimum": 1, "maximum": 1000}, "description": "How many."},
-        {"name": "before", "in": "query", "required": False,
-         "schema": {"type": "string", "format": "date-time"}, "description": "Opened before."},
-    ]  # fmt: skip
-    found["responses"] |= _refusals(s503="The database is away.")
-    return found
-
-
-def _incident() -> Object:
-    found = _get("One incident, its steps and who was told", "application/json", OBJECT)
-    found["parameters"] = [_named("id", TEXT, "Of the incident, or a part that only one has.")]
-    found["responses"] |= _refusals(s404="There is no such incident.", s503="The database is away.")
-    return found
-
-
-def _act() -> Object:
-    found = _incident()
-    found["summary"] = "Acknowledge, snooze or resolve an incident"
-    found["description"] = "By a person who is logged in; a read key changes nothing."
-    found["parameters"].append(_named("verb", {"enum": ["ack", "snooze", "resolve"]}, "What."))
-    minutes = {"type": "number", "minimum": 1, "maximum": 44_640}
-    found["requestBody"] = {
-        "required": True,
-        **_content("application/json", {
-            "type": "object", "properties": {"minutes": minutes}, "additionalProperties": False,
-        }),
-    }  # fmt: skip
-    found["responses"] |= _refusals(
-        s408="The body did not arrive.",
-        s409="It is resolved already.",
-        s413="Larger than the limit it names.",
-        s415="Not application/json.",
-        s429="Too many requests wait: try again.",
     )
     return found
 

@@ -107,7 +107,7 @@ def rooms(site: Site) -> list[Room]:
         quarantine.Quarantine(site.lake, site.collector, guard, intake),
         questions.Questions(site.asker, intake, settings),
         rules.RuleRoom(settings, guard),
-        schema.SchemaPage(settings),
+        schema.SchemaPage(),
         setup.Setup(settings, guard),
         sql.Sql(intake, settings),
         suggest.Suggest(site.asker, settings),

@@ -2,7 +2,7 @@
 
 In: nothing but who asks. Out: the views with their columns, what stands in the objects of each
 type, the functions that a query may call, and keywords. The columns of views that are worked out
-when they are asked are described once by a jailed process; while there is none, they are left out.
+when they are asked stand in `lake/derived.json`, which `make docs` writes as DuckDB describes them.
 The answer has an `ETag` and is the same as long as this Lakeward runs.
 """
 
@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,17 +20,14 @@ import msgspec
 from lakeward.analysis.events import FIELDS
 from lakeward.catalog import TYPES, TypeSpec
 from lakeward.dictionary import FIELDS_DOC, FieldDoc, type_rows
-from lakeward.errors import LakewardError
 from lakeward.lake import derived
 from lakeward.lake.columns import COLUMNS, NESTED, PARTITION
 from lakeward.lake.functions import SCALARS, TABLES
-from lakeward.lake.jail import Run
 from lakeward.server.acting import refuse_partners
 from lakeward.server.answer import Headers, reply
 from lakeward.server.handler import GET, Handler
 from lakeward.server.intake import Request
 from lakeward.server.routes import Found, Part
-from lakeward.settings import Settings
 
 PARTS: Final = (Part("schema", "/api/schema"),)
 WHY: Final = "The schema is for those who ask in SQL, which partners do not."
@@ -58,6 +56,7 @@ EXTRA: Final = {
     "event_date": "The UTC day of the id; a condition on it reads the files of those days only.",
 }
 CASTS: Final = (("integer", "BIGINT"), ("number", "DOUBLE"), ("boolean", "BOOLEAN"))
+DESCRIBED: Final = Path(derived.__file__).with_suffix(".json")
 FUNCTION: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -104,10 +103,8 @@ class SchemaPage:
 
     parts = PARTS
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._whole: bytes | None = None
-        self._looking = asyncio.Lock()
 
     def moved(self, paths: Mapping[str, str]) -> None:
         """Nothing here depends on where the others are."""
@@ -118,7 +115,9 @@ class SchemaPage:
 
     async def _show(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         refuse_partners(request, WHY)
-        content = await self._content()
+        if self._whole is None:
+            self._whole = await asyncio.to_thread(lambda: msgspec.json.encode(schema()))
+        content = self._whole
         etag = b'"' + hashlib.blake2b(content, digest_size=12).hexdigest().encode() + b'"'
         said = [(b"etag", etag), (b"cache-control", b"no-cache, private")]
         if request.headers.get(b"if-none-match") == etag:
@@ -126,35 +125,19 @@ class SchemaPage:
             return
         await reply(request.send, 200, content, headers=said)
 
-    async def _content(self) -> bytes:
-        async with self._looking:
-            if self._whole is not None:
-                return self._whole
-            try:
-                found = await asyncio.to_thread(described, self._settings)
-            except LakewardError:
-                return msgspec.json.encode(schema({}))
-            self._whole = msgspec.json.encode(schema(found))
-            return self._whole
+
+def _described() -> dict[str, tuple[Column, ...]]:
+    """The columns of the derived views."""
+    found = msgspec.json.decode(DESCRIBED.read_bytes(), type=dict[str, dict[str, str]])
+    return {
+        view: tuple(Column(name, _plain(kind), _meaning(name)) for name, kind in columns.items())
+        for view, columns in found.items()
+    }
 
 
-def described(settings: Settings) -> dict[str, tuple[Column, ...]]:
-    """The columns of the derived views, as DuckDB has them; fails as a query does."""
-    run = Run(settings, derived.DESCRIBED, form="rows")
-    try:
-        content = run.stream.read()
-        run.finish()
-    finally:
-        run.close()
-    rows = msgspec.json.decode(content + b"}")["rows"]
-    found: dict[str, list[Column]] = {}
-    for view, name, kind in rows:
-        found.setdefault(view, []).append(Column(name, _plain(kind), _meaning(name)))
-    return {name: tuple(columns) for name, columns in found.items()}
-
-
-def schema(described: Mapping[str, tuple[Column, ...]]) -> Schema:
-    """The whole, with the columns of derived views where they are known."""
+def schema() -> Schema:
+    """The whole."""
+    described = _described()
     whole = View("interactions", "Every interaction of the lake, once.", tuple(_columns()))
     types = (View(spec.name, _first(spec.doc), like=whole.name, own=tuple(_own(spec)))
              for spec in TYPES.values())  # fmt: skip

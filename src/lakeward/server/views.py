@@ -93,17 +93,17 @@ class ViewRoom:
         await reply_json(request.send, plain(view), 201)
 
     async def _rename(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        acting.actor(request, self._guard, WHY)
+        actor = acting.actor(request, self._guard, WHY)
         wanted = "The body must have a `name`."
         asked = await acting.said(request, self._intake, Named, wanted)
         which = found.steps["id"]
-        view = await acting.beside(_refused, self._views.rename, which, asked.name)
+        view = await acting.beside(_refused, self._views.rename, which, asked.name, actor=actor)
         await reply_json(request.send, plain(view))
 
     async def _remove(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        acting.actor(request, self._guard, WHY)
+        actor = acting.actor(request, self._guard, WHY)
         await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
-        view = await acting.beside(_refused, self._views.remove, found.steps["id"])
+        view = await acting.beside(_refused, self._views.remove, found.steps["id"], actor=actor)
         await reply_json(request.send, plain(view))
 
 

@@ -175,10 +175,11 @@ class AlertTable:
             return found(connection, which)
 
     def all(
-        self, states: Sequence[State], most: int = 100, before: int = 1 << 62
+        self, states: Sequence[State], most: int = 100, before: int = 1 << 62, since: int = 0
     ) -> list[Incident]:
-        """Incidents in these states that opened before then, the newest first."""
-        query = select(INCIDENTS).where(_I.state.in_(states), _I.opened_at < before)
+        """Incidents in these states that opened in that time, the newest first."""
+        query = select(INCIDENTS).where(_I.state.in_(states))
+        query = query.where(_I.opened_at < before, _I.opened_at >= since)
         query = query.order_by(_I.opened_at.desc(), _I.incident_id.desc()).limit(most)
         with self.database.read() as connection:
             return [record(row, Incident) for row in connection.execute(query).mappings()]

@@ -22,6 +22,7 @@ from lakeward.interaction import Clock
 from lakeward.store.database import Database
 from lakeward.store.row import record
 from lakeward.store.schema import VIEWS
+from lakeward.store.trail import note
 
 NAME_LENGTH: Final = 80
 PAGE_LENGTH: Final = 32
@@ -75,11 +76,12 @@ class Views:
                 connection.execute(insert(VIEWS).values(msgspec.structs.asdict(view)))
             except IntegrityError:
                 raise _taken(view.name) from None
+            note(connection, now_ns, actor, "view.make", view.view_id, {"page": page})
         return view
 
-    def rename(self, view_id: str, name: str) -> View:
+    def rename(self, view_id: str, name: str, *, actor: str) -> View:
         """Call a view otherwise."""
-        name = _checked_name(name)
+        now_ns, name = self._clock.now(), _checked_name(name)
         with self._database.write() as connection:
             view = _find(connection, view_id)
             mine = VIEWS.c.view_id == view.view_id
@@ -87,13 +89,16 @@ class Views:
                 connection.execute(update(VIEWS).where(mine).values(name=name))
             except IntegrityError:
                 raise _taken(name) from None
+            note(connection, now_ns, actor, "view.rename", view.view_id, {"page": view.page})
         return msgspec.structs.replace(view, name=name)
 
-    def remove(self, view_id: str) -> View:
+    def remove(self, view_id: str, *, actor: str) -> View:
         """Take a view away."""
+        now_ns = self._clock.now()
         with self._database.write() as connection:
             view = _find(connection, view_id)
             connection.execute(delete(VIEWS).where(VIEWS.c.view_id == view.view_id))
+            note(connection, now_ns, actor, "view.remove", view.view_id, {"page": view.page})
         return view
 
 

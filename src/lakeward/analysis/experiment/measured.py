@@ -11,6 +11,7 @@ The interval of a quantile has units as clusters of values (Deng, Knoblich and L
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
 
 from lakeward.analysis.events import Source
@@ -73,28 +74,35 @@ class ExperimentMoments(Exposed, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `stitched`, and the views of outcomes."""
-        source, measures = source_of(self), self.metric.measures
-        ctes = [exposures(self, source)]
-        for n, each in enumerate(measures):
-            ctes += [_deeds(self, source, n, each, self.before_days), _made(n, each)]
-        y, x = _of_unit(0)
-        d, z = _of_unit(1) if len(measures) == 2 else ("1.0", "1.0")
-        if self.before_days == 0:
-            x, z = "0.0", "1.0"
-        joins = " ".join(
-            f"LEFT JOIN did{n} ON did{n}.unit = e.unit "
-            f"AND did{n}.service IS NOT DISTINCT FROM e.service" for n in range(len(measures))
-        )  # fmt: skip
-        ctes.append(
-            f"whole AS (\n    SELECT e.arm, {y} AS y, {d} AS d, {x} AS x, {z} AS z\n"
-            f"    FROM exposed e {joins}\n)"
-        )
-        text = f"""WITH {", ".join(ctes)}
-SELECT arm, count(*) AS units, {", ".join(f"avg({f}) AS {f}" for f in FIELDS)},
+        return moments(self)
+
+
+def moments(asked: ExperimentMoments, cuts: Sequence[int] = ()) -> Sql:
+    """The statement; with `cuts` (ms) as of each of these moments, which rows begin with."""
+    source, measures = source_of(asked), asked.metric.measures
+    cut, own = ("cut, ", "e.cut, ") if cuts else ("", "")
+    ctes = [exposures(asked, source, cuts)]
+    for n, each in enumerate(measures):
+        ctes += [_deeds(asked, source, n, each, asked.before_days, own), _made(n, each, cut)]
+    y, x = _of_unit(0)
+    d, z = _of_unit(1) if len(measures) == 2 else ("1.0", "1.0")
+    if asked.before_days == 0:
+        x, z = "0.0", "1.0"
+    joins = " ".join(
+        f"LEFT JOIN did{n} ON did{n}.unit = e.unit "
+        f"AND did{n}.service IS NOT DISTINCT FROM e.service"
+        f"{f' AND did{n}.cut = e.cut' if cuts else ''}" for n in range(len(measures))
+    )  # fmt: skip
+    ctes.append(
+        f"whole AS (\n    SELECT {own}e.arm, {y} AS y, {d} AS d, {x} AS x, {z} AS z\n"
+        f"    FROM exposed e {joins}\n)"
+    )
+    text = f"""WITH {", ".join(ctes)}
+SELECT {cut}arm, count(*) AS units, {", ".join(f"avg({f}) AS {f}" for f in FIELDS)},
     {", ".join(f"coalesce(covar_samp({p[0]}, {p[1]}), 0.0) AS {p}" for p in PAIRS)},
     (SELECT count(DISTINCT kind) FROM deed0) AS currencies
-FROM whole GROUP BY arm ORDER BY arm"""
-        return Sql(text, source.parameters)
+FROM whole GROUP BY {cut}arm ORDER BY {cut}arm"""
+    return Sql(text, source.parameters)
 
 
 def _of_unit(n: int) -> tuple[str, str]:
@@ -102,26 +110,29 @@ def _of_unit(n: int) -> tuple[str, str]:
     return f"coalesce(did{n}.later, 0.0)", f"coalesce(did{n}.earlier, 0.0)"
 
 
-def _deeds(asked: Exposed, source: Source, n: int, of: Measure, before_days: float) -> str:
-    """CTE: a measure's interactions in the time of exposed units."""
+def _deeds(
+    asked: Exposed, source: Source, n: int, of: Measure, before_days: float, cut: str = ""
+) -> str:
+    """CTE: a measure's interactions in the time of exposed units; `cut`: `e.cut, ` or nothing."""
     before, within = (
         source.values(ms) for ms in (round(before_days * DAY_MS), asked.within_ms)
     )  # fmt: skip
     return f"""deed{n} AS (
-    SELECT e.service, e.unit, e.arm, v.ms >= e.first_ms AS after, v.value, v.kind
+    SELECT {cut}e.service, e.unit, e.arm, v.ms >= e.first_ms AS after, v.value, v.kind
     FROM exposed e JOIN ({deeds(of, asked.unit, source_of_deeds(asked, source))}) v
         ON v.unit = e.unit AND v.service IS NOT DISTINCT FROM e.service
         AND v.ms >= e.first_ms - {before} AND v.ms < e.first_ms + {within}
+        {"AND v.ms < e.cut" if cut else ""}
 )"""
 
 
-def _made(n: int, of: Measure) -> str:
-    """CTE: what a unit's deeds make."""
+def _made(n: int, of: Measure, cut: str = "") -> str:
+    """CTE: what a unit's deeds make; `cut`: `cut, ` or nothing."""
     value = VALUE[of.verb]
     return f"""did{n} AS (
-    SELECT d.service, d.unit, {value.format("d.after")} AS later,
+    SELECT {cut}d.service, d.unit, {value.format("d.after")} AS later,
         {value.format("NOT d.after")} AS earlier
-    FROM deed{n} d GROUP BY d.service, d.unit
+    FROM deed{n} d GROUP BY {cut}d.service, d.unit
 )"""
 
 
@@ -153,41 +164,52 @@ class ExperimentQuantile(Exposed, frozen=True, kw_only=True):
 
     def sql(self) -> Sql:
         """Over `stitched`, and the views of outcomes."""
-        source, of = source_of(self), self.metric.measures[0]
-        ctes = [exposures(self, source), _deeds(self, source, 0, of, 0)]
-        share, z = source.values(self.metric.quantile or 0.5), source.values(Z95)
-        text = f"""WITH {", ".join(ctes)}, placed AS (
-    SELECT d.arm, d.service, d.unit, d.value,
-        row_number() OVER (PARTITION BY d.arm ORDER BY d.value) AS place,
-        count(*) OVER (PARTITION BY d.arm) AS n
+        return quantiles(self)
+
+
+def quantiles(asked: ExperimentQuantile, cuts: Sequence[int] = ()) -> Sql:
+    """The statement; with `cuts` (ms) as of each of these moments, which rows begin with."""
+    source, of = source_of(asked), asked.metric.measures[0]
+    cut, own = ("cut, ", "e.cut, ") if cuts else ("", "")
+    p_cut, w_cut = ("p.cut, ", "w.cut, ") if cuts else ("", "")
+    with_m, with_s, with_f = (
+        f" AND {one}.cut = {other}.cut" if cuts else "" for one, other in ("mp", "sp", "fw")
+    )
+    ctes = [exposures(asked, source, cuts), _deeds(asked, source, 0, of, 0, own)]
+    share, z = source.values(asked.metric.quantile or 0.5), source.values(Z95)
+    text = f"""WITH {", ".join(ctes)}, placed AS (
+    SELECT {cut}d.arm, d.service, d.unit, d.value,
+        row_number() OVER (PARTITION BY {cut}d.arm ORDER BY d.value) AS place,
+        count(*) OVER (PARTITION BY {cut}d.arm) AS n
     FROM deed0 d WHERE d.after AND d.value IS NOT NULL
 ), middle AS (
-    SELECT arm, value FROM placed WHERE place = greatest(1, ceil({share} * n))
+    SELECT {cut}arm, value FROM placed WHERE place = greatest(1, ceil({share} * n))
 ), cluster AS (
-    SELECT p.arm, p.service, p.unit, count(*) * 1.0 AS held,
+    SELECT {p_cut}p.arm, p.service, p.unit, count(*) * 1.0 AS held,
         count(*) FILTER (WHERE p.value <= m.value) * 1.0 AS below
-    FROM placed p JOIN middle m ON m.arm = p.arm GROUP BY p.arm, p.service, p.unit
+    FROM placed p JOIN middle m ON m.arm = p.arm{with_m}
+    GROUP BY {p_cut}p.arm, p.service, p.unit
 ), moments AS (
-    SELECT arm, count(*) AS units, avg(below) / avg(held) AS share, avg(held) AS mean,
+    SELECT {cut}arm, count(*) AS units, avg(below) / avg(held) AS share, avg(held) AS mean,
         var_samp(below) AS bb, covar_samp(below, held) AS bh, var_samp(held) AS hh
-    FROM cluster GROUP BY arm
+    FROM cluster GROUP BY {cut}arm
 ), spread AS (
-    SELECT arm, units, CASE WHEN units > 1 THEN {z} * sqrt(
+    SELECT {cut}arm, units, CASE WHEN units > 1 THEN {z} * sqrt(
         greatest(0.0, bb - 2 * share * bh + share * share * hh) / units) / mean END AS half
     FROM moments
 ), found AS (
-    SELECT p.arm, max(s.units) AS measured_units, max(p.n) AS n,
+    SELECT {p_cut}p.arm, max(s.units) AS measured_units, max(p.n) AS n,
         max(p.value) FILTER (WHERE p.place = greatest(1, ceil({share} * p.n))) AS value,
         max(p.value) FILTER (WHERE s.half IS NOT NULL
             AND p.place = greatest(1, ceil(greatest(0.0, {share} - s.half) * p.n))) AS low,
         max(p.value) FILTER (WHERE s.half IS NOT NULL
             AND p.place = least(p.n, floor(least(1.0, {share} + s.half) * p.n) + 1)) AS high
-    FROM placed p JOIN spread s ON s.arm = p.arm GROUP BY p.arm
+    FROM placed p JOIN spread s ON s.arm = p.arm{with_s} GROUP BY {p_cut}p.arm
 ), whole AS (
-    SELECT arm, count(*) AS units FROM exposed GROUP BY arm
+    SELECT {cut}arm, count(*) AS units FROM exposed GROUP BY {cut}arm
 )
-SELECT w.arm, w.units, coalesce(f.measured_units, 0) AS measured_units,
+SELECT {w_cut}w.arm, w.units, coalesce(f.measured_units, 0) AS measured_units,
     coalesce(f.n, 0) AS "values", f.value, f.low, f.high,
     (SELECT count(DISTINCT kind) FROM deed0) AS currencies
-FROM whole w LEFT JOIN found f ON f.arm = w.arm ORDER BY w.arm"""
-        return Sql(text, source.parameters)
+FROM whole w LEFT JOIN found f ON f.arm = w.arm{with_f} ORDER BY {w_cut}w.arm"""
+    return Sql(text, source.parameters)

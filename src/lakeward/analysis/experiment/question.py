@@ -9,6 +9,7 @@ that were forced by hand do not count; of several versions of an experiment, the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
 
 from lakeward.analysis.events import Events, Source, looked
@@ -66,8 +67,9 @@ def source_of_deeds(asked: Exposed, source: Source) -> Source:
     return Source(Events(**common | {"since": None, "where": None}), source.values)
 
 
-def exposures(asked: Exposed, source: Source) -> str:
-    """CTEs `seen`, `counted`, `met` (a row for each unit) and `exposed` (those of one arm)."""
+def exposures(asked: Exposed, source: Source, cuts: Sequence[int] = ()) -> str:
+    """CTEs `seen`, `counted`, `met` (a row for each unit) and `exposed` (those of one arm); with
+    `cuts` (ms) each of them but the first is as of every one of these moments."""
 
     def own(name: str) -> str:
         return source.field(f"experiments.{name}").sql
@@ -77,7 +79,13 @@ def exposures(asked: Exposed, source: Source) -> str:
         source.of_type("experiment_exposure"),
         f"{own('experiment')} = {source.values(asked.experiment)}",
     )
-    return f"""seen AS (
+    listed = ", ".join(f"({source.values(cut)})" for cut in cuts)
+    cut, n_cut, s_cut, by, of = ("cut, ", "n.cut, ", "s.cut, ", "GROUP BY c.cut", "c.cut, ")
+    moments = f"cuts AS (SELECT cut FROM (VALUES {listed}) v(cut)), "
+    each, before = "JOIN cuts c ON s.ms < c.cut", " AND s.ms < n.cut"
+    if not cuts:
+        cut = n_cut = s_cut = by = of = moments = each = before = ""
+    return f"""{moments}seen AS (
     SELECT i.service, {unit} AS unit, {source.ms} AS ms, {own("variant")} AS arm,
         TRY_CAST({own("variant_index")} AS BIGINT) AS variant_index,
         {own("hash_attribute")} AS assigned_by,
@@ -86,16 +94,17 @@ def exposures(asked: Exposed, source: Source) -> str:
             WHEN {unit} IS NULL OR {own("variant")} IS NULL THEN 'unknown' END AS aside
     FROM {source.relation(asked.unit)} WHERE {terms}
 ), newest AS (
-    SELECT max(version) AS version FROM seen WHERE aside IS NULL
+    SELECT {of}max(version) AS version FROM seen s {each} WHERE aside IS NULL {by}
 ), counted AS (
-    SELECT s.* FROM seen s JOIN newest n ON n.version = s.version WHERE s.aside IS NULL
+    SELECT {n_cut}s.* FROM seen s JOIN newest n ON n.version = s.version{before}
+    WHERE s.aside IS NULL
 ), met AS (
-    SELECT service, unit, min(ms) AS first_ms, max(ms) AS last_ms, min(arm) AS arm,
+    SELECT {s_cut}service, unit, min(ms) AS first_ms, max(ms) AS last_ms, min(arm) AS arm,
         max(arm) AS other, count(DISTINCT arm) AS arms, min(variant_index) AS variant_index,
         min(assigned_by) AS assigned_by, max(assigned_by) AS assigned_too
-    FROM counted GROUP BY service, unit
+    FROM counted s GROUP BY {s_cut}service, unit
 ), exposed AS (
-    SELECT service, unit, first_ms, arm, variant_index, assigned_by, assigned_too
+    SELECT {cut}service, unit, first_ms, arm, variant_index, assigned_by, assigned_too
     FROM met WHERE arms = 1
 )"""
 

@@ -1,36 +1,28 @@
-"""An experiment's report, and how it came to be: the same judged as of the end of each day.
+"""An experiment's report as a study: its questions, the report, its sentences and its figures.
 
-In: a `Brief`: who, what and by which terms, in JSON as it travels to who answers. Out: documents of
-plain data: the report with its sentences and a table, and the course of its intervals. Fails as
-`experiment` does.
-
-The course has a point for each day since the first exposure, of many days every n-th; each is the
-report that somebody would have read then, by questions whose `until` is that moment. The last is of
-now. Points are worked out from coarse to fine, so that what time leaves out lies between others.
+In: a `Brief`: who, what and by which terms, in JSON as it travels to who answers. Out: a document
+of plain data. Fails as `experiment` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from lakeward.analysis.experiment import wording
-from lakeward.analysis.experiment.asking import Wanted, experiment, population, questions
+from lakeward.analysis.experiment.asking import Wanted, experiment, questions
 from lakeward.analysis.experiment.distributions import need
 from lakeward.analysis.experiment.effect import Measured
 from lakeward.analysis.experiment.metric import metric
-from lakeward.analysis.experiment.question import ExperimentUnits, Exposed
+from lakeward.analysis.experiment.question import Exposed
 from lakeward.analysis.experiment.result import Report, Terms
 from lakeward.analysis.question import Answer, Column, Question, Row
-from lakeward.errors import Rejected
 
 Put = Callable[[Question], Answer]
 Table = tuple[tuple[Column, ...], list[Row]]
-MOST_POINTS: Final = 30
 ENDS: Final = ("value", "low", "high", "p")
 
 
@@ -56,10 +48,9 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
         asked = questions(self.of, self.wanted(), self.before_days)
         return [asked.units, *asked.measured]
 
-    def report(self, put: Put, until: datetime | None = None) -> Report:
-        """The whole report, or the one of an earlier moment."""
-        of = self.of if until is None else msgspec.structs.replace(self.of, until=until)
-        found = experiment(put, of, self.wanted(), self.terms, self.before_days)
+    def report(self, put: Put) -> Report:
+        """The whole report."""
+        found = experiment(put, self.of, self.wanted(), self.terms, self.before_days)
         return msgspec.structs.replace(found, notes=[*found.notes, *self.notes])
 
 
@@ -86,81 +77,9 @@ class ExperimentReport(Brief, frozen=True, kw_only=True):
         }
 
 
-class ExperimentCourse(Brief, frozen=True, kw_only=True):
-    """The same as of the end of each day since it began."""
-
-    name: ClassVar[str] = "experiment_course"
-
-    def document(self, put: Put, over: Callable[[], bool]) -> Mapping[str, Any]:
-        """Units and intervals by moment; how many moments time left out."""
-        need()
-        rows = list(put(ExperimentUnits(**_of(self.of))).dicts())
-        population(self.of, rows)
-        moments = self.moments(rows)
-        found: dict[datetime, Report | None] = {}
-        for n in _coarse_to_fine(len(moments)):
-            if found and over():
-                break
-            found[moments[n]] = self._then(put, moments[n])
-        kept = [(moment, found[moment]) for moment in moments if moment in found]
-        return {
-            "brief": self,
-            "questions": asked(self),
-            "left_out": len(moments) - len(found),
-            "units": plain(_units(kept)),
-            "intervals": plain(_intervals(kept)),
-        }
-
-    def moments(self, rows: Sequence[Mapping[str, Any]]) -> list[datetime]:
-        """Ends of days of the zone in which something could still change."""
-        exposed = [row for row in rows if row["state"] == "exposed"]
-        if not exposed:
-            return []
-        until = self.of.until or datetime.now(UTC)
-        last = max(row["last_at"] for row in exposed) + timedelta(days=self.of.within_days)
-        days = list(_midnights(min(row["first_at"] for row in exposed), self.of.zone, until, last))
-        step = -(-(len(days) + 1) // MOST_POINTS)
-        return [*reversed(days[::-1][step - 1 :: step]), until] if days else [until]
-
-    def _then(self, put: Put, moment: datetime) -> Report | None:
-        """What was to be read at that moment; None where one arm had nobody yet."""
-        try:
-            return self.report(put, moment)
-        except Rejected:
-            return None
-
-
 def asked(brief: Brief) -> list[Mapping[str, Any]]:
     """The questions behind a report, as anybody may ask them."""
     return [{"kind": each.name, "parameters": each} for each in brief.questions()]
-
-
-def _of(of: Exposed) -> dict[str, Any]:
-    return {name: getattr(of, name) for name in Exposed.__struct_fields__}
-
-
-def _midnights(
-    first: datetime, zone: str, until: datetime, last: datetime
-) -> Iterator[datetime]:  # fmt: skip
-    local = ZoneInfo(zone)
-    day = first.astimezone(local).date()
-    while True:
-        day += timedelta(days=1)
-        moment = datetime.combine(day, time(), local).astimezone(UTC)
-        if moment >= until:
-            return
-        yield moment
-        if moment > last:  # nobody can act any more
-            return
-
-
-def _coarse_to_fine(count: int) -> list[int]:
-    """The last first, then halves of what is between."""
-    return sorted(range(count), key=lambda n: (-_twos(count - 1 - n), n))
-
-
-def _twos(n: int) -> int:
-    return 64 if n == 0 else (n & -n).bit_length()
 
 
 def figures(report: Report) -> Table:
@@ -174,8 +93,8 @@ def figures(report: Report) -> Table:
         Column("value", "number", "The metric in the arm."),
         Column("error", "number", "Its standard error."),
         Column("state", "text", "better, worse or unclear, against control."),
-        *_ends("difference", "Treatment minus control"),
-        *_ends("lift", "Difference by control", "0 to 1"),
+        *ends("difference", "Treatment minus control"),
+        *ends("lift", "Difference by control", "0 to 1"),
         Column("p_adjusted", "number", "p of the difference, adjusted for all that decides."),
         Column("chance_to_win", "number", "What to believe; decides nothing.", "0 to 1"),
         Column("detectable", "number", "The smallest difference that so many units show."),
@@ -191,46 +110,14 @@ def figures(report: Report) -> Table:
                 continue
             belief = None if effect.belief is None else effect.belief.chance_to_win
             rows.append(
-                (*lead, effect.state, *_told(effect.difference), *_told(effect.lift),
+                (*lead, effect.state, *told(effect.difference), *told(effect.lift),
                  effect.p_adjusted, belief, effect.detectable)
             )  # fmt: skip
     return columns, rows
 
 
-def _units(kept: Sequence[tuple[datetime, Report | None]]) -> Table:
-    columns = (
-        Column("moment", "time", "As of then."),
-        Column("arm", "text", "The arm."),
-        Column("units", "integer", "Units that had met it.", "units"),
-        Column("planned", "number", "Its share by plan.", "0 to 1"),
-        Column("split_p", "number", "p of all arms having their shares."),
-    )
-    rows = [
-        (moment, arm.arm, arm.units, arm.planned, report.split.p)
-        for moment, report in kept if report is not None for arm in report.arms
-    ]  # fmt: skip
-    return columns, rows
-
-
-def _intervals(kept: Sequence[tuple[datetime, Report | None]]) -> Table:
-    columns = (
-        Column("moment", "time", "As of then."),
-        Column("metric", "text", "The metric."),
-        Column("arm", "text", "The arm that is held against control."),
-        *_ends("difference", "Treatment minus control"),
-        *_ends("lift", "Difference by control", "0 to 1"),
-        Column("verdict", "text", "What the report of that moment said to do."),
-    )
-    rows = [
-        (moment, of.metric, effect.arm, *_told(effect.difference), *_told(effect.lift),
-         report.verdict.status)
-        for moment, report in kept if report is not None
-        for of in report.metrics for effect in of.effects
-    ]  # fmt: skip
-    return columns, rows
-
-
-def _ends(name: str, doc: str, unit: str = "") -> tuple[Column, ...]:
+def ends(name: str, doc: str, unit: str = "") -> tuple[Column, ...]:
+    """The columns of something measured."""
     return (
         Column(name, "number", f"{doc}.", unit),
         Column(f"{name}_low", "number", "Low end of its interval.", unit),
@@ -239,7 +126,8 @@ def _ends(name: str, doc: str, unit: str = "") -> tuple[Column, ...]:
     )
 
 
-def _told(found: Measured | None) -> tuple[float | None, ...]:
+def told(found: Measured | None) -> tuple[float | None, ...]:
+    """Its values in them."""
     return (None,) * len(ENDS) if found is None else tuple(getattr(found, n) for n in ENDS)
 
 

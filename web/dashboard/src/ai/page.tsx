@@ -9,7 +9,7 @@ import { By } from "./by";
 import { Errors } from "./errors";
 import { Latency } from "./latency";
 import { Ratings } from "./ratings";
-import { Spend } from "./spend";
+import { Spend, Tokens } from "./spend";
 import { Thread } from "./thread";
 import { Threads } from "./threads";
 import { FILTERS, type Only, useOnly } from "./only";
@@ -21,14 +21,18 @@ export default function Page() {
   // An hour, a day … as the range has it: AI questions name what they are broken down by.
   const scope = { range, only, grain: range.grain };
   const totals = useQuestion("ai_cost", { only }, range);
+  const overTime = useQuestion("ai_cost", { by: [range.grain], only }, range);
   return (
     <div class="aipage">
       <Chosen only={only} />
-      <Spend {...scope} totals={totals} />
-      <div class="grid">
+      <Spend {...scope} totals={totals} overTime={overTime} />
+      <div class="grid thirds">
         <By {...scope} field="model" title="By model" />
         <By {...scope} field="feature" title="By feature" />
         <By {...scope} field="user" title="By user" />
+      </div>
+      <div class="grid">
+        <Tokens {...scope} answer={overTime} />
         <Latency {...scope} />
         <Errors {...scope} />
         <Ratings {...scope} />

@@ -1,7 +1,7 @@
 // What AI costs: the sum, over time beside the budgets, and where its tokens went.
 
 import { type Answer, number, place, single } from "../ask/answer";
-import { type Data, type Question, useData, useQuestion } from "../ask/question";
+import { type Data, type Question, useData } from "../ask/question";
 import { Card, Nothing } from "../card/card";
 import { type Figure, Figures } from "../chart/figures";
 import { linesOf } from "../chart/lines";
@@ -41,8 +41,7 @@ const BUCKETS: Readonly<Record<string, string>> = {
   reasoning_tokens: "Reasoning", audio_input_tokens: "Audio in", audio_output_tokens: "Audio out", image_tokens: "Images",
 };
 
-export function Spend({ range, only, grain, totals }: Scope & { totals: Question }) {
-  const overTime = useQuestion("ai_cost", { by: [grain], only }, range);
+export function Spend({ range, only, grain, totals, overTime }: Scope & { totals: Question; overTime: Question }) {
   const budgets = useData<Budgets>("alerts", "/budgets");
   const none = single(totals.value, "turns") === null;
   return (
@@ -58,10 +57,7 @@ export function Spend({ range, only, grain, totals }: Scope & { totals: Question
           </>
         )}
       </Card>
-      <div class="grid">
-        <Tokens answer={overTime} grain={grain} range={range} />
-        <BudgetCard budgets={budgets} zone={range.zone} />
-      </div>
+      <BudgetCard budgets={budgets} zone={range.zone} />
     </>
   );
 }
@@ -104,7 +100,7 @@ function OverTime({ answer, budgets, range, grain }: Scope & { answer: Answer; b
   return <Series data={lines} zone={range.zone} kind="bars" label={`Spend by ${grain}`} limits={limits} before={range.compare ? COMPARES[range.compare] : ""} />;
 }
 
-function Tokens({ answer, grain, range }: { answer: Question; grain: Scope["grain"]; range: Scope["range"] }) {
+export function Tokens({ answer, grain, range }: Scope & { answer: Question }) {
   const columns = answer.value?.columns ?? [];
   const used = Object.keys(BUCKETS).filter((name) => answer.value?.rows.some((row) => (number(row, columns.findIndex((c) => c.name === name)) ?? 0) > 0));
   return (

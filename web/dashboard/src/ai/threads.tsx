@@ -12,7 +12,7 @@ import type { Scope } from "./only";
 const TYPING_MS = 300;
 const STEP = 50;
 const MOST = 1000;
-const SHOWN = ["conversation", "user", "feature", "turns", "last_at", "models", "total_tokens", "cost_usd", "helpful", "unhelpful", "failed"];
+const SHOWN = ["conversation", "user", "feature", "turns", "last_at", "models", "cost_usd", "helpful", "unhelpful", "failed"];
 
 export function Threads({ range, only }: Scope) {
   const [find] = useQuery("find");
@@ -39,7 +39,7 @@ export function Threads({ range, only }: Scope) {
       {(answer) => (
         <>
           <Table columns={answer.columns} rows={answer.rows} label="Conversations" zone={range.zone} only={SHOWN}
-            titles={{ last_at: "last turn", total_tokens: "tokens", cost_usd: "cost" }}
+            titles={{ last_at: "last turn", cost_usd: "cost", unhelpful: "not helpful" }}
             cells={{
               conversation: (value, row) => (
                 <button type="button" class="link" onClick={() => open(row)}><bdi>{visible(String(value))}</bdi></button>

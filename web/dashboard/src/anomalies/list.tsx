@@ -79,6 +79,7 @@ export function lasted(incident: Incident): string {
 /** What came and what was expected, of the gravest moment. */
 export function figures(incident: Incident): string {
   const unit = incident.unit ?? "";
-  const band = incident.low !== null && incident.high !== null ? `, ${figure(unit, incident.low)} to ${figure(unit, incident.high)} is usual` : "";
-  return incident.value === null ? "" : `${figure(unit, incident.value)} came${incident.expected === null ? "" : `, ${figure(unit, incident.expected)} expected`}${band}`;
+  const [value, expected, low, high] = [incident.value, incident.expected, incident.low, incident.high].map((each) => (each === null ? "" : figure(unit, each)));
+  if (!value) return "";
+  return value + (expected ? ` where ${expected} was expected` : "") + (low && high && low !== high ? `; ${low} to ${high} is usual` : "");
 }

@@ -17,11 +17,11 @@ import { WatchedCard } from "./watched";
 const PAST = 100;
 
 export default function Page() {
-  const { zone } = useRange();
+  const { zone, since, until, label } = useRange();
   const [incident] = useQuery("incident");
   const [series] = useQuery("series");
   const open = useData<Listed>("alerts", "?state=open");
-  const past = useData<Listed>("alerts", `?state=resolved&most=${PAST}`);
+  const past = useData<Listed>("alerts", `?state=resolved&most=${PAST}&since=${since}&before=${until}`);
   const watched = useData<Watched>("alerts", "/watched");
   const again = () => {
     open.again();
@@ -40,7 +40,7 @@ export default function Page() {
       </Card>
       {series && <SeriesPicture series={series} zone={zone} onClose={() => setQuery({ series: null })} />}
       <Card id="past" title="Past" data={past} zone={zone} empty={past.value?.incidents.length === 0} table={tableOf(past.value?.incidents)}
-        hint="Nothing was wrong yet." definition={`Incidents that are over, the newest ${PAST}. They are kept for a year after their end.`}>
+        hint="Nothing was wrong." note={label} definition={`Incidents that opened in the range and are over, the newest ${PAST}. They are kept for a year after their end.`}>
         {(found) => <Incidents incidents={found.incidents} zone={zone} label="Past incidents" most={10} />}
       </Card>
       <WatchedCard watched={watched} zone={zone} />

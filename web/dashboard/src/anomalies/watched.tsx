@@ -49,7 +49,12 @@ export function WatchedCard({ watched, zone }: { watched: Data<Watched>; zone: s
         definition="What detectors look at every five minutes, as the last look left it. A series learns from up to fourteen days that are in the lake before it says anything. What came less than twenty times in a week is not watched.">
         {(found) => (
           <>
-            <p class="muted small">{visible(found.sentence)}. Days are those of {visible(found.zone)}.</p>
+            <p class="muted small">
+              {found.judged_until ? `Judged until ${moment(found.judged_until, zone)}. ` : ""}
+              {found.rare > 0 && `${count(found.rare)} come too rarely to say what is usual. `}
+              {found.left_out > 0 && `${count(found.left_out)} are left out for want of room (watch.most). `}
+              Days and weeks are those of {visible(found.zone)}.
+            </p>
             <Table columns={COLUMNS} rows={rows} label="Watched series" zone={zone} sort="-per_hour" most={50} titles={{ per_hour: "an hour", learned_since: "learned since" }}
               cells={{
                 series: (value) => <button type="button" class="link" onClick={() => setQuery({ series: String(value) })}><bdi>{visible(String(value))}</bdi></button>,

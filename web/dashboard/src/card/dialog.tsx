@@ -25,7 +25,7 @@ export function Dialog({ title, onClose, side = false, tools, children }: Props)
     <dialog class={side ? "drawer" : "window"} ref={dialog} aria-labelledby={id} onClose={onClose}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
       <div class="sheet">
-        <header>
+        <header role="presentation">
           <div><h2 id={id}><bdi>{title}</bdi></h2></div>
           {tools}
           <button type="button" class="button" onClick={() => dialog.current?.close()}>Close <kbd>Esc</kbd></button>

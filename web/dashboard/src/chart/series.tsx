@@ -57,7 +57,7 @@ export function Series(props: SeriesProps) {
     <div class="series">
       <Plot {...props} height={height} shown={shown} colours={colours} over={over} onOver={setOver} />
       <span class="sr" role="status">{said}</span>
-      {(data.lines.length > 1 || props.before || props.band || props.marks || props.limits?.length) && (
+      {(data.lines.length > 1 || props.before || props.band || props.marks || Boolean(props.limits?.length)) && (
         <ul class="legend" aria-label={`Lines of ${label}`}>
           {data.lines.map((line, n) => (
             <li key={line.label}>

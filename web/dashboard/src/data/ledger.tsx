@@ -56,7 +56,7 @@ function Reasons({ reasons }: { reasons: Left[] }) {
       <dl>
         {reasons.map((each) => (
           <div key={each.reason}>
-            <dt><code>{each.reason}</code> <span class="muted">{each.term}</span></dt>
+            <dt><code>{each.reason}</code> {each.term !== each.reason && <span class="muted">{each.term}</span>}</dt>
             <dd><b>{count(each.n)}</b> <span class="muted">{each.doc}</span></dd>
           </div>
         ))}

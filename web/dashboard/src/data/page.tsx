@@ -27,10 +27,12 @@ export default function Page() {
       <div class="pair"><Disk /></div>
       <div class="pair uneven"><Refused range={range} /></div>
       <Types types={types} range={range} chosen={type} onChoose={choose} />
-      <div class="pair">
-        <Fields type={type} range={range} />
-        <div class="stack"><Quality type={type} range={range} /></div>
-      </div>
+      {(type || (types.value === null && !types.refused)) && (
+        <div class="pair">
+          <Fields type={type} range={range} />
+          <div class="stack"><Quality type={type} range={range} /></div>
+        </div>
+      )}
     </div>
   );
 }

@@ -46,7 +46,7 @@ export function Intervals({ course, zone }: Props) {
       {(told) => (
         <>
           {chosen && <Drawn table={told.intervals} metric={chosen.metric} arm={chosen.arm} zone={zone} />}
-          {told.left_out > 0 && <p class="muted small">{told.left_out} days were left out, as there was no time for more.</p>}
+          {told.left_out.length > 0 && <p class="muted small">There was no time for {visible(told.left_out.join(", "))}: take a shorter range.</p>}
         </>
       )}
     </Card>

@@ -15,7 +15,7 @@ import { type Course, type Told, restOf } from "./report";
 const PASSED = ["unit", "within", "split", "control", "fixed", "cuped", "minimum"];
 
 export default function Page() {
-  const range = useRange("90d");
+  const range = useRange();
   const { query } = usePlace();
   const key = query.get("key") ?? "";
   return (

@@ -81,7 +81,8 @@ export interface Told {
 
 export interface Course {
   questions: Asked[];
-  left_out: number;
+  /** Metrics that there was no time for. */
+  left_out: string[];
   units: Table;
   intervals: Table;
 }

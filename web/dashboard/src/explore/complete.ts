@@ -89,7 +89,8 @@ function fitting(word: string, choices: Choice[]): Choice[] {
   for (const choice of choices) {
     const name = choice.label.toLowerCase();
     const last = name.slice(name.lastIndexOf(".") + 1);
-    const at = name.startsWith(wanted) || last.startsWith(wanted) ? 0 : wanted.length > 1 && name.includes(wanted) ? 10 : -1;
+    const named = choice.kind !== "function" && choice.kind !== "keyword"; // of those, the middle of a name says nothing
+    const at = name.startsWith(wanted) || last.startsWith(wanted) ? 0 : named && wanted.length > 1 && name.includes(wanted) ? 10 : -1;
     if (at >= 0 && name !== wanted) scored.push([at + RANK[choice.kind], choice]);
   }
   scored.sort(([a, one], [b, other]) => a - b || one.label.localeCompare(other.label));

@@ -64,7 +64,7 @@ function Choice(props: { label: string; value: string; of: string[]; onChoose: (
   return (
     <label class="choice">
       {props.label}
-      <select value={props.value} onChange={(event) => props.onChoose((event.target as HTMLSelectElement).value)}>
+      <select aria-label={props.label} value={props.value} onChange={(event) => props.onChoose((event.target as HTMLSelectElement).value)}>
         {props.of.map((name) => <option key={name} value={name}>{name === NONE ? "nothing" : visible(name)}</option>)}
       </select>
     </label>

@@ -16,7 +16,7 @@ import { type ReadyFunnels, parametersOf, unitName, useFunnel } from "./funnel";
 import { Over, Times } from "./times";
 
 export default function Page() {
-  const range = useRange("28d");
+  const range = useRange();
   const still = { ...range, compare: "" as const };
   const kinds = useKinds();
   const partner = partnerOf(useMe()) !== "";

@@ -1,17 +1,34 @@
-// One record, whole, and the others of its trace.
+// One record, whole, and the trace that it is of.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { headers } from "../ask/key";
 import { at } from "../paths";
 import { clock, duration, statusClass, visible } from "../text";
 import { Copy } from "../card/copy";
-import type { Detail, Row } from "./protocol";
+import { Trace } from "./trace";
 
 const COLOURED = 100_000; // beyond that, a span for each token is more than a page should hold
 
-export function Drawer({ row, onClose, onOpen }: { row: Row; onClose: () => void; onOpen: (row: Row) => void }) {
+/** What is opened: a row of the list, or a step of a trace, which has no place in the log. */
+export interface Opened {
+  type: string;
+  at?: string;
+  id?: string;
+  trace?: string;
+  time?: string;
+  status?: number;
+  ms?: number;
+}
+
+interface Props {
+  row: Opened;
+  onClose: () => void;
+  onOpen: (row: Opened) => void;
+}
+
+export function Drawer({ row, onClose, onOpen }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [detail, setDetail] = useState<Detail | null>(null);
+  const [record, setRecord] = useState("");
   const [refusal, setRefusal] = useState("");
 
   useEffect(() => {
@@ -20,19 +37,19 @@ export function Drawer({ row, onClose, onOpen }: { row: Row; onClose: () => void
   }, []);
   useEffect(() => {
     const abort = new AbortController();
-    setDetail(null);
+    setRecord("");
     setRefusal("");
-    load(row.at, abort.signal).then(setDetail, (error: Error) => {
+    load(row, abort.signal).then(setRecord, (error: Error) => {
       if (!abort.signal.aborted) setRefusal(error.message);
     });
     return () => abort.abort();
-  }, [row.at]);
+  }, [row.at, row.id]);
 
   return (
     <dialog class="drawer" ref={dialog} aria-labelledby="drawer-title" onClose={onClose}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
       <div class="sheet">
-        <header>
+        <header role="presentation">
           <div>
             <h2 id="drawer-title"><bdi>{visible(row.type)}</bdi></h2>
             <p class="muted">
@@ -41,42 +58,27 @@ export function Drawer({ row, onClose, onOpen }: { row: Row; onClose: () => void
               <span>{clock(row.time)}</span>
             </p>
           </div>
-          {detail && <Copy text={detail.text} />}
+          {record && <Copy text={record} />}
           <button type="button" class="button" onClick={() => dialog.current?.close()}>Close <kbd>Esc</kbd></button>
         </header>
         {refusal && <p class="note bad" role="alert">{visible(refusal)}</p>}
-        {!detail && !refusal && <p class="muted">Reading the log…</p>}
-        {detail && detail.trace.length > 1 && <Trace rows={detail.trace} here={row.at} onOpen={onOpen} />}
-        {detail && <pre class="json" tabindex={0} aria-label="The record as JSON"><code>{coloured(detail.text)}</code></pre>}
+        {!record && !refusal && <p class="muted" role="status">Reading the record…</p>}
+        <Trace row={row} onOpen={onOpen} />
+        {record && <pre class="json" tabindex={0} aria-label="The record as JSON"><code>{coloured(record)}</code></pre>}
       </div>
     </dialog>
   );
 }
 
-function Trace({ rows, here, onOpen }: { rows: Row[]; here: string; onOpen: (row: Row) => void }) {
-  return (
-    <section class="trace" aria-label="The same trace">
-      <h3>Trace <span class="muted">{rows.length} interactions</span></h3>
-      <ol>
-        {rows.map((row) => (
-          <li key={row.at}>
-            <button type="button" aria-current={row.at === here} onClick={() => onOpen(row)}>
-              <span class="muted">{clock(row.time)}</span>
-              <b><bdi>{visible(row.type)}</bdi></b>
-              <span class="name"><bdi>{visible(row.what)}</bdi></span>
-            </button>
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-async function load(place: string, signal: AbortSignal): Promise<Detail> {
-  const answer = await fetch(at("live", `/record?at=${encodeURIComponent(place)}`), { headers: headers(), signal, cache: "no-store" });
-  const found = (await answer.json()) as Detail & { message?: string };
+/** The record as text: from its place in the log where that is known, which has even what is no record. */
+async function load(row: Opened, signal: AbortSignal): Promise<string> {
+  const address = row.at ? at("live", `/record?at=${encodeURIComponent(row.at)}`) : at("records", `/${encodeURIComponent(row.id ?? "")}`);
+  const answer = await fetch(address, { headers: headers(), signal, cache: "no-store" });
+  const text = await answer.text();
+  if (answer.ok && !row.at) return text;
+  const found = JSON.parse(text || "{}") as { text?: string; message?: string };
   if (!answer.ok) throw new Error(found.message ?? `the server answered ${answer.status}`);
-  return found;
+  return found.text ?? "";
 }
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g;

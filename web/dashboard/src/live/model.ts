@@ -3,7 +3,7 @@
 
 import { at } from "../paths";
 import { type Filter, query } from "./filter";
-import { type Batch, type Hour, type HourEvent, MINUTE, MINUTES, type Minute, type Row, type Skipped } from "./protocol";
+import { type Batch, type Hour, type HourEvent, type Lit, MINUTE, MINUTES, type Minute, type Online, type Row, type Skipped } from "./protocol";
 import { type Link, Stream } from "../ask/stream";
 
 export const MOST = 500;
@@ -31,6 +31,8 @@ export class Model {
   waiting = 0;
   hour: Hour | null = null;
   rate = 0;
+  online: Online | null = null;
+  lit: Lit[] = [];
   loading = true;
   cut = false;
   trouble = "";
@@ -120,6 +122,8 @@ export class Model {
   #takeHour(event: HourEvent): void {
     this.hour = merged(this.hour, event.hour);
     this.rate = event.rate;
+    this.online = event.online;
+    this.lit = event.lit;
     this.loading = event.loading;
     this.cut = event.cut;
     this.trouble = event.trouble;

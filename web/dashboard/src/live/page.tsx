@@ -5,12 +5,13 @@ import { place, setQuery } from "../shell/place";
 import { isTaken } from "../shell/shortcuts";
 import { Breakdown } from "./breakdown";
 import { Charts } from "./charts";
-import { Drawer } from "./drawer";
+import { Drawer, type Opened } from "./drawer";
 import { type Filter, NOTHING, isOpen, readFilter } from "./filter";
 import { Filters } from "./filters";
+import { Lights } from "./lit";
 import { List } from "./list";
 import { Model } from "./model";
-import type { Row } from "./protocol";
+import { Online } from "./online";
 import { Empty, Problem, Status } from "./states";
 import { Summary } from "./summary";
 import "./live.css";
@@ -18,7 +19,7 @@ import "./live.css";
 export default function LivePage() {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const [filter, setFilter] = useState<Filter>(() => readFilter(place().query));
-  const [opened, setOpened] = useState<Row | null>(null);
+  const [opened, setOpened] = useState<Opened | null>(null);
   const held = useRef<Model | null>(null);
   const model = (held.current ??= new Model(() => redraw(0)));
 
@@ -62,7 +63,9 @@ export default function LivePage() {
                   onClear={() => setFilter(NOTHING)} />
               )}
             </div>
-            <aside class="column narrow" aria-label="Types and routes of the last hour">
+            <aside class="column narrow" aria-label="Who is there, and what is called">
+              <Online people={model.online} />
+              <Lights lit={model.lit} chosen={filter.route} onChoose={(name) => toggle("route", name)} />
               <Breakdown title="Types" lines={model.hour?.types ?? []} chosen={filter.type}
                 onChoose={(name) => toggle("type", name)} />
               <Breakdown title="Routes" lines={model.hour?.routes ?? []} chosen={filter.route} timed

@@ -52,17 +52,32 @@ export interface Hour {
   routes: Line[];
 }
 
+/** Who is online; more than `most` means "more than that". */
+export interface Online {
+  visitors: number;
+  most: number;
+  /** Of each minute of the hour, the running one last. */
+  minutes: number[];
+  most_in_minute: number;
+  pages: { name: string; visitors: number; share: number }[];
+}
+
+/** A route: calls a second over ten seconds, and how many of them failed. */
+export interface Lit {
+  route: string;
+  rate: number;
+  errors: number;
+  share: number;
+}
+
 export interface HourEvent {
   hour: Hour;
   rate: number;
+  online: Online;
+  lit: Lit[];
   loading: boolean;
   cut: boolean;
   trouble: string;
-}
-
-export interface Detail {
-  text: string;
-  trace: Row[];
 }
 
 export const MINUTE = 60_000;

@@ -39,19 +39,21 @@ export function One({ partner, range, own }: { partner: string; range: Range; ow
         <h2 class="name"><bdi>{visible(partner)}</bdi></h2>
         {totals.value && <Joining answer={totals.value} />}
       </div>
-      <Card id="figures" title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
-        hint="No match, demo, deal or feedback in this range.">
-        {(answer) => <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
-      </Card>
+      <div class="grid lead">
+        <Card id="figures" title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
+          hint="No match, demo, deal or feedback in this range.">
+          {(answer) => <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
+        </Card>
+        <ScoreCard />
+      </div>
       <div class="grid">
         <Card id="overtime" title="Over time" class="wide" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
-          {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), labels: LINES })} zone={range.zone} kind="stack" label={`Matches, demos and deals by ${range.grain}`} />}
+          {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
         </Card>
         <Demos data={totals} zone={range.zone} />
         <Money data={money} zone={range.zone} />
         <Feedback data={totals} overTime={overTime} range={range} />
         {!own && <Rates partner={partner} range={range} />}
-        <ScoreCard />
       </div>
     </>
   );

@@ -8,7 +8,7 @@ import { One } from "./one";
 import "./partners.css";
 
 export default function Page() {
-  const range = useRange("28d");
+  const range = useRange();
   const own = partnerOf(useMe());
   const [named] = useQuery("partner");
   const partner = own || named;

@@ -16,7 +16,7 @@ import "./retention.css";
 const TABS = { cohorts: "Cohorts", lifecycle: "Lifecycle", stickiness: "Stickiness", active: "Active" } as const;
 
 export default function Page() {
-  const range = { ...useRange("90d"), compare: "" as const }; // cohorts of two ranges would overlap
+  const range = { ...useRange(), compare: "" as const }; // cohorts of two ranges would overlap
   const kinds = useKinds();
   const [said] = useQuery("tab", "cohorts");
   const tab = said in TABS ? (said as keyof typeof TABS) : "cohorts";

@@ -1,6 +1,7 @@
 // People: who may log in, as what; letting in by a one-time link, and out.
 
 import { useState } from "preact/hooks";
+import { useMe } from "../ask/person";
 import { useData } from "../ask/question";
 import { Card } from "../card/card";
 import { visible } from "../text";
@@ -31,6 +32,7 @@ type Over = { what: "invite" } | { what: "role" | "remove"; person: Person } | n
 const COLUMNS = ["email", "role", "partner_id", "created_at", "last_login_at", "removed_at"] as const;
 
 export function People() {
+  const closing = useMe().who === "anyone"; // nobody had to log in when the page was opened
   const data = useData<{ people: readonly Person[] }>("people", "", false);
   const acting = useActing("people");
   const [over, setOver] = useState<Over>(null);
@@ -53,7 +55,7 @@ export function People() {
   return (
     <>
       {way && <Once title={`The way in for ${visible(way.email)}`} secret={way.link} onKept={() => setWay(null)}
-        hint={`Send this link to them and to nobody else. It is good once, within ${way.hours} hours, for this address only; it is shown this once.`} />}
+        hint={`${closing ? "From now on this server asks for a login: open this link if it is yours. " : ""}Send this link to them and to nobody else. It is good once, within ${way.hours} hours, for this address only; it is shown this once.`} />}
       {over === null && <Said acting={acting} />}
       <Card id="people" title="People" data={data} table={tableOf(shown, COLUMNS)} empty={false}
         definition="Who may log in. Admins see and change everything; partners see the records of their own partner id, on a page of their own."

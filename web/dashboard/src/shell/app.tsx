@@ -65,7 +65,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
   const { page: name } = usePlace();
   const here = (name ? pageOf(name) : undefined) ?? (name ? undefined : pages[0]);
   const page = here && pages.includes(here) ? here : undefined;
-  const range = useRange(page?.usual);
+  const range = useRange();
   const [nav, setNav] = useState(false);
   const [over, setOver] = useState<"" | "keys" | "find">("");
   useShortcuts(pages, setOver);
@@ -87,7 +87,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
         <h1>{page?.title ?? "Nothing here"}</h1>
         <Connection />
         <span class="space" />
-        {page?.ranged && <Spans range={range} />}
+        {page?.ranged && <Spans range={range} compared={page.compared === true} />}
         {page && !alone && !waiting && <Views page={page.name} />}
         <button type="button" class="icon" aria-label="Go to a page (Ctrl K)" title="Go to a page (Ctrl K)" onClick={() => setOver("find")}>
           <svg class="glyph line" viewBox="0 0 16 16" aria-hidden="true"><path d="M7 11.500a4.500 4.500 0 100-9 4.500 4.500 0 000 9zM10.500 10.500L14 14" /></svg>

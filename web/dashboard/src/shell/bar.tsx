@@ -11,7 +11,7 @@ import { type Theme, keptTheme, setTheme } from "./theme";
 import { keepZone, writeDay, zones } from "./zone";
 
 /** Range, comparison and zone of a page that has them. */
-export function Spans({ range }: { range: Range }) {
+export function Spans({ range, compared }: { range: Range; compared: boolean }) {
   const [dialog, setDialog] = useState<"" | "days" | "zone">("");
   const pick = (text: string) => setQuery({ range: text });
   return (
@@ -20,9 +20,9 @@ export function Spans({ range }: { range: Range }) {
         ...Object.entries(RANGES).map(([text, label]) => ({ label, checked: range.text === text, act: () => pick(text) })),
         { label: "Other days…", act: () => setDialog("days") },
       ]}>{range.label}<Down /></Menu>
-      <Menu label={`Comparison: ${COMPARES[range.compare]}`} items={Object.entries(COMPARES).map(([name, label]) => ({
+      {compared && <Menu label={`Comparison: ${COMPARES[range.compare]}`} items={Object.entries(COMPARES).map(([name, label]) => ({
         label, checked: range.compare === name, act: () => setQuery({ compare: name || null }),
-      }))}>{range.compare ? `vs ${COMPARES[range.compare].toLowerCase()}` : "Compare"}<Down /></Menu>
+      }))}>{range.compare ? `vs ${COMPARES[range.compare].toLowerCase()}` : "Compare"}<Down /></Menu>}
       <button type="button" class="button" title="Time zone of days and moments" onClick={() => setDialog("zone")}>
         <span class="sr">Time zone: </span>{range.zone.split("/").pop()?.replaceAll("_", " ")}<Down />
       </button>

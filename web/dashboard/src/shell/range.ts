@@ -1,6 +1,7 @@
 // Of which time a page tells: a range in the address, made into two moments in a zone.
 
 import { useMemo } from "preact/hooks";
+import { pageOf } from "./pages";
 import { usePlace } from "./place";
 import { type Day, addDays, compareDays, dayStart, isZone, keptZone, readDay, wall, writeDay } from "./zone";
 
@@ -77,12 +78,13 @@ export function isCompare(text: string): text is Compare {
   return text in COMPARES;
 }
 
-/** The range that the address names; `usual` where it names none. */
-export function useRange(usual = USUAL_RANGE): Range {
-  const { query } = usePlace();
-  const text = query.get("range") ?? usual;
+/** The range that the address names, or the page's usual one; compared with another where the page does that. */
+export function useRange(): Range {
+  const { page: name, query } = usePlace();
+  const page = pageOf(name);
+  const text = query.get("range") ?? page?.usual ?? USUAL_RANGE;
   const zone = query.get("zone") ?? "";
-  const compare = query.get("compare") ?? "";
+  const compare = (page?.compared && query.get("compare")) || "";
   const day = writeDay(wall(Date.now(), "UTC"));
   return useMemo(
     () => rangeOf(text, isZone(zone) && zone ? zone : keptZone(), isCompare(compare) ? compare : "", Date.now()),

@@ -54,8 +54,12 @@ function asFilter({ field, op, values }: Condition): { [name: string]: Value } {
 
 /** As a question takes it; conditions that are not whole yet are left out. */
 export function asked(step: Step): { [name: string]: Value } {
-  const whole = step.conditions.filter((each) => each.field && (!takesValues(each.op) || each.values.some((value) => value !== "")));
-  const filters = whole.map(asFilter);
+  return written({ ...step, conditions: step.conditions.filter((each) => each.field && (!takesValues(each.op) || each.values.some((value) => value !== ""))) });
+}
+
+/** In the same form, with what is not whole yet: for the address. */
+function written(step: Step): { [name: string]: Value } {
+  const filters = step.conditions.map(asFilter);
   const where = filters.length > 1 ? { all: filters } : filters[0];
   return {
     event: step.event,
@@ -104,7 +108,7 @@ export function stepsOf(text: string, most = 20): Step[] {
 
 /** Steps for the address; empty for none. */
 export function writtenSteps(steps: readonly Step[]): string {
-  return steps.length ? JSON.stringify(steps.map(asked)) : "";
+  return steps.length ? JSON.stringify(steps.map(written)) : "";
 }
 
 /** What a step is called. */

@@ -1,1 +1,0 @@
-import{t as e}from"./jsxRuntime-BvzXgVXw.js";function t(){return e(`section`,{class:`card centre`,children:e(`h2`,{children:`This page is not built yet`})})}export{t as default};

@@ -1,0 +1,246 @@
+"""The dashboard's frame in Chromium: addresses, ranges, menus, files, keys, and who sees what."""
+
+from __future__ import annotations
+
+import csv
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from conftest import Lake
+from dashboard import Looked
+from lakeward.settings import load
+from lakeward.store.database import open_database
+from lakeward.store.keys import Keys
+from server_process import Serving, serving
+from sites_served import CHROMIUM, chromium
+from test_login import PASSWORD, added
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+expect = playwright.expect
+
+FORMULA = "=1+1"
+DAY = "2026-01-15"
+CALLS = ("03:30:00", "/early"), ("12:00:00", "/noon"), ("12:00:01", FORMULA)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder = tmp_path_factory.mktemp("frame")
+    lake = Lake(folder / "data-lake", folder / "rings")
+    lake.ring_dir.mkdir(mode=0o700)
+    try:
+        with lake.collector() as collector:
+            for moment, route in CALLS:
+                collector.record(
+                    "api_call", timestamp=f"{DAY}T{moment}.000Z", method="GET", path=route,
+                    route=route, response_status=200, response_time_ms=5.0, user_id="ann",
+                )  # fmt: skip
+            collector.commit()
+        with serving(lake, LAKEWARD_PATH_PREFIX="/data", health="/data/health") as running:
+            yield running
+    finally:
+        lake.close()
+
+
+@pytest.fixture
+def looked(server: Serving, browser: Any) -> Iterator[Looked]:
+    found = Looked(browser, f"{server.url}/data")
+    yield found
+    assert found.foreign == []
+    assert found.complaints == []
+    found.close()
+
+
+ONE = f"range={DAY}..{DAY}&zone=UTC"
+
+
+def test_every_page_is_found_below_a_prefix_with_its_chunks_and_their_styles(
+    looked: Looked,
+) -> None:
+    page = looked.open(f"/api?{ONE}")
+    expect(page.get_by_role("heading", name="API", level=1)).to_be_visible()
+    page.get_by_role("link", name="Paths").click()
+    looked.settled()
+    assert page.url == f"{looked.url}/paths?range={DAY}..{DAY}&zone=UTC"
+    assert page.title() == "Paths \u00b7 Lakeward"
+    page.go_back()
+    expect(page.get_by_role("heading", name="API", level=1)).to_be_visible()
+    assert all(url.startswith(f"{looked.url}/") for url in looked.requests if "blob:" not in url)
+
+
+def test_days_are_those_of_the_zone_that_the_address_names(looked: Looked) -> None:
+    page = looked.open(f"/api?{ONE}")
+    expect(page.locator("[data-figure=calls]")).to_have_attribute("data-value", "3")
+    page.get_by_role("button", name="Time zone: UTC").click()
+    page.get_by_label("Days and moments are those of").select_option("America/New_York")
+    page.get_by_role("button", name="Use this zone").click()
+    looked.settled()
+    # at half past three in London it was the day before in New York
+    expect(page.locator("[data-figure=calls]")).to_have_attribute("data-value", "2")
+    assert "zone=America%2FNew_York" in page.url
+    page.reload()
+    looked.settled()
+    expect(page.locator("[data-figure=calls]")).to_have_attribute("data-value", "2")
+
+
+def test_other_days_and_a_comparison_are_chosen_and_stand_in_the_address(looked: Looked) -> None:
+    page = looked.open("/api?zone=UTC")
+    expect(page.get_by_role("button", name="Range: Last 7 days")).to_be_visible()
+    page.get_by_role("button", name="Range:").click()
+    page.get_by_role("menuitemcheckbox", name="Other days\u2026").or_(
+        page.get_by_role("menuitem", name="Other days\u2026")
+    ).click()
+    page.get_by_label("First day").fill(DAY)
+    page.get_by_label("Last day").fill("2026-01-14")
+    expect(page.get_by_role("alert")).to_contain_text("behind")
+    page.get_by_label("Last day").fill(DAY)
+    page.get_by_role("button", name="Show these days").click()
+    looked.settled()
+    expect(page.locator("[data-figure=calls]")).to_have_attribute("data-value", "3")
+    page.get_by_role("button", name="Comparison:").click()
+    page.get_by_role("menuitemcheckbox", name="A week before").click()
+    looked.settled()
+    assert page.url.endswith(f"range={DAY}..{DAY}&compare=week")
+    expect(page.get_by_role("button", name="Comparison: A week before")).to_be_focused()
+
+
+def test_a_page_that_compares_nothing_offers_no_comparison(looked: Looked) -> None:
+    page = looked.open(f"/retention?{ONE}&compare=week")
+    expect(page.get_by_role("button", name="Range:")).to_be_visible()
+    expect(page.get_by_role("button", name="Comparison:")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_card_gives_table_csv_picture_link_and_its_question(looked: Looked) -> None:
+    page = looked.open(f"/api?{ONE}")
+    card = page.locator("[data-card=routes]")
+
+    def choose(name: str, of: Any = card) -> None:
+        of.get_by_role("button", name="More of").click()
+        of.get_by_role("menuitem", name=name).or_(
+            of.get_by_role("menuitemcheckbox", name=name)
+        ).click()
+
+    with page.expect_download() as told:
+        choose("Download CSV")
+    with open(told.value.path(), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["route"] for row in rows} == {"/early", "/noon", f"'{FORMULA}"}
+    calls = page.locator("[data-card=calls]")
+    with page.expect_download() as told:
+        choose("Download PNG", calls)
+    picture = Path(told.value.path()).read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    wide, high = struct.unpack(">II", picture[16:24])
+    assert wide > 600
+    assert high > 300
+    choose("Show as table", calls)
+    expect(calls.get_by_role("table")).to_be_visible()
+    choose("Show as table", calls)
+    expect(calls.get_by_role("table")).to_have_count(0)
+    choose("Copy link")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{looked.url}/api?{ONE}#routes"
+    choose("How is this computed?")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("SQL of api_health")).to_contain_text("SELECT")
+    expect(dialog.get_by_label("Parameters of api_health")).to_contain_text('"by"')
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(card.get_by_role("button", name="More of")).to_be_focused()
+
+
+def test_a_chart_is_read_point_by_point_with_the_arrow_keys(looked: Looked) -> None:
+    page = looked.open(f"/api?{ONE}")
+    chart = page.locator("[data-card=calls]").get_by_role("application")
+    chart.focus()
+    page.keyboard.press("Home")
+    said = page.locator("[data-card=calls] [role=status]").last
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-card=calls] .tip")).to_contain_text("03:00")
+    expect(said).to_contain_text("03:00")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-card=calls] .tip")).to_have_count(0)
+
+
+def test_keys_go_to_pages_find_them_and_are_listed(looked: Looked) -> None:
+    page = looked.open(f"/api?{ONE}")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Retention")
+    page.keyboard.press("g")
+    page.keyboard.press("p")  # a dialog is open: keys are not meant for the page
+    page.keyboard.press("Escape")
+    assert "/api?" in page.url
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Page").fill("expl")
+    page.keyboard.press("Enter")
+    looked.settled()
+    assert page.url.startswith(f"{looked.url}/explore")
+
+
+def test_a_theme_is_chosen_and_kept(looked: Looked) -> None:
+    page = looked.open(f"/api?{ONE}")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("menuitemcheckbox", name="Dark").click()
+    assert page.evaluate(ground) != light
+    page.reload()
+    looked.settled()
+    assert page.evaluate(ground) != light
+
+
+def test_an_address_that_is_none_says_so(looked: Looked) -> None:
+    assert httpx.get(f"{looked.url}/nothing-here").status_code == 404
+    page = looked.open("/api?range=2026-02-31..x&zone=Nowhere/Land&compare=yesterday")
+    expect(page.get_by_role("button", name="Range: Last 7 days")).to_be_visible()
+
+
+def test_who_is_let_in_sees_what_is_his(browser: Any, lake: Lake) -> None:
+    added(lake, "partner@example.com", "--role", "partner", "--partner", "p1")
+    with open_database(load(lake.env, lake.root.parent)) as database:
+        _, secret = Keys(database).create("read", "reader", actor="t")
+    with lake.collector() as collector:
+        collector.record("partner_match", partner_id="p1", score=1.0)
+        collector.commit()
+    with serving(lake) as server:
+        found = Looked(browser, server.url)
+        page = found.page
+        page.goto(f"{server.url}/funnels")
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        page.get_by_label("Read key").fill("lwk_nothing")
+        page.get_by_role("button", name="Open").click()
+        expect(page.get_by_role("alert")).to_contain_text("refused")
+        page.get_by_label("Read key").fill(secret)
+        page.get_by_role("button", name="Open").click()
+        expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+        expect(page.get_by_role("heading", name="Funnels", level=1)).to_be_visible()
+        found.close()
+
+        found = Looked(browser, server.url)
+        said = {"email": "partner@example.com", "password": PASSWORD}
+        assert found.context.request.post(f"{server.url}/v1/login", data=said).ok
+        page = found.open("/")
+        expect(page.get_by_role("heading", name="Partners", level=1)).to_be_visible()
+        expect(page.get_by_role("navigation", name="Pages")).to_have_count(0)
+        page.goto(f"{server.url}/live")
+        expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+        asked = [url for url in found.requests if "/api/" in url or "/v1/" in url]
+        assert all(
+            "/api/questions" in url or url.endswith(("/v1/me", "/v1/login")) for url in asked
+        ), asked
+        found.close()

@@ -1,0 +1,82 @@
+"""The pages look as they did: each beside its snapshot in both themes, and what that finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import snapshot
+from dashboard import PAGE_KEYS, Dashboard, Looked, dashboard
+from sites_served import CHROMIUM, chromium
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+
+STYLED = "main [data-card], main section.card, main .card"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory) as running:
+        yield running
+
+
+def seen(fed: Dashboard, browser: Any, name: str, theme: str, spoilt: str = "") -> snapshot.Grey:
+    """A page as a snapshot has it, after a script has spoilt it."""
+    looked = Looked(browser, fed.server.url, "desk", theme)
+    page = looked.open(f"/{name}?range={fed.demo.range}&zone=UTC")
+    if spoilt:
+        page.evaluate(spoilt)
+    found = snapshot.taken(page)
+    looked.close()
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", [name for name in PAGE_KEYS if name != "live"])
+def test_a_page_looks_as_its_snapshot(fed: Dashboard, browser: Any, name: str, theme: str) -> None:
+    assert snapshot.differs(f"{name}-{theme}", seen(fed, browser, name, theme)) == ""
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param("document.querySelector('main').replaceChildren()", id="blank"),
+        pytest.param(
+            "document.querySelectorAll('link[rel=stylesheet]').forEach((one) => one.remove())",
+            id="unstyled",
+        ),
+        pytest.param(f"document.querySelector('{STYLED}').remove()", id="a card is missing"),
+        pytest.param("document.querySelector('nav').remove()", id="the pages at the side are gone"),
+    ],
+)
+def test_a_snapshot_finds_what_is_missing(fed: Dashboard, browser: Any, spoilt: str) -> None:
+    whole = seen(fed, browser, "overview", "light")
+    again = seen(fed, browser, "overview", "light")
+    assert snapshot.apart(whole, again) <= snapshot.MOST_APART / 4
+    assert snapshot.apart(whole, seen(fed, browser, "overview", "light", spoilt)) > (
+        2 * snapshot.MOST_APART
+    )
+
+
+def test_another_font_is_no_other_page_and_another_theme_is(fed: Dashboard, browser: Any) -> None:
+    whole = seen(fed, browser, "data", "light")
+    font = "document.documentElement.style.fontFamily = 'DejaVu Serif, serif'"
+    other = seen(fed, browser, "data", "light", f"document.body.style.fontFamily = 'serif'; {font}")
+    assert snapshot.apart(whole, other) <= snapshot.MOST_APART
+    assert snapshot.apart(whole, seen(fed, browser, "data", "dark")) > 0.5
+
+
+def test_snapshots_are_small_and_of_pages_that_there_are() -> None:
+    files = sorted(snapshot.FOLDER.glob("*.png"))
+    assert {path.stem.rpartition("-")[0] for path in files} <= set(PAGE_KEYS)
+    assert all(path.stat().st_size < 60_000 for path in files)

@@ -1,0 +1,132 @@
+"""Numbers on the screen are those of the demo's truth, which was computed before any lake was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dashboard import Dashboard, Looked, dashboard, figures
+from lakeward.demo.figures import Arm
+from sites_served import CHROMIUM, chromium
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboard(tmp_path_factory) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def looked(fed: Dashboard) -> Iterator[Looked]:
+    with chromium() as browser:
+        made = Looked(browser, fed.server.url)
+        yield made
+        assert made.complaints == []
+        made.close()
+
+
+def shown(fed: Dashboard, looked: Looked, path: str) -> Any:
+    """A page over the whole days of the past."""
+    mark = "&" if "?" in path else "?"
+    return looked.open(f"{path}{mark}range={fed.demo.range}&zone=UTC")
+
+
+def test_the_api_page_counts_every_call_and_every_refusal(fed: Dashboard, looked: Looked) -> None:
+    found = figures(shown(fed, looked, "/api"))
+    calls = fed.demo.total("api_call")
+    failed = sum(n for day in fed.demo.days for n in day.errors.values())
+    assert float(found["calls"]) == calls
+    rates = float(found["error_rate"]) + float(found["client_error_rate"])
+    assert rates * calls == pytest.approx(failed, abs=1e-6)
+
+
+def ask(page: Any, kind: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a question, asked as the page asks."""
+    found: dict[str, Any] = page.evaluate(
+        """async ([kind, parameters]) => {
+            const answer = await fetch(`/api/questions/${kind}`, {
+                method: 'POST', body: JSON.stringify(parameters),
+                headers: {'content-type': 'application/json'}});
+            return await answer.json();
+        }""",
+        [kind, parameters],
+    )
+    names = [column["name"] for column in found["columns"]]
+    return [dict(zip(names, row, strict=True)) for row in found["rows"]]
+
+
+def test_the_ai_page_has_turns_tokens_cost_and_ratings_of_the_truth(
+    fed: Dashboard, looked: Looked
+) -> None:
+    found = figures(shown(fed, looked, "/ai"))
+    days = fed.demo.days
+    assert float(found["turns"]) == sum(day.turns for day in days)
+    tokens = sum(day.input_tokens + day.output_tokens for day in days)
+    assert float(found["total_tokens"]) == tokens
+    cost = sum(day.cost_usd or 0.0 for day in days)
+    assert float(found["cost_usd"]) == pytest.approx(cost, abs=1e-6)
+    helpful, rated = sum(day.helpful for day in days), fed.demo.total("ai_rating")
+    assert float(found["ratings"]) == rated
+    assert float(found["helpful_rate"]) == pytest.approx(helpful / rated, abs=1e-4)
+
+
+def test_the_partners_page_has_the_matches_and_deals_of_the_truth(
+    fed: Dashboard, looked: Looked
+) -> None:
+    found = figures(shown(fed, looked, "/partners"))
+    deals = sum(one.count for day in fed.demo.days for one in day.deals.values())
+    assert float(found["matches"]) == fed.demo.total("partner_match")
+    assert float(found["deals"]) == deals
+
+
+def test_the_overview_has_what_came_of_the_day(fed: Dashboard, looked: Looked) -> None:
+    found = figures(shown(fed, looked, "/overview"))
+    today, run = fed.demo.history.days[-1], fed.demo.truth.figures
+    assert float(found["Matches"]) == today.types["partner_match"] + 3 * len(run.matches)
+    held = today.bookings.get("held", 0) + run.bookings.get("held", 0)
+    assert float(found["Demos held"]) == held
+
+
+def test_the_experiment_has_the_people_and_conversions_of_the_truth(
+    fed: Dashboard, looked: Looked
+) -> None:
+    until = fed.demo.truth.began.replace("Z", "")[:19] + "Z"
+    page = looked.open(f"/experiments?key=match-page&range={fed.demo.range}&zone=UTC&unit=user_id")
+    told = page.evaluate(
+        "async (rest) => await (await fetch(`/api/experiments/match-page?${rest}`)).json()",
+        f"since={fed.demo.days[0].date}T00:00:00Z&until={until}&zone=UTC&unit=user_id",
+    )
+    people = {arm["arm"]: arm["units"] for arm in told["report"]["arms"]}
+    expected: dict[str, Arm] = fed.demo.history.experiments["match-page"]
+    assert people == {variant: arm.users for variant, arm in expected.items()}
+    before = f"{fed.demo.history.days[-1].date}T00:00:00Z"
+    drawn = page.evaluate(
+        "async (rest) => await (await fetch(`/api/experiments/match-page?${rest}`)).json()",
+        f"since={fed.demo.days[0].date}T00:00:00Z&until={before}&zone=UTC&unit=user_id",
+    )
+    text = page.locator("main").inner_text()
+    assert all(f"{arm['units']:,}" in text for arm in drawn["report"]["arms"])
+
+
+def test_retention_is_that_of_the_truth(fed: Dashboard, looked: Looked) -> None:
+    page = shown(fed, looked, "/retention")
+    calls = {"event": "api_call"}
+    rows = ask(page, "retention", {
+        "since": f"{fed.demo.days[0].date}T00:00:00Z", "start": calls, "back": calls,
+        "unit": "user_id", "grain": "week", "periods": 8,
+        "until": f"{fed.demo.history.days[-1].date}T00:00:00Z",
+    })  # fmt: skip
+    found: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: (row["cohort"], row["period"])):
+        found.setdefault(row["cohort"], []).append(row["returned"])
+    whole = {cohort.week: cohort.returned[:-1] for cohort in fed.demo.history.retention}
+    kept = {week: came[: len(whole[week])] for week, came in found.items()}
+    assert {week: came for week, came in kept.items() if came} == {
+        week: came for week, came in whole.items() if came
+    }
