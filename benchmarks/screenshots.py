@@ -29,6 +29,8 @@ from page import chromium
 FOLDER: Final = HERE.parent / "docs/pictures"
 MOST_BYTES: Final = 150_000
 START_SECONDS: Final = 60.0
+STILL: Final = 12
+"""Looks in a row, ten a second, at which nothing loads."""
 WIDTH, HEIGHT = 1280, 860
 
 
@@ -96,11 +98,12 @@ def taken(browser: Any, url: str, picture: Picture) -> bytes:
     page = context.new_page()
     page.goto(url + picture.path)
     page.wait_for_selector("main.page > *")
-    for _ in range(300):
-        if not page.locator("main .waiting").count():
+    still = 0
+    for _ in range(600):  # a card may come only when another has its answer
+        still = 0 if page.locator("main .waiting").count() else still + 1
+        if still == STILL:
             break
         page.wait_for_timeout(100)
-    page.wait_for_timeout(800)
     devtools = context.new_cdp_session(page)
     for quality in (90, 80, 65, 50):
         told = devtools.send("Page.captureScreenshot", {"format": "webp", "quality": quality})
@@ -114,7 +117,7 @@ def taken(browser: Any, url: str, picture: Picture) -> bytes:
 def main() -> int:
     """Make all of them, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=PICTURES, default=list(PICTURES))
+    parser.add_argument("names", nargs="*", help=", ".join(PICTURES))
     parser.add_argument("--lake", type=Path)
     asked = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
@@ -122,7 +125,8 @@ def main() -> int:
         lake = Path(environ["LAKEWARD_LAKE_DIR"])
         demo = HERE.parent / "src/lakeward/demo"
         environ |= {"LAKEWARD_FLOWS": str(demo / "flows.toml"),
-                    "LAKEWARD_AI_PRICES": str(demo / "prices.toml")}  # fmt: skip
+                    "LAKEWARD_AI_PRICES": str(demo / "prices.toml"),
+                    "LAKEWARD_FLAGS": str(demo / "flags.json")}  # fmt: skip
         if asked.lake:
             shutil.copytree(asked.lake, lake)
         else:
@@ -130,7 +134,7 @@ def main() -> int:
         process, url = served(environ, lake.parent / "serve.log")
         try:
             with chromium() as browser:
-                for name in asked.names:
+                for name in asked.names or PICTURES:
                     content = taken(browser, url, PICTURES[name])
                     (FOLDER / f"{name}.webp").write_bytes(content)
                     print(f"{name}: {len(content):,} bytes")

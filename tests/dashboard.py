@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ import pytest
 
 from conftest import Lake
 from lakeward.demo import truth as truth_of_demo
+from lakeward.demo.experiment import FLAGS
 from lakeward.demo.figures import Day, History
 from lakeward.demo.stage import FLOWS, PRICES
 from lakeward.demo.truth import Truth
@@ -45,6 +47,9 @@ SETTLED: Final = """() => {
         && ![...main.querySelectorAll('[data-card]')].some((one) => one.querySelector('.waiting'));
 }"""
 """Whether every card says something."""
+STILL: Final = 5
+"""Looks in a row at which nothing loads."""
+PATIENCE_S: Final = 120.0
 
 
 class DemoLake(msgspec.Struct, frozen=True):
@@ -143,7 +148,8 @@ def dashboard(factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     shutil.copytree(demo.root, folder / "data-lake")
     with ring_folder(folder) as ring_dir:
         lake = Lake(folder / "data-lake", ring_dir)
-        told = {"LAKEWARD_FLOWS": str(demo.flows), "LAKEWARD_AI_PRICES": str(PRICES)}
+        told = {"LAKEWARD_FLOWS": str(demo.flows), "LAKEWARD_AI_PRICES": str(PRICES),
+                "LAKEWARD_FLAGS": str(FLAGS)}  # fmt: skip
         lake.env.update(told)
         try:
             with serving(lake) as server:
@@ -182,8 +188,13 @@ class Looked:
         return self.settled()
 
     def settled(self) -> Any:
-        """The page, once every card says something."""
-        self.page.wait_for_function(SETTLED, timeout=60_000)
+        """The page, once every card says something, and goes on to: a card may come only when
+        another has its answer."""
+        still, deadline = 0, time.monotonic() + PATIENCE_S
+        while still < STILL:
+            still = still + 1 if self.page.evaluate(SETTLED) else 0
+            assert time.monotonic() < deadline, f"{self.page.url} is still loading"
+            self.page.wait_for_timeout(80)
         return self.page
 
     @property

@@ -26,6 +26,7 @@ from typing import Final, Self
 
 import msgspec
 
+from lakeward.demo.experiment import FLAGS
 from lakeward.errors import Terminal
 from lakeward.settings import Settings
 
@@ -132,6 +133,7 @@ class Stage:
             "LAKEWARD_LAKE_DIR": str(self._settings.lake_dir),
             "LAKEWARD_FLOWS": str(declared(self._settings).flows),
             "LAKEWARD_AI_PRICES": str(declared(self._settings).ai_prices),
+            "LAKEWARD_FLAGS": declared(self._settings).flags,
             "LAKEWARD_INDIVIDUAL_FILES": self._settings.individual_files,
             "DEMO_STAFF": self.staff,
             "DEMO_DATABASE": str(self._folder / "platform.db"),
@@ -154,12 +156,12 @@ class Stage:
 
 
 def declared(settings: Settings, days: int = 0) -> Settings:
-    """The settings, with the demo's flows and prices where none are declared; with a history no
-    file for each of its interactions, unless that was asked for."""
+    """The settings, with the demo's flows, prices and flags where none are declared; with a history
+    no file for each of its interactions, unless that was asked for."""
     files = "off" if days and settings.individual_files == "auto" else settings.individual_files
     return msgspec.structs.replace(
         settings, flows=settings.flows or FLOWS, ai_prices=settings.ai_prices or PRICES,
-        individual_files=files,
+        flags=settings.flags or str(FLAGS), individual_files=files,
     )  # fmt: skip
 
 

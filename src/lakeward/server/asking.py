@@ -17,15 +17,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from lakeward.alerts.picture import DRAWN
 from lakeward.analysis.comparison import beside, changes
 from lakeward.analysis.question import Answer, Prepared, Question, ask
 from lakeward.analysis.registry import QUESTIONS
-from lakeward.analysis.studies import STUDIES, Study
 from lakeward.errors import LakewardError, MissingExtra, Rejected, Transient
 from lakeward.interaction import OURS, iso
 from lakeward.lake.delta import Table
@@ -38,8 +36,9 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.wire import LENGTH, RECORD, Order, Word, framed
 from lakeward.settings import Settings, load
 
-KINDS: Final = QUESTIONS | DRAWN
-"""What is asked by name, and what the alerts draw."""
+if TYPE_CHECKING:
+    from lakeward.analysis.studies import Study
+
 KEPT_SECONDS: Final = 5.0
 STUDYING: Final = 0.6
 """Of the time that a question may take, after which a study begins no more questions."""
@@ -111,10 +110,10 @@ class Asking:
             stamp = self.stamp()
             etag = f'"{_hashed(stamp, order)}"'
             # what a question prepares is outside the table, and moves without the stamp
-            kind = KINDS.get(order.kind) or STUDIES[order.kind]
+            kind = _kind(order.kind)
             if etag == order.etag and not isinstance(kind, Prepared):
                 return Word(304, etag), b""
-            if order.kind in STUDIES:
+            if hasattr(kind, "document"):  # a study: no question has it
                 study: Any = msgspec.json.decode(order.question, type=kind)
                 body = self._studied(stamp, study)
             else:
@@ -160,6 +159,19 @@ class Asking:
         found = study.document(partial(ask, self.look(stamp)), lambda: time.monotonic() > last)
         took = round((time.monotonic() - began) * 1000, 1)
         return msgspec.json.encode({"kind": study.name, **found, "took_ms": took})
+
+
+def _kind(name: str) -> type[msgspec.Struct]:
+    """A question, or what is loaded when it is asked for: what the alerts draw, and studies."""
+    if (kind := QUESTIONS.get(name)) is not None:
+        return kind
+    from lakeward.analysis.studies import STUDIES
+
+    if (study := STUDIES.get(name)) is not None:
+        return study
+    from lakeward.alerts.picture import DRAWN
+
+    return DRAWN[name]
 
 
 def _sentence(error: Exception) -> str:
