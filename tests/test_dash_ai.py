@@ -52,7 +52,7 @@ def card(page: Any, name: str) -> Any:
 
 def test_figures_are_those_of_the_turns_and_narrowing_narrows_them(looked: Looked) -> None:
     page = looked.open("/ai")
-    shown = figures(page)
+    shown, turn_count = figures(page), page.locator("[data-figure=turns]")
     assert float(shown["cost_usd"]) == pytest.approx(20 * 0.02 + 20 * 0.03)
     assert (shown["turns"], shown["conversations"]) == ("60", "20")
     assert float(shown["cost_per_conversation_usd"]) == pytest.approx(1.0 / 20)
@@ -69,14 +69,14 @@ def test_figures_are_those_of_the_turns_and_narrowing_narrows_them(looked: Looke
     expect(budget).to_contain_text("$1.20")
     assert violations(page) == []
     card(page, "by-model").get_by_role("button", name="claude-4").click()
-    page.wait_for_function("document.querySelector('[data-figure=turns]').dataset.value === '20'")
+    expect(turn_count).to_have_attribute("data-value", "20")
     assert "model=claude-4" in page.url
     expect(card(page, "by-model").get_by_role("button", name="gpt-4o")).to_be_visible()
     page.get_by_role("button", name="Take away: model claude-4").click()
-    page.wait_for_function("document.querySelector('[data-figure=turns]').dataset.value === '60'")
+    expect(turn_count).to_have_attribute("data-value", "60")
     page.goto(f"{looked.url}/ai?compare=previous&feature=coach")
     looked.settled()
-    page.wait_for_function("document.querySelector('[data-figure=turns]').dataset.value === '30'")
+    expect(turn_count).to_have_attribute("data-value", "30")
 
 
 def test_a_conversation_is_found_and_read_turn_by_turn(looked: Looked) -> None:

@@ -10,6 +10,9 @@ import pytest
 from business_lake import FAILING, HOSTILE, business, calls, fell_ill, filled, turns, violations
 from conftest import Lake, wait_until
 from dashboard import Looked
+from lakeward.settings import load
+from lakeward.store.database import open_database
+from lakeward.store.keys import Keys
 from server_process import Serving, first_serving
 from sites_served import CHROMIUM, chromium
 from test_login import added, logged_in
@@ -135,7 +138,7 @@ def test_one_incident_of_many_series_and_that_of_a_budget_have_their_pictures(
     looked.complaints.clear()  # the browser says that it met a 404
 
 
-def test_who_may_only_read_is_told_to_log_in(
+def test_whoever_is_logged_in_acts_under_their_own_name_and_a_read_key_reads(
     browser: Any, looked: Looked, served: tuple[Lake, Serving]
 ) -> None:
     lake, server = served
@@ -149,6 +152,16 @@ def test_who_may_only_read_is_told_to_log_in(
     page = looked.open(f"/anomalies?incident={budget['incident_id']}")
     page.keyboard.press("a")
     expect(card(page, "steps")).to_contain_text("by ada@example.com")
+    with open_database(load(lake.env, lake.root.parent)) as database:
+        _, secret = Keys(database).create("read", "all", actor="t")
+    reader = Looked(browser, server.url)
+    script = f"sessionStorage.setItem('lakeward.key', {secret!r})"
+    reader.context.add_init_script(script)
+    page = reader.page
+    page.goto(f"{server.url}/anomalies?incident={budget['incident_id']}")
+    expect(page.get_by_text("Log in as an admin to acknowledge")).to_be_visible()
+    assert page.get_by_role("group", name="What to do").count() == 0
+    reader.close()
 
 
 def test_a_lake_that_nobody_watched_says_how_it_begins(lake: Lake, browser: Any) -> None:

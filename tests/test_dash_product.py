@@ -94,6 +94,7 @@ def looked(browser: Any, server: Serving) -> Iterator[Looked]:
     """A page that complains of nothing, asks nobody else and is accessible when it is left."""
     made = Looked(browser, server.url)
     yield made
+    expect(made.page.locator(".cardbody.busy, .waiting")).to_have_count(0)
     found = [
         f"{one['id']}: {[node['html'][:160] for node in one['nodes']][:3]}"
         for one in axe.Axe().run(made.page).response["violations"]

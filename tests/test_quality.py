@@ -19,6 +19,7 @@ from conftest import Lake
 from lakeward.analysis.filters import Filter
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields, fields_of_type
+from lakeward.analysis.quality_types import DataTypes
 from lakeward.catalog import TYPES
 from lakeward.cli import main
 from lakeward.errors import Rejected
@@ -268,3 +269,30 @@ def test_the_command_tells_of_volume_fields_refusals_and_places(asked: Any) -> N
     code, out, err = asked("quality", "--fields", "a b")
     assert (code, out) == (2, "")
     assert "is no interaction type" in err
+
+
+@given(st.lists(told, max_size=30), st.fixed_dictionaries({}, optional=spans))
+@many
+def test_types_are_counted_with_their_first_and_last_and_known_or_custom(
+    rows: list[Row], asked: dict[str, Any]
+) -> None:
+    asked.pop("types", None)
+    rows = [{**row, "interaction_type": "my_type"} if n % 3 == 0 else row
+            for n, row in enumerate(rows)]  # fmt: skip
+    fill(rows)
+    question = DataTypes(**asked)
+    mine: dict[str, list[Row]] = {}
+    for row in kept(rows, question):
+        mine.setdefault(row["interaction_type"], []).append(row)
+    got = answered(question)
+    assert {row["interaction_type"]: row["interactions"] for row in got} == {
+        name: len(found) for name, found in mine.items()
+    }
+    for row in got:
+        moments = [
+            datetime.fromtimestamp(each["ms"] / 1000, UTC) for each in mine[row["interaction_type"]]
+        ]
+        assert (row["first_at"], row["last_at"]) == (min(moments), max(moments))
+        assert row["known"] == (row["interaction_type"] != "my_type")
+        assert row["schema_version"] == row["schema_version_least"] == 1
+    assert [row["interactions"] for row in got] == sorted(map(len, mine.values()), reverse=True)

@@ -19,6 +19,7 @@ from lakeward.server.operation import named as _named
 from lakeward.server.operation import reference as _reference
 from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
+from lakeward.server.suggest import MOST as MOST_VALUES
 from lakeward.version import VERSION
 
 EMAIL: Object = {
@@ -74,7 +75,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("experiments", "/{key}"): {"get": _studied("What an experiment shows", "key")},
         ("experiments", "/{key}/course"): {"get": _studied("How it came to be", "key")},
         ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
-        ("suggest", ""): {"get": _studied("Values of a field, those that come most first")},
+        ("suggest", ""): {"get": _suggested()},
         ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
         ("overview", ""): {
             "get": _studied("How today goes, open incidents, the state of the data")
@@ -284,6 +285,20 @@ def _studied(summary: str, *steps: str, kind: str = "application/json") -> Objec
         s500="The question failed.",
         s503="It takes too long or too much, or what it needs is not installed.",
     )
+    return found
+
+
+def _suggested() -> Object:
+    found = _studied("Values of a field, those that come most first")
+    found["parameters"] = [
+        {"name": "field", "in": "query", "required": True, "schema": TEXT,
+         "description": "Of the record, such as route, or properties.plan."},
+        {"name": "q", "in": "query", "required": False, "schema": TEXT,
+         "description": "What stands in them."},
+        {"name": "most", "in": "query", "required": False,
+         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_VALUES},
+         "description": "How many."},
+    ]  # fmt: skip
     return found
 
 

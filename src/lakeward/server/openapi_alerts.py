@@ -42,8 +42,8 @@ def _drawn(summary: str, *parameters: Object) -> Object:
 
 
 def _series(*, required: bool) -> Object:
-    return {"name": "series", "in": "query", "required": required, "schema": TEXT,
-            "description": "Name of the series."}  # fmt: skip
+    return {"name": "series", "in": "query", "required": required,
+            "schema": {**TEXT, "minLength": 1}, "description": "Name of the series."}  # fmt: skip
 
 
 def _which() -> Object:

@@ -10,7 +10,9 @@ from lakeward.server.quarantine import MOST, MOST_FIELDS, MOST_IDS
 from lakeward.server.sql import KINDS
 
 JSON = "application/json"
-SELECTED = ("reason", "type", "follower", "day")
+DAY: Object = {"anyOf": [{"enum": ["today", "yesterday"]}, {"type": "string", "format": "date"}]}
+WORDS: Object = {"type": "string", "maxLength": 500}
+SELECTED: Object = {**dict.fromkeys(("reason", "type", "follower"), WORDS), "day": DAY}
 
 
 def paths() -> dict[tuple[str, str], Object]:
@@ -60,9 +62,9 @@ def _schema() -> Object:
 def _quarantine() -> Object:
     found = get("What was set aside, the newest first", JSON, OBJECT)
     found["parameters"] = [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"},
+        {"name": name, "in": "query", "required": False, "schema": schema,
          "description": "Only these; any part of the reason, or a day such as 2026-09-01."}
-        for name in SELECTED
+        for name, schema in SELECTED.items()
     ]  # fmt: skip
     found["parameters"].append(
         {"name": "most", "in": "query", "required": False,
@@ -78,10 +80,9 @@ def _replay() -> Object:
         "By an admin who is logged in; a read key changes nothing. Without `dry_run: false` it "
         "says what would become of them and does nothing."
     )
-    text = {"type": "string", "maxLength": 500}
     fields: Object = {
-        **dict.fromkeys(SELECTED, text),
-        "ids": {"type": "array", "items": text, "maxItems": MOST_IDS},
+        **SELECTED,
+        "ids": {"type": "array", "items": WORDS, "maxItems": MOST_IDS},
         "dry_run": {"type": "boolean"},
         "set": {"type": "object", "maxProperties": MOST_FIELDS},
     }
@@ -100,4 +101,4 @@ def _replay() -> Object:
 def _body(fields: Object, *needed: str) -> Object:
     schema = {"type": "object", "properties": fields, "required": list(needed),
               "additionalProperties": False}  # fmt: skip
-    return {"required": bool(needed), **content(JSON, schema)}
+    return {"required": True, **content(JSON, schema)}

@@ -9,8 +9,8 @@ from lakeward.server.assets import VIEWS
 from lakeward.server.operation import OBJECT, TEXT, Object, content, get, named, refusals
 
 ID: Object = {"type": "string", "pattern": "^[0-9a-f-]{1,36}$"}
-NAME: Object = {"type": "string", "pattern": "^[!-~]([ -~]{0,78}[!-~])?$"}
-QUERY: Object = {"type": "string", "pattern": "^[a-z0-9=&,.]{0,2000}$"}
+NAME: Object = {"type": "string", "minLength": 1, "maxLength": 80}
+QUERY: Object = {"type": "string", "maxLength": 2000}
 TEXTS: Object = {"type": "array", "items": TEXT, "maxItems": 64}
 JSON = "application/json"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from lakeward.server.operation import OBJECT, TEXT, Object, get, named, refusals
 
 JSON = "application/json"
+UUID: Object = {"type": "string", "format": "uuid"}
 
 
 def paths() -> dict[tuple[str, str], Object]:
@@ -31,7 +32,7 @@ def _trace() -> Object:
 
 def _record() -> Object:
     found = get("One record, whole", JSON, OBJECT)
-    found["parameters"] = [named("id", TEXT, "The record's `interaction_id`.")]
+    found["parameters"] = [named("id", UUID, "The record's `interaction_id`.")]
     found["responses"] |= _asked("No id of a record.") | refusals(s404="No record has this id.")
     return found
 

@@ -28,7 +28,7 @@ export function Errors({ range, only, grain }: Scope) {
           })} />
           {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(ENDS), labels: ENDS })} zone={range.zone} kind="stack" label={`Turns that did not end well by ${grain}`} height={150} />}
           {kinds.value && kinds.value.rows.length > 0 && (
-            <Bars answer={kinds.value} name="error_type" value="turns" label="Errors by kind" none="no kind told" most={6} />
+            <><h3>What failed</h3><Bars answer={kinds.value} name="error_type" value="turns" label="Errors by kind" none="no kind told" most={6} /></>
           )}
         </>
       )}

@@ -30,7 +30,7 @@ export function Ratings({ range, only }: Scope) {
               only={["model", "helpful_rate", "ratings", "mean_rating"]} titles={{ helpful_rate: "helpful", mean_rating: "stars" }}
               cells={{ helpful_rate: (value, row) => typeof value === "number" ? <>{percent(value)} <span class="muted small">{interval(models.value as Answer, "helpful", row)}</span></> : "–" }} />
           )}
-          {reasons.value && told.length > 0 && <Bars answer={{ ...reasons.value, rows: told }} name="reason" value="ratings" label="Reasons that were chosen" most={5} />}
+          {reasons.value && told.length > 0 && <><h3>Reasons</h3><Bars answer={{ ...reasons.value, rows: told }} name="reason" value="ratings" label="Reasons that were chosen" most={5} /></>}
         </>
       )}
     </Card>

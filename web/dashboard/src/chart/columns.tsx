@@ -75,7 +75,7 @@ export function Columns({ places, label, height = 220, chosen = -1, onChoose }: 
                   );
                 })}
                 {(step > 22 || n % Math.ceil(22 / step) === 0) && (
-                  <text class="below" x={n * step + step / 2} y={height - 7} text-anchor="middle" aria-hidden="true">{fitting(visible(place.label), step > 22 ? step : step * Math.ceil(22 / step))}</text>
+                  <text class="below" x={n * step + step / 2} y={height - 7} text-anchor="middle" aria-hidden="true">{fitting(visible(place.label), roomFor(places, n, step))}</text>
                 )}
               </g>
             );
@@ -89,6 +89,13 @@ export function Columns({ places, label, height = 220, chosen = -1, onChoose }: 
       )}
     </div>
   );
+}
+
+/** How wide a name may be: up to the next one, where those behind it have none. */
+function roomFor(places: Props["places"], at: number, step: number): number {
+  let next = at + 1;
+  while (next < places.length && !places[next]?.label) next += 1;
+  return step > 22 ? step * (next - at) : step * Math.max(next - at, Math.ceil(22 / step));
 }
 
 /** As much of a name as fits; its bars say all of it. */

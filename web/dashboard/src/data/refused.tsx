@@ -33,7 +33,7 @@ export function Refused({ range }: { range: Range }) {
       <Card id="refused" title="Set aside" note={range.label} data={groups} zone={range.zone} definition={DEFINITION} hint={NONE}>
         {(answer) => (
           <Table columns={answer.columns} rows={answer.rows} label="What was set aside" zone={range.zone} sort="-refused" most={20}
-            only={["reason", "type", "follower", "refused", "brought_back", "last_at"]}
+            only={["reason", "refused", "brought_back", "type", "follower", "last_at"]}
             titles={{ refused: "set aside", brought_back: "brought back", last_at: "last" }}
             cells={{
               reason: (value, row) => (

@@ -42,7 +42,7 @@ function Line({ of, zone }: { of: Listed; zone: string }) {
       </p>
       <p class="chips small">
         {of.arms.map((arm) => (
-          <span class="tag" key={arm.arm}><bdi>{visible(arm.arm)}</bdi> {count(arm.units)}{arm.planned !== null && <span class="muted"> of {percent(arm.planned)} planned</span>}</span>
+          <span class="tag" key={arm.arm}><bdi>{visible(arm.arm)}</bdi> {count(arm.units)}{arm.planned !== null && <span class="muted"> · {percent(arm.planned)} planned</span>}</span>
         ))}
       </p>
     </li>

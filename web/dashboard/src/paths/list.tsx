@@ -15,14 +15,14 @@ export function List({ edges, backwards, onChoose }: Props) {
   return (
     <div class="ways" role="group" aria-label="Paths, step by step" tabindex={0}>
       {byPosition(edges).map(([position, each]) => {
-        const longest = Math.max(1, ...each.map((edge) => edge.sessions));
+        const longest = Math.max(1, ...each.filter((edge) => !edge.others).map((edge) => edge.sessions));
         return (
           <section key={position} aria-label={titleOf(position, backwards)}>
             <h3>{titleOf(position, backwards)}</h3>
             <ol>
               {each.map((edge, n) => (
                 <li key={n} class="way">
-                  <span class="fill" style={{ width: `${((edge.sessions / longest) * 100).toFixed(1)}%` }} aria-hidden="true" />
+                  {!edge.others && <span class="fill" style={{ width: `${((edge.sessions / longest) * 100).toFixed(1)}%` }} aria-hidden="true" />}
                   {edge.others ? <span class="names muted">all other ways</span> : (
                     <span class="names"><Name name={edge.from} none={BEGAN} onChoose={onChoose} /><span class="to">→</span><Name name={edge.to} none={LEFT} onChoose={onChoose} /></span>
                   )}

@@ -122,7 +122,7 @@ function Shown({ of: flag, may, onSwitch, onValue, onShares }: ShownProps) {
     <Row name={<bdi>{name}</bdi>}
       tags={<>
         <span class={flag.enabled ? "tag good" : "tag bad"}>{flag.enabled ? "on" : "off"}</span>
-        {flag.experiments.map((key) => <a key={key} class="tag" href={href("experiments", { experiment: key })}>experiment <bdi>{visible(key)}</bdi></a>)}
+        {flag.experiments.map((key) => <a key={key} class="tag" href={href("experiments", { key })}>experiment <bdi>{visible(key)}</bdi></a>)}
       </>}
       meta={<>
         default <code>{json(flag.value)}</code>
