@@ -173,8 +173,8 @@ def test_a_port_that_is_taken_is_named(lake: Lake, further: int) -> None:
 
 def test_numbers_out_of_range_are_refused(lake: Lake) -> None:
     lake.root.parent.mkdir(exist_ok=True)
-    for option, value in (("--visitors", "0"), ("--seconds", "x"), ("--days", "367"),
-                          ("--port", "70000"))  # fmt: skip:
+    numbers = {"--visitors": "0", "--seconds": "x", "--days": "367", "--port": "70000"}
+    for option, value in numbers.items():
         with demo(lake, option, value) as running:
             assert running.process.wait(120) == 2
         assert "must be a number from" in running.text()
