@@ -68,7 +68,7 @@ FROM_THE_TOP: Final = """() => {
     window.walked = [first];
     return first.className;
 }"""
-"""The first that can have the focus; leaving an element is not enough, the browser goes on there."""
+"""The first that takes the focus: where an element is only left, the browser goes on there."""
 UNREACHED: Final = """() => [...document.querySelectorAll(
     'a[href], button, input, select, textarea, summary, [tabindex="0"]')]
     .filter((one) => one.checkVisibility({visibilityProperty: true}) && !one.disabled
