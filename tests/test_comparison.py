@@ -120,6 +120,16 @@ def test_the_earlier_time_is_never_empty_or_reversed_and_no_longer_than_what_is_
     assert how != "previous" or whole.until == span.since
 
 
+def test_a_day_that_begins_at_one_is_compared_with_a_day_from_midnight() -> None:
+    santiago = "America/Santiago"
+    span = Span(midnight(date(2020, 9, 6), santiago), midnight(date(2020, 9, 7), santiago))
+    assert span.since.astimezone(ZoneInfo(santiago)).hour == 1
+    before = span_before(span, "day", santiago, LATE)
+    assert (before.since, before.until) == (midnight(date(2020, 9, 5), santiago), span.since)
+    later = Span(span.until, midnight(date(2020, 9, 8), santiago))
+    assert span_before(later, "day", santiago, LATE) == span
+
+
 def test_a_day_of_23_hours_is_compared_with_the_whole_day_before() -> None:
     lisbon = "Europe/Lisbon"
     spring = Span(midnight(date(2025, 3, 30), lisbon), midnight(date(2025, 3, 31), lisbon))

@@ -102,8 +102,11 @@ def _is_midnight(local: datetime) -> bool:
 
 
 def _moved(local: datetime, months: int, days: int) -> datetime:
-    """The same clock on an earlier day; a clock that does not show it is past it."""
+    """The same clock on an earlier day; a clock that does not show it is past it. A day's
+    beginning, which is at one where clocks skip midnight, stays one."""
     day = _day_moved(local.date(), months, days)
+    if _is_midnight(local):
+        return _utc(datetime(day.year, day.month, day.day, tzinfo=local.tzinfo))
     return _utc(local.replace(year=day.year, month=day.month, day=day.day, fold=0))
 
 
