@@ -21,7 +21,6 @@ from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
 from lakeward.server.operation import content as _content
 from lakeward.server.operation import get as _get
-from lakeward.server.operation import named as _named
 from lakeward.server.operation import reference as _reference
 from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
