@@ -8,7 +8,8 @@
 In: requests of who may read everything. Out: JSON with an `ETag` that changes when the answer may,
 or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?key=`. The questions
 are answered, and judged, by the processes of `Asker`. Says no with 400 for what cannot be asked,
-403 `not_for_partners`, 503 `missing_extra` without scipy, and as questions do.
+403 `not_for_partners`, 404
+`no_experiment` for one that nobody met, 503 `missing_extra` without scipy, and as questions do.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ CSV: Final = b"text/csv; charset=utf-8"
 MOST_FIELDS: Final = 64
 MOST_KEPT: Final = 32
 LARGEST_KEPT: Final = 1 << 20
+UNMET: Final = "Nobody met the experiment"
 HOUR: Final = timedelta(hours=1)
 NUMBERS: Final = ("within", "cuped", "level", "minimum", "prior")
 TEXTS: Final = ("key", "split", "control", "unit", "since", "until", "zone", "correction", "fixed")
@@ -142,6 +144,8 @@ class Experiments:
             return tag, kept
         if word.status != 200:
             said = word.message[:1].upper() + word.message[1:]
+            if word.status == 400 and said.startswith(UNMET):
+                raise Refusal(404, "no_experiment", said)
             raise Refusal(word.status, word.code, said)
         if len(answer) <= LARGEST_KEPT:
             self._kept[name] = (word.etag, answer)

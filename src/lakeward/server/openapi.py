@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakeward.analysis.comparison import HOWS
-from lakeward.server import openapi_alerts, openapi_data, openapi_settings, openapi_traces
+from lakeward.server import (
+    openapi_alerts,
+    openapi_data,
+    openapi_product,
+    openapi_settings,
+    openapi_traces,
+)
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
 from lakeward.server.operation import content as _content
 from lakeward.server.operation import get as _get
-from lakeward.server.operation import named as _named
 from lakeward.server.operation import reference as _reference
 from lakeward.server.operation import refusals as _refusals
 from lakeward.server.ratings import SCHEMA as RATING
-from lakeward.server.suggest import MOST as MOST_VALUES
 from lakeward.version import VERSION
 
 EMAIL: Object = {
@@ -71,12 +75,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
         ("questions", "/{kind}"): {"post": _question()},
-        ("experiments", ""): {"get": _studied("Experiments that were met or are flagged")},
-        ("experiments", "/{key}"): {"get": _studied("What an experiment shows", "key")},
-        ("experiments", "/{key}/course"): {"get": _studied("How it came to be", "key")},
-        ("experiments", "/{key}/csv"): {"get": _studied("Its figures", "key", kind="text/csv")},
-        ("suggest", ""): {"get": _suggested()},
-        ("suggest", "/funnels"): {"get": _studied("Funnels that are ready to be asked")},
+        **openapi_product.paths(),
         ("overview", ""): {
             "get": _studied("How today goes, open incidents, the state of the data")
         },
@@ -272,12 +271,9 @@ def _question() -> Object:
     return found
 
 
-def _studied(summary: str, *steps: str, kind: str = "application/json") -> Object:
+def _studied(summary: str) -> Object:
     """What is read by way of questions; parameters are in docs/server.md."""
-    found = _get(summary, kind, TEXT if kind == "text/csv" else OBJECT)
-    if steps:
-        found["parameters"] = [_named(name, TEXT, "Which one.") for name in steps]
-        found["responses"] |= {"304": {"description": "As the asker has it."}}
+    found = _get(summary, "application/json", OBJECT)
     found["responses"] |= _refusals(
         s400="It cannot be asked, in one sentence.",
         s403="The key does not fit, a page of another origin asks, or it is not for partners.",
@@ -285,20 +281,6 @@ def _studied(summary: str, *steps: str, kind: str = "application/json") -> Objec
         s500="The question failed.",
         s503="It takes too long or too much, or what it needs is not installed.",
     )
-    return found
-
-
-def _suggested() -> Object:
-    found = _studied("Values of a field, those that come most first")
-    found["parameters"] = [
-        {"name": "field", "in": "query", "required": True, "schema": TEXT,
-         "description": "Of the record, such as route, or properties.plan."},
-        {"name": "q", "in": "query", "required": False, "schema": TEXT,
-         "description": "What stands in them."},
-        {"name": "most", "in": "query", "required": False,
-         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_VALUES},
-         "description": "How many."},
-    ]  # fmt: skip
     return found
 
 
