@@ -161,7 +161,7 @@ def _duration() -> str:
 def _what() -> str:
     place = "i.path, i.url"
     click = ", ".join(_text("properties", name) for name in ("element_text", "selector", "cta"))
-    model = ", ".join(_text("ai_metadata", name) for name in ("model_answered", "model"))
+    model = ", ".join(_text("ai_metadata", name) for name in ("model_answered", "model_requested"))
     form = f"{_text('properties', 'form')} || ' ' || {_text('properties', 'action')}"
     return (
         f"CASE WHEN i.interaction_type IN ('click', 'cta_click') THEN coalesce({click}, {place}) "

@@ -53,7 +53,7 @@ export function Charts({ hour, frozen, filter }: Props) {
       <figure class="card chart">
         <figcaption class="cardhead">
           <h2>Response time</h2>
-          <span class="muted small when">{when}</span>
+          <span class="muted small when">{over === null ? "" : when}</span>
           <strong class="figure">{duration(over === null ? totals?.p50 : at?.[3])}</strong>
           <span class="small muted">p95 {duration(over === null ? totals?.p95 : at?.[4])}</span>
         </figcaption>
