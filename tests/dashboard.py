@@ -110,7 +110,6 @@ def _make(folder: Path) -> None:
         command = [
             sys.executable, "-m", "lakeward.cli", "demo", "--once", "--format", "json",
             "--visitors", str(VISITORS), "--seconds", str(SECONDS), "--seed", str(SEED),
-            "--days", str(DAYS),
         ]  # fmt: skip
         done = subprocess.run(
             command, cwd=folder, env=lake.process_env(LAKEWARD_FLOWS=str(flows)),

@@ -106,6 +106,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         assert "\r" not in done.stderr
         made = Shown(lake, json.loads(done.stdout))
         made.rows = made.rows[1:]
+        assert made.truth.figures.history is None  # the lake had a past of its own
         yield made
     finally:
         lake.close()

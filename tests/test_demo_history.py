@@ -226,6 +226,17 @@ def test_equal_numbers_give_equal_records_in_another_process_too() -> None:
     assert msgspec.json.encode(list(chronicle(made(days=3, seed=8)))) != ran.stdout
 
 
+def test_an_empty_lake_is_given_four_weeks_and_every_record_is_kept(demo: DemoLake) -> None:
+    assert len(demo.history.days) == DAYS + 1
+    told = sum(sum(day.types.values()) for day in demo.history.days)
+    assert (
+        f"28 days before today: {told:,} interactions"
+        in (demo.root.parent / "said.txt").read_text()
+    )
+    assert demo.out["lost"] == 0
+    assert demo.out["differences"] == []
+
+
 def test_a_past_has_a_rhythm_an_outage_a_dear_day_and_people_who_come_again() -> None:
     told = history(made())
     by_weekday: dict[int, list[int]] = defaultdict(list)

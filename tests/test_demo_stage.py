@@ -37,7 +37,7 @@ class Demo:
     def __init__(self, lake: Lake, *options: str, watched: bool = False, **env: str) -> None:
         self.said = lake.root.parent / "demo.err"
         self._ends: list[int] = list(pty.openpty()) if watched else []
-        command = [sys.executable, "-m", "lakeward.cli", "demo", *options]
+        command = [sys.executable, "-m", "lakeward.cli", "demo", "--days", "0", *options]
         with self.said.open("wb") as said, (lake.root.parent / "demo.out").open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=lake.root.parent, env=lake.process_env(**env), stdout=out,
@@ -142,7 +142,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_that_says_so(lake: Lake) -> No
     small = f'mount -t tmpfs -o size=2m none "{lake.root}" && exec "$0" "$@"'
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", small, sys.executable, "-m", "lakeward.cli", "demo",
-         "--once", "--visitors", "60", "--seconds", "10"],
+         "--once", "--days", "0", "--visitors", "60", "--seconds", "10"],
         env=lake.process_env(LAKEWARD_INDIVIDUAL_FILES="on"), cwd=lake.root.parent,
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
@@ -173,7 +173,8 @@ def test_a_port_that_is_taken_is_named(lake: Lake, further: int) -> None:
 
 def test_numbers_out_of_range_are_refused(lake: Lake) -> None:
     lake.root.parent.mkdir(exist_ok=True)
-    for option, value in (("--visitors", "0"), ("--seconds", "x"), ("--port", "70000")):
+    numbers = {"--visitors": "0", "--seconds": "x", "--days": "367", "--port": "70000"}
+    for option, value in numbers.items():
         with demo(lake, option, value) as running:
             assert running.process.wait(120) == 2
         assert "must be a number from" in running.text()
