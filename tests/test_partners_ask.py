@@ -51,6 +51,7 @@ ASKED: dict[str, list[dict[str, Any]]] = {
         {"experiment": "e", "metric": {"kind": "quantile", "quantile": 0.5, "measures": [SLOW]}}
     ],
     "api_health": [{"by": ["route", "status_class"]}],
+    "api_latency": [{}],
     "data_quality": [{}],
     "data_fields": [{"event": "api_call", "daily": True}],
     "partner_figures": [{}, {"by": ["day"]}, {"by": ["week", "currency"], "bots": True}],
@@ -198,6 +199,7 @@ HIDING: dict[str, list[dict[str, Any]]] = {
         {"metric": {"kind": "quantile", "quantile": 0.5, "measures": [{**SLOW, "field": HIDDEN}]}}
     ],
     "api_health": [{"by": ["consumer"]}, {"by": [HIDDEN]}],
+    "api_latency": [],
     "data_quality": [],
     "data_fields": [],
     "partner_figures": [{"by": [HIDDEN]}, {"by": ["user_id", "currency"]}],

@@ -1,7 +1,7 @@
 // A menu behind a button, as the ARIA practices have it: arrows move, Escape closes, focus comes back.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export interface Item {
   label: string;
@@ -27,7 +27,8 @@ export function Menu({ label, items, children, class: name = "button" }: Props) 
     setOpen(false);
     if (back) button.current?.focus();
   };
-  useEffect(() => {
+  // Before anything else can happen: after a key that closes it the focus must not come here.
+  useLayoutEffect(() => {
     if (!open) return;
     root.current?.querySelector<HTMLElement>("[role^=menuitem]")?.focus();
     const outside = (event: Event) => {
