@@ -91,12 +91,12 @@ def events() -> Iterator[dict[str, Any]]:
                "messages": [{"role": "user", "content": text}]}  # fmt: skip
 
 
-def logged_in(watched: Watched, email: str) -> Any:
-    page = watched.open()
+def logged_in(watched: Watched, email: str, path: str) -> Any:
+    page = watched.open(path)
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
+    expect(page.locator(".who")).to_contain_text(email)
     return page
 
 
@@ -112,7 +112,7 @@ def harmless(watched: Watched, page: Any) -> None:
 
 def test_records_of_strangers_run_nothing_in_an_admins_page(browser: Any, server: Serving) -> None:
     watched = Watched(browser, server.url)
-    page = logged_in(watched, "ada@example.com")
+    page = logged_in(watched, "ada@example.com", "/live")
     rows = page.locator(".row .open")
     expect(rows).to_have_count(4 * len(HOSTILE) + 1)
     assert HOSTILE[1] in page.locator(".rows").inner_text()
@@ -131,11 +131,16 @@ def test_records_of_strangers_run_nothing_in_an_admins_page(browser: Any, server
     watched.close()
 
 
-def test_a_partners_own_id_is_text_to_the_partner(browser: Any, server: Serving) -> None:
+def test_a_partner_with_a_hostile_id_sees_its_own_page_and_no_other(
+    browser: Any, server: Serving
+) -> None:
     watched = Watched(browser, server.url)
-    page = logged_in(watched, "bo@example.com")
-    expect(page.locator(".row .open")).to_have_count(len(HOSTILE))
-    expect(page.locator(".who")).to_contain_text("bo@example.com")
+    page = logged_in(watched, "bo@example.com", "/")
+    expect(page.get_by_role("heading", name="Partners", level=1)).to_be_visible()
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    for name in ("live", "visitors", "explore"):
+        page.goto(f"{server.url}/{name}")
+        expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
     harmless(watched, page)
     watched.close()
 

@@ -36,7 +36,7 @@ export function Conversion({ answer, by, people, chosen, onChoose }: Props) {
           {segmentsOf(answer, by, Infinity).length > MOST_SEGMENTS && <li class="muted">the largest {MOST_SEGMENTS}; the table has all</li>}
         </ul>
       )}
-      {!by && answer.compared && <p class="legend"><span><span class="swatch soft" aria-hidden="true" /> beside each: before</span></p>}
+      {!by && answer.compared && <ul class="legend"><li><span class="swatch" style={{ background: "var(--c6)" }} aria-hidden="true" />before, beside each</li></ul>}
       <Table columns={answer.columns} rows={answer.rows} label="Steps" titles={TITLES} only={by ? [by, ...SHOWN] : SHOWN} cells={{
         step: (value) => (
           <button type="button" class="link" aria-pressed={chosen === value} title="Who dropped after it" onClick={() => onChoose(Number(value))}>{String(value)}</button>

@@ -39,7 +39,7 @@ export default function Page() {
       <Builder funnel={funnel} range={range} kinds={kinds} ready={ready.value} />
       {!parameters && (
         <section class="card nothing" aria-label="No funnel yet">
-          {ready.busy && !ready.value ? <p class="muted">Looking for flows of this lake…</p> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
+          {ready.busy && !ready.value ? <div class="waiting" role="status"><span class="sr">Looking for flows of this lake…</span><span class="shimmer" aria-hidden="true" /></div> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
         </section>
       )}
       {parameters && (

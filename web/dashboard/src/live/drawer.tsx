@@ -9,7 +9,8 @@ import { Trace } from "./trace";
 
 const COLOURED = 100_000; // beyond that, a span for each token is more than a page should hold
 
-/** What is opened: a row of the list, or a step of a trace, which has no place in the log. */
+/** What is opened: a row of the list; a step of a trace, which has no place in the log; or, by a link, a
+ * trace and no record. */
 export interface Opened {
   type: string;
   at?: string;
@@ -39,6 +40,7 @@ export function Drawer({ row, onClose, onOpen }: Props) {
     const abort = new AbortController();
     setRecord("");
     setRefusal("");
+    if (!row.at && !row.id) return;
     load(row, abort.signal).then(setRecord, (error: Error) => {
       if (!abort.signal.aborted) setRefusal(error.message);
     });
@@ -55,14 +57,14 @@ export function Drawer({ row, onClose, onOpen }: Props) {
             <p class="muted">
               <span class={`state ${statusClass(row.status)}`}>{row.status}</span>
               {row.ms !== undefined && <span>{duration(row.ms)}</span>}
-              <span>{clock(row.time)}</span>
+              {row.time && <span>{clock(row.time)}</span>}
             </p>
           </div>
           {record && <Copy text={record} />}
           <button type="button" class="button" onClick={() => dialog.current?.close()}>Close <kbd>Esc</kbd></button>
         </header>
         {refusal && <p class="note bad" role="alert">{visible(refusal)}</p>}
-        {!record && !refusal && <p class="muted" role="status">Reading the record…</p>}
+        {!record && !refusal && (row.at || row.id) && <p class="muted" role="status">Reading the record…</p>}
         <Trace row={row} onOpen={onOpen} />
         {record && <pre class="json" tabindex={0} aria-label="The record as JSON"><code>{coloured(record)}</code></pre>}
       </div>

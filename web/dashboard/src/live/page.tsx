@@ -1,7 +1,7 @@
 // The live page: what arrives, the last hour, and one record in detail.
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { place, setQuery } from "../shell/place";
+import { place, setQuery, usePlace } from "../shell/place";
 import { isTaken } from "../shell/shortcuts";
 import { Breakdown } from "./breakdown";
 import { Charts } from "./charts";
@@ -20,6 +20,12 @@ export default function LivePage() {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const [filter, setFilter] = useState<Filter>(() => readFilter(place().query));
   const [opened, setOpened] = useState<Opened | null>(null);
+  const linked = usePlace().query.get("trace");
+  const shown: Opened | null = opened ?? (linked ? { type: "trace", trace: linked } : null);
+  const close = () => {
+    setOpened(null);
+    if (linked) setQuery({ trace: null }, true);
+  };
   const held = useRef<Model | null>(null);
   const model = (held.current ??= new Model(() => redraw(0)));
 
@@ -74,7 +80,7 @@ export default function LivePage() {
           </div>
         </>
       )}
-      {opened && <Drawer row={opened} onClose={() => setOpened(null)} onOpen={setOpened} />}
+      {shown && <Drawer row={shown} onClose={close} onOpen={setOpened} />}
     </>
   );
 }

@@ -16,12 +16,12 @@ interface Props {
 
 export function Trace({ row, onOpen }: Props) {
   const near = row.time ? `?near=${encodeURIComponent(row.time)}` : "";
-  const of = row.trace && PLAIN.test(row.trace) ? row.trace : row.id ?? "";
-  const { value, refused, again } = useData<Answer>("traces", row.id ? `/${encodeURIComponent(of)}${near}` : null, false);
-  if (!row.id) return null;
+  const of = row.trace && (!row.id || PLAIN.test(row.trace)) ? row.trace : row.id ?? "";
+  const { value, refused, again } = useData<Answer>("traces", of ? `/${encodeURIComponent(of)}${near}` : null, false);
+  if (!of) return null;
   return (
     <section class="trace" aria-label="The same trace" aria-busy={value === null && !refused}>
-      {value ? <Whole answer={value} here={row.id} onOpen={onOpen} /> : (
+      {value ? <Whole answer={value} here={row.id ?? ""} onOpen={onOpen} /> : (
         <>
           <h3>Trace</h3>
           {refused

@@ -40,7 +40,7 @@ export default function Page() {
         <Sources {...shown} />
         <Devices {...shown} />
         <Countries {...shown} />
-        <Forms {...shown} />
+        <div class="grid pair"><Forms {...shown} /></div>
         <Vitals {...shown} />
         <SlowPages {...shown} />
       </div>
