@@ -104,7 +104,7 @@ def demo_lake(factory: pytest.TempPathFactory) -> DemoLake:
 def _make(folder: Path) -> None:
     folder.mkdir()
     flows = folder / "flows.toml"
-    flows.write_text(FLOWS.read_text().replace("= 20", "= 8"))
+    flows.write_text(FLOWS.read_text())
     with ring_folder(folder) as ring_dir:
         lake = Lake(folder / "data-lake", ring_dir)
         command = [

@@ -31,7 +31,7 @@ CELL: Final = 4
 """Pixels of a snapshot in one cell of the comparison."""
 APART: Final = 10.0
 """By how much of 255 a cell may differ."""
-MOST_APART: Final = 0.045
+MOST_APART: Final = 0.02
 """The share of cells that may differ by more; the smallest card takes more than that."""
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 HIDES: Final = """() => {
