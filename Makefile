@@ -136,7 +136,7 @@ web-check: $(WEB_STAMP) ## page and browser SDK: types, tests, sizes, and that a
 	@diff -r build/static $(STATIC) || { echo "the built page is not that of its source: run make web"; exit 1; }
 
 snapshots: $(STAMP) browser ## write anew how the dashboard's pages look (tests/snapshots); look at what changed
-	LAKEWARD_SNAPSHOTS=write $(BIN)/python -m pytest -q tests/test_dash_snapshots.py -k as_its_snapshot
+	LAKEWARD_SNAPSHOTS=write $(BIN)/python -m pytest -q tests/test_dash_walk.py -k looks_as_it_should
 
 screenshots: $(STAMP) browser ## make the pictures of the dashboard in docs/pictures
 	$(BIN)/python benchmarks/screenshots.py

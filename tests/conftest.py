@@ -28,6 +28,7 @@ from lakeward.settings import load
 
 if TYPE_CHECKING:  # most tests need no database and no cloud
     from clouds import Cloud
+    from dashboard import Dashboard
     from databases import Store
 
 
@@ -225,3 +226,12 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     running = emulator(request.param)
     running.reset()
     return running
+
+
+@pytest.fixture(scope="session")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """The dashboard of a lake that a demo filled; one server for all tests of a process."""
+    from dashboard import dashboard
+
+    with dashboard(tmp_path_factory) as running:
+        yield running

@@ -34,17 +34,19 @@ APART: Final = 10.0
 MOST_APART: Final = 0.02
 """The share of cells that may differ by more; the smallest card takes more than that."""
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-HIDES: Final = """() => {
+HIDES: Final = """(visibility) => {
     for (const one of document.querySelectorAll('main canvas, main svg, main time, main .ago'))
-        one.style.visibility = 'hidden';
+        one.style.visibility = visibility;
     document.activeElement?.blur();
 }"""
 
 
 def taken(page: Any) -> Grey:
     """How light the page is, as a snapshot has it."""
-    page.evaluate(HIDES)
-    return _shrunk(_decoded(page.screenshot(animations="disabled", caret="hide")), KEPT)
+    page.evaluate(HIDES, "hidden")
+    picture = page.screenshot(animations="disabled", caret="hide")
+    page.evaluate(HIDES, "")
+    return _shrunk(_decoded(picture), KEPT)
 
 
 def differs(name: str, seen: Grey) -> str:

@@ -7,19 +7,13 @@ from typing import Any
 
 import pytest
 
-from dashboard import Dashboard, Looked, dashboard, figures
+from dashboard import Dashboard, Looked, figures
 from lakeward.demo.figures import Arm
 from sites_served import CHROMIUM, chromium
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A walk through every page of the dashboard, on a server that a demo fed.
 
-Each page at three sizes and in both themes, by keyboard alone, with an empty lake, with a server
-that refuses and with one that goes away. A page that is not in the walk fails it.
+Each page at three sizes and in both themes, beside its snapshots, by keyboard alone, with an empty
+lake, with a server that refuses and with one that goes away. A page that is not here fails it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import pytest
 
+import snapshot
 from conftest import Lake, wait_until
-from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked, dashboard
+from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked
 from lakeward.server.assets import VIEWS
 from server_process import first_serving, serving
 from servers import free_port
@@ -28,7 +29,8 @@ expect = playwright.expect
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 WALK: Final = tuple(PAGE_KEYS)
-SEEN: Final = (("phone", "light"), ("desk", "dark"), ("wall", "light"))
+UNLIKE: Final = ("overview", "data", "explore")
+"""Pages whose parts are most unlike each other; the soak has all of them."""
 CUT_OFF: Final = """() => {
     const found = [];
     const name = (one) => `${one.tagName.toLowerCase()}.${[...one.classList].join('.')}`;
@@ -87,25 +89,6 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server whose lake holds nothing at all."""
-    folder = tmp_path_factory.mktemp("nothing")
-    lake = Lake(folder / "data-lake", folder / "rings")
-    lake.ring_dir.mkdir(mode=0o700)
-    try:
-        with first_serving(lake) as server:
-            yield server
-    finally:
-        lake.close()
-
-
 def pages_of_the_shell() -> dict[str, str]:
     """The pages and their keys, as the dashboard itself lists them."""
     source = (ROOT / "web/dashboard/src/shell/pages.ts").read_text()
@@ -118,24 +101,51 @@ def test_every_page_of_the_shell_is_walked_and_the_server_knows_it() -> None:
 
 
 @pytest.mark.parametrize("name", WALK)
-def test_a_page_fits_complains_of_nothing_and_is_accessible_at_every_size(
+def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
     fed: Dashboard, browser: Any, name: str
 ) -> None:
-    told: list[str] = []
-    for size, theme in SEEN:
-        looked = Looked(browser, fed.server.url, size, theme)
-        page = looked.open(f"/{name}?range={fed.demo.range}&zone=UTC")
-        where = f"{size}, {theme}: "
-        width = SIZES[size][0]
-        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
-            told.append(f"{where}the page is {wide} px wide")
-        told += [f"{where}{one} hides a part of what is in it" for one in page.evaluate(CUT_OFF)]
-        told += [where + complaint for complaint in looked.complaints]
-        told += [f"{where}asked {url}" for url in looked.foreign]
-        if size != "wall":
-            told += [where + one for one in violations(page)]
-        looked.close()
+    """Loaded once: what is looked at changes its size and theme as a reader's window does."""
+    looked = Looked(browser, fed.server.url, "desk", "dark")
+    start = "explore" if name == "settings" else "settings"
+    page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
+    page.keyboard.press("g")
+    page.keyboard.press(PAGE_KEYS[name])
+    expect(page.locator(f"main[data-page={name}]")).to_be_visible()
+    looked.settled()
+    told = fits(page, "desk") + [f"dark: {one}" for one in violations(page)]
+    told += differs(page, name, "dark")
+    page.emulate_media(color_scheme="light")
+    told += differs(page, name, "light")
+    for size in ("phone", "wall"):
+        width, height = SIZES[size]
+        page.set_viewport_size({"width": width, "height": height})
+        looked.settled()
+        told += fits(page, size)
+        told += [f"{size}: {one}" for one in violations(page)] if size == "phone" else []
+    width, height = SIZES["desk"]
+    page.set_viewport_size({"width": width, "height": height})
+    menus(page, told)
+    walk(page, told)
+    told += looked.complaints
+    told += [f"asked {url}" for url in looked.foreign]
+    looked.close()
     assert told == []
+
+
+def fits(page: Any, size: str) -> list[str]:
+    """What is wider than the window, or hides a part of what is in it."""
+    told = []
+    if (wide := page.evaluate("document.documentElement.scrollWidth")) > SIZES[size][0]:
+        told.append(f"{size}: the page is {wide} px wide")
+    return told + [f"{size}: {one} hides a part of what is in it" for one in page.evaluate(CUT_OFF)]
+
+
+def differs(page: Any, name: str, theme: str) -> list[str]:
+    """How the page looks other than its snapshot; what is live has none."""
+    if name == "live":
+        return []
+    said = snapshot.differs(f"{name}-{theme}", snapshot.taken(page))
+    return [said] if said else []
 
 
 def violations(page: Any) -> list[str]:
@@ -146,17 +156,8 @@ def violations(page: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", WALK)
-def test_a_page_can_be_walked_by_keyboard_alone(fed: Dashboard, browser: Any, name: str) -> None:
-    looked = Looked(browser, fed.server.url)
-    start = "data" if name == "overview" else "overview"
-    page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
-    page.keyboard.press("g")
-    page.keyboard.press(PAGE_KEYS[name])
-    expect(page.locator(f"main[data-page={name}]")).to_be_visible()
-    looked.settled()
-    told: list[str] = []
-    menus(page, told)
+def walk(page: Any, told: list[str]) -> None:
+    """Tab comes to everything, and everybody sees where it is."""
     assert page.evaluate(FROM_THE_TOP) == "skip"
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
@@ -170,9 +171,6 @@ def test_a_page_can_be_walked_by_keyboard_alone(fed: Dashboard, browser: Any, na
     else:
         told.append(f"Tab does not come out of the page within {MOST_STOPS} stops")
     told += [f"Tab does not come to {one}" for one in page.evaluate(UNREACHED)]
-    told += looked.complaints
-    looked.close()
-    assert told == []
 
 
 def menus(page: Any, told: list[str]) -> None:
@@ -193,17 +191,30 @@ def menus(page: Any, told: list[str]) -> None:
             told.append(f"{label} does not give the focus back")
 
 
-@pytest.mark.parametrize("name", WALK)
-def test_a_page_of_an_empty_lake_says_so_and_stands(empty: Any, browser: Any, name: str) -> None:
-    looked = Looked(browser, empty.url)
-    page = looked.open(f"/{name}?zone=UTC")
-    assert page.locator("main [role=alert]").all_inner_texts() == []
-    assert page.locator("main").inner_text().strip()
-    assert looked.complaints + violations(page) == []
-    looked.close()
+def test_every_page_of_an_empty_lake_says_so_and_stands(lake: Lake, browser: Any) -> None:
+    with first_serving(lake) as server:
+        looked = Looked(browser, server.url)
+        told = []
+        for name in WALK:
+            page = looked.open(f"/{name}?zone=UTC")
+            told += [
+                f"{name}: {one}" for one in page.locator("main [role=alert]").all_inner_texts()
+            ]
+            told += [f"{name}: {one}" for one in violations(page)]
+            if not page.locator("main").inner_text().strip():
+                told.append(f"{name} shows nothing at all")
+        assert looked.complaints + told == []
+        looked.close()
 
 
-@pytest.mark.parametrize("name", [name for name in WALK if name != "live"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in UNLIKE else pytest.mark.soak)
+        for name in WALK
+        if name != "live"
+    ],
+)
 def test_a_page_says_that_its_server_refuses_and_comes_back(
     fed: Dashboard, browser: Any, name: str
 ) -> None:
