@@ -34,18 +34,21 @@ APART: Final = 10.0
 MOST_APART: Final = 0.02
 """The share of cells that may differ by more; the smallest card takes more than that."""
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-HIDES: Final = """(visibility) => {
-    for (const one of document.querySelectorAll('main canvas, main svg, main time, main .ago'))
-        one.style.visibility = visibility;
+HIDES: Final = """() => {
+    const hiding = new CSSStyleSheet();
+    hiding.replaceSync('main :is(canvas, svg, time, .ago) { visibility: hidden !important }');
+    document.adoptedStyleSheets = [hiding];
     document.activeElement?.blur();
 }"""
+"""A rule and no attribute, as a chart may be made anew meanwhile."""
+SHOWS: Final = "document.adoptedStyleSheets = []"
 
 
 def taken(page: Any) -> Grey:
     """How light the page is, as a snapshot has it."""
-    page.evaluate(HIDES, "hidden")
+    page.evaluate(HIDES)
     picture = page.screenshot(animations="disabled", caret="hide")
-    page.evaluate(HIDES, "")
+    page.evaluate(SHOWS)
     return _shrunk(_decoded(picture), KEPT)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asked import fill, memory
 from conftest import Lake
 from lakeward.analysis.question import Answer, Question
-from lakeward.analysis.today import CAME_OF, DOCS, HELD, TRAFFIC, Today, spread
+from lakeward.analysis.today import CHOSEN, DOCS, FIGURES, OUTCOMES, SUMMED, Today, spread
 from lakeward.interaction import iso
 from server_process import serving
 from test_comparison import midnight
@@ -109,8 +109,13 @@ def test_without_a_known_day_nothing_is_usual() -> None:
     assert {(h.usual, h.low, h.high, h.days) for h in found["hours"]} == {(None, None, None, 0)}
     assert [h.today for h in found["hours"]] == [0] * 12 + [None] * 12
     assert {f.change for f in (*found["figures"], *found["outcomes"])} == {None}
-    labels = {each.label for each in (*TRAFFIC, *CAME_OF, *HELD)}
-    assert labels == DOCS.keys() == {f.name for f in (*found["figures"], *found["outcomes"])}
+    labels = {each.label for each in (*SUMMED, *CHOSEN)}
+    assert (
+        labels
+        == {*FIGURES, *OUTCOMES}
+        == DOCS.keys()
+        == {f.name for f in (*found["figures"], *found["outcomes"])}
+    )
 
 
 def test_a_figure_is_compared_with_the_same_clock_of_known_days() -> None:
@@ -173,3 +178,23 @@ def test_the_overview_is_not_sent_again_while_it_is_the_same(lake: Lake) -> None
             if again.status_code == 304:
                 break
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_view_that_is_left_is_one_view_and_a_flow_given_up_is_not_completed() -> None:
+    at = datetime(2025, 8, 14, 12, 30, tzinfo=UTC)
+    ms = round(datetime(2025, 8, 14, 9, tzinfo=UTC).timestamp() * 1000)
+    view = {"ms": ms, "interaction_type": "page_view"}
+    flow = {"ms": ms, "interaction_type": "flow_completion"}
+    fill([
+        {**view, "properties": {"view_id": "v1"}},
+        {**view, "properties": {"view_id": "v1", "engagement_ms": 900}},
+        view,
+        {**flow, "outcomes": {"flow": "f"}},
+        {**flow, "outcomes": {"flow": "f", "status": "completed"}},
+        {**flow, "outcomes": {"flow": "f", "status": "abandoned"}},
+    ])  # fmt: skip
+    found = study(Today(at=at))
+    told = {f.name: f.today for f in (*found["figures"], *found["outcomes"])}
+    assert (told["Page views"], told["Flows completed"]) == (2, 2)
+    assert [f.name for f in found["figures"]] == list(FIGURES)
+    assert [f.name for f in found["outcomes"]] == list(OUTCOMES)

@@ -35,27 +35,36 @@ DAY: Final = timedelta(days=1)
 WEEKS: Final = 4
 """How many days of the same weekday are looked at, at most."""
 HOURLY: Final = (Series(label="Interactions"),)
-TRAFFIC: Final = (
+SUMMED: Final = (
     Series(metric="units", label="Visitors"),
     Series(label="Interactions"),
-    Series(event="page_view", label="Page views"),
     Series(event="api_call", label="API calls"),
     Series(event="api_call", metric="error_rate", label="Failed calls"),
     Series(event="api_call", metric="p95", label="Response time, p95"),
-)
-"""Of these, roll-ups hold whole hours."""
-CAME_OF: Final = (
     Series(event="partner_match", label="Matches"),
     Series(event="deal_closed", label="Deals closed"),
     Series(event="feedback_submission", label="Feedback"),
-    Series(event="flow_completion", label="Flows completed"),
 )
-HELD: Final = (
+"""Of these, roll-ups hold whole hours."""
+CHOSEN: Final = (
+    Series(  # a view is told once more when it is left
+        event="page_view", label="Page views",
+        where=Filter(field="properties.engagement_ms", op="unknown"),
+    ),
     Series(
         event="demo_booking", label="Demos held",
         where=Filter(field="outcomes.status", values=("held",)),
     ),
+    Series(
+        event="flow_completion", label="Flows completed",
+        where=Filter(field="outcomes.status", op="is_not", values=("abandoned",)),
+    ),
 )  # fmt: skip
+"""Of these, rows are looked at."""
+FIGURES: Final = (
+    "Visitors", "Interactions", "Page views", "API calls", "Failed calls", "Response time, p95",
+)  # fmt: skip
+OUTCOMES: Final = ("Matches", "Demos held", "Deals closed", "Feedback", "Flows completed")
 DOCS: Final[Mapping[str, str]] = {
     "Visitors": "Different visitors: the user, else the anonymous visitor, as the record says.",
     "Interactions": "Everything that was recorded.",
@@ -127,9 +136,11 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         for day in days[: known + 1]:  # each for itself: between two of them lies a week
             answer = put(self._trend(day.since, day.until, HOURLY, grain="hour"))
             counts |= {row[0]: cast(int, row[1]) for row in answer.rows}
-        told = self._figures(put, days[: known + 1], (*TRAFFIC, *CAME_OF))
-        figures, outcomes = told[: len(TRAFFIC)], told[len(TRAFFIC) :]
-        outcomes[1:1] = self._figures(put, days[: known + 1], HELD)
+        figures = {
+            figure.name: figure
+            for series in (SUMMED, CHOSEN)
+            for figure in self._figures(put, days[: known + 1], series)
+        }
         return {
             "at": self.at,
             "empty": not known and not self._has(put, None, None),
@@ -137,11 +148,11 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
             "day": self._local(days[0].since),
             "known": [self._local(day.since) for day in days[1 : known + 1]],
             "hours": self._hours(counts, days[: known + 1]),
-            "figures": figures,
-            "outcomes": outcomes,
+            "figures": [figures[name] for name in FIGURES],
+            "outcomes": [figures[name] for name in OUTCOMES],
             "questions": {
-                name: self._trend(days[0].since, days[0].until, series)
-                for name, series in (("figures", TRAFFIC), ("outcomes", (*CAME_OF, *HELD)))
+                part: self._trend(days[0].since, days[0].until, tuple(map(_series, names)))
+                for part, names in (("figures", FIGURES), ("outcomes", OUTCOMES))
             } | {"hours": self._trend(days[0].since, days[0].until, HOURLY, grain="hour")},
         }  # fmt: skip
 
@@ -229,6 +240,10 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
 
     def _moments(self, day: Span) -> Iterable[datetime]:
         return cast(Iterable[datetime], between("hour", day.since, day.until, self.zone))
+
+
+def _series(name: str) -> Series:
+    return next(series for series in (*SUMMED, *CHOSEN) if series.label == name)
 
 
 def spread(values: Iterable[Cell]) -> tuple[float | None, float | None, float | None, int]:

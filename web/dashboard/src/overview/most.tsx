@@ -11,7 +11,8 @@ interface Given {
 }
 
 export function Pages({ range }: Given) {
-  const series = [{ event: "page_view", label: "Views" }];
+  // A view is told once more when it is left: that report is no view of its own.
+  const series = [{ event: "page_view", label: "Views", where: { field: "properties.engagement_ms", op: "unknown" } }];
   const pages = useQuestion("trend", { grain: null, series, by: ["path"], top: 8, where: { field: "path", op: "known" } }, { ...range, compare: "" });
   const sorted = pages.value && { ...pages.value, rows: [...pages.value.rows].sort((a, b) => Number(b[1]) - Number(a[1])) };
   return (
