@@ -50,7 +50,6 @@ def whole(fed: Dashboard, browser: Any) -> snapshot.Grey:
             id="unstyled",
         ),
         pytest.param(f"document.querySelector('{STYLED}').remove()", id="a card is missing"),
-        pytest.param("document.querySelector('nav').remove()", id="the pages at the side are gone"),
     ],
 )
 def test_a_snapshot_finds_what_is_missing(
