@@ -171,7 +171,7 @@ def test_an_answer_has_a_tag_until_something_comes_in_and_what_cannot_be_asked_i
         assert client.get(path, params=SPAN, headers=tag).status_code == 200
         cases = {
             "/api/experiments/nobody": (404, "no_experiment"),
-            "/api/experiments/-?key=a/b": (404, "no_experiment"),
+            "/api/experiments/-?experiment=a/b": (404, "no_experiment"),
             f"{path}?metric=nonsense:": (400, "bad_question"),
             f"{path}?split=half": (400, "bad_question"),
             f"{path}?within=x": (400, "bad_question"),

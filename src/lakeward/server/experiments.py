@@ -6,7 +6,7 @@
     GET /api/experiments/{key}/csv     the report's figures
 
 In: requests of who may read everything. Out: JSON with an `ETag` that changes when the answer may,
-or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?key=`. The questions
+or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?experiment=`. The questions
 are answered, and judged, by the processes of `Asker`. Says no with 400 for what cannot be asked,
 403 `not_for_partners`, 404
 `no_experiment` for one that nobody met, 503 `missing_extra` without scipy, and as questions do.
@@ -52,7 +52,7 @@ LARGEST_KEPT: Final = 1 << 20
 UNMET: Final = "Nobody met the experiment"
 HOUR: Final = timedelta(hours=1)
 NUMBERS: Final = ("within", "cuped", "level", "minimum", "prior")
-TEXTS: Final = ("key", "split", "control", "unit", "since", "until", "zone", "correction", "fixed")
+TEXTS: Final = ("experiment", "split", "control", "unit", "since", "until", "zone", "correction", "fixed")
 MANY: Final = ("metric", "guardrail")
 Query = Mapping[str, list[str]]
 
@@ -161,7 +161,7 @@ def brief_of(settings: Settings, key: str, query: Query, kind: type[Brief]) -> B
     found = filled(
         settings,
         Said(
-            experiment=told.get("key", key),
+            experiment=told.get("experiment", key),
             metrics=tuple(query.get("metric", ())),
             guardrails=tuple(query.get("guardrail", ())),
             split=told.get("split"),

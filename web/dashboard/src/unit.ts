@@ -1,11 +1,13 @@
 // Values of an answer as text, by kind and unit of their column.
 
 import type { Column, Value } from "./ask/answer";
-import { brief, count, duration, percent, visible } from "./text";
+import { brief, duration, percent, visible } from "./text";
 
 const NONE = "–";
 const days = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", year: "numeric", month: "short", day: "numeric" });
 const money = new Map<string, Intl.NumberFormat>();
+
+const whole = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 15 });
 
 type Typed = Pick<Column, "kind" | "unit">;
 
@@ -31,8 +33,9 @@ export function figure(unit: string, value: number | null, short = true): string
   if (unit === "s") return seconds(value);
   if (unit === "bytes") return bytes(value);
   if (/^[A-Z]{3}$/.test(unit)) return amount(unit, value, short);
-  if (Number.isInteger(value)) return short ? brief(value) : count(value);
-  return Math.abs(value) >= 1000 ? brief(value) : String(Number(value.toPrecision(short ? 3 : 5)));
+  if (!short) return whole.format(value);
+  if (Number.isInteger(value) || Math.abs(value) >= 1000) return brief(value);
+  return String(Number(value.toPrecision(3)));
 }
 
 /** How something has changed, relative to before: `+12%`. */

@@ -56,7 +56,7 @@ describe("a range", () => {
   });
 
   it("that is none is the usual one", () => {
-    for (const text of ["", "nonsense", "2026-02-30..2026-03-01", "2026-03-02..2026-03-01", "0d", "99999999d", "../.."]) {
+    for (const text of ["", "nonsense", "2026-02-30..2026-03-01", "2026-03-02..2026-03-01", "0d", "99999999d", "../..", "constructor", "toString"]) {
       const range = rangeOf(text, "UTC", "", noon);
       expect([text, writeDay(range.first), writeDay(range.last)]).toEqual([text, "2026-11-20", "2026-11-26"]);
     }

@@ -1,6 +1,6 @@
 // Values as text, CSV, and lines of a chart.
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Answer } from "../src/ask/answer";
 import { csv } from "../src/card/file";
 import { linesOf } from "../src/chart/lines";
@@ -42,8 +42,8 @@ describe("figures", () => {
 describe("CSV", () => {
   it("quotes what has to be, and lets no formula through", () => {
     const columns = [{ name: "a" }, { name: "b,c" }];
-    expect(csv(columns, [["x\"y", 1.5], ["=1+1", null], ["line\nbreak", true], ["-2", -2]])).toBe(
-      'a,"b,c"\r\n"x""y",1.5\r\n\'=1+1,\r\n"line\nbreak",true\r\n\'-2,-2\r\n',
+    expect(csv(columns, [["x\"y", 1.5], ["=1+1", "\uff1dA1"], ["line\nbreak", true], ["-2", -2]])).toBe(
+      'a,"b,c"\r\n"x""y",1.5\r\n\'=1+1,\'\uff1dA1\r\n"line\nbreak",true\r\n\'-2,-2\r\n',
     );
   });
 });
@@ -75,4 +75,23 @@ describe("lines", () => {
     const found = linesOf({ ...answer, columns: [column("moment", "time"), ...answer.columns.slice(1)], rows }, { values: ["series_1"] });
     expect([found.x.length, found.open]).toEqual([1, true]);
   });
+});
+
+it("a figure in full keeps all of it, and nearly all is not all", () => {
+  expect(figure("", 123456.789, false)).toBe((123456.789).toLocaleString(undefined, { maximumSignificantDigits: 15 }));
+  expect(figure("", 0.123456789, false)).toBe("0.123456789");
+  expect([figure("0 to 1", 0.997), figure("0 to 1", 1)]).toEqual([">99%", "100%"]);
+});
+
+it("a day of an answer is over when it is over in the answer's zone", () => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 26, 21, 30) });
+  const days = { columns: [{ name: "moment", kind: "date", unit: "", doc: "" }, { name: "n", kind: "integer", unit: "", doc: "" }], rows: [["2026-11-25", 1], ["2026-11-26", 2], ["2026-11-27", 3]] };
+  const shown = (zone: string) => {
+    const found = linesOf({ kind: "trend", question: { zone }, ...days }, { values: ["n"] });
+    return [found.x.length, found.open];
+  };
+  expect([shown("Asia/Tokyo"), shown("UTC"), shown("America/Los_Angeles")]).toEqual([[3, true], [2, true], [2, true]]);
+  vi.setSystemTime(Date.UTC(2026, 10, 27, 2));
+  expect([shown("UTC"), shown("America/Los_Angeles")]).toEqual([[3, true], [2, true]]);
+  vi.useRealTimers();
 });

@@ -11,6 +11,7 @@ let stream: Stream | null = null;
 let link: Link = "connecting";
 let timer = 0;
 let allowed = true;
+let lost = false;
 
 const PARTNERS_MS = 60_000;
 
@@ -39,6 +40,15 @@ export function onLink(listener: (link: Link) => void): () => void {
   return () => void links.delete(listener);
 }
 
+/** A browser has few connections to one server: a tab that nobody sees holds none, and catches up when it is seen. */
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) close();
+  else if (listeners.size) {
+    open();
+    tell();
+  }
+});
+
 function tell(): void {
   for (const each of [...listeners]) each();
 }
@@ -50,7 +60,8 @@ function open(): void {
     link: (now) => {
       link = now;
       for (const each of [...links]) each(now);
-      if (now === "reconnecting") tell();
+      if (now === "reconnecting" ? !lost : lost && now === "live") tell();
+      if (now === "reconnecting" || now === "live") lost = now === "reconnecting";
     },
     event: (name) => {
       if (name === "changed") tell();

@@ -36,7 +36,8 @@ interface Wanted {
 
 const LEAST_PAUSE_MS = 5_000; // between two answers of the same question
 const SHARE = 10; // a question that takes a second is asked every ten at most
-const RETRY_MS = 3_000;
+const RETRY_MS = 3_000; // doubled each time
+const LONGEST_RETRY_MS = 60_000;
 const MOST_KEPT = 80;
 const LASTING = new Set(["too_slow", "died", "missing_extra"]); // asking again would end the same way
 
@@ -107,6 +108,7 @@ class Asker<T> {
   #tookMs = 0;
   #askedAt = 0;
   #changed = false;
+  #failed = 0;
   #leave: (() => void) | null = null;
 
   constructor(private readonly redraw: () => void) {
@@ -125,10 +127,8 @@ class Asker<T> {
 
   start(): void {
     if (!this.#wanted) return;
-    if (this.#wanted.current) {
-      this.#leave = onChange(() => this.#hear());
-      document.addEventListener("visibilitychange", this.#shown);
-    }
+    document.addEventListener("visibilitychange", this.#shown);
+    if (this.#wanted.current) this.#leave = onChange(() => this.#hear());
     void this.#ask();
   }
 
@@ -148,7 +148,9 @@ class Asker<T> {
   /** Something is new: ask, but not all the time, and never for a tab that nobody sees. */
   #hear(): void {
     this.#changed = true;
-    if (document.hidden || this.#timer || this.state.busy) return;
+    if (document.hidden || this.state.busy) return;
+    if (this.#failed) return void this.#ask(); // something is heard again: no need to wait for the next try
+    if (this.#timer) return;
     const pause = Math.max(LEAST_PAUSE_MS, SHARE * this.#tookMs);
     const wait = Math.max(0, this.#askedAt + pause - performance.now());
     this.#timer = window.setTimeout(() => void this.#ask(), wait);
@@ -171,6 +173,7 @@ class Asker<T> {
       const value = told.value ?? (kept.get(key)?.value as T | undefined) ?? null;
       if (value === null) kept.delete(key);
       else keep(key, { value, etag: told.etag, at: Date.now() });
+      this.#failed = 0;
       this.#tookMs = performance.now() - began;
       this.#askedAt = performance.now();
       this.#say({ value, refused: null, busy: false, at: Date.now() });
@@ -183,8 +186,16 @@ class Asker<T> {
       const passing = refused.status === 0 || refused.status === 429 || (refused.status > 500 && !LASTING.has(refused.code));
       // What the server refuses was not asked so before: an answer to something else must not stay.
       this.#say({ refused, busy: false, ...(passing ? {} : { value: null }) });
-      if (passing) this.#timer = window.setTimeout(() => void this.#ask(), Math.max(RETRY_MS, refused.after * 1000));
+      if (passing) this.#retry(refused.after * 1000);
     }
+  }
+
+  /** Ask again later, and later each time; a tab that nobody sees waits until it is seen. */
+  #retry(leastMs: number): void {
+    const wait = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** this.#failed) * (0.75 + Math.random() / 2);
+    this.#failed += 1;
+    this.#changed = true;
+    if (!document.hidden) this.#timer = window.setTimeout(() => void this.#ask(), Math.max(wait, leastMs));
   }
 
   #say(part: Partial<Data<T>>): void {

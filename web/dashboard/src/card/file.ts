@@ -15,15 +15,18 @@ export function save(name: string, content: Blob): void {
 
 /** RFC 4180, with a first line of names. A text that a spreadsheet would take for a formula gets a quote before it. */
 export function csv(columns: readonly Pick<Column, "name">[], rows: readonly Cells[]): string {
-  const lines = [columns.map((column) => column.name), ...rows.map((row) => columns.map((_, n) => cell(row[n])))];
+  const lines = [columns.map((column) => cell(column.name)), ...rows.map((row) => columns.map((_, n) => cell(row[n])))];
   return lines.map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
 }
+
+/** As the server's files have it (`lake/written.py`). */
+const FORMULA = /^ *[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 
 function cell(value: Value | undefined): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return FORMULA.test(text) ? `'${text}` : text;
 }
 
 function quoted(text: string): string {

@@ -1,6 +1,7 @@
 // From the rows of an answer to the lines of a chart. Nothing is worked out: values are put in order.
 
 import { type Answer, type Cells, type Compared, number, place, text } from "../ask/answer";
+import { isZone, wall } from "../shell/zone";
 
 export interface Line {
   label: string;
@@ -37,7 +38,7 @@ interface Wanted {
 export function linesOf(answer: Answer, { x = "moment", values, split, labels = {}, most = 6 }: Wanted): Lines {
   const at = place(answer, x);
   const dates = answer.columns[at]?.kind === "date";
-  const now = Date.now();
+  const now = nowOf(answer, dates);
   const moments = momentsOf(answer.rows, at).filter((ms) => ms <= now); // of what is to come there is nothing to draw
   const earlier = answer.compared ? earlierMoments(answer.compared, moments, at) : [];
   const lines: Line[] = [];
@@ -67,6 +68,14 @@ function earlierMoments(compared: Compared, moments: number[], at: number): numb
   if (!beside) return momentsOf(rows, at);
   const found = new Map(rows.map((row, n) => [Date.parse(beside[n] ?? ""), Date.parse(text(row, at) ?? "")]));
   return moments.map((ms) => found.get(ms) ?? NaN);
+}
+
+/** The present moment as `x` has it: a calendar day is that of the answer's zone, whatever day it is in UTC. */
+export function nowOf(answer: Pick<Answer, "question">, dates: boolean): number {
+  if (!dates) return Date.now();
+  const zone = answer.question["zone"];
+  const { year, month, day } = wall(Date.now(), typeof zone === "string" && isZone(zone) ? zone : "UTC");
+  return Date.UTC(year, month - 1, day);
 }
 
 function momentsOf(rows: readonly Cells[], at: number): number[] {

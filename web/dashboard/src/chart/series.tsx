@@ -78,8 +78,11 @@ export function Series(props: SeriesProps) {
 }
 
 function sentence(data: Lines, shown: Line[], at: number, zone: string): string {
-  const values = shown.map((line) => `${line.label} ${figure(line.unit, line.values[at] ?? null, false)}`);
-  return `${momentOf(data, at, zone)}: ${values.join(", ")}`;
+  const values = shown.map((line) => {
+    const before = line.before ? `, before ${figure(line.unit, line.before[at] ?? null, false)}` : "";
+    return `${visible(line.label)} ${figure(line.unit, line.values[at] ?? null, false)}${before}`;
+  });
+  return `${momentOf(data, at, zone)}${data.open && at === data.x.length - 1 ? ", so far" : ""}: ${values.join(", ")}`;
 }
 
 interface PlotProps extends SeriesProps {

@@ -90,7 +90,7 @@ export interface Course {
 /** The address of an experiment below the part; a key with a slash is no step of a path. */
 export function restOf(key: string, more: string, query: URLSearchParams): string {
   if (!key.includes("/")) return `/${encodeURIComponent(key)}${more}?${query}`;
-  return `/-${more}?${new URLSearchParams([...query, ["key", key]])}`;
+  return `/-${more}?${new URLSearchParams([...query, ["experiment", key]])}`;
 }
 
 /** Questions behind a report, as a card explains them. */

@@ -13,12 +13,13 @@ export interface Me {
 
 export const NOBODY: Me = { who: "nobody" };
 
-export async function whoami(): Promise<Me> {
+/** Who is there; null while the server does not say. */
+export async function whoami(): Promise<Me | null> {
   try {
     const answer = await fetch(at("me"), { headers: headers(), cache: "no-store" });
-    return answer.ok ? ((await answer.json()) as Me) : NOBODY;
+    return answer.ok ? ((await answer.json()) as Me) : null;
   } catch {
-    return NOBODY;
+    return null;
   }
 }
 
@@ -59,5 +60,5 @@ const REFUSED: Record<string, string> = {
 
 /** A sentence for what a provider's way in came back with. */
 export function refusal(code: string): string {
-  return code ? REFUSED[code] ?? "Logging in through the provider failed: try again." : "";
+  return code ? (Object.hasOwn(REFUSED, code) && REFUSED[code]) || "Logging in through the provider failed: try again." : "";
 }

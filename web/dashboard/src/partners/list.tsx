@@ -19,7 +19,7 @@ from lakeward.outcomes import Outcomes
 
 outcomes = Outcomes(Collector.from_env())
 outcomes.partner_match(partner_id="p9", user_id="u1", score=87, rank=1)
-outcomes.demo_booking(partner_id="p9", user_id="u1", booking_id="b1", status="booked")`;
+outcomes.demo_booked(partner_id="p9", user_id="u1", booking_id="b1")`;
 
 export function List({ range }: { range: Range }) {
   const totals = useQuestion("outcomes", {}, range);

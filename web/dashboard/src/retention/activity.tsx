@@ -5,7 +5,7 @@ import { useQuestion } from "../ask/question";
 import { Card } from "../card/card";
 import { Columns } from "../chart/columns";
 import { Figures } from "../chart/figures";
-import { linesOf } from "../chart/lines";
+import { linesOf, nowOf } from "../chart/lines";
 import { Series } from "../chart/series";
 import type { Range } from "../shell/range";
 import { asked } from "../steps/step";
@@ -53,7 +53,7 @@ export function Active({ of, range, people }: Props) {
     <Card id="active" title="Active" note={`${people} of a day, of 7 and of 30 days`} class="wide" data={found} zone={range.zone}
       definition="Active on a day, in the 7 days and in the 30 days that end with it. The share says how much of a month's people a day has.">
       {(answer) => {
-        const days = answer.rows.filter((row) => Date.parse(String(row[place(answer, "day")])) <= Date.now());
+        const days = answer.rows.filter((row) => Date.parse(String(row[place(answer, "day")])) <= nowOf(answer, true));
         const last = { ...answer, rows: days.slice(-1) };
         return (
           <>

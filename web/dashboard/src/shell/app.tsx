@@ -26,9 +26,25 @@ export function App({ refused }: { refused: string }) {
     forgetAnswers();
     setEntries((n) => n + 1);
   };
-  useEffect(() => void whoami().then(setMe), [entries]);
+  const [away, setAway] = useState(false);
+  useEffect(() => {
+    let left = false;
+    let timer = 0;
+    const look = async (wait: number) => {
+      const found = await whoami();
+      if (left) return;
+      setAway(found === null);
+      if (found) setMe(found);
+      else timer = window.setTimeout(() => void look(Math.min(2 * wait, 30_000)), wait);
+    };
+    void look(1000);
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, [entries]);
   useEffect(followLinks, []);
-  if (me === null) return <Frame me={NOBODY} pages={PAGES} onOut={again} waiting />;
+  if (me === null) return <Frame me={NOBODY} pages={PAGES} onOut={again} waiting={away ? "The server does not answer: trying again." : "Loading…"} />;
   if (me.who === "nobody") return <Entry me={me} refused={refused} onIn={again} />;
   const partner = partnerOf(me) !== "";
   hearChanges(!partner); // while drawing: what is drawn below asks before effects of this run
@@ -58,10 +74,11 @@ interface FrameProps {
   me: Me;
   pages: readonly Page[];
   onOut: () => void;
-  waiting?: boolean;
+  /** What is said instead of the page. */
+  waiting?: string;
 }
 
-function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
+function Frame({ me, pages, onOut, waiting = "" }: FrameProps) {
   const { page: name } = usePlace();
   const here = (name ? pageOf(name) : undefined) ?? (name ? undefined : pages[0]);
   const page = here && pages.includes(here) ? here : undefined;
@@ -97,7 +114,7 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
       </header>
       {!alone && <Nav pages={pages} here={page?.name ?? ""} open={nav} onClose={() => setNav(false)} />}
       <main class="page" id="main" tabindex={-1} data-page={page?.name}>
-        {waiting ? <Waiting /> : page ? <Shown key={page.name} page={page} /> : <Missing partner={alone} />}
+        {waiting ? <Waiting said={waiting} /> : page ? <Shown key={page.name} page={page} /> : <Missing partner={alone} />}
       </main>
       {over === "find" && <Find pages={pages} onClose={() => setOver("")} />}
       {over === "keys" && <Keys pages={pages} onClose={() => setOver("")} />}
@@ -105,8 +122,9 @@ function Frame({ me, pages, onOut, waiting = false }: FrameProps) {
   );
 }
 
-function Waiting() {
-  return <div class="waiting" role="status"><span class="sr">Loading…</span></div>;
+function Waiting({ said = "Loading…" }: { said?: string }) {
+  const loads = said === "Loading…";
+  return <div class="waiting" role="status"><span class={loads ? "sr" : "note"}>{said}</span></div>;
 }
 
 function Missing({ partner }: { partner: boolean }) {

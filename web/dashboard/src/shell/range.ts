@@ -62,7 +62,7 @@ export function rangeOf(text: string, zone: string, compare: Compare, nowMs: num
 }
 
 function days(text: string, today: Day): [Day, Day, string] | null {
-  const label = RANGES[text] ?? "";
+  const label = Object.hasOwn(RANGES, text) ? RANGES[text] ?? "" : "";
   const past = /^([1-9]\d{0,3})d$/.exec(text);
   if (text === "today") return [today, today, label];
   if (text === "yesterday") return [addDays(today, -1), addDays(today, -1), label];
@@ -75,7 +75,7 @@ function days(text: string, today: Day): [Day, Day, string] | null {
 }
 
 export function isCompare(text: string): text is Compare {
-  return text in COMPARES;
+  return Object.hasOwn(COMPARES, text);
 }
 
 /** The range that the address names, or the page's usual one; compared with another where the page does that. */
