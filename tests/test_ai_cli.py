@@ -239,7 +239,7 @@ def test_the_sql_is_shown_when_it_is_wanted(told: Lake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("cost", "--by", "colour"), "`by`: 'colour' is no dimension here: take one of day, week"),
+        (("cost", "--by", "colour"), "`by`: 'colour' is no dimension here: take one of hour, day"),
         (("cost", "--since", "soon"), "--since: 'soon' is no day such as 2026-11-01, no moment"),
         (("cost", "--only", "model"), "--only: 'model' must be like model=gpt-4o"),
         (("cost", "--zone", "../etc/passwd"), "--zone: '../etc/passwd' is no time zone such as"),

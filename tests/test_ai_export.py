@@ -331,7 +331,7 @@ def test_a_file_is_new_private_and_whole(told: Lake, tmp_path: Path) -> None:
         (["--ai", "--format", "parquet"], "--ai has no parquet: take jsonl, openai, sharegpt"),
         (["--user", "u1", "--format", "openai"], "--format openai is for AI turns: say --ai, too"),
         (["--user", "u1", "--rating", "any"], "--rating is for AI turns: say --ai, too"),
-        (["--ai", "--only", "x=1"], "`only`: 'x' is no dimension here: take one of day"),
+        (["--ai", "--only", "x=1"], "`only`: 'x' is no dimension here: take one of hour, day"),
     ],
 )
 def test_what_does_not_go_together_is_one_sentence(

@@ -494,7 +494,7 @@ def test_ratings_are_broken_down_by_their_turns_and_by_reason() -> None:
     ("name", "parameters", "sentence"),
     [
         ("ai_costs", {}, "'ai_costs' is no question: ask one of "),
-        ("ai_cost", {"by": ["colour"]}, "`by`: 'colour' is no dimension here: take one of day"),
+        ("ai_cost", {"by": ["colour"]}, "`by`: 'colour' is no dimension here: take one of hour"),
         ("ai_cost", {"by": ["day", "day"]}, "`by` takes 6 different dimensions at most."),
         ("ai_cost", {"only": {"x; DROP": ["1"]}}, "`only`: 'x; DROP' is no dimension here"),
         ("ai_cost", {"only": {"model": []}}, "`only` needs a value for each of its dimensions."),

@@ -281,8 +281,8 @@ def test_a_memory_of_another_version_is_named_as_that(
 
 def test_what_is_remembered_changes_together_with_its_version() -> None:
     fields = [name for each in (Entry, Last, Episode) for name in each.__struct_fields__]
-    assert (VERSION, fields) == (2, [
-        "series", "unit", "volume", "zero", "last", "episode", "told",
+    assert (VERSION, fields) == (3, [
+        "series", "unit", "volume", "zero", "last", "episode", "told", "since",
         "at", "value", "expected", "low", "high", "since", "kind", "direction", "calm",
     ])  # fmt: skip
 

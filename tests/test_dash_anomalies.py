@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from business_lake import FAILING, HOSTILE, business, calls, fell_ill, filled, turns, violations
@@ -154,6 +155,11 @@ def test_whoever_is_logged_in_acts_under_their_own_name_and_a_read_key_reads(
     expect(card(page, "steps")).to_contain_text("by ada@example.com")
     with open_database(load(lake.env, lake.root.parent)) as database:
         _, secret = Keys(database).create("read", "all", actor="t")
+    told = {"Authorization": f"Bearer {secret}"}
+    wait_until(
+        lambda: httpx.get(f"{server.url}/v1/me", headers=told).json()["who"] == "key",
+        what="the server's knowing the key",
+    )
     reader = Looked(browser, server.url)
     script = f"sessionStorage.setItem('lakeward.key', {secret!r})"
     reader.context.add_init_script(script)

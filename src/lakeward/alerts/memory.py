@@ -32,7 +32,7 @@ from lakeward.lakedir import LakeDir
 
 logger = logging.getLogger("lakeward.alerts")
 Word = TypeVar("Word", bound=msgspec.Struct)
-VERSION: Final = 2
+VERSION: Final = 3
 """One more whenever an `Entry` or what is in it changes, so that older ones say something else."""
 STATE: Final = "alerts.state"
 TABLES: Final = (

@@ -35,7 +35,7 @@ export async function tell<T>(part: string, rest: string, { body, etag, signal }
   return { value: (await answer.json()) as T, etag: answer.headers.get("ETag") ?? "" };
 }
 
-/** The same, and the whole response: for downloads. */
+/** The same, and the whole response: for downloads. Whoever may read no more is told by `lakeward-shut`. */
 export async function send(part: string, rest: string, { body, etag, signal }: Asked = {}): Promise<Response> {
   const more: Record<string, string> = {};
   if (body !== undefined) more["Content-Type"] = "application/json";
@@ -54,6 +54,7 @@ export async function send(part: string, rest: string, { body, etag, signal }: A
     throw new Refused(0, "away", "The server does not answer.");
   }
   if (answer.ok || answer.status === 304) return answer;
+  if (answer.status === 401) dispatchEvent(new Event("lakeward-shut"));
   throw await refusal(answer);
 }
 

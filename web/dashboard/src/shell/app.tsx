@@ -44,6 +44,11 @@ export function App({ refused }: { refused: string }) {
     };
   }, [entries]);
   useEffect(followLinks, []);
+  useEffect(() => {
+    if (me === null || me.who === "nobody") return;
+    addEventListener("lakeward-shut", again); // asks who is there now, and shows the ways in
+    return () => removeEventListener("lakeward-shut", again);
+  }, [me]);
   if (me === null) return <Frame me={NOBODY} pages={PAGES} onOut={again} waiting={away ? "The server does not answer: trying again." : "Loading…"} />;
   if (me.who === "nobody") return <Entry me={me} refused={refused} onIn={again} />;
   const partner = partnerOf(me) !== "";

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { at } from "../paths";
+import { pageOf } from "./pages";
 
 export interface Place {
   /** Name of the page as the address has it; empty at the root. */
@@ -15,10 +16,14 @@ type Changes = Readonly<Record<string, string | number | null | undefined>>;
 const KEPT = ["range", "zone", "compare"];
 const listeners = new Set<() => void>();
 
-function read(): Place {
+/** What a path is called below the dashboard's own; null outside of it. */
+function nameOf(path: string): string | null {
   const root = at("page");
-  const path = location.pathname.startsWith(root) ? location.pathname.slice(root.length) : location.pathname;
-  return { page: path.replace(/^\/+|\/+$/g, ""), query: new URLSearchParams(location.search) };
+  return path === root || path.startsWith(`${root}/`) ? path.slice(root.length).replace(/^\/+|\/+$/g, "") : null;
+}
+
+function read(): Place {
+  return { page: nameOf(location.pathname) ?? location.pathname, query: new URLSearchParams(location.search) };
 }
 
 let here = read();
@@ -90,9 +95,9 @@ export function followLinks(): () => void {
     const link = (event.target as Element | null)?.closest?.("a");
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     if (link.target || link.hasAttribute("download") || link.origin !== location.origin || link.dataset["load"]) return;
-    const root = at("page");
     if (link.hash && link.pathname === location.pathname && link.search === location.search) return;
-    if (!link.pathname.startsWith(`${root}/`) || link.pathname.startsWith(`${root}/v1/`) || link.pathname.startsWith(`${root}/api/`)) return;
+    const name = nameOf(link.pathname);
+    if (name === null || !pageOf(name)) return; // a part of the server, wherever it is
     event.preventDefault();
     go(link.pathname + link.search);
     scrollTo(0, 0);
