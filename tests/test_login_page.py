@@ -76,7 +76,7 @@ def test_a_person_who_is_disabled_is_shown_the_door(lake: Lake, browser: Any) ->
         cookie = {"name": "lakeward", "value": ticket, "url": server.url, "httpOnly": True}
         watched.context.add_cookies([cookie])
         page = watched.open()
-        expect(page.get_by_text("Up to date")).to_have_count(1)
+        expect(page.get_by_role("status").get_by_text("Live")).to_be_visible()
         people(lake, "disable", EMAIL)
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         client.close()

@@ -60,7 +60,6 @@ function open(): void {
     link: (now) => {
       link = now;
       for (const each of [...links]) each(now);
-      if (now === "key") dispatchEvent(new Event("lakeward-shut"));
       if (now === "reconnecting" ? !lost : lost && now === "live") tell();
       if (now === "reconnecting" || now === "live") lost = now === "reconnecting";
     },

@@ -60,6 +60,7 @@ export class Stream {
         cache: "no-store",
         signal: abort.signal,
       });
+      if (answer.status === 401) dispatchEvent(new Event("lakeward-shut"));
       if (answer.status === 401 || answer.status === 403) return this.#end("key", await said(answer));
       if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
         return this.#end("error", await said(answer));
