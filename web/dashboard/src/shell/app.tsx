@@ -45,7 +45,7 @@ export function App({ refused }: { refused: string }) {
   }, [entries]);
   useEffect(followLinks, []);
   useEffect(() => {
-    if (me === null || me.who === "nobody") return;
+    if (me?.who !== "person" && me?.who !== "key") return; // an open server that closes has shown its first link just now
     addEventListener("lakeward-shut", again); // asks who is there now, and shows the ways in
     return () => removeEventListener("lakeward-shut", again);
   }, [me]);
