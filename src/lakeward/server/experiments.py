@@ -6,8 +6,8 @@
     GET /api/experiments/{key}/csv     the report's figures
 
 In: requests of who may read everything. Out: JSON with an `ETag` that changes when the answer may,
-or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?experiment=`. The questions
-are answered, and judged, by the processes of `Asker`. Says no with 400 for what cannot be asked,
+or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?experiment=`.
+The questions are answered, and judged, by the processes of `Asker`. Says no with 400 for what cannot be asked,
 403 `not_for_partners`, 404
 `no_experiment` for one that nobody met, 503 `missing_extra` without scipy, and as questions do.
 """
@@ -52,7 +52,17 @@ LARGEST_KEPT: Final = 1 << 20
 UNMET: Final = "Nobody met the experiment"
 HOUR: Final = timedelta(hours=1)
 NUMBERS: Final = ("within", "cuped", "level", "minimum", "prior")
-TEXTS: Final = ("experiment", "split", "control", "unit", "since", "until", "zone", "correction", "fixed")
+TEXTS: Final = (
+    "experiment",
+    "split",
+    "control",
+    "unit",
+    "since",
+    "until",
+    "zone",
+    "correction",
+    "fixed",
+)
 MANY: Final = ("metric", "guardrail")
 Query = Mapping[str, list[str]]
 

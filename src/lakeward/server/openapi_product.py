@@ -49,7 +49,9 @@ def _asked(summary: str, kind: str = JSON, schema: Object = OBJECT) -> Object:
 
 def _of_one(summary: str, kind: str = JSON, schema: Object = OBJECT) -> Object:
     found = _asked(summary, kind, schema)
-    found["parameters"] = [named("key", KEY, "Of the experiment; one with a slash is `-?experiment=`.")]
+    found["parameters"] = [
+        named("key", KEY, "Of the experiment; one with a slash is `-?experiment=`.")
+    ]
     found["responses"] |= {"304": {"description": "As the asker has it."}}
     found["responses"] |= refusals(s404="Nobody met it.")
     return found
