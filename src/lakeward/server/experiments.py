@@ -7,9 +7,9 @@
 
 In: requests of who may read everything. Out: JSON with an `ETag` that changes when the answer may,
 or CSV; `?sql=1` adds the statements. What has a slash in its key is `-` with `?experiment=`.
-The questions are answered, and judged, by the processes of `Asker`. Says no with 400 for what cannot be asked,
-403 `not_for_partners`, 404
-`no_experiment` for one that nobody met, 503 `missing_extra` without scipy, and as questions do.
+The questions are answered, and judged, by the processes of `Asker`. Says no with 400 for what
+cannot be asked, 403 `not_for_partners`, 404 `no_experiment` for one that nobody met, 503
+`missing_extra` without scipy, and as questions do.
 """
 
 from __future__ import annotations
