@@ -18,7 +18,7 @@ from lakeward.lake import derived
 from lakeward.lake.reading import open_reading
 from lakeward.settings import load
 from server_process import Serving, serving
-from sites_served import chromium, site
+from sites_served import site
 from test_mount import host, own_page
 from test_server_keys import created
 
@@ -289,8 +289,10 @@ BUTTONS = """<!doctype html><title>Coach</title>
 </script>"""
 
 
-def test_buttons_of_a_page_elsewhere_rate_the_exact_turn_by_request_and_by_sdk(lake: Lake) -> None:
-    with heard_server(lake) as heard, chromium() as browser:
+def test_buttons_of_a_page_elsewhere_rate_the_exact_turn_by_request_and_by_sdk(
+    lake: Lake, browser: Any
+) -> None:
+    with heard_server(lake) as heard:
         page_text = BUTTONS.format(host=heard.proxy.url, key=heard.key, turn=TURN)
         with site({"/": page_text.encode()}) as address:
             page = browser.new_page()

@@ -3,7 +3,7 @@ send is in the lake, once, and nothing goes anywhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ import pytest
 from conftest import Lake, wait_until
 from heard_server import CLIENTS, Heard, heard_server
 from lakeward.interaction import OURS
-from sites_served import CHROMIUM, chromium, site
+from sites_served import site
 
 MODULES = CLIENTS / "node_modules"
 SDKS = {
@@ -24,8 +24,6 @@ SDKS = {
 }
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 if not all(path.exists() for path in SDKS.values()):
     pytest.skip("the SDKs of the browser are not installed: npm ci in tests/clients",
                 allow_module_level=True)  # fmt: skip
@@ -36,12 +34,6 @@ SENT = {
     "rudder": KNOWN | {"alias": 1},
     "jitsu": KNOWN,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 class Visit(msgspec.Struct):

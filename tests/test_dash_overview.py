@@ -21,23 +21,15 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.testing import MemoryCollector
 from server_process import Serving, first_serving, serving
-from sites_served import CHROMIUM, chromium, site
+from sites_served import site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 HOSTILE = "/<img src=x onerror=alert(1)>\u202e"
 VIEWS = (5, 2, 4)
 """Page views of today, a week ago and two weeks ago."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def record(lake: Lake) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import Lake, wait_until
-from sites_served import CHROMIUM, chromium
 from test_mount import host
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 APP = '''
 from starlette.applications import Starlette
@@ -47,12 +43,6 @@ app = Starlette(routes=[
 ])
 install(app, collector=collector)
 '''
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def test_a_click_its_calls_and_their_outcome_are_one_trace_without_any_key(
