@@ -10,7 +10,7 @@ import pytest
 
 from conftest import Lake
 from live_server import Served, served
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import Watched, found
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -20,12 +20,6 @@ expect = playwright.expect
 CHROME = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
           "Chrome/126.0 Safari/537.36")  # fmt: skip
 HOSTILE = '"><img src=x onerror=alert(1)>\u202e'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
