@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_a_link_to_a_trace_opens_it_and_closing_leaves_no_trace_in_the_address(
     expect(drawer.locator(".json")).to_contain_text('"conversation_id": "c1"')
     page.keyboard.press("Escape")
     expect(drawer).not_to_be_visible()
-    assert page.url.endswith("/live?type=click")
+    expect(page).to_have_url(re.compile(r"/live\?type=click$"))
     page.goto(f"{server.url}/live?trace=none")
     expect(page.get_by_role("dialog")).to_contain_text("Nothing else belongs to it.")
     assert watched.complaints == []
