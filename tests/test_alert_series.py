@@ -259,7 +259,7 @@ def test_a_broken_memory_is_begun_anew_and_that_is_said(
         assert "is no memory of alerts" in caplog.text
         caplog.clear()
     assert sentence(account_of(watched(lake.open()))) == (
-        "4 series, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
+        "4 series, 0 out of their usual band; judged until 2025-11-11T00:00:00.000Z"
     )
     assert state.stat().st_mode & 0o777 == 0o600
 

@@ -22,6 +22,7 @@ from lakeward.store.database import open_database
 from lakeward.testing import MemoryCollector
 from server_process import Serving, first_serving, serving
 from sites_served import CHROMIUM, chromium, site
+from test_online import CHROME
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -168,11 +169,12 @@ def test_a_first_event_sent_as_the_page_says_turns_it_into_the_overview(
                 snippets[way] = page.get_by_role("tabpanel").locator("code").inner_text()
             _send("curl", snippets["curl"], browser)
             expect(page.locator("[data-card=today]")).to_be_visible()
+            assert figures(looked.settled())["Visitors"] == "1"
             assert looked.complaints == []
             looked.close()
             _send("Python", snippets["Python"], browser)
             _send("HTML", snippets["HTML"], browser)
-            by_type = {"grain": None, "by": ["interaction_type"], "bots": True}
+            by_type = {"grain": None, "by": ["interaction_type"]}
             rows = dict(client.post("/api/questions/trend", json=by_type).json()["rows"])
             assert rows["signed_up"] == 2
             assert rows["page_view"] >= 1
@@ -185,7 +187,7 @@ def _send(way: str, snippet: str, browser: Any) -> None:
     if way == "HTML":
         content = f"<!doctype html><title>x</title>{snippet}<p>hello</p>"
         with site({"/": content.encode()}) as address:
-            context = browser.new_context()
+            context = browser.new_context(user_agent=CHROME)  # its own one says that it is headless
             page = context.new_page()
             with page.expect_response(lambda answer: "/v1/" in answer.url) as answer:
                 page.goto(address + "/")

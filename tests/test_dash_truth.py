@@ -79,6 +79,37 @@ def test_the_partners_page_has_the_matches_and_deals_of_the_truth(
     assert float(found["deals"]) == deals
 
 
+def test_the_ready_funnels_have_the_steps_that_the_truth_says_were_finished(
+    fed: Dashboard, looked: Looked
+) -> None:
+    page = shown(fed, looked, "/funnels")
+    flows = [day.flows["contractor"] for day in fed.demo.days]
+    done = {step: sum(flow.steps[step].completed for flow in flows) for step in flows[0].steps}
+    begun = sum(flow.steps["verification"].entered for flow in flows)
+    card = page.locator("[data-card=conversion] tbody tr")
+    rows = card.evaluate_all("rows => rows.map(row => [...row.cells].map(one => one.textContent))")
+    assert [(row[1], int(row[2])) for row in rows] == [
+        ("verification begun", begun), *done.items(),
+    ]  # fmt: skip
+    took = page.evaluate(
+        """async (until) => (await (await fetch('/api/sql', {
+            method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({
+            sql: "SELECT median((outcomes->>'$.seconds')::DOUBLE) FROM flow_completion WHERE "
+            + "outcomes->>'$.flow' = 'contractor' AND outcomes->>'$.status' = 'completed' "
+            + `AND event_date <= '${until}'`})})).json()).rows[0][0]""",
+        fed.demo.days[-1].date,
+    )
+    assert took > 10
+    assert float(figures(page)["median"]) == pytest.approx(took, rel=0.05)
+    page.get_by_role("button", name="Ready funnels").click()
+    page.get_by_role("menuitem", name="match to deal (3 steps)").click()
+    rows = looked.settled().locator("[data-card=conversion] tbody tr").all_inner_texts()
+    assert [int(row.split("\t")[2]) for row in rows][:2] == [
+        sum(flow.steps["matching"].entered for flow in flows),
+        sum(day.bookings["booked"] for day in fed.demo.days),
+    ]  # fmt: skip
+
+
 def test_the_overview_has_what_came_of_the_day(fed: Dashboard, looked: Looked) -> None:
     found = figures(shown(fed, looked, "/overview"))
     today, run = fed.demo.history.days[-1], fed.demo.truth.figures
