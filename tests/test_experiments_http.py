@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from conftest import Lake, wait_until
+from lakeward.server.experiment_list import csv_of
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
@@ -205,6 +206,15 @@ def test_an_answer_has_a_tag_until_something_comes_in_and_what_cannot_be_asked_i
             assert code(client.get(where, headers=own)) == (403, "not_for_partners"), where
         allowed = client.get(path, params=SPAN, headers={"authorization": f"Bearer {whole}"})
         assert allowed.status_code == 200
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b"])
+def test_no_cell_of_an_experiments_csv_is_a_formula(begins: str) -> None:
+    told = {"columns": [{"name": "arm"}, {"name": "units"}], "rows": [[f"{begins}1+1", -2]]}
+    found = csv_of(json.dumps({"figures": told}).encode()).decode()
+    assert list(csv.reader(io.StringIO(found, newline=""))) == [
+        ["arm", "units"], [f"'{begins}1+1", "-2"],
+    ]  # fmt: skip
 
 
 def test_values_are_suggested_those_that_come_most_first_and_flows_are_ready_funnels(

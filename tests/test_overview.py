@@ -152,6 +152,10 @@ def test_the_overview_of_a_server_tells_of_today_of_incidents_and_of_the_data(la
         assert outcomes["Demos held"]["usual"] is not None
         assert found["alerts"] == {
             "incidents": [], "counts": found["alerts"]["counts"], "sentence": "",
+            "verdict": {
+                "state": "unknown",
+                "sentence": "No incident is open, but nobody has watched this lake yet.",
+            },
         }  # fmt: skip
         assert found["health"]["ok"] is True
         assert found["health"]["refused"] == 0
