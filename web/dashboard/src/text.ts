@@ -25,6 +25,7 @@ export function brief(n: number): string {
 }
 
 export function percent(share: number): string {
+  if (share < 0) return `−${percent(-share)}`;
   const p = share * 100;
   if (p < 99.995 && p >= 99.5) return ">99%"; // all is what all is, but for rounding
   return `${p === 0 || p >= 10 ? p.toFixed(0) : p >= 0.1 ? p.toFixed(1) : "<0.1"}%`;

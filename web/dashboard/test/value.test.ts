@@ -14,6 +14,7 @@ describe("figures", () => {
   it("have their unit", () => {
     expect(figure("0 to 1", 0.1234)).toBe("12%");
     expect(figure("0 to 1", 0.0123)).toBe("1.2%");
+    expect(figure("0 to 1", -0.0123)).toBe("−1.2%");
     expect(figure("ms", 12_345)).toBe("12 s");
     expect(figure("s", 5_400)).toBe("1.5 h");
     expect(figure("bytes", 1_530_000)).toBe("1.5 MB");
