@@ -6,7 +6,7 @@ import { type Step, asked, isWhole, stepOf, stepsOf, writtenSteps } from "../ste
 
 export const ORDERS = { ordered: "in this order", strict: "right after each other", any: "in any order" } as const;
 export type Order = keyof typeof ORDERS;
-export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors", user_id: "users", session_id: "sessions" };
+export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors by recorded id", user_id: "users", session_id: "sessions" };
 export const SPANS = { minutes: 60, hours: 3600, days: 86_400 } as const;
 export const MOST_STEPS = 20;
 const USUAL_WITHIN = 604_800;
