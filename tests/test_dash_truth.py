@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import Dashboard, Looked, figures
+from dashboard import Dashboard, Looked, figures, number
 from lakeward.demo.figures import Arm
 from sites_served import CHROMIUM, chromium
 
@@ -108,6 +108,26 @@ def test_the_ready_funnels_have_the_steps_that_the_truth_says_were_finished(
         sum(flow.steps["matching"].entered for flow in flows),
         sum(day.bookings["booked"] for day in fed.demo.days),
     ]  # fmt: skip
+
+
+def test_sql_that_is_copied_from_a_card_runs_in_explore_and_has_its_numbers(
+    fed: Dashboard, looked: Looked
+) -> None:
+    page = shown(fed, looked, "/paths")
+    wanted = figures(page)
+    page.get_by_role("button", name="More of Sessions of page_view").click()
+    page.get_by_role("menuitem", name="How is this computed?").click()
+    snippet = page.get_by_role("dialog").locator(".snippet").filter(has_text="SELECT")
+    snippet.get_by_role("button", name="Copy").click()
+    snippet.get_by_text("Copied").wait_for()
+    page = looked.open("/explore?sql=")
+    page.get_by_label("SQL", exact=True).press("Control+v")
+    page.get_by_role("button", name="Run").click()
+    page.locator("#result tbody tr").wait_for()
+    names = page.locator("#result thead th").all_inner_texts()
+    found = dict(zip(names, page.locator("#result tbody td").all_inner_texts(), strict=True))
+    assert number(found["sessions"]) == float(wanted["sessions"]) > 0
+    assert number(found["median_seconds"]) == pytest.approx(float(wanted["median"]))
 
 
 def test_the_overview_has_what_came_of_the_day(fed: Dashboard, looked: Looked) -> None:
