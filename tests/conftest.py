@@ -104,7 +104,9 @@ class Lake:
         return open_lake(self.root, create=False)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Durable records in log order."""
+        """Durable records in log order; none before somebody made the lake."""
+        if not (self.root / ".lakeward" / "lake.json").exists():
+            return []
         return [msgspec.json.decode(line) for line, _ in read_lines(self.open())]
 
     def ids(self) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 import snapshot
@@ -28,6 +29,7 @@ if not CHROMIUM.exists():
 expect = playwright.expect
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+ALERTS: Final = ROOT / "tests/data/alerts.json"
 WALK: Final = tuple(PAGE_KEYS)
 UNLIKE: Final = ("overview", "data", "explore")
 """Pages whose parts are most unlike each other; the soak has all of them."""
@@ -106,6 +108,7 @@ def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
 ) -> None:
     """Loaded once: what is looked at changes its size and theme as a reader's window does."""
     looked = Looked(browser, fed.server.url, "desk", "dark")
+    same_alerts(looked.page)
     start = "explore" if name == "settings" else "settings"
     page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
     page.keyboard.press("g")
@@ -130,6 +133,23 @@ def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
     told += [f"asked {url}" for url in looked.foreign]
     looked.close()
     assert told == []
+
+
+def same_alerts(page: Any) -> None:
+    """The same incidents at each run: which ones the demo has hangs on when somebody looked."""
+    kept = msgspec.json.decode(ALERTS.read_bytes())
+
+    def listed(route: Any) -> None:
+        route.fulfill(json=kept["open" if "state=open" in route.request.url else "resolved"])
+
+    def overview(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"alerts": told | {"sentence": ""}})
+
+    told = {name: kept["open"][name] for name in ("incidents", "counts")}
+    page.route("**/api/alerts?**", listed)
+    page.route("**/api/alerts/watched", lambda route: route.fulfill(json=kept["watched"]))
+    page.route("**/api/overview?**", overview)
 
 
 def fits(page: Any, size: str) -> list[str]:
