@@ -117,6 +117,14 @@ def test_sql_that_is_copied_from_a_card_runs_in_explore_and_has_its_numbers(
 ) -> None:
     page = shown(fed, looked, "/paths")
     wanted = figures(page)
+    # Sessions of views are those of the page Visitors.
+    (visits,) = ask(page, "visits", {
+        "since": f"{fed.demo.days[0].date}T00:00:00Z",
+        "until": f"{fed.demo.history.days[-1].date}T00:00:00Z",
+    })  # fmt: skip
+    assert [float(wanted[name]) for name in ("sessions", "events", "bounces")] == pytest.approx(
+        [visits[name] for name in ("sessions", "views_per_session", "bounce_share")]
+    )
     page.get_by_role("button", name="More of Sessions of page_view").click()
     page.get_by_role("menuitem", name="How is this computed?").click()
     snippet = page.get_by_role("dialog").locator(".snippet").filter(has_text="SELECT")
