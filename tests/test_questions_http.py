@@ -213,7 +213,7 @@ def test_a_partner_hears_nothing_of_what_the_teams_own_traffic_is(lake: Lake) ->
     made = serving(lake, LAKEWARD_INTERNAL="ip_address:198.51.100.")
     with made as server, server.client() as client:
         whole = client.post("/api/questions/trend?sql=1", json={}, headers=all_)
-        assert whole.text.count("198.51.100.") == 2  # in the question, and in the statement
+        assert whole.text.count("198.51.100.") == 3  # in the question, and in both statements
         asked = client.post("/api/questions/trend", json={}, headers=own)
         assert "198.51.100." not in asked.text
         assert asked.json()["rows"] != []
