@@ -119,6 +119,7 @@ def test_an_admin_makes_keys_lets_people_in_and_changes_flags_and_views(
     page.get_by_role("button", name="Revoke shop").click()
     expect(page.get_by_role("dialog", name="Revoke shop?")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Revoke shop")).to_be_focused()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Revoke this key").click()

