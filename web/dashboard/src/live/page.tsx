@@ -56,7 +56,7 @@ export default function LivePage() {
       {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
       {!failed && (
         <>
-          <Notes trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
+          <Notes waiting={model.link === "queued"} trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
           <Summary again={0} />
           <div class="columns">
             <div class="column wide">
@@ -85,10 +85,13 @@ export default function LivePage() {
   );
 }
 
-function Notes(props: { trouble: string; cut: boolean; loading: boolean }) {
+function Notes(props: { waiting: boolean; trouble: string; cut: boolean; loading: boolean }) {
   return (
     <>
       {props.trouble && <p class="note bad" role="alert">{props.trouble}</p>}
+      {props.waiting && (
+        <p class="note" role="status">Two other windows of this browser show Live: this one goes on when one of them is closed or out of sight.</p>
+      )}
       {props.loading && <p class="note" role="status">Reading the last hour from the log…</p>}
       {props.cut && !props.loading && (
         <p class="note">More than 256 MB came within the hour: its charts begin where those begin.</p>
