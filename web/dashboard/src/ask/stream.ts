@@ -57,6 +57,7 @@ export class Stream {
     this.#timer = 0;
     const abort = (this.#abort = new AbortController());
     let leastMs = 0;
+    let why = "";
     let since = Infinity;
     try {
       const more = this.last ? { "Last-Event-ID": this.last } : {};
@@ -71,6 +72,7 @@ export class Stream {
         return this.#end("error", await said(answer));
       }
       leastMs = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+      if (answer.status === 429) why = await said(answer);
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
       since = performance.now();
       this.listener.link("live");
@@ -80,7 +82,7 @@ export class Stream {
     }
     clearTimeout(this.#watchdog);
     if (this.#stopped) return;
-    this.listener.link("reconnecting");
+    this.listener.link("reconnecting", why);
     if (performance.now() - since > LASTED_MS) this.#wait = FIRST_WAIT_MS;
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);

@@ -1,6 +1,7 @@
 // The live page: what arrives, the last hour, and one record in detail.
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { visible } from "../text";
 import { place, setQuery, usePlace } from "../shell/place";
 import { isTaken } from "../shell/shortcuts";
 import { Breakdown } from "./breakdown";
@@ -56,7 +57,7 @@ export default function LivePage() {
       {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
       {!failed && (
         <>
-          <Notes waiting={model.link === "queued"} trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
+          <Notes refused={model.message} waiting={model.link === "queued"} trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
           <Summary again={0} />
           <div class="columns">
             <div class="column wide">
@@ -85,10 +86,11 @@ export default function LivePage() {
   );
 }
 
-function Notes(props: { waiting: boolean; trouble: string; cut: boolean; loading: boolean }) {
+function Notes(props: { refused: string; waiting: boolean; trouble: string; cut: boolean; loading: boolean }) {
   return (
     <>
       {props.trouble && <p class="note bad" role="alert">{props.trouble}</p>}
+      {props.refused && <p class="note" role="status">{visible(props.refused)}</p>}
       {props.waiting && (
         <p class="note" role="status">Two other windows of this browser show Live: this one goes on when one of them is closed or out of sight.</p>
       )}
