@@ -9,7 +9,7 @@ from lakeward.server.turns import Turns
 
 async def settled(turns: Turns, held: list[tuple[str, asyncio.Future[None]]]) -> list[str]:
     """Give back what is held, the first first, until nobody has anything; the order of turns."""
-    order = []
+    order: list[str] = []
     while True:
         ready = [each for each in held if each[1].done()]
         if not ready:
