@@ -237,3 +237,15 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
     with dashboard(tmp_path_factory) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium for the tests of a file; what is fresh for each is a context.
+
+    Not for a whole process: Playwright's loop would run in its thread while others run theirs.
+    """
+    from sites_served import chromium
+
+    with chromium() as opened:
+        yield opened

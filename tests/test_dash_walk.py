@@ -7,7 +7,6 @@ lake, with a server that refuses and with one that goes away. A page that is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked
 from lakeward.server.assets import VIEWS
 from server_process import first_serving, serving
 from servers import free_port
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -83,12 +82,6 @@ PRESS_AGAIN: Final = """() => {
     for (const one of document.querySelectorAll('main [role=alert] button')) one.click();
 }"""
 MOST_STOPS: Final = 400
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def pages_of_the_shell() -> dict[str, str]:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from conftest import Lake
 from server_process import serving
-from sites_served import chromium
 from test_live_page import Watched, found
 from test_login import EMAIL, PASSWORD, added, first_link, logged_in, people
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def filled(page: Any, email: str, label: str, password: str, button: str) -> None:
