@@ -114,10 +114,11 @@ export class Shared {
     if (id) this.#last = id;
   }
 
-  /** A window that is stopped holds its seat still. */
+  /** A window that is stopped holds its seat still. Not all others take it away at once: each would open a stream. */
   #expect(): void {
     clearTimeout(this.#timer);
-    if (!this.#ended) this.#timer = window.setTimeout(() => this.#follow(true), SILENCE_MS);
+    const wait = SILENCE_MS * (1 + Math.random() / 2);
+    if (!this.#ended) this.#timer = window.setTimeout(() => this.#follow(true), wait);
   }
 
   #say(said: Said): void {
