@@ -178,6 +178,7 @@ def test_keys_go_to_pages_find_them_and_are_listed(looked: Looked) -> None:
     page.keyboard.press("g")
     page.keyboard.press("p")  # a dialog is open: keys are not meant for the page
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     assert "/api?" in page.url
     page.keyboard.press("Control+k")
     page.get_by_role("combobox", name="Page").fill("expl")
