@@ -34,7 +34,7 @@ export default function Page() {
       {watched.value?.refused && <p class="note bad" role="alert">{visible(watched.value.refused)}</p>}
       <Card id="open" title="Open" data={open} zone={zone} empty={open.value?.incidents.length === 0}
         note={open.value?.incidents.length ? `${open.value.incidents.length} now` : ""} table={tableOf(open.value?.incidents)}
-        hint={<p><b class="good">All is as usual.</b> {watched.value?.sentence && <bdi>{visible(watched.value.sentence)}</bdi>}</p>}
+        hint={watched.value && <p class={watched.value.verdict.state === "usual" ? "good" : ""} data-verdict={watched.value.verdict.state}><bdi>{visible(watched.value.verdict.sentence)}</bdi></p>}
         definition="Incidents that are not over. Series that went wrong within five minutes of each other, by the same rule and in the same direction, are one incident. What is critical comes first as it opened, the newest first.">
         {(found) => <Incidents incidents={found.incidents} zone={zone} label="Open incidents" />}
       </Card>

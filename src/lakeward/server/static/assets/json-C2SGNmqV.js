@@ -1,0 +1,1 @@
+var e=/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;function t(t){try{JSON.parse(t)}catch{return t}let n=t.match(e)??[],r=``,i=0,a=()=>`\n${`  `.repeat(i)}`;return n.forEach((e,t)=>{let o=e===`{`||e===`[`,s=e===`}`||e===`]`,c=o&&/^[}\]]$/.test(n[t+1]??``)||s&&/^[{[]$/.test(n[t-1]??``);s?(--i,r+=c?e:a()+e):o?(i+=1,r+=c?e:e+a()):r+=e===`,`?`,${a()}`:e===`:`?`: `:e}),r}export{t};
