@@ -174,7 +174,7 @@ def test_a_lake_that_nobody_watched_says_how_it_begins(lake: Lake, browser: Any)
     with first_serving(lake) as server:
         made = Looked(browser, server.url)
         page = made.open("/anomalies")
-        expect(card(page, "open").get_by_text("All is as usual.")).to_be_visible()
+        expect(card(page, "open").get_by_text("No incident is open.")).to_be_visible()
         expect(card(page, "rules").get_by_text("[[threshold]]")).to_be_visible()
         assert violations(page) == []
         made.close()

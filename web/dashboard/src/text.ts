@@ -24,6 +24,11 @@ export function brief(n: number): string {
   return n < 10_000 ? whole.format(n) : compact.format(n);
 }
 
+/** `5K` of 5000. */
+export function thousands(n: number): string {
+  return compact.format(n);
+}
+
 export function percent(share: number): string {
   const p = share * 100;
   if (p < 99.995 && p >= 99.5) return ">99%"; // all is what all is, but for rounding

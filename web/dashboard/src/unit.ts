@@ -1,7 +1,7 @@
 // Values of an answer as text, by kind and unit of their column.
 
 import type { Column, Value } from "./ask/answer";
-import { brief, duration, percent, visible } from "./text";
+import { brief, duration, percent, thousands, visible } from "./text";
 
 const NONE = "–";
 const days = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", year: "numeric", month: "short", day: "numeric" });
@@ -38,11 +38,22 @@ export function figure(unit: string, value: number | null, short = true): string
   return String(Number(value.toPrecision(3)));
 }
 
-/** How something has changed, relative to before: `+12%`. */
+/** Ticks of an axis: all of them in the one unit that suits the largest. */
+export function ticksOf(unit: string, ticks: readonly number[]): string[] {
+  const most = Math.max(0, ...ticks.map(Math.abs));
+  const scaled = (by: number, name: string) => ticks.map((tick) => (tick ? `${Number((tick / by).toPrecision(3))} ${name}` : "0"));
+  if (unit === "0 to 1") return ticks.map((tick) => `${Number((tick * 100).toPrecision(3))}%`);
+  if (unit === "ms") return most >= 60_000 ? scaled(60_000, "min") : most >= 1000 ? scaled(1000, "s") : scaled(1, "ms");
+  if (unit === "bytes" || unit === "s" || /^[A-Z]{3}$/.test(unit)) return ticks.map((tick) => figure(unit, tick));
+  return ticks.map((tick) => (most >= 10_000 && tick >= 1000 ? thousands(tick) : figure(unit, tick)));
+}
+
+/** How something has changed, relative to before: `+12%`, or `15×` as much. */
 export function change(share: number | null | undefined): string {
   if (share === null || share === undefined || !Number.isFinite(share)) return "";
   if (Math.abs(share) < 0.0005) return "±0%";
-  const text = Math.abs(share) >= 10 ? `${brief(Math.abs(share) + 1)}×` : percent(Math.abs(share));
+  if (share >= 10) return `${brief(share + 1)}×`;
+  const text = percent(Math.abs(share));
   return `${share > 0 ? "+" : "−"}${text}`;
 }
 

@@ -12,7 +12,7 @@ import type { Shown } from "./page";
 export function Latency({ range, where }: Shown) {
   const map = useQuestion("api_latency", { grain: "auto", where }, { ...range, compare: "" });
   return (
-    <Card id="latency" title="Latency map" data={map} zone={range.zone} hint={<p>No call of this range has a response time.</p>}
+    <Card id="latency" tall={330} title="Latency map" data={map} zone={range.zone} hint={<p>No call of this range has a response time.</p>}
       definition="How the calls of each moment spread over response times: the darker, the larger the share of the moment's calls. A field holds times from its lower edge up to, and without, its upper one.">
       {(answer) => <Spread answer={answer} zone={range.zone} />}
     </Card>

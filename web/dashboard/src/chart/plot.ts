@@ -1,7 +1,7 @@
 // What uPlot is told: columns of numbers, axes in a zone and in the unit of the lines, colours of the style.
 
 import uPlot from "uplot";
-import { figure } from "../unit";
+import { ticksOf } from "../unit";
 import type { Line, Lines } from "./lines";
 import type { Band, Limit, Marks } from "./series";
 
@@ -94,7 +94,7 @@ export function options(told: Told): uPlot.Options {
     },
     axes: [
       { ...axis, space: 64, grid: { show: false }, size: 26, values: (_plot, ticks, _axis, _space, increment) => ticks.map((tick) => tickOf(tick, increment, zoneOfAxis)) },
-      { ...axis, space: 34, size: 56, values: (_plot, ticks) => ticks.map((tick) => (wholes(unit) && !Number.isInteger(tick) ? "" : figure(unit, tick))) },
+      { ...axis, space: 34, size: 56, values: (_plot, ticks) => ticksOf(unit, ticks).map((text, n) => (wholes(unit) && !Number.isInteger(ticks[n]) ? "" : text)) },
     ],
     series: [{}, ...series],
     ...(band ? { bands: [{ series: [bandAt, bandAt + 1] as [number, number], fill: colourOf("--accent-soft") }] } : {}),

@@ -44,7 +44,7 @@ export default function Page() {
       )}
       {parameters && (
         <div class="grid">
-          <Card id="conversion" title="Conversion" class="wide" note={`${people} that reach each step`} data={whole} zone={range.zone}
+          <Card id="conversion" tall={440} title="Conversion" class="wide" note={`${people} that reach each step`} data={whole} zone={range.zone}
             definition={`How many ${people} reach each step within the time, of those who reach the first. A later start that completes wins over an earlier one that does not. The pale part of a bar is those who dropped.`}>
             {(answer) => <Conversion answer={answer} by={funnel.by} people={people} chosen={step} onChoose={(at) => setChosen(String(at))} />}
           </Card>

@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { brief, count, duration, minute, percent, visible } from "../text";
 import { useScheme } from "../shell/theme";
+import { ticksOf } from "../unit";
 import type { Filter } from "./filter";
 import { spread } from "./model";
 import { type Hour, MINUTE, MINUTES } from "./protocol";
@@ -140,7 +141,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
     },
     axes: [
       { ...axis, space: 60, grid: { show: false }, size: 24, values: (_plot, ticks) => ticks.map((t) => minute(t * 1000)) },
-      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticks.map((t) => (kind === "bars" ? (Number.isInteger(t) ? brief(t) : "") : duration(t))) },
+      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticksOf(kind === "bars" ? "" : "ms", ticks).map((text, n) => (kind === "bars" && !Number.isInteger(ticks[n]) ? "" : text)) },
     ],
     series: [{}, ...series],
     hooks: { setCursor: [(made) => onOver(made.cursor.idx ?? null)] },

@@ -52,11 +52,12 @@ export default function LivePage() {
           onClick={() => model.pause(!model.paused)} title="Pause or go on (p)">
           {model.paused ? "Resume" : "Pause"}
         </button>
+        {!failed && model.loading && model.answered && <span class="muted small" role="status">Reading the last hour from the log…</span>}
       </div>
       {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
       {!failed && (
         <>
-          <Notes trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
+          <Notes trouble={model.trouble} cut={model.cut && !model.loading} />
           <Summary again={0} />
           <div class="columns">
             <div class="column wide">
@@ -85,12 +86,11 @@ export default function LivePage() {
   );
 }
 
-function Notes(props: { trouble: string; cut: boolean; loading: boolean }) {
+function Notes(props: { trouble: string; cut: boolean }) {
   return (
     <>
       {props.trouble && <p class="note bad" role="alert">{props.trouble}</p>}
-      {props.loading && <p class="note" role="status">Reading the last hour from the log…</p>}
-      {props.cut && !props.loading && (
+      {props.cut && (
         <p class="note">More than 256 MB came within the hour: its charts begin where those begin.</p>
       )}
     </>

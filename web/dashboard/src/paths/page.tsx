@@ -37,7 +37,7 @@ export default function Page() {
     <div class="paths">
       <Pickers walk={walk} range={range} kinds={kinds} />
       <Sessions data={sessions} range={range} />
-      <Card id="paths" title={titleOf(walk)} note="sessions that go each way" data={paths} zone={range.zone}
+      <Card id="paths" tall={560} title={titleOf(walk)} note="sessions that go each way" data={paths} zone={range.zone}
         hint={<p>{walk.start || walk.end ? "No session goes this way in this range." : "No interaction of this range has such a node: take another kind, or a longer range."}</p>}
         definition={`Sessions as sequences of the ${walk.node} of ${walk.of === "*" ? "interactions" : walk.of}, the same one in a row counted once; a session ends after 30 minutes without an interaction. Of each step the ${walk.top} ways with the most sessions.`}>
         {(answer) => <Drawn answer={answer} backwards={backwards} onChoose={choose} />}
@@ -72,7 +72,7 @@ function useWide(): boolean {
 
 function Sessions({ data, range }: { data: Question; range: Range }) {
   return (
-    <Card id="sessions" title="Sessions" data={data} zone={range.zone} definition="Interactions of one unit without a pause of more than 30 minutes. A bounce is a session with one interaction.">
+    <Card id="sessions" tall={[46, 92]} title="Sessions" data={data} zone={range.zone} definition="Interactions of one unit without a pause of more than 30 minutes. A bounce is a session with one interaction.">
       {(answer) => {
         const change = (name: string) => answer.compared?.changes?.[place(answer, name)];
         return (
