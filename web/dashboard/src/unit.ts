@@ -60,9 +60,9 @@ export function change(share: number | null | undefined): string {
 export function seconds(value: number): string {
   if (value < 1) return duration(value * 1000);
   if (value < 90) return `${value < 10 ? Number(value.toFixed(1)) : value.toFixed(0)} s`;
-  if (value < 5400) return `${(value / 60).toFixed(value < 600 ? 1 : 0)} min`;
-  if (value < 172_800) return `${(value / 3600).toFixed(value < 36_000 ? 1 : 0)} h`;
-  return `${(value / 86_400).toFixed(value < 864_000 ? 1 : 0)} d`;
+  if (value < 5400) return `${Number((value / 60).toFixed(value < 600 ? 1 : 0))} min`;
+  if (value < 172_800) return `${Number((value / 3600).toFixed(value < 36_000 ? 1 : 0))} h`;
+  return `${Number((value / 86_400).toFixed(value < 864_000 ? 1 : 0))} d`;
 }
 
 export function bytes(value: number): string {

@@ -37,7 +37,7 @@ function heatOf(answer: Answer, zone: string) {
   const x = moments.map((each) => Date.parse(each));
   const dates = answer.columns[at]?.kind === "date";
   const across = moments.map((_, n) => momentOf({ x, dates, lines: [] }, n, zone));
-  const up = edges.map(([low, high]) => (high === null ? `${duration(low)} and more` : `${low ? duration(low) : "0"} – ${duration(high)}`));
+  const up = edges.map(([low, high]) => (high === null ? `${edge(low)} and more` : `${low ? edge(low) : "0"} – ${edge(high)}`));
   const counts = new Map<string, number>();
   const cells = answer.rows.map((row): [number, number, number] => {
     const [column, line] = [moments.indexOf(text(row, at) ?? ""), edges.findIndex(([low]) => low === (number(row, from) ?? 0))];
@@ -45,6 +45,11 @@ function heatOf(answer: Answer, zone: string) {
     return [column, line, number(row, share) ?? 0];
   });
   return { across, up, cells, calls: counts };
+}
+
+/** Edges are round. */
+function edge(ms: number): string {
+  return duration(ms).replace(".0 ", " ");
 }
 
 const EDGES = [0, ...[1, 10, 100, 1000, 10_000].flatMap((ten) => [ten, 2 * ten, 5 * ten])];

@@ -35,7 +35,7 @@ export function Bars({ answer, name, value, more = [], title, none = "(none)", c
   const rows = all ? answer.rows : answer.rows.slice(0, most);
   return (
     <div class="breakdown">
-      <ul class="ranked" style={{ "--more": String(more.length) }} aria-label={label}>
+      <ul class="ranked" style={{ "--numbers": String(more.length + 1) }} aria-label={label}>
         {more.length > 0 && (
           <li class="over muted small">
             <span class="name" />{[...more, value].map((column) => <span key={column}>{titles[column] ?? column.replaceAll("_", " ")}</span>)}

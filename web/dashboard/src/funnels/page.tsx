@@ -34,12 +34,13 @@ export default function Page() {
   const over = useQuestion("funnel", with_({ by: [grain] }), still);
   const people = unitName(funnel.unit);
   const step = Number(chosen) || 1;
+  const looking = !parameters && !funnel.steps.length && ready.busy && !ready.value;
   return (
     <div class="funnels">
-      <Builder funnel={funnel} range={range} kinds={kinds} ready={ready.value} />
+      <Builder funnel={funnel} range={range} kinds={kinds} ready={ready.value} looking={looking} />
       {!parameters && (
         <section class="card nothing" aria-label="No funnel yet">
-          {ready.busy && !ready.value ? <div class="waiting" role="status"><span class="sr">Looking for flows of this lake…</span><span class="shimmer" aria-hidden="true" /></div> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
+          {looking ? <div class="waiting" role="status"><span class="sr">Looking for flows of this lake…</span><span class="shimmer" aria-hidden="true" /></div> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
         </section>
       )}
       {parameters && (

@@ -132,7 +132,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
   return {
     width: element.clientWidth || 300,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: kind === "lines" } },
     scales: {
