@@ -44,7 +44,11 @@ export function ticksOf(unit: string, ticks: readonly number[]): string[] {
   const scaled = (by: number, name: string) => ticks.map((tick) => (tick ? `${Number((tick / by).toPrecision(3))} ${name}` : "0"));
   if (unit === "0 to 1") return ticks.map((tick) => `${Number((tick * 100).toPrecision(3))}%`);
   if (unit === "ms") return most >= 60_000 ? scaled(60_000, "min") : most >= 1000 ? scaled(1000, "s") : scaled(1, "ms");
-  if (unit === "bytes" || unit === "s" || /^[A-Z]{3}$/.test(unit)) return ticks.map((tick) => figure(unit, tick));
+  if (unit === "s") {
+    const [by, name] = most < 1 ? [0.001, "ms"] : most < 90 ? [1, "s"] : most < 5400 ? [60, "min"] : most < 172_800 ? [3600, "h"] : [86_400, "d"];
+    return scaled(by as number, name as string);
+  }
+  if (unit === "bytes" || /^[A-Z]{3}$/.test(unit)) return ticks.map((tick) => figure(unit, tick));
   return ticks.map((tick) => (most >= 10_000 && tick >= 1000 ? thousands(tick) : figure(unit, tick)));
 }
 

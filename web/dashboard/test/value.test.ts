@@ -34,6 +34,7 @@ describe("figures", () => {
     expect(ticksOf("ms", [0, 500, 1000, 1500])).toEqual(["0", "0.5 s", "1 s", "1.5 s"]);
     expect(ticksOf("interactions", [0, 5000, 10_000])).toEqual(["0", "5K", "10K"]);
     expect(ticksOf("interactions", [0, 2000, 4000])).toEqual(["0", "2,000", "4,000"]);
+    expect(ticksOf("s", [0, 900, 1800])).toEqual(["0", "15 min", "30 min"]);
     expect(ticksOf("0 to 1", [0, 0.05, 0.1])).toEqual(["0%", "5%", "10%"]);
   });
 
