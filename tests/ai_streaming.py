@@ -2,7 +2,7 @@
 
     python ai_streaming.py openai|responses|anthropic URL
 
-Its output are the texts that it was given; a dot on stderr for each event.
+Its output are the texts that it was given; `EVENT` on stderr for each event.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from lakeward import Collector
 from lakeward.ai import AI
 from lakeward.capture.job import job
 
+EVENT = b"\x06"
+"""No sentence of a warning has it."""
 ASKED = "How do I price a retainer?"
 
 
@@ -28,7 +30,7 @@ def by_openai(ai: AI, url: str) -> None:
             model="gpt-4o", stream=True, messages=[{"role": "user", "content": ASKED}]
         )
         for chunk in turn.stream(stream):
-            os.write(2, b".")
+            os.write(2, EVENT)
             if chunk.choices and (text := chunk.choices[0].delta.content):
                 os.write(1, text.encode())
 
@@ -38,7 +40,7 @@ def by_responses(ai: AI, url: str) -> None:
     with ai.conversation("c5", feature="coach", user_id="u1") as turn:
         turn.ask(ASKED)
         for event in turn.stream(client.responses.create(model="gpt-4o", stream=True, input=ASKED)):
-            os.write(2, b".")
+            os.write(2, EVENT)
             if event.type == "response.output_text.delta":
                 os.write(1, event.delta.encode())
 
@@ -52,7 +54,7 @@ def by_anthropic(ai: AI, url: str) -> None:
             messages=[{"role": "user", "content": ASKED}],
         )  # fmt: skip
         for event in turn.stream(events):
-            os.write(2, b".")
+            os.write(2, EVENT)
             if event.type == "content_block_delta" and event.delta.type == "text_delta":
                 os.write(1, event.delta.text.encode())
 

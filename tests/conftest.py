@@ -104,7 +104,9 @@ class Lake:
         return open_lake(self.root, create=False)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Durable records in log order."""
+        """Durable records in log order; none before somebody made the lake."""
+        if not (self.root / ".lakeward" / "lake.json").exists():
+            return []
         return [msgspec.json.decode(line) for line, _ in read_lines(self.open())]
 
     def ids(self) -> list[str]:
@@ -235,3 +237,15 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
     with dashboard(tmp_path_factory) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium for the tests of a file; what is fresh for each is a context.
+
+    Not for a whole process: Playwright's loop would run in its thread while others run theirs.
+    """
+    from sites_served import chromium
+
+    with chromium() as opened:
+        yield opened

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ai_servers import STREAMS, Answer, model_server
-from ai_streaming import ASKED
+from ai_streaming import ASKED, EVENT
 from ai_wire import Said
 from conftest import Lake, wait_until
 
@@ -77,16 +77,17 @@ def test_a_kill_in_a_call_keeps_thoughts_and_the_beginning_of_its_arguments(
         if json.dumps(BEGUN_CALL)[1:-1] in text and ": 3}" not in text
     )
     seen = sum('"type": "ping"' not in text for text in told[:held])
-    dots = lake.root.parent / "dots.txt"
+    events_seen = lake.root.parent / "events"
     with model_server(Answer(said=CALLS, hold_after=held)) as server:
-        with dots.open("wb") as file:
+        with events_seen.open("wb") as file:
             app = subprocess.Popen(
                 [sys.executable, str(APP), provider, server.url], env=lake.process_env(),
                 stdout=subprocess.DEVNULL, stderr=file,
             )  # fmt: skip
         try:
             wait_until(
-                lambda: dots.read_text().count(".") >= seen, what="the beginning of the call"
+                lambda: events_seen.read_bytes().count(EVENT) >= seen,
+                what="the beginning of the call",
             )
         finally:
             app.send_signal(signal.SIGKILL)

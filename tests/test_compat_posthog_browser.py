@@ -27,12 +27,6 @@ if not SDK.exists():
 SECRETS = ("+49 170 1234567", "hunter2-typed", "0151-typed")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
 def page_server() -> AbstractContextManager[str]:
     """The address of a page of somebody else's."""
     page = CLIENTS / "posthog_page.html"

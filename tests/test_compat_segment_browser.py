@@ -3,7 +3,7 @@ send is in the lake, once, and nothing goes anywhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ import pytest
 from conftest import Lake, wait_until
 from heard_server import CLIENTS, Heard, heard_server
 from lakeward.interaction import OURS
-from sites_served import CHROMIUM, chromium, site
+from sites_served import CHROMIUM, site
 
 MODULES = CLIENTS / "node_modules"
 SDKS = {
@@ -36,12 +36,6 @@ SENT = {
     "rudder": KNOWN | {"alias": 1},
     "jitsu": KNOWN,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 class Visit(msgspec.Struct):

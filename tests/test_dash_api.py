@@ -12,7 +12,7 @@ from conftest import Lake
 from dashboard import Looked, figures
 from lakeward.interaction import iso
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_dash_overview import violations
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -31,12 +31,6 @@ CALLS: tuple[tuple[int, str, str, int, float, str], ...] = (
     *((n - 48, "GET", "/items/{id}", 200, 9.0, "ann") for n in range(3)),
 )
 """Hours after Monday 9:00, method, route, status, time, who; the last three two days before."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

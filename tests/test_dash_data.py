@@ -16,7 +16,7 @@ import pytest
 from conftest import Lake
 from dashboard import Looked
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -26,12 +26,6 @@ expect = playwright.expect
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"
 FOREVER = "SELECT count(*) FROM range(1000000000000) a, range(1000000) b"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_login import PASSWORD, added
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -28,12 +28,6 @@ expect = playwright.expect
 FORMULA = "=1+1"
 DAY = "2026-01-15"
 CALLS = ("03:30:00", "/early"), ("12:00:00", "/noon"), ("12:00:01", FORMULA)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from conftest import Lake
 from live_server import Served, served
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import Watched, found
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -19,12 +20,6 @@ expect = playwright.expect
 CHROME = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
           "Chrome/126.0 Safari/537.36")  # fmt: skip
 HOSTILE = '"><img src=x onerror=alert(1)>\u202e'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -66,7 +61,7 @@ def test_a_link_to_a_trace_opens_it_and_closing_leaves_no_trace_in_the_address(
     expect(drawer.locator(".json")).to_contain_text('"conversation_id": "c1"')
     page.keyboard.press("Escape")
     expect(drawer).not_to_be_visible()
-    assert page.url.endswith("/live?type=click")
+    expect(page).to_have_url(re.compile(r"/live\?type=click$"))
     page.goto(f"{server.url}/live?trace=none")
     expect(page.get_by_role("dialog")).to_contain_text("Nothing else belongs to it.")
     assert watched.complaints == []

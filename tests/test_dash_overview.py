@@ -21,7 +21,7 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.testing import MemoryCollector
 from server_process import Serving, first_serving, serving
-from sites_served import CHROMIUM, chromium, site
+from sites_served import CHROMIUM, site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -32,12 +32,6 @@ expect = playwright.expect
 HOSTILE = "/<img src=x onerror=alert(1)>\u202e"
 VIEWS = (5, 2, 4)
 """Page views of today, a week ago and two weeks ago."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def record(lake: Lake) -> None:

@@ -17,7 +17,7 @@ import pytest
 from conftest import Lake
 from dashboard import Looked, figures
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_experiment_cli import told
 from test_experiments_http import DECLARED, FLAGS
 
@@ -63,12 +63,6 @@ def fill(lake: Lake) -> None:
             at("flow_step", f"c{n}", f"21T1{4 - people}:00:00", flow="contractor", step=step)
     collector.commit()
     collector.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from lakeward.store.keys import Keys
 from lakeward.store.people import People
 from lakeward.store.views import Views
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import found
 from test_login import EMAIL, PASSWORD, added
 from test_settings_http import FLAGS
@@ -48,12 +48,6 @@ class House:
 
     def database(self) -> Any:
         return open_database(load(self.lake.env, self.lake.root.parent))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 class Visit:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import snapshot
 from dashboard import PAGE_KEYS, Dashboard, Looked
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 STYLED = "main [data-card], main section.card, main .card"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def seen(fed: Dashboard, browser: Any, name: str, theme: str, spoilt: str = "") -> snapshot.Grey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -11,9 +12,10 @@ from dashboard import Dashboard, Looked, figures
 from lakeward.demo.figures import Arm
 from sites_served import CHROMIUM, chromium
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
+expect = playwright.expect
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,39 @@ def test_the_partners_page_has_the_matches_and_deals_of_the_truth(
     deals = sum(one.count for day in fed.demo.days for one in day.deals.values())
     assert float(found["matches"]) == fed.demo.total("partner_match")
     assert float(found["deals"]) == deals
+
+
+def test_the_visitors_page_has_the_views_of_the_truth(fed: Dashboard, looked: Looked) -> None:
+    found = figures(shown(fed, looked, "/visitors"))
+    assert float(found["views"]) == fed.demo.total("page_view") / 2  # told as it opens and closes
+
+
+def test_the_data_page_lists_every_type_with_the_count_of_the_truth(
+    fed: Dashboard, looked: Looked
+) -> None:
+    page = shown(fed, looked, "/data")
+    rows = page.locator("[data-card=types] tbody tr").all()
+    found = [(row.locator("td, th").nth(0), row.locator("td, th").nth(2)) for row in rows]
+    told = {kind.inner_text().strip(): count.inner_text() for kind, count in found}
+    kinds = {kind for day in fed.demo.days for kind in day.types}
+    assert told == {kind: f"{fed.demo.total(kind):,}" for kind in kinds}
+
+
+def test_a_query_of_the_explore_page_has_the_counts_of_the_truth(
+    fed: Dashboard, looked: Looked
+) -> None:
+    until = fed.demo.history.days[-1].date
+    asked = f"""SELECT interaction_type, count(*) AS n FROM interactions
+        WHERE timestamp >= '{fed.demo.days[0].date}' AND timestamp < '{until}' GROUP BY ALL"""
+    page = looked.open("/explore?" + urlencode({"sql": asked}))
+    page.get_by_label("SQL", exact=True).press("Control+Enter")
+    kinds = {kind for day in fed.demo.days for kind in day.types}
+    rows = page.locator("#result tbody tr")
+    expect(rows).to_have_count(len(kinds))
+    told = dict(row.inner_text().split() for row in rows.all())
+    assert {kind: int(n.replace(",", "")) for kind, n in told.items()} == {
+        kind: fed.demo.total(kind) for kind in kinds
+    }
 
 
 def test_the_overview_has_what_came_of_the_day(fed: Dashboard, looked: Looked) -> None:

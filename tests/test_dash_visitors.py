@@ -13,7 +13,7 @@ from conftest import Lake
 from dashboard import Looked
 from lakeward.interaction import iso
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import found
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -86,12 +86,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         fill(lake)
         yield running
     lake.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def figure(page: Any, name: str) -> str:

@@ -7,10 +7,10 @@ lake, with a server that refuses and with one that goes away. A page that is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 import snapshot
@@ -19,7 +19,7 @@ from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked
 from lakeward.server.assets import VIEWS
 from server_process import first_serving, serving
 from servers import free_port
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -28,6 +28,7 @@ if not CHROMIUM.exists():
 expect = playwright.expect
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+ALERTS: Final = ROOT / "tests/data/alerts.json"
 WALK: Final = tuple(PAGE_KEYS)
 UNLIKE: Final = ("overview", "data", "explore")
 """Pages whose parts are most unlike each other; the soak has all of them."""
@@ -123,12 +124,6 @@ PRESS_AGAIN: Final = """() => {
 MOST_STOPS: Final = 400
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
 def pages_of_the_shell() -> dict[str, str]:
     """The pages and their keys, as the dashboard itself lists them."""
     source = (ROOT / "web/dashboard/src/shell/pages.ts").read_text()
@@ -146,6 +141,7 @@ def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
 ) -> None:
     """Loaded once: what is looked at changes its size and theme as a reader's window does."""
     looked = Looked(browser, fed.server.url, "desk", "dark")
+    same_alerts(looked.page)
     start = "explore" if name == "settings" else "settings"
     page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
     page.evaluate(SHIFTS)
@@ -181,6 +177,23 @@ def jumps(page: Any) -> list[str]:
     shifts = page.evaluate(SHIFTED)
     total = sum(value for value, _ in shifts)
     return [f"jumps by {total:.3f}: {shifts}"] if total >= MOST_SHIFT else []
+
+
+def same_alerts(page: Any) -> None:
+    """The same incidents at each run: which ones the demo has hangs on when somebody looked."""
+    kept = msgspec.json.decode(ALERTS.read_bytes())
+
+    def listed(route: Any) -> None:
+        route.fulfill(json=kept["open" if "state=open" in route.request.url else "resolved"])
+
+    def overview(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"alerts": told | {"sentence": ""}})
+
+    told = {name: kept["open"][name] for name in ("incidents", "counts")}
+    page.route("**/api/alerts?**", listed)
+    page.route("**/api/alerts/watched", lambda route: route.fulfill(json=kept["watched"]))
+    page.route("**/api/overview?**", overview)
 
 
 def fits(page: Any, size: str) -> list[str]:

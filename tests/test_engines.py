@@ -31,6 +31,7 @@ from lakeward.analysis.forms import FormFields, Forms
 from lakeward.analysis.funnel import Exclusion, Funnel, FunnelTimes, FunnelUnits
 from lakeward.analysis.lifecycle import Lifecycle
 from lakeward.analysis.listing import SHOWN
+from lakeward.analysis.partner_figures import PartnerFigures
 from lakeward.analysis.paths import Paths
 from lakeward.analysis.quality import DataQuality
 from lakeward.analysis.quality_fields import DataFields
@@ -84,6 +85,8 @@ def rows(n: int) -> Iterator[Row]:
         if row["interaction_type"] == "api_call":
             row |= {"response_status": dice.choice((200, 404, 500, None)),
                     "response_time_ms": dice.choice((0.5, 12.0, 250.25, 1e6))}  # fmt: skip
+        if row["interaction_type"] == "deal_closed":
+            row |= outcome(dice)
         if row["interaction_type"] == "click" and dice.random() < 0.2:
             row |= {"interaction_type": "experiment_exposure", "experiments": arm_of(user, dice)}
         if dice.random() < 0.05:
@@ -111,6 +114,26 @@ def web(kind: str, dice: random.Random) -> Row:
             "action": dice.choice(("start", "field", "error", "submit", "abandon")),
             "field_ms": dice.randrange(9000), "duration_ms": 1500}  # fmt: skip
     return {"interaction_type": "form_interaction", "properties": told}
+
+
+def outcome(dice: random.Random) -> Row:
+    """Deals, a few told twice, demos, feedback, steps of joining: of a partner or of nobody."""
+    kind = dice.choice(("deal_closed", "demo_booking", "feedback_submission", "partner_match",
+                        "partner_onboarding"))  # fmt: skip
+    told: Row = {"interaction_type": kind, "service": dice.choice(("match", "it's")),
+                 "partner_id": dice.choice(("p1", "p'2", None))}  # fmt: skip
+    if kind == "feedback_submission":
+        return told | {"feedback": {"overall": dice.choice((1, 7.5, 10))}}
+    name = dice.randrange(60)
+    told["outcomes"] = {
+        "deal_closed": {"deal_id": f"d{name}", "value": dice.choice((100, 2.5)),
+                        "currency": dice.choice(("USD", "EUR", None))},
+        "demo_booking": {"booking_id": f"b{name}", "status": dice.choice(("booked", "held"))},
+        "partner_match": {},
+        "partner_onboarding": {"status": dice.choice(("started", "completed")),
+                               "steps_completed": dice.randrange(4), "steps_total": 4},
+    }[kind]  # fmt: skip
+    return told
 
 
 def arm_of(user: int, dice: random.Random) -> Row:
@@ -239,6 +262,7 @@ QUESTIONS_ASKED: dict[str, Question] = {
         node="route", start="it's", end="back\\slash", gap=3600, unit="session_id"
     ),
     "paths to a text": Paths(node="route", end="/a%", gap=600, unit="session_id"),
+    "what partners' own records say": PartnerFigures(by=("partner_id", "currency")),
     "funnel of times": FunnelTimes(steps=steps(STEPS[:2]), within=3600, bins=7),
     "the newest failures": ApiFailures(limit=50),
     "which experiments there are": Experiments(unit="session_id"),

@@ -4,7 +4,6 @@ page of its own."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from conftest import Lake
 from identity_provider import identity_provider
 from server_process import serving
 from servers import free_port
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import Watched
 from test_login import people
 from test_login_oidc import EMAIL, settings
@@ -22,12 +21,6 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def test_a_person_goes_over_the_provider_and_comes_back_logged_in_or_is_told_why_not(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import pytest
 
 from conftest import Lake
 from server_process import serving
-from sites_served import chromium
 from test_live_page import Watched, found
 from test_login import EMAIL, PASSWORD, added, first_link, logged_in, people
 
@@ -18,16 +17,16 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 expect = playwright.expect
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
-
-
 def filled(page: Any, email: str, label: str, password: str, button: str) -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label(label, exact=True).fill(password)
     page.get_by_role("button", name=button).click()
+
+
+def slowly(route: Any) -> None:
+    """Refusals of all else come first."""
+    time.sleep(0.5)
+    route.continue_()
 
 
 def test_the_first_link_makes_an_admin_who_sees_the_lake_and_leaves_it(
@@ -51,6 +50,7 @@ def test_the_first_link_makes_an_admin_who_sees_the_lake_and_leaves_it(
         expect(page.locator(".who")).to_contain_text(EMAIL)
         assert page.evaluate("document.cookie") == ""
         assert EMAIL not in page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+        page.route("**/v1/me", slowly)
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         expect(page.get_by_role("heading", name="This lake needs a key")).to_be_visible()

@@ -18,7 +18,7 @@ from lakeward.store.keys import Keys
 from lakeward.store.password import Passwords
 from lakeward.store.people import People
 from server_process import Serving, serving
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_live_page import Watched
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -45,12 +45,6 @@ HOSTILE = (
     '{"__proto__": {"dangerouslySetInnerHTML": {"__html": "<b>x</b>"}}}',
 )
 PARTNER = HOSTILE[1]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

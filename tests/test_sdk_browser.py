@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Lake, wait_until
 from heard_server import Heard, heard_server
-from sites_served import CHROMIUM, chromium, site
+from sites_served import CHROMIUM, site
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
@@ -54,12 +54,6 @@ def tag(heard: Heard, **data: str) -> str:
     return (
         f'<script src="{heard.proxy.url}/lakeward.js" data-key="{heard.key}" {said} defer></script>'
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def leave(page: Any) -> None:

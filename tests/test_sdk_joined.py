@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import Lake, wait_until
-from sites_served import CHROMIUM, chromium
+from sites_served import CHROMIUM
 from test_mount import host
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -47,12 +46,6 @@ app = Starlette(routes=[
 ])
 install(app, collector=collector)
 '''
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as opened:
-        yield opened
 
 
 def test_a_click_its_calls_and_their_outcome_are_one_trace_without_any_key(

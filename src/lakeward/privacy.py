@@ -289,13 +289,13 @@ class Scrubber:
     def known(self, item: JsonObject, depth: int = 0) -> JsonObject | None:
         """A small object, and small ones in it, whose names are all known to be harmless, text by
         text from what is remembered; None for any other, which takes the long way."""
-        if len(item) > self._flat_most or "value" in item:
+        if len(item) > self._flat_most:
             return None
-        harmless = self._plain_keys.issuperset(item)
-        if not harmless and not self._count_keys.issuperset(item):
+        out = item.copy()  # before it is looked at: another thread may be changing it
+        harmless = self._plain_keys.issuperset(out)
+        if "value" in out or (not harmless and not self._count_keys.issuperset(out)):
             return None
-        out = item.copy()
-        for key, below in item.items():
+        for key, below in out.items():
             kind = type(below)
             if kind is int or kind is float:
                 if not -_LARGE < below < _LARGE:
@@ -342,19 +342,23 @@ class Scrubber:
         """As `gathered`, of whole numbers and objects of them, such as a provider's usage; None
         for any other."""
         names, most = self._count_keys, self._flat_most
-        if not names.issuperset(item) or len(item) > most or "value" in item:
+        if len(item) > most:
             return None
         out = item.copy()
-        for name, below in item.items():
+        if not names.issuperset(out) or "value" in out:
+            return None
+        for name, below in out.items():
             if type(below) is int:
                 if not -_LARGE < below < _LARGE:
                     return None
             elif type(below) is not dict or name not in self._plain_keys:
                 return None
             else:
-                if not names.issuperset(below) or len(below) > most or "value" in below:
+                if len(below) > most:
                     return None
                 out[name] = inner = below.copy()
+                if not names.issuperset(inner) or "value" in inner:
+                    return None
                 for count in inner.values():
                     if type(count) is not int or not -_LARGE < count < _LARGE:
                         return None

@@ -18,8 +18,12 @@ export function Dialog({ title, onClose, side = false, tools, children }: Props)
   const id = useId();
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    dialog.current?.showModal();
-    return () => before?.focus?.();
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => {
+      const at = document.activeElement;
+      if (!at || at === document.body || shown?.contains(at)) before?.focus?.(); // else somebody has it already
+    };
   }, []);
   return (
     <dialog class={side ? "drawer" : "window"} ref={dialog} aria-labelledby={id} onClose={onClose}

@@ -1,5 +1,6 @@
 // Who is logged in, and the way out.
 
+import { useState } from "preact/hooks";
 import { visible } from "../text";
 import { type Me, post } from "./account";
 
@@ -9,8 +10,11 @@ export function Who(props: { me: Me; onOut: () => void }) {
   if (me.who !== "person") {
     return me.who === "key" && part ? <span class="who muted"><bdi>{part}</bdi></span> : null;
   }
+  const [refused, setRefused] = useState("");
   const leave = async () => {
-    if (!(await post("logout", {}))) onOut();
+    const said = await post("logout", {});
+    setRefused(said);
+    if (!said) onOut();
   };
   return (
     <>
@@ -18,6 +22,7 @@ export function Who(props: { me: Me; onOut: () => void }) {
         <span class="sr">Logged in as </span><bdi>{visible(me.email ?? "")}</bdi>{part && <> · <bdi>{part}</bdi></>}
       </span>
       <button type="button" class="button" onClick={leave}>Log out</button>
+      {refused && <span class="note bad" role="alert">{refused}</span>}
     </>
   );
 }

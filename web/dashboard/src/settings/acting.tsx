@@ -87,7 +87,11 @@ export function Form(props: { title: string; verb: string; acting: Acting; onSen
 /** What is shown once and never again: it stays until the reader says that it is kept. */
 export function Once(props: { title: string; secret: string; hint: string; onKept: () => void }) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.focus(), [props.secret]);
+  useEffect(() => {
+    box.current?.focus();
+    const again = requestAnimationFrame(() => box.current?.focus()); // what lies under a dialog takes it once that is gone
+    return () => cancelAnimationFrame(again);
+  }, [props.secret]);
   return (
     <div class="once" role="group" aria-label={props.title} tabindex={-1} ref={box}>
       <h3>{props.title}</h3>

@@ -5,8 +5,8 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { hearChanges } from "../ask/changes";
 import { keepKey } from "../ask/key";
 import { Person, partnerOf } from "../ask/person";
-import { forgetAnswers } from "../ask/question";
-import { type Me, NOBODY, whoami } from "../login/account";
+import { type Me, NOBODY } from "../login/account";
+import { useEntrance } from "../login/entrance";
 import { LoginForm } from "../login/forms";
 import { KeyForm } from "../login/keyform";
 import { Who } from "../login/who";
@@ -20,35 +20,8 @@ import { useShortcuts } from "./shortcuts";
 import { Views } from "./views";
 
 export function App({ refused }: { refused: string }) {
-  const [me, setMe] = useState<Me | null>(null);
-  const [entries, setEntries] = useState(0);
-  const again = () => {
-    forgetAnswers();
-    setEntries((n) => n + 1);
-  };
-  const [away, setAway] = useState(false);
-  useEffect(() => {
-    let left = false;
-    let timer = 0;
-    const look = async (wait: number) => {
-      const found = await whoami();
-      if (left) return;
-      setAway(found === null);
-      if (found) setMe(found);
-      else timer = window.setTimeout(() => void look(Math.min(2 * wait, 30_000)), wait);
-    };
-    void look(1000);
-    return () => {
-      left = true;
-      clearTimeout(timer);
-    };
-  }, [entries]);
+  const { me, entries, away, again } = useEntrance();
   useEffect(followLinks, []);
-  useEffect(() => {
-    if (me?.who !== "person" && me?.who !== "key") return; // an open server that closes has shown its first link just now
-    addEventListener("lakeward-shut", again); // asks who is there now, and shows the ways in
-    return () => removeEventListener("lakeward-shut", again);
-  }, [me]);
   if (me === null) return <Frame me={NOBODY} pages={PAGES} onOut={again} waiting={away ? "The server does not answer: trying again." : "Loading…"} />;
   if (me.who === "nobody") return <Entry me={me} refused={refused} onIn={again} />;
   const partner = partnerOf(me) !== "";
