@@ -38,7 +38,7 @@ export function Bars({ answer, name, value, more = [], title, none = "(none)", c
       <ul class="ranked" style={{ "--numbers": String(more.length + 1) }} aria-label={label}>
         {more.length > 0 && (
           <li class="over muted small">
-            <span class="name" />{[...more, value].map((column) => <span key={column}>{titles[column] ?? column.replaceAll("_", " ")}</span>)}
+            <span />{[...more, value].map((column) => <span key={column}>{titles[column] ?? column.replaceAll("_", " ")}</span>)}
           </li>
         )}
         {rows.map((row) => {
