@@ -32,7 +32,7 @@ from conftest import Lake
 from lakeward.alerts import judging, limits
 from lakeward.alerts.budgets import period_start
 from lakeward.alerts.memory import VERSION, Entry, Episode, Last, Memory, opened, throwaway
-from lakeward.alerts.overview import account, account_of, sentence, watched
+from lakeward.alerts.overview import Account, account, account_of, sentence, verdict, watched
 from lakeward.alerts.ranking import rank
 from lakeward.alerts.rules import GROUPS, Rules, Threshold, Watching
 from lakeward.alerts.series import Found, Watched
@@ -40,6 +40,7 @@ from lakeward.alerts.thresholds import Measured
 from lakeward.analysis.anomaly import watch
 from lakeward.analysis.anomaly.watch import Bucket, Series
 from lakeward.errors import LakeBusy
+from lakeward.interaction import iso
 
 BASE = START + 10 * HOUR
 PEOPLE: list[Row] = [{}, {"bot": True}, {"user_type": "staff"}, {"user_id": "u2"}]
@@ -259,9 +260,30 @@ def test_a_broken_memory_is_begun_anew_and_that_is_said(
         assert "is no memory of alerts" in caplog.text
         caplog.clear()
     assert sentence(account_of(watched(lake.open()))) == (
-        "4 series, 0 of them wrong; judged until 2025-11-11T00:00:00.000Z"
+        "4 series, 0 out of their usual band; judged until 2025-11-11T00:00:00.000Z"
     )
     assert state.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("told", "incidents", "state", "words"),
+    [
+        (Account(4, 0, 0, 0, iso(START)), 0, "usual", "All is as usual, in 4 series."),
+        (Account(4, 1, 0, 0, iso(START)), 0, "unusual", "1 of 4 series is out of the usual band"),
+        (Account(4, 1, 0, 0, iso(START)), 1, "incidents", "1 incident is open."),
+        (Account(4, 0, 0, 0, iso(START)), 2, "incidents", "2 incidents are open."),
+        (Account(4, 0, 0, 0, iso(START - DAY)), 0, "unknown", "but nobody has looked since"),
+        (Account(0, 0, 0, 0, None), 0, "unknown", "but nobody has watched this lake yet."),
+        (Account(4, 0, 0, 0, iso(START), "no `x`"), 0, "unknown", "nothing is watched: no `x`."),
+    ],
+)
+def test_there_is_one_verdict_and_only_where_nothing_is_unusual_it_says_so(
+    told: Account, incidents: int, state: str, words: str
+) -> None:
+    found = verdict(told, incidents, START + 60_000)
+    assert found.state == state
+    assert words in found.sentence
+    assert ("All is as usual" in found.sentence) == (state == "usual")
 
 
 def test_a_memory_of_another_version_is_named_as_that(

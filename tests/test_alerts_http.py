@@ -92,6 +92,8 @@ def test_an_incident_is_drawn_with_its_band_and_what_was_told(
         shown = client.get("/api/alerts/watched").json()
         (one,) = [row for row in shown["series"] if row["series"] == "route:/a b errors"]
         assert one["wrong_since"] == drawn["began_at"]
+        assert one["incident_id"] == failing["incident_id"]
+        assert shown["verdict"] == {"state": "incidents", "sentence": "2 incidents are open."}
         assert one["learned_since"] == drawn["learned_since"]
         assert shown["rules"] == [{"kind": "budget", "name": "AI", "of": "AI cost per month"}]
         assert shown["sentence"].startswith(f"{len(shown['series'])} series, ")

@@ -20,6 +20,8 @@ if not CHROMIUM.exists():
     pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
+LARGE = 2**53 + 1
+"""The least that JavaScript would round."""
 EVIL = "/evil/<script>alert(1)</script>"
 RANGE = "range=2026-09-07..2026-09-08"
 MONDAY = datetime(2026, 9, 7, 9, tzinfo=UTC)
@@ -45,7 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
             failed = {"error_type": "Timeout"} if status >= 500 else {}
             collector.record(
                 "api_call", timestamp=moment, method=method, route=route, path=route,
-                response_status=status, response_time_ms=ms, user_id=user, **failed,
+                response_status=status, response_time_ms=ms, user_id=user,
+                properties={"order": LARGE}, **failed,
             )  # fmt: skip
         collector.commit()
         collector.close()
@@ -131,6 +134,7 @@ def test_a_failure_opens_as_its_whole_record(looked: Looked) -> None:
     page.locator("[data-card=failures]").get_by_role("button", name="/items").press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text('"error_type": "Timeout"')
+    expect(dialog).to_contain_text(f'"order": {LARGE}')
     assert violations(page) == []
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)

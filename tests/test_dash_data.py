@@ -165,8 +165,18 @@ def test_a_query_of_the_address_is_shown_and_runs_when_it_is_told_to(
     page.get_by_role("combobox", name="Along").select_option("interaction_type")
     bars = page.locator("#result .breakdown li")
     assert sorted(bars.all_inner_texts()) == ["my_type\n2", "partner_match\n5"]
+    field.fill(
+        "SELECT timestamp AS at, 9007199254740993 AS n, 'x' || id AS line FROM interactions, "
+        "range(8) r(id) WHERE interaction_type = 'my_type' UNION ALL SELECT NULL, 1, 'x0'"
+    )
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#result .note")).to_contain_text(
+        "Not drawn: 4 rows of 2 further values of line, as 6 lines are drawn; "
+        "1 row without a time in at"
+    )
     page.get_by_role("button", name="History").click()
-    expect(page.get_by_role("menuitem")).to_have_count(2)
+    expect(page.get_by_role("menuitem")).to_have_count(3)
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(field).to_have_value(asked)

@@ -111,6 +111,33 @@ def test_other_days_and_a_comparison_are_chosen_and_stand_in_the_address(looked:
     expect(page.get_by_role("button", name="Comparison: A week before")).to_be_focused()
 
 
+def test_every_card_is_marked_while_the_connection_is_lost_whoever_asked(looked: Looked) -> None:
+    streams: list[str] = []
+
+    def meet(route: Any) -> None:
+        streams.append(route.request.url)
+        if len(streams) > 1:
+            route.abort()
+        else:
+            route.fulfill(status=200, content_type="text/event-stream", body=": the end\n\n")
+
+    for path, cards in (("/api?range=12m", "[data-card]"), ("/live", "main")):
+        stream = "**/v1/live*" if path == "/live" else "**/live/changes"
+        streams.clear()
+        looked.page.route(stream, meet)
+        page = looked.page
+        page.goto(looked.url + path)
+        marks = page.locator(f"{cards} .stale")
+        expect(marks.first).to_contain_text("the connection to the server is lost")
+        assert "From " in marks.first.inner_text()
+        expect(marks).to_have_count(
+            page.locator(cards).count()
+        )  # of no card was the own answer lost
+        page.unroute(stream)
+        expect(marks).to_have_count(0)
+    looked.complaints.clear()  # the browser's own words on what was cut off
+
+
 def test_a_page_that_compares_nothing_offers_no_comparison(looked: Looked) -> None:
     page = looked.open(f"/retention?{ONE}&compare=week")
     expect(page.get_by_role("button", name="Range:")).to_be_visible()

@@ -22,6 +22,7 @@ from lakeward.store.database import open_database
 from lakeward.testing import MemoryCollector
 from server_process import Serving, first_serving, serving
 from sites_served import CHROMIUM, site
+from test_online import CHROME
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -49,6 +50,8 @@ def record(lake: Lake) -> None:
         for status in (200, 200, 200, 500 if not weeks else 200):
             told("api_call", weeks, method="GET", path="/a", route="/a b", response_status=status,
                  response_time_ms=40.0)  # fmt: skip
+    told("api_call", 0, method="GET", path="/a", route="/a b", response_status=200,
+         response_time_ms=40.0, user_agent="curl/8.8.0")  # fmt: skip
     told("deal_closed", 0, value=10.0)
     told("page_view", 3, path="/first")  # the lake's first day, of which little is known
     collector.commit()
@@ -92,9 +95,9 @@ def test_today_stands_beside_what_is_usual_and_every_figure_is_that_of_the_lake(
     assert shown["Page views"] == "5"
     assert shown["Demos held"] == "1"
     assert shown["Deals closed"] == "1"
-    assert shown["Visitors"] == "1"
-    assert shown["API calls"] == "4"
-    assert shown["Failed calls"] == "0.25"
+    assert shown["Active visitors"] == "1"
+    assert shown["API calls"] == "5"
+    assert shown["Failed calls"] == "0.2"
     views = page.locator("[data-card=figures] .beside > div", has_text="Page views")
     expect(views).to_contain_text("usual 3 (2 \u2013 4)")
     expect(views).to_contain_text("+67%")
@@ -107,6 +110,9 @@ def test_today_stands_beside_what_is_usual_and_every_figure_is_that_of_the_lake(
     expect(pages).to_contain_text("<img src=x onerror=alert(1)>")
     assert "\u202e" not in pages.inner_text()
     assert violations(page) == []
+    # The same words mean the same on the pages of their own, programs included.
+    calls = figures(looked.open("/api?range=today"))
+    assert (calls["calls"], calls["error_rate"]) == (shown["API calls"], shown["Failed calls"])
     assert looked.complaints == []
 
 
@@ -162,11 +168,12 @@ def test_a_first_event_sent_as_the_page_says_turns_it_into_the_overview(
                 snippets[way] = page.get_by_role("tabpanel").locator("code").inner_text()
             _send("curl", snippets["curl"], browser)
             expect(page.locator("[data-card=today]")).to_be_visible()
+            assert figures(looked.settled())["Active visitors"] == "1"
             assert looked.complaints == []
             looked.close()
             _send("Python", snippets["Python"], browser)
             _send("HTML", snippets["HTML"], browser)
-            by_type = {"grain": None, "by": ["interaction_type"], "bots": True}
+            by_type = {"grain": None, "by": ["interaction_type"]}
             rows = dict(client.post("/api/questions/trend", json=by_type).json()["rows"])
             assert rows["signed_up"] == 2
             assert rows["page_view"] >= 1
@@ -179,7 +186,7 @@ def _send(way: str, snippet: str, browser: Any) -> None:
     if way == "HTML":
         content = f"<!doctype html><title>x</title>{snippet}<p>hello</p>"
         with site({"/": content.encode()}) as address:
-            context = browser.new_context()
+            context = browser.new_context(user_agent=CHROME)  # its own one says that it is headless
             page = context.new_page()
             with page.expect_response(lambda answer: "/v1/" in answer.url) as answer:
                 page.goto(address + "/")

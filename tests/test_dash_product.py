@@ -208,8 +208,11 @@ def test_steps_are_built_moved_and_shared_by_keyboard_and_ready_funnels_are_offe
     page.get_by_label("Step 2, condition 1: field").press("Tab")
     page.get_by_label("Step 2, condition 1: value").fill("pro")
     page.get_by_label("Step 2, condition 1: value").press("Tab")
-    page.get_by_label("Step 2: name").fill("opened as pro")
-    page.get_by_label("Step 2: name").press("Tab")
+    name = page.get_by_label("Step 2: name")
+    name.fill("opened as pro")
+    page.get_by_label("Unit of that time").select_option("hours")  # draws the page anew
+    expect(name).to_have_value("opened as pro")
+    name.press("Tab")
     page.get_by_role("button", name="Add an exclusion").click()
     shared = json.loads(query(page)["steps"][0])
     assert shared[1] == {
@@ -217,7 +220,6 @@ def test_steps_are_built_moved_and_shared_by_keyboard_and_ready_funnels_are_offe
         "where": {"field": "properties.plan", "values": ["pro"]},
     }  # fmt: skip
     assert json.loads(query(page)["exclude"][0]) == [{"event": "*"}]
-    page.get_by_label("Unit of that time").select_option("hours")
     assert query(page)["within"] == [str(7 * 3600)]
     again = looked.open(page.url.removeprefix(looked.url))
     assert [row[1] for row in rows(again, "conversion")] == ["verification", "opened as pro"]
@@ -301,16 +303,21 @@ def test_experiments_are_listed_and_one_is_judged_in_words_intervals_and_days(
     expect(arms).to_contain_text("Set aside: 2 met several arms (control + treatment).")
     (row,) = labels(page, "metrics", ".effect")
     assert row.startswith("treatment: unclear; +25 points (95 % interval \u2212")
-    page.get_by_role("application", name=re.compile("^Difference of demo_booking")).focus()
+    course = page.locator("[data-card=intervals]")
+    chart = course.get_by_role("application", name="demo_booking: treatment minus control")
+    chart.focus()
     page.keyboard.press("End")
-    said = page.get_by_role("status").get_by_text("treatment minus control 0.25")
+    said = page.get_by_role("status").get_by_text("demo_booking: treatment minus control 25%")
     expect(said).to_have_count(1)
+    legend = course.locator(".legend")
+    expect(legend).to_contain_text("95 % interval, valid whenever you look")
     page.get_by_role("button", name="Judge it otherwise").click()
     page.get_by_label("Metrics that decide, one a line").fill("demo_booking\ncount:demo_booking")
     page.get_by_label("Look once, at the end").check()
     page.get_by_role("button", name="Judge", exact=True).click()
     expect(verdict.locator("[data-status]")).to_have_attribute("data-status", "ship")
     looked.settled()
+    expect(legend).to_contain_text("95 % interval, for one look at the end")
     assert len(labels(page, "metrics", ".effect")) == 2
     with page.expect_download() as found:
         verdict.get_by_role("link", name="CSV").click()

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dashboard import Dashboard, Looked, figures
+from dashboard import Dashboard, Looked, figures, number
 from lakeward.demo.figures import Arm
 from sites_served import CHROMIUM, chromium
 
@@ -79,6 +79,65 @@ def test_the_partners_page_has_the_matches_and_deals_of_the_truth(
     deals = sum(one.count for day in fed.demo.days for one in day.deals.values())
     assert float(found["matches"]) == fed.demo.total("partner_match")
     assert float(found["deals"]) == deals
+
+
+def test_the_ready_funnels_have_the_steps_that_the_truth_says_were_finished(
+    fed: Dashboard, looked: Looked
+) -> None:
+    page = shown(fed, looked, "/funnels")
+    flows = [day.flows["contractor"] for day in fed.demo.days]
+    done = {step: sum(flow.steps[step].completed for flow in flows) for step in flows[0].steps}
+    begun = sum(flow.steps["verification"].entered for flow in flows)
+    card = page.locator("[data-card=conversion] tbody tr")
+    rows = card.evaluate_all("rows => rows.map(row => [...row.cells].map(one => one.textContent))")
+    assert [(row[1], int(row[2])) for row in rows] == [
+        ("verification begun", begun), *done.items(),
+    ]  # fmt: skip
+    took = page.evaluate(
+        """async (until) => (await (await fetch('/api/sql', {
+            method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({
+            sql: "SELECT median((outcomes->>'$.seconds')::DOUBLE) FROM flow_completion WHERE "
+            + "outcomes->>'$.flow' = 'contractor' AND outcomes->>'$.status' = 'completed' "
+            + `AND event_date <= '${until}'`})})).json()).rows[0][0]""",
+        fed.demo.days[-1].date,
+    )
+    assert took > 10
+    assert float(figures(page)["median"]) == pytest.approx(took, rel=0.05)
+    page.get_by_role("button", name="Ready funnels").click()
+    page.get_by_role("menuitem", name="match to deal (3 steps)").click()
+    rows = looked.settled().locator("[data-card=conversion] tbody tr").all_inner_texts()
+    assert [int(row.split("\t")[2]) for row in rows][:2] == [
+        sum(flow.steps["matching"].entered for flow in flows),
+        sum(day.bookings["booked"] for day in fed.demo.days),
+    ]  # fmt: skip
+
+
+def test_sql_that_is_copied_from_a_card_runs_in_explore_and_has_its_numbers(
+    fed: Dashboard, looked: Looked
+) -> None:
+    page = shown(fed, looked, "/paths")
+    wanted = figures(page)
+    # Sessions of views are those of the page Visitors.
+    (visits,) = ask(page, "visits", {
+        "since": f"{fed.demo.days[0].date}T00:00:00Z",
+        "until": f"{fed.demo.history.days[-1].date}T00:00:00Z",
+    })  # fmt: skip
+    assert [float(wanted[name]) for name in ("sessions", "events", "bounces")] == pytest.approx(
+        [visits[name] for name in ("sessions", "views_per_session", "bounce_share")]
+    )
+    page.get_by_role("button", name="More of Sessions of page_view").click()
+    page.get_by_role("menuitem", name="How is this computed?").click()
+    snippet = page.get_by_role("dialog").locator(".snippet").filter(has_text="SELECT")
+    snippet.get_by_role("button", name="Copy").click()
+    snippet.get_by_text("Copied").wait_for()
+    page = looked.open("/explore?sql=")
+    page.get_by_label("SQL", exact=True).press("Control+v")
+    page.get_by_role("button", name="Run").click()
+    page.locator("#result tbody tr").wait_for()
+    names = page.locator("#result thead th").all_inner_texts()
+    found = dict(zip(names, page.locator("#result tbody td").all_inner_texts(), strict=True))
+    assert number(found["sessions"]) == float(wanted["sessions"]) > 0
+    assert number(found["median_seconds"]) == pytest.approx(float(wanted["median"]))
 
 
 def test_the_visitors_page_has_the_views_of_the_truth(fed: Dashboard, looked: Looked) -> None:

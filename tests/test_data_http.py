@@ -22,6 +22,7 @@ from lakeward.lake.derived import DESCRIBED, VIEWS
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
+from lakeward.store.trail import entries
 from server_process import Serving, serving
 from test_login import added, logged_in
 
@@ -317,7 +318,16 @@ def test_what_is_mended_comes_back_once_by_a_person_who_is_an_admin_alone(lake: 
             assert (done["replayed"], done["known"], done["left"]) == (2, 0, 0)
             again = ada.post(path, json={**wish, "dry_run": False}).json()
             assert (again["replayed"], again["known"]) == (0, 2)
-            entries = ada.get("/api/quarantine").json()["entries"]
-            assert [entry["replayed"] for entry in entries] == [True, True]
+            listed = ada.get("/api/quarantine").json()["entries"]
+            assert [entry["replayed"] for entry in listed] == [True, True]
             assert ada.get("/api/data").json()["ledger"]["ok"]
+    with open_database(load(lake.env, lake.root.parent)) as database:
+        audit = entries(database, 10, ("quarantine.",))
+    assert [(each.actor, each.action, each.subject) for each in audit] == [
+        ("ada@example.com", "quarantine.replay", "click")
+    ] * 2
+    assert [each.details for each in audit] == [
+        {"selected": 2, "replayed": replayed, "set": ["outcomes"]} for replayed in (2, 0)
+    ]
+    assert all(each.at > 1_700_000_000_000 for each in audit)
     assert [row["interaction_type"] for row in lake.rows()] == ["click", "click"]

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from conftest import Lake, wait_until
+from lakeward.server.experiment_list import csv_of
 from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
@@ -54,6 +55,8 @@ def server(lake: Lake, flags: dict[str, str]) -> Iterator[Serving]:
         for user in range(3 - n):
             collector.record("flow_step", flow="contractor", step=step, step_index=n,
                              user_id=f"f{user}", timestamp=when(1 + n / 8))  # fmt: skip
+    collector.record("flow_step", flow="contractor", step="matching", step_index=1,
+                     status="entered", user_id="f2", timestamp=when(1.3))  # fmt: skip
     for n in range(120):
         collector.record(
             "api_call", method="GET", path="/x", response_status=200, response_time_ms=float(n),
@@ -217,13 +220,22 @@ def test_an_answer_has_a_tag_until_something_comes_in_and_what_cannot_be_asked_i
         assert allowed.status_code == 200
 
 
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b"])
+def test_no_cell_of_an_experiments_csv_is_a_formula(begins: str) -> None:
+    told = {"columns": [{"name": "arm"}, {"name": "units"}], "rows": [[f"{begins}1+1", -2]]}
+    found = csv_of(json.dumps({"figures": told}).encode()).decode()
+    assert list(csv.reader(io.StringIO(found, newline=""))) == [
+        ["arm", "units"], [f"'{begins}1+1", "-2"],
+    ]  # fmt: skip
+
+
 def test_values_are_suggested_those_that_come_most_first_and_flows_are_ready_funnels(
     server: Serving,
 ) -> None:
     with server.client() as client:
         types = client.get("/api/suggest", params={"field": "interaction_type"}).json()
         counts = {each["value"]: each["events"] for each in types["values"]}
-        assert (counts["demo_booking"], counts["page_view"], counts["flow_step"]) == (287, 120, 8)
+        assert (counts["demo_booking"], counts["page_view"], counts["flow_step"]) == (287, 120, 9)
         order = [each["events"] for each in types["values"]]
         assert order == sorted(order, reverse=True)
         some = {"field": "interaction_type", "q": "BOOK", "most": "1"}
@@ -232,10 +244,10 @@ def test_values_are_suggested_those_that_come_most_first_and_flows_are_ready_fun
         ]
         steps = {"field": "outcomes.step", "event": "flow_step"}
         found = client.get("/api/suggest", params=steps).json()["values"]
-        assert [each["value"] for each in found] == ["verification", "a", "matching", "b"]
+        assert [each["value"] for each in found] == ["matching", "verification", "a", "b"]
         ready = client.get("/api/suggest/funnels").json()
         assert [(each["name"], each["source"], each["events"]) for each in ready["funnels"]] == [
-            ("contractor", "declared", 5), ("side", "seen", 3), ("match to deal", "outcomes", 290),
+            ("contractor", "declared", 6), ("side", "seen", 3), ("match to deal", "outcomes", 290),
         ]  # fmt: skip
         assert [s["label"] for s in ready["funnels"][1]["steps"]] == ["a", "b"]
         asked = {"steps": ready["funnels"][0]["steps"], "within": 86_400}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from asked import fill, memory
 from conftest import Lake
 from lakeward.analysis.question import Answer, Question
-from lakeward.analysis.today import CHOSEN, DOCS, FIGURES, OUTCOMES, SUMMED, Today, spread
+from lakeward.analysis.today import DOCS, FIGURES, GROUPS, OUTCOMES, Today, spread
 from lakeward.interaction import iso
 from server_process import serving
 from test_comparison import midnight
@@ -109,7 +109,7 @@ def test_without_a_known_day_nothing_is_usual() -> None:
     assert {(h.usual, h.low, h.high, h.days) for h in found["hours"]} == {(None, None, None, 0)}
     assert [h.today for h in found["hours"]] == [0] * 12 + [None] * 12
     assert {f.change for f in (*found["figures"], *found["outcomes"])} == {None}
-    labels = {each.label for each in (*SUMMED, *CHOSEN)}
+    labels = {each.label for group, _ in GROUPS for each in group}
     assert (
         labels
         == {*FIGURES, *OUTCOMES}
@@ -152,6 +152,10 @@ def test_the_overview_of_a_server_tells_of_today_of_incidents_and_of_the_data(la
         assert outcomes["Demos held"]["usual"] is not None
         assert found["alerts"] == {
             "incidents": [], "counts": found["alerts"]["counts"], "sentence": "",
+            "verdict": {
+                "state": "unknown",
+                "sentence": "No incident is open, but nobody has watched this lake yet.",
+            },
         }  # fmt: skip
         assert found["health"]["ok"] is True
         assert found["health"]["refused"] == 0

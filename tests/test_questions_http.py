@@ -16,11 +16,16 @@ import msgspec
 import pytest
 
 from conftest import Lake, wait_until
+from lakeward.analysis.copied import runnable
 from lakeward.analysis.listing import SHOWN
-from lakeward.analysis.question import ask
+from lakeward.analysis.question import Prepared, Question, ask, pieces
 from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.cli.answers import plain
-from lakeward.lake.reading import open_reading
+from lakeward.errors import Rejected
+from lakeward.lake import derived
+from lakeward.lake.guard import check
+from lakeward.lake.jailed import VIEWS
+from lakeward.lake.reading import Reading, open_reading
 from lakeward.server.asking import document
 from lakeward.settings import load
 from lakeward.store.database import open_database
@@ -72,6 +77,27 @@ def test_every_question_has_the_same_answer_by_http_by_python_and_on_the_command
             names = [column["name"] for column in wanted["columns"]]
             lines = [dict(zip(names, row, strict=True)) for row in wanted["rows"]]
             assert json.loads(msgspec.json.encode(plain(answer))) == lines
+            _runs_as_it_is_copied(reading, question)
+            with contextlib.suppress(Rejected):  # some have no such range
+                question = question_of(kind, parameters | SPAN, load(lake.env))
+            _runs_as_it_is_copied(reading, question)
+
+
+SPAN = {
+    "since": "2026-09-02T09:30:00+00:00", "until": "2026-09-06T00:00:00+00:00",
+    "zone": "Europe/Lisbon",
+}  # fmt: skip
+
+
+def _runs_as_it_is_copied(reading: Reading, question: Question) -> None:
+    """Copied into Explore the statement is allowed, and has the same rows."""
+    rows = [row for piece in pieces(reading, question) for row in piece]
+    copied = runnable(question)
+    assert (copied is None) == isinstance(question, Prepared)
+    if copied is not None:
+        check(copied, VIEWS)
+        derived.create(reading.con)
+        assert reading.con.execute(copied).fetchall() == rows, question.name
 
 
 def test_the_list_says_how_each_question_is_asked(server: Serving) -> None:
@@ -93,6 +119,8 @@ def test_the_statement_is_shown_when_it_is_asked_for(server: Serving) -> None:
         found = client.post("/api/questions/trend?sql=1", json=body).json()
         assert "/x'y" in found["sql"]["parameters"].values()
         assert "/x'y" not in found["sql"]["text"]
+        asked = client.post("/api/sql", json={"sql": found["sql"]["runnable"]})
+        assert asked.json()["rows"] == found["rows"]
         assert "sql" not in client.post("/api/questions/trend", json=body).json()
 
 
@@ -185,7 +213,7 @@ def test_a_partner_hears_nothing_of_what_the_teams_own_traffic_is(lake: Lake) ->
     made = serving(lake, LAKEWARD_INTERNAL="ip_address:198.51.100.")
     with made as server, server.client() as client:
         whole = client.post("/api/questions/trend?sql=1", json={}, headers=all_)
-        assert whole.text.count("198.51.100.") == 2  # in the question, and in the statement
+        assert whole.text.count("198.51.100.") == 3  # in the question, and in both statements
         asked = client.post("/api/questions/trend", json={}, headers=own)
         assert "198.51.100." not in asked.text
         assert asked.json()["rows"] != []

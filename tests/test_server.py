@@ -25,6 +25,7 @@ from conftest import Lake, alive, attachment_of, wait_until
 from intakes import ingest_of, sender, take
 from lakeward.server.answer import Refusal
 from server_process import Serving, serving
+from test_online import CHROME
 
 PATH = "/v1/interactions"
 
@@ -84,13 +85,35 @@ def test_a_record_has_the_servers_address_and_time_and_the_clients_own_fields(
         7, timestamp="2025-08-14T16:11:28.677Z", received_at="1999-01-01T00:00:00.000Z",
         ip_address="203.0.113.9", service="forged", token="s3cr3t-value-of-a-token",
     )  # fmt: skip
-    assert client.post(PATH, json=sent, headers={"user-agent": "sdk/1"}).status_code == 200
+    assert client.post(PATH, json=sent, headers={"user-agent": CHROME}).status_code == 200
     row = there.rows()[-1]
     assert row["timestamp"] == "2025-08-14T16:11:28.677Z"
     assert row["received_at"] > "2026"
-    assert (row["ip_address"], row["user_agent"]) == ("127.0.0.1", "sdk/1")
+    assert (row["ip_address"], row["user_agent"]) == ("127.0.0.1", CHROME)
     assert "service" not in row
     assert row["properties"] == {"plan": "gold", "token": "[REDACTED]"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "kept"),
+    [
+        ("curl/8.8.0", False),
+        ("python-requests/2.32.3", False),
+        ("Apache-HttpClient/4.5.14 (Java/17.0.9)", False),
+        ("Dart/3.5 (dart:io)", False),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", True),
+        ("Shop/3.1 (iPhone; iOS 17.2)", True),
+        ("Shop/3 CFNetwork/1490.0.4 Darwin/23.2.0", True),
+    ],
+)
+def test_the_agent_of_who_sends_is_the_visitors_where_it_tells_of_a_device(
+    client: httpx.Client, there: Lake, agent: str, kept: bool
+) -> None:
+    assert client.post(PATH, json=event(7), headers={"user-agent": agent}).status_code == 200
+    assert there.rows()[-1].get("user_agent") == (agent if kept else None)
+    told = event(7) | {"user_agent": "okhttp/4.12"}  # of somebody who is known to be a program
+    assert client.post(PATH, json=told, headers={"user-agent": agent}).status_code == 200
+    assert there.rows()[-1]["user_agent"] == "okhttp/4.12"
 
 
 def test_gzip_is_told_by_its_first_bytes(client: httpx.Client, there: Lake) -> None:

@@ -6,7 +6,7 @@ alone; empty where nobody watched yet. Nothing fails but the disk.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -124,12 +124,36 @@ def sentence(told: Account) -> str:
         return "another version of Lakeward watched this lake: the next look learns it anew"
     if told.judged_until is None:
         return "nobody has watched this lake yet"
-    parts = [f"{told.watched:,} series, {told.wrong:,} of them wrong"]
+    parts = [f"{told.watched:,} series, {told.wrong:,} out of their usual band"]
     if told.left_out:
         parts.append(f"{told.left_out:,} left out for want of room (watch.most)")
     if told.rare:
         parts.append(f"{told.rare:,} too rare to be judged")
     return f"{', '.join(parts)}; judged until {told.judged_until}"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How things are, in one word and one sentence, for whoever shows it."""
+
+    state: Literal["usual", "unusual", "incidents", "unknown"]
+    sentence: str
+
+
+def verdict(told: Account, incidents: int, now_ms: int) -> Verdict:
+    """The one verdict on a lake with so many open incidents; the gravest that holds."""
+    if incidents:
+        are = "incident is" if incidents == 1 else "incidents are"
+        return Verdict("incidents", f"{incidents:,} {are} open.")
+    if why := remark(told, now_ms):
+        return Verdict("unknown", f"No incident is open, but {why}.")
+    if told.wrong:
+        series = "series is" if told.wrong == 1 else "series are"
+        return Verdict(
+            "unusual", f"No incident is open. {told.wrong:,} of {told.watched:,} {series} out of "
+            "the usual band and no incident: what began before anybody watched, or was closed by "
+            "hand, is not told.",
+        )  # fmt: skip
+    return Verdict("usual", f"All is as usual, in {told.watched:,} series.")
 
 
 def meets(pattern: str, lake: LakeDir, rules: Rules) -> bool:

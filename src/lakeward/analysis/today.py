@@ -8,8 +8,9 @@ without a known day there is no usual value.
     usual     the median of the known days at the same hour; of a figure, until the same clock
     low, high the least and the greatest of them
 
-Bots and the team's own traffic are left out, as by all questions that count people. A figure of
-today counts whatever has come in; that of a known day what had, by its clock, by then.
+Bots and the team's own traffic are left out, as by all questions that count people; of calls and of
+what came of them everybody's count, as the questions about these have it. A figure of today counts
+whatever has come in; that of a known day what had, by its clock, by then.
 """
 
 from __future__ import annotations
@@ -36,8 +37,11 @@ WEEKS: Final = 4
 """How many days of the same weekday are looked at, at most."""
 HOURLY: Final = (Series(label="Interactions"),)
 SUMMED: Final = (
-    Series(metric="units", label="Visitors"),
+    Series(metric="units", label="Active visitors"),
     Series(label="Interactions"),
+)
+"""Of these, and of the next, roll-ups hold whole hours."""
+EVERYBODYS: Final = (
     Series(event="api_call", label="API calls"),
     Series(event="api_call", metric="error_rate", label="Failed calls"),
     Series(event="api_call", metric="p95", label="Response time, p95"),
@@ -45,41 +49,48 @@ SUMMED: Final = (
     Series(event="deal_closed", label="Deals closed"),
     Series(event="feedback_submission", label="Feedback"),
 )
-"""Of these, roll-ups hold whole hours."""
+"""Everybody's count, programs and the team's own, too, as on the pages API and Partners."""
 CHOSEN: Final = (
     Series(  # a view is told once more when it is left
         event="page_view", label="Page views",
         where=Filter(field="properties.engagement_ms", op="unknown"),
     ),
     Series(
-        event="demo_booking", label="Demos held",
-        where=Filter(field="outcomes.status", values=("held",)),
-    ),
-    Series(
         event="flow_completion", label="Flows completed",
         where=Filter(field="outcomes.status", op="is_not", values=("abandoned",)),
     ),
 )  # fmt: skip
-"""Of these, rows are looked at."""
+"""Of these, and of the next, rows are looked at."""
+HELD: Final = (
+    Series(
+        event="demo_booking",
+        label="Demos held",
+        where=Filter(field="outcomes.status", values=("held",)),
+    ),
+)
+GROUPS: Final = ((SUMMED, False), (EVERYBODYS, True), (CHOSEN, False), (HELD, True))
+"""What is asked together, and whether everybody's counts."""
 FIGURES: Final = (
-    "Visitors", "Interactions", "Page views", "API calls", "Failed calls", "Response time, p95",
+    "Active visitors", "Interactions", "Page views", "API calls", "Failed calls",
+    "Response time, p95",
 )  # fmt: skip
 OUTCOMES: Final = ("Matches", "Demos held", "Deals closed", "Feedback", "Flows completed")
 DOCS: Final[Mapping[str, str]] = {
-    "Visitors": "Different visitors: the user, else the anonymous visitor, as the record says.",
-    "Interactions": "Everything that was recorded.",
-    "Page views": "Pages that were opened.",
-    "API calls": "Calls of the API.",
+    "Active visitors": "Different users and anonymous visitors who did anything, as each record "
+    "says. The page Visitors counts people who saw a page, several ids of one person once.",
+    "Interactions": "Everything that people did, without programs and the team's own traffic.",
+    "Page views": "Pages that were opened. The page Visitors counts screens of apps, too.",
+    "API calls": "Calls of the API by everybody, programs and the team too, as on the page API.",
     "Failed calls": "Calls that the server failed (5xx), of those that were answered.",
     "Response time, p95": "95 of 100 calls were as quick as this, or quicker.",
     "Matches": "Matches of a contractor and a partner.",
     "Deals closed": "Deals that were closed.",
     "Feedback": "Feedback that was given.",
     "Flows completed": "Declared flows that somebody finished.",
-    "Demos held": "Demos of which it was said that they were held.",
+    "Demos held": "Demos of which it was told today that they were held, whenever booked.",
 }
 UNITS: Final[Mapping[str, str]] = {
-    "Visitors": "visitors", "Failed calls": "0 to 1", "Response time, p95": "ms",
+    "Active visitors": "visitors", "Failed calls": "0 to 1", "Response time, p95": "ms",
     "Page views": "views", "API calls": "calls", "Matches": "matches", "Deals closed": "deals",
     "Demos held": "demos", "Flows completed": "flows",
 }  # fmt: skip
@@ -138,8 +149,8 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
             counts |= {row[0]: cast(int, row[1]) for row in answer.rows}
         figures = {
             figure.name: figure
-            for series in (SUMMED, CHOSEN)
-            for figure in self._figures(put, days[: known + 1], series)
+            for series, everybody in GROUPS
+            for figure in self._figures(put, days[: known + 1], series, everybody)
         }
         return {
             "at": self.at,
@@ -151,8 +162,12 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
             "figures": [figures[name] for name in FIGURES],
             "outcomes": [figures[name] for name in OUTCOMES],
             "questions": {
-                part: self._trend(days[0].since, days[0].until, tuple(map(_series, names)))
+                f"{part}_of_everybody" if everybody else part: self._trend(
+                    days[0].since, days[0].until, named, everybody=everybody
+                )
                 for part, names in (("figures", FIGURES), ("outcomes", OUTCOMES))
+                for everybody in (False, True)
+                if (named := _series(names, everybody))
             } | {"hours": self._trend(days[0].since, days[0].until, HOURLY, grain="hour")},
         }  # fmt: skip
 
@@ -173,11 +188,13 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         since: datetime | None,
         until: datetime | None,
         series: tuple[Series, ...],
+        everybody: bool = False,
         **more: Any,
     ) -> Trend:
         return Trend(
             series=series, since=since, until=until, zone=self.zone, unit="visitor",
-            internal_is=self.internal_is, **({"grain": None} | more),
+            bots=everybody, internal=everybody, internal_is=self.internal_is,
+            **({"grain": None} | more),
         )  # fmt: skip
 
     def _known(self, put: Put, days: Sequence[Span]) -> int:
@@ -190,13 +207,17 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
 
     def _has(self, put: Put, since: datetime | None, until: datetime | None) -> bool:
         """Whether the lake has anything, of anybody, between two moments."""
-        everything = self._trend(since, until, (Series(),), bots=True, internal=True)
+        everything = self._trend(since, until, (Series(),), everybody=True)
         return bool(put(everything).rows[0][0])
 
-    def _figures(self, put: Put, days: Sequence[Span], series: tuple[Series, ...]) -> list[Figure]:
+    def _figures(
+        self, put: Put, days: Sequence[Span], series: tuple[Series, ...], everybody: bool
+    ) -> list[Figure]:
         """Each figure of today and of the known days until the same clock."""
         spans = [days[0], *map(self._until_now, days[1:])]
-        [today, *before] = [put(self._trend(s.since, s.until, series)).rows[0] for s in spans]
+        [today, *before] = [
+            put(self._trend(s.since, s.until, series, everybody)).rows[0] for s in spans
+        ]
         return [
             self._figure(each.label, today[n], [row[n] for row in before])
             for n, each in enumerate(series)
@@ -242,8 +263,10 @@ class Today(msgspec.Struct, frozen=True, kw_only=True):
         return cast(Iterable[datetime], between("hour", day.since, day.until, self.zone))
 
 
-def _series(name: str) -> Series:
-    return next(series for series in (*SUMMED, *CHOSEN) if series.label == name)
+def _series(names: Sequence[str], everybody: bool) -> tuple[Series, ...]:
+    """Of these figures those that count everybody, or those that do not."""
+    known = {each.label: each for group, of in GROUPS if of == everybody for each in group}
+    return tuple(known[name] for name in names if name in known)
 
 
 def spread(values: Iterable[Cell]) -> tuple[float | None, float | None, float | None, int]:

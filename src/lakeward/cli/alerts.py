@@ -83,8 +83,9 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> int:
             AlertTable(database), Tellings(database), now,
             states=STATES if arguments.all else OPEN, most=max(arguments.n, 0),
         )  # fmt: skip
-    said = remark(account(open_lake(settings.lake_dir, create=False), settings), now)
-    nothing = "no incident is open" if said else "nothing is wrong that is watched"
+    told = account(open_lake(settings.lake_dir, create=False), settings)
+    said = remark(told, now)
+    nothing = "no incident is open" if said or told.wrong else "nothing is wrong that is watched"
     _say(arguments, shown, table(shown, nothing))
     _warn(said)
     return 0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # the room behind it needs an extra that other commands do wi
     from lakeward.store.people import People, Person
     from lakeward.store.trail import Entry
 
-AUDITED = ("person.", "login.", "link.")
+AUDITED = ("person.", "login.", "link.", "quarantine.")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

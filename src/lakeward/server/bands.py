@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import msgspec
 
+from lakeward.alerts.listing import OPEN
 from lakeward.alerts.memory import Entry, looked_at
-from lakeward.alerts.overview import account, sentence, watched
+from lakeward.alerts.overview import account, sentence, verdict, watched
 from lakeward.alerts.picture import Picture, View, budget_of, of_incident, of_series
 from lakeward.alerts.rules import Rules, read
 from lakeward.errors import LakewardError, SettingError
@@ -66,7 +67,12 @@ class Bands:
         shown: Document = msgspec.to_builtins(watched(self._lake))
         told = account(self._lake, self._settings)
         rules = _rules(self._settings)
+        incidents = {key.split(":", 2)[-1]: which for key, which in self._table.wrong().items()}
+        counts = self._table.counts()
+        for series in shown["series"]:
+            series["incident_id"] = incidents.get(series["series"])
         return shown | {
+            "verdict": verdict(told, sum(counts[state] for state in OPEN), _now_ms()),
             "sentence": sentence(told), "refused": told.refused, "zone": rules.watch.zone,
             "groups": list(rules.watch.series), "sensitivity": rules.watch.sensitivity,
             "excluded": [

@@ -7,6 +7,7 @@ an address comes too often, and as guard, body and ingest do.
 from __future__ import annotations
 
 import math
+import re
 from time import perf_counter_ns
 
 import msgspec
@@ -23,8 +24,12 @@ from lakeward.server.ingest import Batch, Ingest, Limits, Outcome, Sender
 from lakeward.server.rates import Rates, group
 from lakeward.settings import MIB
 
+DEVICE = re.compile(r"\([^()]*;|\bCFNetwork/")
+"""What an agent has that tells of a device: `(X11; Linux x86_64)`, as browsers write it, crawlers
+that drive one, and apps. Programs that send what they heard of somebody else have no such thing."""
 SHELF_BYTES = 64 * MIB
 """Bodies that one worker holds at a time."""
+LONGEST_AGENT = 512
 RESERVE = 64 * (1 + len(FIELDS))
 """What the server adds to an interaction, at most."""
 
@@ -102,9 +107,7 @@ class Intake:
     def admitted(self, request: Request, secret: str | None) -> Sender:
         """Who sends, let in by the guard; `secret` is a key that came in the body."""
         key = self._guard.admit(request.scope, request.headers, "write", secret)
-        agent = request.headers.get(b"user-agent")
-        said = None if agent is None else agent.decode("utf-8", "backslashreplace")
-        return Sender(self.address(request), said, key)
+        return Sender(self.address(request), _visitors(request.headers.get(b"user-agent")), key)
 
     async def take(self, batch: Batch, sender: Sender) -> Outcome:
         """Keep a batch; its figures are counted."""
@@ -112,6 +115,13 @@ class Intake:
         outcome = await self.ingest.take(batch, sender)
         self._gauges.taken(outcome.accepted, len(outcome.rejected), perf_counter_ns() - began)
         return outcome
+
+
+def _visitors(agent: bytes | None) -> str | None:
+    """The agent of whoever sends, where it can be the visitor's own. `curl/8.8.0` or
+    `python-requests/2.32` is that of a program that tells of others: it makes nobody a bot."""
+    said = None if agent is None else agent.decode("utf-8", "backslashreplace")
+    return said if said is not None and DEVICE.search(said[:LONGEST_AGENT]) else None
 
 
 def intake_of(collector: Collector, guard: Guard, rates: Rates, gauges: Gauges) -> Intake:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from lakeward.alerts.listing import OPEN, overview
+from lakeward.alerts.overview import account, verdict
 from lakeward.analysis.today import Today
 from lakeward.audit import Report
 from lakeward.errors import LakewardError, Rejected
@@ -120,14 +121,22 @@ class Overview:
         return parts
 
     async def _incidents(self) -> dict[str, Any]:
+        now_ms = round(self._now().timestamp() * 1000)
         try:
-            shown = await asyncio.to_thread(
-                overview, self._alerts, self._tellings, round(self._now().timestamp() * 1000),
-                states=OPEN, most=MOST_ALERTS,
-            )  # fmt: skip
+            shown, told = await asyncio.gather(
+                asyncio.to_thread(
+                    overview, self._alerts, self._tellings, now_ms, states=OPEN, most=MOST_ALERTS
+                ),
+                asyncio.to_thread(account, self._lake, self._settings),
+            )
         except LakewardError as error:
-            return {"incidents": [], "counts": {}, "sentence": sentence(error)}
-        return {name: shown[name] for name in ("incidents", "counts")} | {"sentence": ""}
+            return {"incidents": [], "counts": {}, "verdict": None, "sentence": sentence(error)}
+        counts = shown["counts"]
+        said = verdict(told, sum(counts[state] for state in OPEN), now_ms)
+        return {
+            "incidents": shown["incidents"], "counts": counts, "sentence": "",
+            "verdict": msgspec.to_builtins(said),
+        }  # fmt: skip
 
     def _health(self, report: Report) -> Health:
         refused = newest(

@@ -5,9 +5,9 @@
 
 In: requests of who may read everything; who brings back is a person with the role of an admin, or
 sits at a server that is open to its own machine. Out: entries as the quarantine keeps them, the
-newest first, a long record cut; counts of what came back, or would. How many there are by day, type
-and reason tells the question `data_refused`. One bringing back at a time: 409; the reasons are
-those of `lakeward replay`.
+newest first, a long record cut; counts of what came back, or would. What came back is in the audit.
+How many there are by day, type and reason tells the question `data_refused`. One bringing back at a
+time: 409; the reasons are those of `lakeward replay`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.routes import Found, Part
+from lakeward.store.database import Database
+from lakeward.store.trail import note
 
 PARTS: Final = (Part("quarantine", "/api/quarantine", ("", "/replay")),)
 MOST: Final = 200
@@ -40,6 +42,7 @@ MOST_AT_ONCE: Final = 10_000
 """Entries that one request brings back: the answer says how many are left."""
 LONGEST: Final = 8 << 10
 """Characters of a record that are shown."""
+LONGEST_NAME: Final = 128
 WHY: Final = "The quarantine holds everybody's records: it is not for partners."
 WANTED: Final = (
     'The body must be {"reason": "…", "type": "…", "follower": "…", "day": "YYYY-MM-DD", '
@@ -81,8 +84,11 @@ class Quarantine:
 
     parts = PARTS
 
-    def __init__(self, lake: LakeDir, collector: Collector, guard: Guard, intake: Intake) -> None:
+    def __init__(
+        self, lake: LakeDir, collector: Collector, database: Database, guard: Guard, intake: Intake
+    ) -> None:
         self._lake = lake
+        self._database = database
         self._collector = collector
         self._guard = guard
         self._intake = intake
@@ -116,21 +122,32 @@ class Quarantine:
         return [shown(entry, marked) for entry in newest(self._lake, chosen, most)]
 
     async def _replay(self, request: Request, found: Found[Handler], headers: Headers) -> None:
-        actor(request, self._guard, WHY)
+        who = actor(request, self._guard, WHY)
         wanted = await said(request, self._intake, Wanted, WANTED, 64 << 10)
         chosen = selection(wanted)
         if self._replaying.locked():
             raise Refusal(409, "under_way", "Something is being brought back: wait for its end.")
         async with self._replaying:
-            done = await beside(_failed, self._brought, chosen, wanted)
+            done = await beside(_failed, self._brought, chosen, wanted, who)
         answer: dict[str, Any] = {"dry_run": wanted.dry_run, **msgspec.structs.asdict(done)}
         await reply_json(request.send, answer)
 
-    def _brought(self, chosen: Selection, wanted: Wanted) -> Replayed:
+    def _brought(self, chosen: Selection, wanted: Wanted, who: str) -> Replayed:
         replay = Replay(
             self._lake, self._collector, wanted.set, dry=wanted.dry_run, most=MOST_AT_ONCE
         )
-        return replay.run(chosen)
+        done = replay.run(chosen)
+        if not wanted.dry_run:
+            # Which fields were mended, and never what is in them: that may be personal.
+            details = {
+                "selected": done.selected, "replayed": done.replayed,
+                "set": sorted(name[:LONGEST_NAME] for name in wanted.set),
+            }  # fmt: skip
+            now_ns = self._collector.clock.now()
+            with self._database.write() as connection:
+                subject = wanted.type[:LONGEST_NAME]
+                note(connection, now_ns, who, "quarantine.replay", subject, details)
+        return done
 
 
 def selection(wanted: Wanted) -> Selection:

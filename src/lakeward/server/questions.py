@@ -19,6 +19,7 @@ import msgspec
 
 from lakeward.analysis.access import OPEN, SHOWN, narrowed
 from lakeward.analysis.comparison import HOWS, earlier
+from lakeward.analysis.copied import runnable
 from lakeward.analysis.events import CALENDAR, FIELDS, JSON_FIELDS, OWN, PEOPLE, looked
 from lakeward.analysis.metric import METRICS
 from lakeward.analysis.question import Question
@@ -137,7 +138,9 @@ def _compared(question: Question, asked: Mapping[str, list[str]]) -> msgspec.Raw
 
 def _with_sql(answer: bytes, question: Question) -> bytes:
     statement = question.sql()
-    said = {"text": statement.text, "parameters": statement.parameters}
+    said = {
+        "text": statement.text, "parameters": statement.parameters, "runnable": runnable(question)
+    }  # fmt: skip
     return answer[:-1] + b',"sql":' + msgspec.json.encode(said) + b"}"
 
 

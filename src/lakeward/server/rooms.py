@@ -104,7 +104,7 @@ def rooms(site: Site) -> list[Room]:
         keys.KeyRoom(database, guard, intake),
         overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
-        quarantine.Quarantine(site.lake, site.collector, guard, intake),
+        quarantine.Quarantine(site.lake, site.collector, database, guard, intake),
         questions.Questions(site.asker, intake, settings),
         rules.RuleRoom(settings, guard),
         schema.SchemaPage(),

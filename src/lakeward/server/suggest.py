@@ -38,8 +38,17 @@ MOST: Final = 200
 USUAL: Final = 50
 MOST_STEPS: Final = 20
 MOST_SEEN: Final = 1000
-FLOW: Final = ("outcomes.flow", "outcomes.step", "outcomes.step_index")
-TO_A_DEAL: Final = ("partner_match", "demo_booking", "deal_closed")
+FLOW: Final = ("outcomes.flow", "outcomes.step", "outcomes.step_index", "outcomes.status")
+WEEK, QUARTER = 604_800, 7_776_000
+"""Seconds in which people go through a flow; and from a match to a deal."""
+NOT_DONE: Final = ("entered", "skipped", "failed", "back")
+"""What else `flow_step` tells of a step; without a word it was done."""
+TO_A_DEAL: Final[tuple[dict[str, Any], ...]] = (
+    {"event": "partner_match", "label": "matched"},
+    {"event": "demo_booking", "label": "demo booked",
+     "where": {"field": "outcomes.status", "values": ["booked"]}},
+    {"event": "deal_closed", "label": "deal closed"},
+)  # fmt: skip
 KNOWN: Final = frozenset({"field", "q", "event", "since", "until", "zone", "most"})
 
 
@@ -84,17 +93,17 @@ class Suggest:
         steps = await self._trend(
             query, by=list(FLOW), top=MOST_SEEN, series=[{"event": "flow_step"}]
         )
-        types = await self._trend(query, by=["interaction_type"], top=MOST)
+        deals = await self._trend(query, series=list(TO_A_DEAL))
         declared, note = await asyncio.to_thread(_declared, self._settings)
-        seen = _seen([row for row in steps["rows"] if row[3]])
+        seen = _seen([row for row in steps["rows"] if row[4]])
         told = [
             *(_flow(flow.name, flow.steps, "declared", seen.get(flow.name)) for flow in declared),
             *(
                 _flow(name, list(steps), "seen", steps)
                 for name, steps in seen.items()
-                if len(steps) > 1 and name not in {flow.name for flow in declared}
+                if name not in {flow.name for flow in declared}
             ),
-            *_to_a_deal({row[0]: row[1] for row in types["rows"]}),
+            _to_a_deal([events or 0 for events in deals["rows"][0]]),
         ]
         ready = [each for each in told if len(each["steps"]) > 1]
         await reply(request.send, 200, msgspec.json.encode({"funnels": ready, "note": note}))
@@ -134,41 +143,69 @@ def _declared(settings: Settings) -> tuple[Sequence[flows.Flow], str | None]:
         return (), f"The declared flows cannot be read: {why}."
 
 
-def _seen(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, int]]:
-    """Steps of flows with how often they came, in their order: by their place, where one is told,
-    else by how often they came."""
-    places: dict[str, dict[str, tuple[float, int]]] = {}
-    for flow, step, index, events in rows:
+class _Step(msgspec.Struct):
+    """One step of a flow as it was seen."""
+
+    place: float = float("inf")
+    """The least that was told."""
+    events: int = 0
+    statuses: set[str | None] = set()
+
+
+def _seen(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, _Step]]:
+    """Steps of flows in their order: by their place, where one is told, else by how often they
+    came."""
+    flows: dict[str, dict[str, _Step]] = {}
+    for flow, step, index, status, events in rows:
         if flow is None or step is None:
             continue
-        of = places.setdefault(flow, {})
-        place, count = of.get(step, (float("inf"), 0))
-        of[step] = (min(place, float(index)) if index is not None else place, count + events)
+        of = flows.setdefault(flow, {}).setdefault(step, _Step())
+        of.place = min(of.place, float("inf") if index is None else float(index))
+        of.events += events
+        of.statuses.add(status)
     return {
-        flow: {
-            step: of[step][1] for step in sorted(of, key=lambda s: (of[s][0], -of[s][1], s))
-        }
-        for flow, of in places.items()
-    }  # fmt: skip
+        flow: dict(sorted(of.items(), key=lambda item: (item[1].place, -item[1].events, item[0])))
+        for flow, of in flows.items()
+    }
 
 
 def _flow(
-    name: str, steps: Sequence[str], source: str, seen: Mapping[str, int] | None
+    name: str, steps: Sequence[str], source: str, seen: Mapping[str, _Step] | None
 ) -> dict[str, Any]:
-    told = [
-        {
-            "event": "flow_step", "label": step,
-            "where": {"all": [
-                {"field": "outcomes.flow", "values": [name]},
-                {"field": "outcomes.step", "values": [step]},
-            ]},
-        }
-        for step in steps[:MOST_STEPS]
-    ]  # fmt: skip
-    return {"name": name, "source": source, "events": sum((seen or {}).values()), "steps": told}
+    """A funnel of who finished each step; before them, where it is told, who came to the first."""
+    seen = seen or {}
+    told = [_step(name, step, _done(seen.get(step)), step) for step in steps]
+    if told and "entered" in seen.get(steps[0], _Step()).statuses:
+        came = {"field": "outcomes.status", "values": ["entered"]}
+        told.insert(0, _step(name, steps[0], came, f"{steps[0]} begun"))
+    events = sum(step.events for step in seen.values())
+    return {
+        "name": name, "source": source, "events": events, "within": WEEK,
+        "steps": told[:MOST_STEPS],
+    }  # fmt: skip
 
 
-def _to_a_deal(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    steps = [{"event": name} for name in TO_A_DEAL if counts.get(name)]
-    events = sum(counts[step["event"]] for step in steps)
-    return [{"name": "match to deal", "source": "outcomes", "events": events, "steps": steps}]
+def _step(flow: str, step: str, status: Mapping[str, Any], label: str) -> dict[str, Any]:
+    return {
+        "event": "flow_step", "label": label,
+        "where": {"all": [
+            {"field": "outcomes.flow", "values": [flow]},
+            {"field": "outcomes.step", "values": [step]},
+            status,
+        ]},
+    }  # fmt: skip
+
+
+def _done(seen: _Step | None) -> dict[str, Any]:
+    """The condition that a step was finished."""
+    if seen is not None and None not in seen.statuses:
+        return {"field": "outcomes.status", "values": ["completed"]}
+    return {"field": "outcomes.status", "op": "is_not", "values": list(NOT_DONE)}
+
+
+def _to_a_deal(counts: Sequence[int]) -> dict[str, Any]:
+    steps = [step for step, events in zip(TO_A_DEAL, counts, strict=True) if events]
+    return {
+        "name": "match to deal", "source": "outcomes", "events": sum(counts), "within": QUARTER,
+        "steps": steps,
+    }  # fmt: skip

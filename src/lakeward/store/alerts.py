@@ -191,6 +191,13 @@ class AlertTable:
             known = {row[0]: row[1] for row in connection.execute(query)}
         return {state: known.get(state, 0) for state in STATES}
 
+    def wrong(self) -> dict[str, str]:
+        """The keys of series that are wrong, with the open incident that each is of."""
+        query = select(_S.key, _S.incident_id).join(INCIDENTS, _I.incident_id == _S.incident_id)
+        query = query.where(_S.status == "wrong", _I.state != "resolved")
+        with self.database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def history(self, incident_id: str, most: int = 200) -> list[Change]:
         """The steps of an incident, the oldest first."""
         query = select(ALERT_CHANGES).where(_C.incident_id == incident_id)

@@ -1,6 +1,8 @@
 // How values become text. Whatever a visitor sent is shown and never obeyed: control characters and
 // those that turn the direction of writing are made visible.
 
+import { wall } from "./shell/zone";
+
 const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 /** `text` without anything that could steer the page. */
@@ -30,6 +32,7 @@ export function thousands(n: number): string {
 }
 
 export function percent(share: number): string {
+  if (share < 0) return `−${percent(-share)}`;
   const p = share * 100;
   if (p < 99.995 && p >= 99.5) return ">99%"; // all is what all is, but for rounding
   return `${p === 0 || p >= 10 ? p.toFixed(0) : p >= 0.1 ? p.toFixed(1) : "<0.1"}%`;
@@ -42,20 +45,20 @@ export function duration(ms: number | null | undefined): string {
   return `${ms === 0 || ms >= 9.95 ? ms.toFixed(0) : ms.toFixed(1)} ms`;
 }
 
-/** `20:34:43.129` in the reader's own time. */
-export function clock(time: string | undefined): string {
+const two = (n: number) => String(n).padStart(2, "0");
+
+/** `20:34:43.129` in a zone. */
+export function clock(time: string | undefined, zone: string): string {
   if (!time) return "–";
-  const at = new Date(time);
-  if (Number.isNaN(at.getTime())) return visible(time);
-  const two = (n: number) => String(n).padStart(2, "0");
-  const ms = String(at.getMilliseconds()).padStart(3, "0");
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${ms}`;
+  const at = Date.parse(time);
+  if (Number.isNaN(at)) return visible(time);
+  return `${minute(at, zone)}:${two(wall(at, zone).second)}.${String(new Date(at).getUTCMilliseconds()).padStart(3, "0")}`;
 }
 
-/** `20:34` of a number of milliseconds. */
-export function minute(ms: number): string {
-  const at = new Date(ms);
-  return `${String(at.getHours()).padStart(2, "0")}:${String(at.getMinutes()).padStart(2, "0")}`;
+/** `20:34` in a zone, of a number of milliseconds. */
+export function minute(ms: number, zone: string): string {
+  const at = wall(ms, zone);
+  return `${two(at.hour)}:${two(at.minute)}`;
 }
 
 /** `5xx` of 503, for colours. */

@@ -4,13 +4,17 @@ import { describe, expect, it, vi } from "vitest";
 import type { Answer } from "../src/ask/answer";
 import { csv } from "../src/card/file";
 import { linesOf } from "../src/chart/lines";
+import { drawable, leftOut, leftOutOfBars } from "../src/explore/left";
 import { visible } from "../src/text";
 import { bytes, change, figure, seconds, ticksOf, written } from "../src/unit";
+
+const column = (name: string, kind: string, unit = "") => ({ name, kind, unit, doc: "" });
 
 describe("figures", () => {
   it("have their unit", () => {
     expect(figure("0 to 1", 0.1234)).toBe("12%");
     expect(figure("0 to 1", 0.0123)).toBe("1.2%");
+    expect(figure("0 to 1", -0.0123)).toBe("−1.2%");
     expect(figure("ms", 12_345)).toBe("12 s");
     expect(figure("s", 5_400)).toBe("1.5 h");
     expect(figure("bytes", 1_530_000)).toBe("1.5 MB");
@@ -61,7 +65,6 @@ it("what steers a page is made visible", () => {
 });
 
 describe("lines", () => {
-  const column = (name: string, kind: string, unit = "") => ({ name, kind, unit, doc: "" });
   const answer: Answer = {
     kind: "trend", question: {},
     columns: [column("moment", "date"), column("route", "text"), column("series_1", "integer", "interactions")],
@@ -77,12 +80,45 @@ describe("lines", () => {
     expect([found.dates, found.open]).toEqual([true, false]);
   });
 
+  it("have every day of the range, where the answer has some alone", () => {
+    const rows = [["2026-01-05", 1], ["2026-01-08", null]];
+    const columns = [column("day", "date"), column("n", "integer")];
+    const over = { first: { year: 2026, month: 1, day: 4 }, last: { year: 2026, month: 1, day: 8 }, since: "", until: "" };
+    const values = (none: 0 | null) => linesOf({ kind: "ai_cost", question: {}, columns, rows }, { x: "day", values: ["n"], over, none }).lines[0]?.values;
+    expect([values(0), values(null)]).toEqual([[0, 1, 0, 0, null], [null, 1, null, null, null]]);
+    const by = (x: string, kind: string) => linesOf(
+      { kind: "ai_cost", question: {}, columns: [column(x, kind), column("n", "integer")], rows: [[x === "hour" ? "2026-01-04T01:00:00Z" : x === "week" ? "2025-12-29" : "2026-01-01", 1]] },
+      { x, values: ["n"], over: { ...over, since: "2026-01-04T00:00:00Z", until: "2026-01-04T03:00:00Z" }, none: 0 },
+    );
+    expect(by("hour", "time").lines[0]?.values).toEqual([0, 1, 0]);
+    expect(by("week", "date").x).toEqual([Date.UTC(2025, 11, 29), Date.UTC(2026, 0, 5)]);
+    expect(by("month", "date").x).toEqual([Date.UTC(2026, 0, 1)]);
+  });
+
   it("end with the present: of what is to come nothing is drawn", () => {
     const later = new Date(Date.now() + 10 * 86_400_000).toISOString();
     const rows = [[new Date(Date.now() - 1000).toISOString(), "/a", 1], [later, "/a", 0]];
     const found = linesOf({ ...answer, columns: [column("moment", "time"), ...answer.columns.slice(1)], rows }, { values: ["series_1"] });
     expect([found.x.length, found.open]).toEqual([1, true]);
   });
+});
+
+it("what a drawing of a result leaves out is said", () => {
+  const told = {
+    kind: "", question: {}, columns: [column("day", "local"), column("who", "text"), column("n", "integer")],
+    rows: [
+      ["2026-01-01T00:00:00", "a", 1], ["2026-01-01T00:00:00", "a", 2], ["2026-01-02T00:00:00", "a", null],
+      [null, "a", 3], ["2026-01-01T00:00:00", "b", "9007199254740993"], ["2026-01-01T00:00:00", "c", 1], ["2026-01-02T00:00:00", "d", 1],
+    ],
+  };
+  const drawn = drawable(told);
+  expect(drawn.rows[4]).toEqual(["2026-01-01T00:00:00Z", "b", 9007199254740992]);
+  expect(leftOut(drawn, { x: "day", y: "n", split: "who", most: 2 })).toEqual([
+    "2 rows of 2 further values of who, as 2 lines are drawn", "1 row without a time in day", "1 row without a number in n",
+    "1 row at a moment that another row of the same line has, too: group them",
+  ]);
+  expect(leftOut(drawn, { x: "day", y: "n", split: "", most: 2 }).at(-1)).toBe("3 rows at a moment that another row has, too: group them");
+  expect(leftOutOfBars(drawn, "n")).toEqual(["1 row without a number in n"]);
 });
 
 it("a figure in full keeps all of it, and nearly all is not all", () => {

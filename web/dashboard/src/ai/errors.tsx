@@ -27,7 +27,7 @@ export function Errors({ range, only, grain }: Scope) {
             return { label: ENDS[name] ?? name, name: `${name}_rate`, value: number(answer.rows[0], at), unit: "0 to 1", better: "down" as const, doc: interval(answer, name), change: answer.compared?.changes?.[at] };
           })} />
           {!overTime.value && !overTime.refused && <Waiting tall={[173, 191]} />}
-          {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(ENDS), labels: ENDS })} zone={range.zone} kind="stack" label={`Turns that did not end well by ${grain}`} height={150} />}
+          {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(ENDS), over: range, none: 0, labels: ENDS })} zone={range.zone} kind="stack" label={`Turns that did not end well by ${grain}`} height={150} />}
           {kinds.value && kinds.value.rows.length > 0 && (
             <><h3>What failed</h3><Bars answer={kinds.value} name="error_type" value="turns" label="Errors by kind" none="no kind told" most={6} /></>
           )}

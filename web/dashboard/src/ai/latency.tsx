@@ -26,7 +26,7 @@ export function Latency({ range, only, grain }: Scope) {
             return { label, name, value: number(answer.rows[0], at), unit: "ms", better: "down" as const, doc: answer.columns[at]?.doc ?? "", change: answer.compared?.changes?.[at] };
           })} />
           {!overTime.value && !overTime.refused && <Waiting tall={[230, 248]} />}
-          {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(LINES), labels: LINES })} zone={range.zone} label={`Latency by ${grain}`} />}
+          {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(LINES), over: range, labels: LINES })} zone={range.zone} label={`Latency by ${grain}`} />}
         </>
       )}
     </Card>

@@ -93,7 +93,7 @@ function Marked({ answer }: { answer: Answer }) {
 }
 
 function OverTime({ answer, budgets, range, grain }: Scope & { answer: Answer; budgets: Budgets | null }) {
-  const lines = linesOf(answer, { x: grain, values: ["cost_usd"], labels: { cost_usd: "Spend" } });
+  const lines = linesOf(answer, { x: grain, values: ["cost_usd"], over: range, none: 0, labels: { cost_usd: "Spend" } });
   // A day's budget is a line only where points are days of the same zone.
   const daily = grain === "day" && budgets?.zone === range.zone ? budgets.budgets.filter((budget) => budget.per === "day") : [];
   const limits = daily.map((budget) => ({ label: `Budget ${budget.name}`, values: lines.x.map(() => budget.amount) }));
@@ -108,7 +108,7 @@ export function Tokens({ answer, grain, range }: Scope & { answer: Question }) {
       definition="Tokens by what they were spent on; no token is in two of these. Of turns whose tokens were estimated, the estimate."
       hint="No turn of an AI in this range.">
       {(found) => used.length
-        ? <Series data={linesOf(now(found), { x: grain, values: used, labels: BUCKETS })} zone={range.zone} kind="stack" label={`Tokens by ${grain}`} />
+        ? <Series data={linesOf(now(found), { x: grain, values: used, over: range, none: 0, labels: BUCKETS })} zone={range.zone} kind="stack" label={`Tokens by ${grain}`} />
         : <p class="nothing muted">Nobody told how many tokens there were.</p>}
     </Card>
   );

@@ -94,10 +94,19 @@ export interface Series {
   high: number | null;
   learned_since: string | null;
   wrong_since: string | null;
+  /** The open incident that it is of. */
+  incident_id: string | null;
   kind: string | null;
 }
 
+/** The server's one word on how things are. */
+export interface Verdict {
+  state: "usual" | "unusual" | "incidents" | "unknown";
+  sentence: string;
+}
+
 export interface Watched {
+  verdict: Verdict;
   series: Series[];
   left_out: number;
   rare: number;

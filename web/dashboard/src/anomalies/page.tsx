@@ -6,7 +6,7 @@ import { Card } from "../card/card";
 import { setQuery, useQuery } from "../shell/place";
 import { useRange } from "../shell/range";
 import { isTaken } from "../shell/shortcuts";
-import { count, visible } from "../text";
+import { visible } from "../text";
 import "./anomalies.css";
 import { Detail } from "./detail";
 import { Incidents, tableOf } from "./list";
@@ -34,7 +34,7 @@ export default function Page() {
       {watched.value?.refused && <p class="note bad" role="alert">{visible(watched.value.refused)}</p>}
       <Card id="open" tall={[68, 109]} title="Open" data={open} zone={zone} empty={open.value?.incidents.length === 0}
         note={open.value?.incidents.length ? `${open.value.incidents.length} now` : ""} table={tableOf(open.value?.incidents)}
-        hint={<p><b class="good">No incident is open.</b> {watched.value && <span>{count(watched.value.series.length)} series are watched.</span>}</p>}
+        hint={watched.value && <p class={watched.value.verdict.state === "usual" ? "good" : ""} data-verdict={watched.value.verdict.state}><bdi>{visible(watched.value.verdict.sentence)}</bdi></p>}
         definition="Incidents that are not over. Series that went wrong within five minutes of each other, by the same rule and in the same direction, are one incident. What is critical comes first as it opened, the newest first.">
         {(found) => <Incidents incidents={found.incidents} zone={zone} label="Open incidents" />}
       </Card>

@@ -4,7 +4,7 @@ import type { Column, Value } from "../ask/answer";
 import type { Data } from "../ask/question";
 import { Card, Nothing } from "../card/card";
 import { Table } from "../chart/table";
-import { setQuery } from "../shell/place";
+import { href, setQuery } from "../shell/place";
 import { count, visible } from "../text";
 import { day, figure, moment } from "../unit";
 import type { Series, Watched } from "./incident";
@@ -32,7 +32,7 @@ url_env = "OPS_SLACK_URL"`;
 
 const COLUMNS: Column[] = [
   { name: "series", kind: "text", unit: "", doc: "Name of the series." },
-  { name: "state", kind: "text", unit: "", doc: "Whether it is as usual." },
+  { name: "state", kind: "text", unit: "", doc: "As usual; part of an open incident; or out of its usual band and no incident, as it began before anybody watched or was closed by hand." },
   { name: "last", kind: "number", unit: "", doc: "What came in the newest bucket that was judged." },
   { name: "usual", kind: "text", unit: "", doc: "The band in which a bucket raises no alarm." },
   { name: "per_hour", kind: "number", unit: "", doc: "How many it had in an hour, of late." },
@@ -58,7 +58,7 @@ export function WatchedCard({ watched, zone }: { watched: Data<Watched>; zone: s
             <Table columns={COLUMNS} rows={rows} label="Watched series" zone={zone} sort="-per_hour" most={50} titles={{ per_hour: "an hour", learned_since: "learned since" }}
               cells={{
                 series: (value) => <button type="button" class="link" onClick={() => setQuery({ series: String(value) })}><bdi>{visible(String(value))}</bdi></button>,
-                state: (value) => <span class={`tag ${value === "as usual" ? "" : "bad"}`}>{visible(String(value))}</span>,
+                state: (value, row) => <State value={String(value)} incident={found.series.find((each) => each.series === row[0])?.incident_id ?? null} />,
                 last: (value, row) => figureOf(found, row[0] ?? null, value),
                 learned_since: (value) => (typeof value === "string" ? <span title={moment(value, zone)}>{day(value)}</span> : "–"),
               }} />
@@ -85,8 +85,13 @@ export function WatchedCard({ watched, zone }: { watched: Data<Watched>; zone: s
 
 function rowOf(each: Series): Value[] {
   const usual = each.low === null || each.high === null ? null : `${figure(each.unit, each.low)} – ${figure(each.unit, each.high)}`;
-  const state = each.wrong_since === null ? "as usual" : each.kind === "silent" ? "silent" : "wrong";
+  const state = each.incident_id !== null ? "incident" : each.wrong_since === null ? "as usual" : "unusual";
   return [each.series, state, each.value, usual, each.per_hour, each.minutes, each.learned_since];
+}
+
+function State({ value, incident }: { value: string; incident: string | null }) {
+  if (incident !== null) return <a class="tag bad" href={href("anomalies", { incident })}>{value}</a>;
+  return <span class={`tag ${value === "as usual" ? "" : "warn"}`}>{value}</span>;
 }
 
 function figureOf(found: Watched, series: Value, value: Value): string {

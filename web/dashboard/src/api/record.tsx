@@ -1,17 +1,17 @@
 // One call as it was recorded, whole.
 
-import type { Value } from "../ask/answer";
-import { useData } from "../ask/question";
+import { useText } from "../ask/question";
 import { Copy } from "../card/copy";
 import { Dialog } from "../card/dialog";
 import { State } from "../card/card";
+import { laidOut } from "../json";
 import { href } from "../shell/place";
 import { visible } from "../text";
 
 export function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
-  const found = useData<Value>("records", `/${encodeURIComponent(id)}`, false);
-  const trace = traceOf(found.value);
-  const said = JSON.stringify(found.value, null, 2);
+  const found = useText("records", `/${encodeURIComponent(id)}`);
+  const trace = found.value ? traceOf(found.value) : "";
+  const said = laidOut(found.value ?? "");
   return (
     <Dialog title="The call" onClose={onClose} side
       tools={trace && <a class="button" href={href("live", { trace })}>Whole trace</a>}>
@@ -24,7 +24,7 @@ export function Drawer({ id, onClose }: { id: string; onClose: () => void }) {
   );
 }
 
-function traceOf(record: Value): string {
-  const trace = record && typeof record === "object" && !Array.isArray(record) ? record["trace_id"] : "";
+function traceOf(record: string): string {
+  const { trace_id: trace } = JSON.parse(record) as { trace_id?: unknown };
   return typeof trace === "string" ? trace : "";
 }

@@ -26,7 +26,7 @@ export function Totals({ range, where }: Shown) {
   return (
     <Card id="health" tall={[45, 195]} title="API" note={range.label} data={health} zone={range.zone} empty={health.value !== null && !single(health.value, "calls")}
       hint={<Send range={range} />}
-      definition="All calls of the range. A call failed when the server answered 5xx, and was refused with 4xx; shares are of the calls that were answered. Percentiles are response times by nearest rank. Apdex counts a call within 300 ms whole, within 1.2 s half.">
+      definition="All calls of the range: everybody's, programs and the team's own, too. A call failed when the server answered 5xx, and was refused with 4xx; shares are of the calls that were answered. Percentiles are response times by nearest rank. Apdex counts a call within 300 ms whole, within 1.2 s half.">
       {(answer) => <Figures than={COMPARES[range.compare].toLowerCase()} figures={FIGURES.map((each) => ({ ...each, ...figureOf(answer, each.name), ...("unit" in each ? { unit: each.unit } : {}) }))} />}
     </Card>
   );
@@ -45,7 +45,7 @@ export function Traffic({ range, where }: Shown) {
   const calls = useQuestion("trend", { grain: "auto", series, where, ...EVERYBODY }, range);
   return (
     <Card id="calls" tall={213} title="Calls and failures" data={calls} zone={range.zone} hint={<p>No calls in this range.</p>}
-      definition="How many calls there were in each moment, and how many of them the server failed (5xx).">
+      definition="How many calls of everybody there were in each moment, and how many of them the server failed (5xx).">
       {(answer) => (
         <Series data={linesOf(answer, { values: ["series_1", "series_2"], labels: { series_1: "Calls", series_2: "Failed" } })}
           zone={range.zone} label="Calls and failures" before={range.compare ? COMPARES[range.compare] : ""} />

@@ -30,7 +30,8 @@ export interface Answer {
   /** What was read: rows, or roll-ups. */
   source?: string;
   took_ms?: number;
-  sql?: { text: string; parameters: Value[] };
+  /** `runnable` has the values in their places and runs as it is; null where it asks what is no view. */
+  sql?: { text: string; parameters: { [name: string]: Value }; runnable: string | null };
 }
 
 /** The place of a column; -1 for none. */

@@ -20,6 +20,8 @@ export interface Asked {
   body?: unknown;
   etag?: string;
   signal?: AbortSignal;
+  /** Whether the answer's own text is wanted: numbers of JSON stay as they were written. */
+  text?: boolean;
 }
 
 export interface Told<T> {
@@ -29,10 +31,10 @@ export interface Told<T> {
 }
 
 /** What a part of the server answers to GET, or to POST where there is a body; throws `Refused`. */
-export async function tell<T>(part: string, rest: string, { body, etag, signal }: Asked = {}): Promise<Told<T>> {
+export async function tell<T>(part: string, rest: string, { body, etag, signal, text }: Asked = {}): Promise<Told<T>> {
   const answer = await send(part, rest, { body, ...(etag ? { etag } : {}), ...(signal ? { signal } : {}) });
   if (answer.status === 304) return { value: null, etag: etag ?? "" };
-  return { value: (await answer.json()) as T, etag: answer.headers.get("ETag") ?? "" };
+  return { value: (text ? await answer.text() : await answer.json()) as T, etag: answer.headers.get("ETag") ?? "" };
 }
 
 /** The same, and the whole response: for downloads. Whoever may read no more is told by `lakeward-shut`. */

@@ -34,6 +34,7 @@ interface Wanted {
   body?: unknown;
   /** Whether the answer changes as records come in. */
   current: boolean;
+  text?: boolean;
 }
 
 const LEAST_PAUSE_MS = 5_000; // between two answers of the same question
@@ -80,6 +81,11 @@ export function useData<T>(part: string, rest: string | null, current = true): D
   return useWanted<T>(rest === null ? null : { part, rest, current });
 }
 
+/** The same as text, once: for what is shown as it is stored. */
+export function useText(part: string, rest: string): Data<string> {
+  return useWanted<string>({ part, rest, current: false, text: true });
+}
+
 function asked(parameters: Parameters, range: Range | null): Parameters {
   const all: Record<string, Value> = range ? { since: range.since, until: range.until, zone: range.zone } : {};
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) all[name] = value;
@@ -89,7 +95,7 @@ function asked(parameters: Parameters, range: Range | null): Parameters {
 
 function useWanted<T>(wanted: Wanted | null): Data<T> {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const key = wanted ? JSON.stringify([wanted.part, wanted.rest, wanted.body ?? null]) : "";
+  const key = wanted ? JSON.stringify([wanted.part, wanted.rest, wanted.body ?? null, wanted.text ?? false]) : "";
   const asker = useRef<Asker<T> | null>(null);
   const data = (asker.current ??= new Asker<T>(() => redraw(0)));
   useMemo(() => data.want(key, wanted), [key]); // while drawing, so that nothing of before flashes up
@@ -171,7 +177,7 @@ class Asker<T> {
     this.#say({ busy: true });
     try {
       const etag = kept.get(key)?.etag;
-      const told = await tell<T>(wanted.part, wanted.rest, { body: wanted.body, signal: abort.signal, ...(etag ? { etag } : {}) });
+      const told = await tell<T>(wanted.part, wanted.rest, { body: wanted.body, signal: abort.signal, ...(wanted.text ? { text: true } : {}), ...(etag ? { etag } : {}) });
       const value = told.value ?? (kept.get(key)?.value as T | undefined) ?? null;
       if (value === null) kept.delete(key);
       else keep(key, { value, etag: told.etag, at: Date.now() });

@@ -4,6 +4,7 @@
 import { Component, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Answer } from "../ask/answer";
+import { useLost } from "../ask/lost";
 import { partnerOf, useMe } from "../ask/person";
 import type { Data, Question } from "../ask/question";
 import { Table } from "../chart/table";
@@ -122,6 +123,7 @@ function Dots() {
 /** One of the four states, or what is shown. */
 export function State(props: { data: Data<unknown>; empty: boolean; hint?: ComponentChildren; tall?: Props<unknown>["tall"]; children: ComponentChildren }) {
   const { value, refused, at, again } = props.data;
+  const lost = useLost();
   if (value === null && refused) {
     return (
       <div class="nothing" role="alert">
@@ -133,7 +135,7 @@ export function State(props: { data: Data<unknown>; empty: boolean; hint?: Compo
   if (value === null) return <Waiting tall={props.tall} />;
   return (
     <>
-      {refused && <p class="stale" role="status">From {ago(at, Date.now())}: {visible(refused.message)}</p>}
+      {(refused || lost > 0) && <Stale at={Math.max(at, lost)} why={lost ? AWAY : refused?.message ?? ""} />}
       {props.empty ? <div class="nothing muted">{props.hint ?? <Nothing />}</div> : props.children}
     </>
   );
@@ -147,6 +149,13 @@ export function Waiting({ tall = 120 }: { tall?: Props<unknown>["tall"] }) {
       <span class="sr">Loading…</span><span class="shimmer" aria-hidden="true" />
     </div>
   );
+}
+
+const AWAY = "the connection to the server is lost.";
+
+/** That figures are old, how old, and why there are no newer ones; `at` is until when they were known to hold. */
+export function Stale({ at, why }: { at: number; why: string }) {
+  return <p class="stale" role="status">From {ago(at, Date.now())}: {visible(why)}</p>;
 }
 
 const FIRST = "lakeward record signed_up plan=pro";

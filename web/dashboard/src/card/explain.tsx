@@ -5,6 +5,7 @@ import type { Answer, Column } from "../ask/answer";
 import { Refused, tell } from "../ask/client";
 import { partnerOf, useMe } from "../ask/person";
 import type { Question } from "../ask/question";
+import { href } from "../shell/place";
 import { visible } from "../text";
 import { figure } from "../unit";
 import { Copy } from "./copy";
@@ -41,20 +42,28 @@ function Asked({ question }: { question: Question }) {
     <section class="explained">
       <h3>The question <code>{kind}</code></h3>
       <div class="snippet"><pre tabindex={0} aria-label={`Parameters of ${kind}`}><code>{visible(said)}</code></pre><Copy text={said} /></div>
-      {found?.sql && (
-        <>
-          <h3>As SQL</h3>
-          <div class="snippet">
-            <pre tabindex={0} aria-label={`SQL of ${kind}`}><code>{visible(found.sql.text)}</code></pre>
-            <Copy text={found.sql.text} />
-          </div>
-          {found.sql.parameters.length > 0 && <p class="muted small">Parameters: <code>{visible(JSON.stringify(found.sql.parameters))}</code></p>}
-        </>
-      )}
+      {found?.sql && <Statement kind={kind} sql={found.sql} />}
       {refused && <p class="note bad" role="alert">{visible(refused)}</p>}
       {source && <p class="muted small">Read from {source}{found?.took_ms === undefined ? "" : ` in ${figure("ms", found.took_ms)}`}.</p>}
       <Columns columns={columns} />
     </section>
+  );
+}
+
+/** What runs as it is copied; without such a form the statement and its values. */
+function Statement({ kind, sql }: { kind: string; sql: NonNullable<Answer["sql"]> }) {
+  const text = sql.runnable ?? sql.text;
+  return (
+    <>
+      <h3>As SQL</h3>
+      <div class="snippet">
+        <pre tabindex={0} aria-label={`SQL of ${kind}`}><code>{visible(text)}</code></pre>
+        <Copy text={text} />
+      </div>
+      {sql.runnable !== null
+        ? <p class="muted small">It runs as it is in <a href={href("explore")}>Explore</a> and in <code>lakeward query</code>.</p>
+        : <p class="muted small">It asks tables that are made for it alone, so it runs nowhere else. Parameters: <code>{visible(JSON.stringify(sql.parameters))}</code></p>}
+    </>
   );
 }
 

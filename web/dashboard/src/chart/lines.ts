@@ -1,7 +1,10 @@
 // From the rows of an answer to the lines of a chart. Nothing is worked out: values are put in order.
 
 import { type Answer, type Cells, type Compared, number, place, text } from "../ask/answer";
+import type { Range } from "../shell/range";
 import { isZone, wall } from "../shell/zone";
+
+const HOUR_MS = 3_600_000;
 
 export interface Line {
   label: string;
@@ -33,21 +36,29 @@ interface Wanted {
   labels?: Readonly<Record<string, string>>;
   /** How many lines of a split, those that come first. */
   most?: number;
+  /** The range whose every hour, day, week or month is a point, where the answer has rows for some alone. */
+  over?: Pick<Range, "first" | "last" | "since" | "until">;
+  /** What a point without a row is: nothing came, so that a count is 0; or nothing can be said. */
+  none?: 0 | null;
+  /** Whether moments to come are drawn, too. */
+  future?: boolean;
 }
 
-export function linesOf(answer: Answer, { x = "moment", values, split, labels = {}, most = 6 }: Wanted): Lines {
+export function linesOf(answer: Answer, { x = "moment", values, split, labels = {}, most = 6, over, none = null, future = false }: Wanted): Lines {
   const at = place(answer, x);
   const dates = answer.columns[at]?.kind === "date";
   const now = nowOf(answer, dates);
-  const moments = momentsOf(answer.rows, at).filter((ms) => ms <= now); // of what is to come there is nothing to draw
+  const told = momentsOf(answer.rows, at);
+  const all = over && told.length ? [...new Set([...told, ...everyOf(x, dates, over)])].sort((a, b) => a - b) : told;
+  const moments = future ? all : all.filter((ms) => ms <= now); // of what is to come there is nothing to draw
   const earlier = answer.compared ? earlierMoments(answer.compared, moments, at) : [];
   const lines: Line[] = [];
   const add = (label: string, column: string, keeps: (row: Cells) => boolean) => {
     const value = place(answer, column);
     if (value < 0) return;
-    const line: Line = { label, unit: answer.columns[value]?.unit ?? "", values: along(answer.rows.filter(keeps), moments, at, value) };
+    const line: Line = { label, unit: answer.columns[value]?.unit ?? "", values: along(answer.rows.filter(keeps), moments, at, value, none) };
     const compared: Compared | undefined = answer.compared;
-    if (compared) line.before = along(compared.rows.filter(keeps), earlier, at, value);
+    if (compared) line.before = along(compared.rows.filter(keeps), earlier, at, value, null);
     lines.push(line);
   };
   if (split === undefined) {
@@ -57,8 +68,8 @@ export function linesOf(answer: Answer, { x = "moment", values, split, labels = 
     const names = [...new Set(answer.rows.map((row) => text(row, by)))].slice(0, most);
     for (const name of names) add(labels[name ?? ""] ?? name ?? "(none)", values[0] ?? "", (row) => text(row, by) === name);
   }
-  const step = moments.length > 1 ? (moments[1] ?? 0) - (moments[0] ?? 0) : 3_600_000;
-  const open = (moments[moments.length - 1] ?? 0) + step > now;
+  const step = moments.length > 1 ? (moments[1] ?? 0) - (moments[0] ?? 0) : HOUR_MS;
+  const open = !future && (moments[moments.length - 1] ?? 0) + step > now;
   return { x: moments, dates, lines, open, ...(answer.compared ? { beforeX: earlier } : {}) };
 }
 
@@ -87,9 +98,27 @@ function momentsOf(rows: readonly Cells[], at: number): number[] {
   return [...found].sort((a, b) => a - b);
 }
 
-function along(rows: readonly Cells[], moments: number[], at: number, value: number): (number | null)[] {
+function along(rows: readonly Cells[], moments: number[], at: number, value: number, none: 0 | null): (number | null)[] {
   const found = new Map(rows.map((row) => [Date.parse(text(row, at) ?? ""), number(row, value)]));
-  return moments.map((ms) => found.get(ms) ?? null);
+  return moments.map((ms) => found.get(ms) ?? (found.has(ms) ? null : none));
+}
+
+/** Every hour, day, week or month of a range, as the server names it. */
+function everyOf(grain: string, dates: boolean, { first, last, since, until }: NonNullable<Wanted["over"]>): number[] {
+  const found: number[] = [];
+  if (!dates) {
+    if (grain === "hour") for (let ms = Date.parse(since); ms < Date.parse(until); ms += HOUR_MS) found.push(ms);
+    return found;
+  }
+  const end = Date.UTC(last.year, last.month - 1, last.day);
+  const day = new Date(Date.UTC(first.year, first.month - 1, grain === "month" ? 1 : first.day));
+  if (grain === "week") day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
+  while (day.getTime() <= end) {
+    found.push(day.getTime());
+    if (grain === "month") day.setUTCMonth(day.getUTCMonth() + 1);
+    else day.setUTCDate(day.getUTCDate() + (grain === "week" ? 7 : 1));
+  }
+  return found;
 }
 
 /** The colour of the n-th line, as a name of the style. */

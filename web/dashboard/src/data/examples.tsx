@@ -6,6 +6,7 @@ import { mayAct, useMe } from "../ask/person";
 import { useData } from "../ask/question";
 import { State } from "../card/card";
 import { Dialog } from "../card/dialog";
+import { laidOut } from "../json";
 import { count, visible } from "../text";
 import { moment } from "../unit";
 import type { Group } from "./refused";
@@ -73,12 +74,7 @@ export function Examples({ group, zone, onClose, onReplayed }: Props) {
 /** Laid out where it is whole. */
 function pretty(entry: Entry): string {
   const record = entry.record ?? "";
-  if (entry.cut) return `${record}…`;
-  try {
-    return JSON.stringify(JSON.parse(record), null, 2);
-  } catch {
-    return record;
-  }
+  return entry.cut ? `${record}…` : laidOut(record);
 }
 
 function Replay({ group, onReplayed }: { group: Group; onReplayed: () => void }) {

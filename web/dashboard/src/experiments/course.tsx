@@ -7,7 +7,7 @@ import { type Lines, linesOf } from "../chart/lines";
 import { type Band, Series } from "../chart/series";
 import { useQuery } from "../shell/place";
 import { visible } from "../text";
-import { type Course, type Table, explained } from "./report";
+import { type Course, type Report, type Table, explained } from "./report";
 
 interface Props {
   course: Data<Course>;
@@ -27,25 +27,26 @@ export function Exposure({ course, zone }: Props) {
   );
 }
 
-export function Intervals({ course, zone }: Props) {
+export function Intervals({ course, report, zone }: Props & { report: Report | null }) {
   const [wanted, setWanted] = useQuery("metric", "");
   const table = course.value?.intervals;
   const pairs = table ? pairsOf(table) : [];
   const chosen = pairs.find((pair) => pair.id === wanted) ?? pairs[0];
+  const control = report?.control ?? "control";
   const tools = pairs.length > 1 && (
     <span class="builder">
       <select aria-label="Metric and arm" value={chosen?.id ?? ""} onChange={(event) => setWanted(event.currentTarget.value)}>
-        {pairs.map((pair) => <option key={pair.id} value={pair.id}>{visible(pair.metric)}{pairs.some((each) => each.arm !== pair.arm) ? `: ${visible(pair.arm)}` : ""}</option>)}
+        {pairs.map((pair) => <option key={pair.id} value={pair.id}>{visible(`${pair.metric}: ${pair.arm} minus ${control}`)}</option>)}
       </select>
     </span>
   );
   return (
-    <Card id="intervals" tall={258} title="Intervals over time" note="difference from control" class="wide" tools={tools} data={course} table={table ?? null} questions={explained(course.value?.questions).slice(1)} zone={zone}
+    <Card id="intervals" tall={258} title="Difference over time" note={chosen && <bdi>{visible(`${chosen.metric}: ${chosen.arm} minus ${control}`)}</bdi>} class="wide" tools={tools} data={course} table={table ?? null} questions={explained(course.value?.questions).slice(1)} zone={zone}
       hint={<p>There is nothing to compare yet: two arms and a metric are needed.</p>}
-      definition="What the report of each day's end said of the difference, with its interval. Sequential intervals hold however often one looks; once one leaves zero out, it may be acted on.">
+      definition={`The chosen metric of the chosen arm minus that of ${control}, as the report of each day's end had it: of all who had met an arm by then. Of shares it is in points of percent. The band is the interval of that day. ${MEANS[report?.method ?? "sequential"]}`}>
       {(told) => (
         <>
-          {chosen && <Drawn table={told.intervals} metric={chosen.metric} arm={chosen.arm} zone={zone} />}
+          {chosen && <Drawn table={told.intervals} {...chosen} {...{ report, control, zone }} />}
           {told.left_out.length > 0 && <p class="muted small">There was no time for {visible(told.left_out.join(", "))}: take a shorter range.</p>}
         </>
       )}
@@ -70,13 +71,29 @@ function pairsOf(table: Table): Pair[] {
   return [...found.values()];
 }
 
-function Drawn({ table, metric, arm, zone }: { table: Table; metric: string; arm: string; zone: string }) {
+const MEANS: Readonly<Record<Report["method"], string>> = {
+  sequential: "It holds however often one looks: once it leaves zero out, that may be acted on.",
+  fixed: "It holds for one look, at the end that was planned: before that it may leave zero out by chance.",
+};
+
+interface DrawnProps {
+  table: Table;
+  metric: string;
+  arm: string;
+  report: Report | null;
+  control: string;
+  zone: string;
+}
+
+function Drawn({ table, metric, arm, report, control, zone }: DrawnProps) {
   const own = table.rows.filter((row) => text(row, place(table, "metric")) === metric && text(row, place(table, "arm")) === arm);
-  const data: Lines = linesOf(answerOf({ ...table, rows: own }), { values: ["difference"], labels: { difference: `${arm} minus control` } });
+  const data: Lines = linesOf(answerOf({ ...table, rows: own }), { values: ["difference"], labels: { difference: `${metric}: ${arm} minus ${control}` } });
+  const share = report?.metrics.some((each) => each.metric === metric && each.kind === "share");
+  if (share) data.lines = data.lines.map((line) => ({ ...line, unit: "0 to 1" }));
   const along = (name: string) => {
     const at = new Map(own.map((row) => [Date.parse(text(row, place(table, "moment")) ?? ""), number(row, place(table, name))]));
     return data.x.map((ms) => at.get(ms) ?? null);
   };
-  const band: Band = { label: "interval", low: along("difference_low"), high: along("difference_high") };
-  return <Series data={data} band={band} zone={zone} label={`Difference of ${metric}`} height={230} />;
+  const band: Band = { label: report ? `${Number((report.level * 100).toPrecision(4))} % interval, ${report.method === "fixed" ? "for one look at the end" : "valid whenever you look"}` : "interval", low: along("difference_low"), high: along("difference_high") };
+  return <Series data={data} band={band} zone={zone} label={`${metric}: ${arm} minus ${control}`} height={230} />;
 }

@@ -42,7 +42,7 @@ function One({ name, range, query }: { name: string; range: Range; query: URLSea
         <Metrics told={told} {...shared} />
         <Arms told={told} {...shared} />
         <Exposure course={course} {...shared} />
-        <Intervals course={course} {...shared} />
+        <Intervals course={course} report={told.value?.report ?? null} {...shared} />
       </div>
     </>
   );

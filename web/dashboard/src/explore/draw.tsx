@@ -7,6 +7,7 @@ import { linesOf } from "../chart/lines";
 import { Series } from "../chart/series";
 import { visible } from "../text";
 import { isNumeric } from "../unit";
+import { drawable, leftOut, leftOutOfBars } from "./left";
 
 const TIMES = new Set(["time", "local", "date"]);
 const NONE = "";
@@ -26,7 +27,10 @@ export function first(columns: readonly Column[]): Chosen | null {
   return { x: x.name, y: y.name, split: split?.name ?? NONE };
 }
 
-export function Drawing({ answer }: { answer: Answer }) {
+const MOST_LINES = 6;
+
+export function Drawing({ answer: told }: { answer: Answer }) {
+  const answer = drawable(told);
   const usual = first(answer.columns);
   const [chosen, setChosen] = useState<Partial<Chosen>>({});
   if (!usual) return <p class="nothing muted">A chart needs a column of numbers, and one of times or names.</p>;
@@ -38,6 +42,7 @@ export function Drawing({ answer }: { answer: Answer }) {
   const timed = over !== undefined && TIMES.has(over.kind);
   const names = answer.columns.filter((column) => !isNumeric(column) && column.kind !== "json").map((column) => column.name);
   const numbers = answer.columns.filter(isNumeric).map((column) => column.name);
+  const missing = timed ? leftOut(answer, { x, y, split, most: MOST_LINES }) : leftOutOfBars(answer, y);
   const texts = answer.columns.filter((column) => column.kind === "text" || column.kind === "boolean").map((column) => column.name);
   return (
     <>
@@ -47,17 +52,11 @@ export function Drawing({ answer }: { answer: Answer }) {
         {timed && texts.length > 0 && <Choice label="Split by" value={split} of={[NONE, ...texts]} onChoose={(name) => setChosen({ ...chosen, split: name })} />}
       </div>
       {timed
-        ? <Series data={linesOf(moments(answer, x), { x, values: [y], ...(split ? { split } : {}) })} zone="UTC" height={260} label={`${y} along ${x}`} />
+        ? <Series data={linesOf(answer, { x, values: [y], most: MOST_LINES, future: true, ...(split ? { split } : {}) })} zone="UTC" height={260} label={`${y} along ${x}`} />
         : <Bars answer={answer} name={x} value={y} most={20} label={`${y} by ${x}`} />}
+      {missing.length > 0 && <p class="note small" role="status">Not drawn: <bdi>{visible(missing.join("; "))}</bdi>. The table has all rows.</p>}
     </>
   );
-}
-
-/** A time without a zone is drawn as if it were UTC, which is what it says on the axis. */
-function moments(answer: Answer, x: string): Answer {
-  const at = answer.columns.findIndex((column) => column.name === x);
-  if (answer.columns[at]?.kind !== "local") return answer;
-  return { ...answer, rows: answer.rows.map((row) => row.map((value, n) => (n === at && typeof value === "string" ? `${value}Z` : value))) };
 }
 
 function Choice(props: { label: string; value: string; of: string[]; onChoose: (name: string) => void }) {

@@ -7,8 +7,8 @@ import type { Range } from "../shell/range";
 import { visible } from "../text";
 import { FieldPick } from "../steps/fields";
 import { StepLine } from "../steps/stepline";
-import { type Kinds, type Step, blank, stepOf, titleOf } from "../steps/step";
-import { type Funnel, MOST_STEPS, ORDERS, type Order, type ReadyFunnels, SPANS, UNITS, setFunnel } from "./funnel";
+import { type Kinds, type Step, blank, titleOf } from "../steps/step";
+import { type Funnel, MOST_STEPS, ORDERS, type Order, type ReadyFunnels, SPANS, UNITS, readySteps, setFunnel } from "./funnel";
 
 interface Props {
   funnel: Funnel;
@@ -66,7 +66,10 @@ export function Builder({ funnel, range, kinds, ready, looking = false }: Props)
         {(ready?.funnels.length ?? 0) > 0 && (
           <Menu label="Ready funnels" items={(ready?.funnels ?? []).map((each) => ({
             label: `${visible(each.name)} (${each.steps.length} steps)`,
-            act: () => put(each.steps.map(stepOf).filter((step): step is Step => step !== null), `${each.name} chosen.`),
+            act: () => {
+              setFunnel({ steps: readySteps(each), within: each.within });
+              setSaid(`${each.name} chosen.`);
+            },
           }))}>Ready funnels</Menu>
         )}
       </div>

@@ -2,11 +2,11 @@
 
 import type { Parameters } from "../ask/question";
 import { setQuery, usePlace } from "../shell/place";
-import { type Step, asked, isWhole, stepsOf, writtenSteps } from "../steps/step";
+import { type Step, asked, isWhole, stepOf, stepsOf, writtenSteps } from "../steps/step";
 
 export const ORDERS = { ordered: "in this order", strict: "right after each other", any: "in any order" } as const;
 export type Order = keyof typeof ORDERS;
-export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors", user_id: "users", session_id: "sessions" };
+export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors by recorded id", user_id: "users", session_id: "sessions" };
 export const SPANS = { minutes: 60, hours: 3600, days: 86_400 } as const;
 export const MOST_STEPS = 20;
 const USUAL_WITHIN = 604_800;
@@ -22,11 +22,13 @@ export interface Funnel {
   exclude: Step[];
 }
 
-interface Ready {
+export interface Ready {
   name: string;
   source: string;
   events: number;
   steps: unknown[];
+  /** Seconds from the first step to the last, as the page has it before somebody says otherwise. */
+  within: number;
 }
 
 export interface ReadyFunnels {
@@ -34,16 +36,21 @@ export interface ReadyFunnels {
   note: string | null;
 }
 
-/** The funnel of the address; `otherwise` gives the steps where it has none. */
-export function useFunnel(otherwise: readonly Step[]): Funnel {
+/** The steps of a ready funnel. */
+export function readySteps(ready: Ready): Step[] {
+  return ready.steps.map(stepOf).filter((step): step is Step => step !== null);
+}
+
+/** The funnel of the address; where it has no steps, a ready one. */
+export function useFunnel(otherwise: Ready | undefined): Funnel {
   const { query } = usePlace();
   const steps = stepsOf(query.get("steps") ?? "", MOST_STEPS);
   const order = query.get("order") ?? "";
   const within = Number(query.get("within"));
   return {
-    steps: query.has("steps") ? steps : [...otherwise],
+    steps: query.has("steps") ? steps : otherwise ? readySteps(otherwise) : [],
     order: order in ORDERS ? (order as Order) : "ordered",
-    within: within > 0 && within <= 366 * 86_400 ? within : USUAL_WITHIN,
+    within: within > 0 && within <= 366 * 86_400 ? within : (!query.has("steps") && otherwise?.within) || USUAL_WITHIN,
     unit: query.get("unit") || "person",
     by: query.get("by") ?? "",
     exclude: stepsOf(query.get("exclude") ?? "", 10),

@@ -6,7 +6,6 @@ import { Card } from "../card/card";
 import { useQuery } from "../shell/place";
 import { useRange } from "../shell/range";
 import { useKinds } from "../steps/fields";
-import { type Step, stepOf } from "../steps/step";
 import "../steps/steps.css";
 import { Builder } from "./builder";
 import { Conversion } from "./conversion";
@@ -22,8 +21,7 @@ export default function Page() {
   const partner = partnerOf(useMe()) !== "";
   const span = new URLSearchParams({ since: range.since, until: range.until });
   const ready = useData<ReadyFunnels>("suggest", `/funnels?${span}`, false);
-  const first = (ready.value?.funnels[0]?.steps ?? []).map(stepOf).filter((step): step is Step => step !== null);
-  const funnel = useFunnel(first);
+  const funnel = useFunnel(ready.value?.funnels[0]);
   const [chosen, setChosen] = useQuery("step", "1");
   const parameters = parametersOf(funnel);
   const grain = range.grain;

@@ -56,7 +56,7 @@ export function Over({ question, steps, grain, range }: OverProps) {
       {(answer) => {
         const step = place(answer, "step");
         const last = { ...answer, rows: answer.rows.filter((row) => number(row, step) === steps) };
-        return <Series data={linesOf(last, { x: grain, values: ["conversion"], labels: { conversion: "reached the last step" } })} zone={range.zone} label="Conversion over time" height={190} />;
+        return <Series data={linesOf(last, { x: grain, values: ["conversion"], over: range, labels: { conversion: "reached the last step" } })} zone={range.zone} label="Conversion over time" height={190} />;
       }}
     </Card>
   );

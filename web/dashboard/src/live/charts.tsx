@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { brief, count, duration, minute, percent, visible } from "../text";
+import { useRange } from "../shell/range";
 import { useScheme } from "../shell/theme";
 import { ticksOf } from "../unit";
 import type { Filter } from "./filter";
@@ -21,9 +22,10 @@ interface Props {
 export function Charts({ hour, frozen, filter }: Props) {
   const [over, setOver] = useState<number | null>(null);
   const scheme = useScheme();
+  const { zone } = useRange();
   const minutes = hour ? spread(hour) : [];
   const at = over === null ? undefined : minutes[over];
-  const when = hour && over !== null ? minute(hour.first + over * MINUTE) : "last hour";
+  const when = hour && over !== null ? minute(hour.first + over * MINUTE, zone) : "last hour";
   const totals = hour?.totals;
   const colours = (hour?.stack ?? []).map((name, n) => (name === "(other)" ? "--c6" : `--c${n + 1}`));
   const partly = filter.status || filter.id || filter.q;
@@ -34,12 +36,12 @@ export function Charts({ hour, frozen, filter }: Props) {
     <div class="charts">
       <figure class="card chart">
         <figcaption class="cardhead">
-          <h2>Interactions</h2>
+          <h2 title="All that came in in each minute, by time of receipt, of everybody: programs and the team's own, too.">Received</h2>
           <span class="muted small when">{when}{partly ? " · by type and route only" : ""}</span>
           <strong class="figure" data-figure="count">{n === undefined ? "–" : brief(n)}</strong>
           <span class={failed ? "small failed" : "small muted"}>{failed === undefined ? "" : `${percent(failed)} failed`}</span>
         </figcaption>
-        <Plot kind="bars" hour={hour} minutes={minutes} colours={colours} scheme={scheme} frozen={frozen} onOver={setOver}
+        <Plot kind="bars" hour={hour} minutes={minutes} colours={colours} scheme={scheme} frozen={frozen} zone={zone} onOver={setOver}
           label={hour ? `${count(totals?.count ?? 0)} interactions in the last hour` : "The last hour"} />
         <ul class="legend">
           {(hour?.stack ?? []).map((name, n) => (
@@ -53,12 +55,12 @@ export function Charts({ hour, frozen, filter }: Props) {
       </figure>
       <figure class="card chart">
         <figcaption class="cardhead">
-          <h2>Response time</h2>
+          <h2 title="Of the calls that came in in each minute, everybody's.">Response time</h2>
           <span class="muted small when">{over === null ? "" : when}</span>
           <strong class="figure">{duration(over === null ? totals?.p50 : at?.[3])}</strong>
           <span class="small muted">p95 {duration(over === null ? totals?.p95 : at?.[4])}</span>
         </figcaption>
-        <Plot kind="lines" hour={hour} minutes={minutes} colours={["--c1", "--c3"]} scheme={scheme} frozen={frozen} onOver={setOver}
+        <Plot kind="lines" hour={hour} minutes={minutes} colours={["--c1", "--c3"]} scheme={scheme} frozen={frozen} zone={zone} onOver={setOver}
           label={`Half within ${duration(totals?.p50)}, 95 of 100 within ${duration(totals?.p95)}`} />
         <ul class="legend">
           <li><span class="swatch" style={{ background: "var(--c1)" }} aria-hidden="true" />p50</li>
@@ -76,19 +78,20 @@ interface PlotProps {
   colours: string[];
   scheme: string;
   frozen: boolean;
+  zone: string;
   label: string;
   onOver: (index: number | null) => void;
 }
 
-function Plot({ kind, hour, minutes, colours, scheme, frozen, label, onOver }: PlotProps) {
+function Plot({ kind, hour, minutes, colours, scheme, frozen, zone, label, onOver }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const shape = `${scheme} ${colours.join()}`;
+  const shape = `${scheme} ${zone} ${colours.join()}`;
 
   useEffect(() => {
     const element = place.current;
     if (!element) return;
-    const made = new uPlot(options(kind, element, colours, onOver), data(kind, hour, minutes, colours.length), element);
+    const made = new uPlot(options(kind, element, colours, zone, onOver), data(kind, hour, minutes, colours.length), element);
     plot.current = made;
     const watch = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     watch.observe(element);
@@ -116,7 +119,7 @@ function data(kind: "bars" | "lines", hour: Hour | null, minutes: ReturnType<typ
   return [x, ...columns];
 }
 
-function options(kind: "bars" | "lines", element: HTMLElement, colours: string[], onOver: (n: number | null) => void): uPlot.Options {
+function options(kind: "bars" | "lines", element: HTMLElement, colours: string[], zone: string, onOver: (n: number | null) => void): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = {
@@ -140,7 +143,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
       y: { range: (_plot, _low, high) => [0, high ? high * 1.08 : 1] },
     },
     axes: [
-      { ...axis, space: 60, grid: { show: false }, size: 24, values: (_plot, ticks) => ticks.map((t) => minute(t * 1000)) },
+      { ...axis, space: 60, grid: { show: false }, size: 24, values: (_plot, ticks) => ticks.map((t) => minute(t * 1000, zone)) },
       { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticksOf(kind === "bars" ? "" : "ms", ticks).map((text, n) => (kind === "bars" && !Number.isInteger(ticks[n]) ? "" : text)) },
     ],
     series: [{}, ...series],

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { headers } from "../ask/key";
 import { at } from "../paths";
+import { useRange } from "../shell/range";
 import { clock, duration, statusClass, visible } from "../text";
 import { Copy } from "../card/copy";
 import { Trace } from "./trace";
@@ -29,6 +30,7 @@ interface Props {
 
 export function Drawer({ row, onClose, onOpen }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const { zone } = useRange();
   const [record, setRecord] = useState("");
   const [refusal, setRefusal] = useState("");
 
@@ -57,7 +59,7 @@ export function Drawer({ row, onClose, onOpen }: Props) {
             <p class="muted">
               <span class={`state ${statusClass(row.status)}`}>{row.status}</span>
               {row.ms !== undefined && <span>{duration(row.ms)}</span>}
-              {row.time && <span>{clock(row.time)}</span>}
+              {row.time && <span>{clock(row.time, zone)}</span>}
             </p>
           </div>
           {record && <Copy text={record} />}

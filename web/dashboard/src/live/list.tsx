@@ -2,6 +2,7 @@
 
 import { Component } from "preact";
 import { useCallback, useState } from "preact/hooks";
+import { useRange } from "../shell/range";
 import { clock, count, duration, statusClass, visible } from "../text";
 import { type Item, MOST, isGap } from "./model";
 import type { Row } from "./protocol";
@@ -22,6 +23,7 @@ export function List(props: Props) {
   const [current, setCurrent] = useState("");
   const focus = useCallback((at: string) => setCurrent(at), []);
   const { items } = props;
+  const { zone } = useRange();
   const known = items.some((item) => item.at === current);
   const entry = known ? current : items.find((item) => !isGap(item))?.at;
   return (
@@ -33,7 +35,7 @@ export function List(props: Props) {
         onKeyDown={move}>
         <div role="rowgroup" class="heads">
           <div role="row" class="row head">
-            <span role="columnheader">Time</span>
+            <span role="columnheader" title={`When it happened, ${zone}`}>Time</span>
             <span role="columnheader">Type</span>
             <span role="columnheader">What</span>
             <span role="columnheader" class="right">Status</span>
@@ -43,7 +45,7 @@ export function List(props: Props) {
         </div>
         <div role="rowgroup" class={props.busy ? "rows" : "rows calm"}>
           {items.map((item) => (
-            <RowView key={item.at} item={item} entry={item.at === entry} onOpen={props.onOpen} onFocus={focus} />
+            <RowView key={item.at} item={item} entry={item.at === entry} zone={zone} onOpen={props.onOpen} onFocus={focus} />
           ))}
         </div>
         {items.length === 0 && (
@@ -62,6 +64,7 @@ export function List(props: Props) {
 interface RowProps {
   item: Item;
   entry: boolean;
+  zone: string;
   onOpen: (row: Row) => void;
   onFocus: (at: string) => void;
 }
@@ -69,10 +72,10 @@ interface RowProps {
 /** One row; it is drawn once, and again only when it enters or leaves the tab order. */
 class RowView extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps): boolean {
-    return next.item !== this.props.item || next.entry !== this.props.entry;
+    return next.item !== this.props.item || next.entry !== this.props.entry || next.zone !== this.props.zone;
   }
 
-  render({ item, entry, onOpen, onFocus }: RowProps) {
+  render({ item, entry, zone, onOpen, onFocus }: RowProps) {
     if (isGap(item)) {
       const why = item.why === "slow" ? "this browser was slower than the traffic" : "more came at once than a list can show";
       return (
@@ -84,7 +87,7 @@ class RowView extends Component<RowProps> {
     const what = visible(item.what);
     return (
       <div role="row" class={`row ${item.error || (item.status ?? 0) >= 500 ? "failed" : ""}`}>
-        <span role="cell" class="time" title={visible(item.time ?? "")}>{clock(item.time)}</span>
+        <span role="cell" class="time" title={visible(item.time ?? "")}>{clock(item.time, zone)}</span>
         <span role="cell" class="type"><bdi>{visible(item.type)}</bdi></span>
         <span role="cell" class="what">
           <button type="button" class="open" tabindex={entry ? 0 : -1} title={what}

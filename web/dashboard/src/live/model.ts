@@ -36,6 +36,8 @@ export class Model {
   loading = true;
   cut = false;
   trouble = "";
+  /** Since when the connection is lost, in ms since 1970; 0 while it is there. */
+  lost = 0;
   #queue: Item[] = [];
   #heldHour: HourEvent | null = null;
   #stream: Stream | null = null;
@@ -79,6 +81,8 @@ export class Model {
     // Between two tries the page says `reconnecting` only once it has been live.
     this.link = link === "reconnecting" && !this.everLive ? "connecting" : link;
     this.everLive ||= link === "live";
+    if (this.link === "reconnecting") this.lost ||= Date.now();
+    else if (link === "live") this.lost = 0;
     this.message = message;
     this.#draw();
   }

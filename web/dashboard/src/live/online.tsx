@@ -13,7 +13,7 @@ export function Online({ people }: { people: People | null }) {
   return (
     <section class="card online" aria-label="Online">
       <div class="cardhead">
-        <h2>Online</h2>
+        <h2 title="Visitors of the last five minutes: the user, else the anonymous visitor, else the session. Programs and the team's own traffic are left out.">Online</h2>
         <span class="muted small">last 5 minutes</span>
         <span class="space" />
         <strong class="figure" data-figure="online" data-value={people ? visitors : ""}>

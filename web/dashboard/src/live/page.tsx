@@ -1,6 +1,7 @@
 // The live page: what arrives, the last hour, and one record in detail.
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { Stale } from "../card/card";
 import { place, setQuery, usePlace } from "../shell/place";
 import { isTaken } from "../shell/shortcuts";
 import { Breakdown } from "./breakdown";
@@ -57,6 +58,7 @@ export default function LivePage() {
       {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
       {!failed && (
         <>
+          {model.lost > 0 && <Lost since={model.lost} />}
           <Notes trouble={model.trouble} cut={model.cut && !model.loading} />
           <Summary again={0} />
           <div class="columns">
@@ -84,6 +86,16 @@ export default function LivePage() {
       {shown && <Drawer row={shown} onClose={close} onOpen={setOpened} />}
     </>
   );
+}
+
+/** All of the page is of the moment at which the connection was lost. */
+function Lost({ since }: { since: number }) {
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(() => redraw(0), 10_000);
+    return () => clearInterval(timer);
+  }, []);
+  return <Stale at={since} why="the connection to the server is lost; all that is shown here is of then." />;
 }
 
 function Notes(props: { trouble: string; cut: boolean }) {

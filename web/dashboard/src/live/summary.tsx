@@ -55,8 +55,8 @@ export function Summary(props: { again: number }) {
     ...took.map((name): [string, string] => [`API ${name}`, duration(api?.latency[name])]),
   ];
   return (
-    <section class="card today" aria-label="Today">
-      <h2>Today <span class="muted small">UTC</span></h2>
+    <section class="card today" aria-label="Received today" title="All that came in since midnight UTC, by time of receipt, of everybody: programs and the team's own, too. Overview counts what happened in the day of the chosen zone.">
+      <h2>Received today <span class="muted small">UTC</span></h2>
       <dl>
         {facts.map(([name, value]) => (
           <div key={name}>

@@ -11,7 +11,7 @@ export function Alerts({ data }: { data: Data<Overview> }) {
   const found = data.value?.alerts;
   return (
     <Card id="alerts" title="Open incidents" data={data} table={null} empty={false}
-      definition="What is wrong now, the newest first: incidents that are open or acknowledged and not over. They are looked at on the page Anomalies.">
+      definition="Incidents that are not over, the newest first, as the page Anomalies has them; where there is none, the same verdict.">
       {() => (found?.sentence
         ? <p class="note bad" role="alert">{visible(found.sentence)}</p>
         : found?.incidents.length
@@ -21,7 +21,7 @@ export function Alerts({ data }: { data: Data<Overview> }) {
               <p class="small"><a href={href("anomalies")}>All incidents</a></p>
             </>
           )
-          : <p class="nothing muted">Nothing is wrong.</p>)}
+          : <p class="nothing muted">{visible(found?.verdict?.sentence ?? "")}</p>)}
     </Card>
   );
 }

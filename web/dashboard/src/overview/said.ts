@@ -1,5 +1,6 @@
 // What `GET /api/overview` answers: see docs/server.md.
 
+import type { Verdict } from "../anomalies/incident";
 import type { Column, Value } from "../ask/answer";
 
 export interface Hour {
@@ -46,7 +47,7 @@ export interface Overview {
   figures: Figure[];
   outcomes: Figure[];
   questions: Record<string, Record<string, Value>>;
-  alerts: { incidents: Incident[]; counts: Record<string, number>; sentence: string };
+  alerts: { incidents: Incident[]; counts: Record<string, number>; verdict: Verdict | null; sentence: string };
   health: {
     ok: boolean;
     sentence: string;

@@ -47,7 +47,7 @@ export function Figures({ data }: Given) {
   return (
     <Card id="figures" title="So far today" data={data} questions={asked(data, "figures")} empty={false}
       table={data.value ? figureTable(data.value.figures) : null}
-      definition="Each figure of today so far, and beside it what is usual until this time of day: the median of the last four days of the same weekday that the lake knows, and the least and greatest of them.">
+      definition="Each figure of today so far (of the calendar of the chosen zone, by when things happened), and beside it what is usual until this time of day: the median of the last four days of the same weekday that the lake knows, and the least and greatest of them. Calls of the API are everybody's, as on the page API; the others leave out programs and the team's own traffic.">
       {(found) => <List figures={found.figures} />}
     </Card>
   );
@@ -57,7 +57,7 @@ export function Outcomes({ data }: Given) {
   return (
     <Card id="outcomes" title="What came of it today" data={data} questions={asked(data, "outcomes")} empty={false}
       table={data.value ? figureTable(data.value.outcomes) : null}
-      definition="Outcomes of today so far, and beside each what is usual until this time of day on the same weekday.">
+      definition="Outcomes of today so far, each on the day on which it was told, and beside each what is usual until this time of day on the same weekday. Matches, demos, deals and feedback are everybody's, as on the page Partners; flows leave out programs and the team's own traffic.">
       {(found) => <List figures={found.outcomes} />}
     </Card>
   );
@@ -94,8 +94,10 @@ function beyond({ today, low, high, days }: Figure): string {
   return today > high ? "above" : today < low ? "below" : "";
 }
 
-/** The trend behind it, for "how is this computed?". */
+/** The trends behind it, for "how is this computed?". */
 function asked(data: Data<Overview>, name: string): Question[] {
-  const parameters = data.value?.questions[name];
-  return parameters ? [{ value: null, refused: null, busy: false, at: data.at, again: data.again, kind: "trend", parameters }] : [];
+  return [name, `${name}_of_everybody`].flatMap((each) => {
+    const parameters = data.value?.questions[each];
+    return parameters ? [{ value: null, refused: null, busy: false, at: data.at, again: data.again, kind: "trend", parameters }] : [];
+  });
 }

@@ -28,7 +28,7 @@ export function List({ range }: { range: Range }) {
     <>
       <Card id="totals" tall={[45, 143]} title="All partners" data={totals} zone={range.zone} empty={!single(totals.value, "matches") && !single(totals.value, "bookings") && !single(totals.value, "deals")}
         hint={<Nothing snippet={EXAMPLE} words="No match, demo or deal in this range. Tell of the first:" />}
-        definition="Matches, demos and deals of everybody in the range. A match counts when it was made, a demo when it was first told, a deal when it was closed; so deals of the range may come from earlier matches. Shares of matches are of what became of them, whenever that was.">
+        definition="Matches, demos and deals of everybody in the range. A match counts when it was made, a booking when it was first told (held: what became of it, whenever; one partner's page counts a demo on the day on which it was held), a deal when it was closed; so deals of the range may come from earlier matches. Shares of matches are of what became of them, whenever that was.">
         {(answer) => <Figures figures={totalsOf(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
       </Card>
       <Card id="partners" tall={498} title="Partners" data={partners} zone={range.zone}
@@ -43,7 +43,7 @@ export function List({ range }: { range: Range }) {
 
 function totalsOf(answer: Answer): Figure[] {
   const wanted: [string, string, Figure["better"]?][] = [
-    ["matches", "Matches"], ["booked_rate", "Booked a demo", "up"], ["demos_held", "Demos held", "up"], ["no_show_rate", "No-show", "down"], ["deals", "Deals", "up"],
+    ["matches", "Matches"], ["booked_rate", "Booked a demo", "up"], ["demos_held", "Bookings held", "up"], ["no_show_rate", "No-show", "down"], ["deals", "Deals", "up"],
   ];
   return wanted.map(([name, label, better]) => {
     const at = place(answer, name);

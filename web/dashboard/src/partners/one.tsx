@@ -48,7 +48,7 @@ export function One({ partner, range, own }: { partner: string; range: Range; ow
       </div>
       <div class="grid">
         <Card id="overtime" tall={213} title="Over time" class="wide" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
-          {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
+          {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), over: range, none: 0, labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
         </Card>
         <Demos data={totals} zone={range.zone} />
         <Money data={money} zone={range.zone} />
@@ -112,7 +112,7 @@ function Feedback({ data, overTime, range }: { data: Question; overTime: Questio
         <>
           <dl class="figures"><div><dt>Mean rating</dt><dd data-figure="mean_feedback" data-value={single(answer, "mean_feedback") ?? ""}>{figure("", single(answer, "mean_feedback"))}<span class="change">of 10, {count(count_)} {count_ === 1 ? "rating" : "ratings"}</span></dd></div></dl>
           {!overTime.value && !overTime.refused && <Waiting tall={140} />}
-          {overTime.value && <Series data={linesOf(overTime.value, { x: range.grain, values: ["mean_feedback"], labels: { mean_feedback: "Mean rating" } })} zone={range.zone} label={`Mean rating by ${range.grain}`} height={140} />}
+          {overTime.value && <Series data={linesOf(overTime.value, { x: range.grain, values: ["mean_feedback"], over: range, labels: { mean_feedback: "Mean rating" } })} zone={range.zone} label={`Mean rating by ${range.grain}`} height={140} />}
         </>
       )}
     </Card>

@@ -1,7 +1,7 @@
 // Paths: which pages, routes or steps follow each other within sessions.
 
 import { useEffect, useState } from "preact/hooks";
-import { type Answer, number, place, single } from "../ask/answer";
+import { type Answer, type Value, number, place, single } from "../ask/answer";
 import { type Question, useQuestion } from "../ask/question";
 import { Card } from "../card/card";
 import { Figures } from "../chart/figures";
@@ -10,6 +10,7 @@ import { setQuery, usePlace } from "../shell/place";
 import { COMPARES, type Range, useRange } from "../shell/range";
 import { useKinds } from "../steps/fields";
 import "../steps/steps.css";
+import { visible } from "../text";
 import { drawing, edgesOf, nameOf } from "./edges";
 import { List } from "./list";
 import { Pickers, type Walk } from "./pickers";
@@ -26,17 +27,17 @@ export default function Page() {
   const kinds = useKinds();
   const walk = useWalk();
   const shared = { unit: walk.unit };
-  const where = walk.of === "*" ? {} : { where: { field: "interaction_type", values: [walk.of] } };
+  const where = whereOf(walk);
   const paths = useQuestion("paths", {
     ...shared, ...where, node: walk.node, depth: walk.depth, top: walk.top, ...(walk.start ? { start: walk.start } : {}), ...(walk.end ? { end: walk.end } : {}),
   }, still);
-  const sessions = useQuestion("sessions", { ...shared, grain: null }, range);
+  const sessions = useQuestion("sessions", { ...shared, ...where, grain: null }, range);
   const backwards = walk.end !== "" && walk.start === "";
   const choose = (node: string) => setQuery(backwards ? { end: node } : { start: node });
   return (
     <div class="paths">
       <Pickers walk={walk} range={range} kinds={kinds} />
-      <Sessions data={sessions} range={range} />
+      <Sessions data={sessions} range={range} of={walk.of} />
       <Card id="paths" tall={560} title={titleOf(walk)} note="sessions that go each way" data={paths} zone={range.zone}
         hint={<p>{walk.start || walk.end ? "No session goes this way in this range." : "No interaction of this range has such a node: take another kind, or a longer range."}</p>}
         definition={`Sessions as sequences of the ${walk.node} of ${walk.of === "*" ? "interactions" : walk.of}, the same one in a row counted once; a session ends after 30 minutes without an interaction. Of each step the ${walk.top} ways with the most sessions.`}>
@@ -70,15 +71,22 @@ function useWide(): boolean {
   return wide;
 }
 
-function Sessions({ data, range }: { data: Question; range: Range }) {
+/** Which interactions are nodes. A view is told once more when it is left: that report is no step. */
+function whereOf({ of }: Walk): { where?: Value } {
+  if (of === "*") return {};
+  const type: Value = { field: "interaction_type", values: [of] };
+  return { where: of === "page_view" ? { all: [type, { field: "properties.engagement_ms", op: "unknown" }] } : type };
+}
+
+function Sessions({ data, range, of }: { data: Question; range: Range; of: string }) {
   return (
-    <Card id="sessions" tall={[46, 92]} title="Sessions" data={data} zone={range.zone} definition="Interactions of one unit without a pause of more than 30 minutes. A bounce is a session with one interaction.">
+    <Card id="sessions" tall={[46, 92]} title={of === "*" ? "Sessions of any interaction" : `Sessions of ${visible(of)}`} data={data} zone={range.zone} definition={`The sessions that the paths below are of: ${of === "*" ? "interactions" : `interactions ${of}`} of one unit without a pause of more than 30 minutes. A bounce is a session with one of them. The page Visitors counts screens of apps and visitors without any id, too, so it may have more.`}>
       {(answer) => {
         const change = (name: string) => answer.compared?.changes?.[place(answer, name)];
         return (
           <Figures than={COMPARES[range.compare].toLowerCase()} figures={[
             { label: "Sessions", name: "sessions", value: single(answer, "sessions"), unit: "sessions", change: change("sessions") },
-            { label: "Interactions in each", name: "events", value: number(answer.rows[0], place(answer, "events_per_session")), unit: "", change: change("events_per_session") },
+            { label: of === "page_view" ? "Views in each" : "Interactions in each", name: "events", value: number(answer.rows[0], place(answer, "events_per_session")), unit: "", change: change("events_per_session") },
             { label: "Half last at most", name: "median", value: single(answer, "median_seconds"), unit: "s", change: change("median_seconds") },
             { label: "Bounces", name: "bounces", value: single(answer, "bounce_share"), unit: "0 to 1", change: change("bounce_share"), better: "down" },
           ]} />

@@ -18,7 +18,7 @@ export interface Walk {
   unit: string;
 }
 
-const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors", user_id: "users", session_id: "the app's sessions" };
+const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors by recorded id", user_id: "users", session_id: "the app's sessions" };
 const TOPS = [5, 10, 20, 50];
 
 export function Pickers({ walk, range, kinds }: { walk: Walk; range: Range; kinds: Kinds }) {

@@ -8,7 +8,7 @@ export const GRAINS = { day: "days", week: "weeks", month: "months" } as const;
 export type Grain = keyof typeof GRAINS;
 export const KINDS = { on: "just that", on_or_after: "that or later" } as const;
 export const COHORTS = { first: "their first in this range", first_ever: "their first ever", every: "every start" } as const;
-export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors", user_id: "users", session_id: "sessions" };
+export const UNITS: Readonly<Record<string, string>> = { person: "people", visitor: "visitors by recorded id", user_id: "users", session_id: "sessions" };
 
 export interface Back {
   start: Step;

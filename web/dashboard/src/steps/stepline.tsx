@@ -1,7 +1,7 @@
 // One step: its type, what must hold of it, and its name.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Range } from "../shell/range";
 import { visible } from "../text";
 import { FieldPick } from "./fields";
@@ -52,13 +52,23 @@ export function StepLine({ step, name, range, kinds, onChange, children, named =
             <button type="button" class="button" onClick={() => change(step.conditions.length, { field: "path", op: "is", values: [] })}>Add a condition</button>
             {named && (
               <label class="inlinefield"><span>Name</span>
-                <input type="text" class="pick" value={step.label} maxlength={200} aria-label={`${name}: name`} onChange={(event) => onChange({ ...step, label: event.currentTarget.value })} />
+                <Name value={step.label} label={`${name}: name`} onName={(label) => onChange({ ...step, label })} />
               </label>
             )}
           </div>
         </div>
       )}
     </div>
+  );
+}
+
+/** What is typed stays when the page is drawn anew meanwhile. */
+function Name({ value, label, onName }: { value: string; label: string; onName: (name: string) => void }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  return (
+    <input type="text" class="pick" value={text} maxlength={200} aria-label={label} onInput={(event) => setText(event.currentTarget.value)}
+      onChange={(event) => event.currentTarget.value !== value && onName(event.currentTarget.value)} />
   );
 }
 
