@@ -136,7 +136,7 @@ def test_a_funnel_shows_who_went_how_far_how_long_it_took_and_who_dropped(looked
         "Step 2, typed <b>it</b>: 6 people, 60% of the first step, 60% of the one before, "
         "4 dropped, half took 60 s or less",
         "Step 3, posted: 3 people, 30% of the first step, 50% of the one before, 3 dropped, "
-        "half took 3.0 min or less",
+        "half took 3 min or less",
     ]
     assert figures(page)["median"] == "240"
     assert sorted(row[0] for row in rows(page, "who")) == ["f6", "f7", "f8", "f9"]
@@ -162,9 +162,9 @@ def test_segments_stand_side_by_side_and_what_cannot_be_asked_is_said(looked: Lo
     ]  # fmt: skip
     assert labels(page, "conversion")[-2:] == [
         "free: Step 3, posted: 2 people, 40% of the first step, 67% of the one before, 1 dropped, "
-        "half took 3.0 min or less",
+        "half took 3 min or less",
         "pro: Step 3, posted: 1 people, 20% of the first step, 33% of the one before, 2 dropped, "
-        "half took 3.0 min or less",
+        "half took 3 min or less",
     ]
     field = page.get_by_label("Field that segments are compared by")
     field.fill("nonsense")

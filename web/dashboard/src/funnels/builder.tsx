@@ -1,6 +1,7 @@
 // Where a funnel is put together: its steps in their order, and how they are counted.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Waiting } from "../card/card";
 import { Menu } from "../card/menu";
 import type { Range } from "../shell/range";
 import { visible } from "../text";
@@ -14,9 +15,11 @@ interface Props {
   range: Range;
   kinds: Kinds;
   ready: ReadyFunnels | null;
+  /** Whether a funnel to begin with is looked for. */
+  looking?: boolean;
 }
 
-export function Builder({ funnel, range, kinds, ready }: Props) {
+export function Builder({ funnel, range, kinds, ready, looking = false }: Props) {
   const { steps } = funnel;
   const [said, setSaid] = useState("");
   const list = useRef<HTMLOListElement>(null);
@@ -72,6 +75,7 @@ export function Builder({ funnel, range, kinds, ready }: Props) {
       </div>
       <span class="sr" role="status">{said}</span>
       {ready?.note && <p class="note small">{visible(ready.note)}</p>}
+      {looking && <Waiting tall={[232, 560]} />}
       <ol class="steplist" ref={list}>
         {steps.map((step, n) => (
           <li key={n} onKeyDown={(event) => pressed(event, n)}>
