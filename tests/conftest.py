@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +54,32 @@ LONG = {
 hold up the end while the other processes have nothing left to do."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: no look for garbage has to pass over it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Each process begins with files of its own, and finds those of the others compiled."""
+    report = yield
+    if isinstance(collector, pytest.Directory):
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        first = worker * len(report.result) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        report.result[:] = [*report.result[first:], *report.result[:first]]
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: (item.path.stem not in LONG, item.path))
 
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -239,13 +265,30 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium for the tests of a file; what is fresh for each is a context.
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Any]:
+    """The one browser of this process, and the loop in which Playwright serves it."""
+    from sites_served import CHROMIUM, chromium
 
-    Not for a whole process: Playwright's loop would run in its thread while others run theirs.
-    """
-    from sites_served import chromium
-
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no Chromium at {CHROMIUM}")
     with chromium() as opened:
-        yield opened
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        yield opened, loop
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture
+def browser(_chromium: Any) -> Iterator[Any]:
+    """Chromium without a context; those that the test opens are closed with it.
+
+    Playwright's loop counts as running in this thread for as long as the browser is open: the tests
+    that need no browser must not see it, or none of them could run a loop of its own.
+    """
+    opened, loop = _chromium
+    asyncio._set_running_loop(loop)
+    yield opened
+    for context in opened.contexts:
+        context.close()
+    asyncio._set_running_loop(None)

@@ -18,7 +18,7 @@ from lakeward.lake import derived
 from lakeward.lake.reading import open_reading
 from lakeward.settings import load
 from server_process import Serving, serving
-from sites_served import chromium, site
+from sites_served import site
 from test_mount import host, own_page
 from test_server_keys import created
 
@@ -91,26 +91,24 @@ def test_ratings_come_as_a_list_or_under_their_name_and_what_is_wrong_is_named(
     assert aside[2]["record"]["parent_interaction_id"] == TURN, "a replay would hang it there"
 
 
-@pytest.mark.parametrize(
-    ("content", "status", "code"),
-    [
-        (b"{", 400, "bad_json"),
-        (b'{"ratings": 3}', 400, "bad_batch"),
-        (b"3", 400, "bad_batch"),
-        (b'{"helpful": true}', 400, "bad_rating"),
-        (b'{"interaction_id": "x", "helpful": "yes"}', 400, "bad_rating"),
-        (json.dumps([{}] * 2501).encode(), 413, "too_many"),
-        (b'{"comment": "' + b"x" * (5 << 20) + b'"}', 413, "too_large"),
-    ],
-)
-def test_what_is_no_rating_is_refused_with_a_code_and_a_sentence(
-    served: Serving, content: bytes, status: int, code: str
-) -> None:
-    with served.client() as client:
-        answer = client.post(PATH, content=content)
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert set(answer.json()) == {"code", "message"}
-    assert answer.json()["message"].endswith(".")
+NO_RATINGS = [
+    (b"{", 400, "bad_json"),
+    (b'{"ratings": 3}', 400, "bad_batch"),
+    (b"3", 400, "bad_batch"),
+    (b'{"helpful": true}', 400, "bad_rating"),
+    (b'{"interaction_id": "x", "helpful": "yes"}', 400, "bad_rating"),
+    (json.dumps([{}] * 2501).encode(), 413, "too_many"),
+    (b'{"comment": "' + b"x" * (5 << 20) + b'"}', 413, "too_large"),
+]
+
+
+def test_what_is_no_rating_is_refused_with_a_code_and_a_sentence(served: Serving) -> None:
+    for content, status, code in NO_RATINGS:
+        with served.client() as client:
+            answer = client.post(PATH, content=content)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), content[:60]
+        assert set(answer.json()) == {"code", "message"}
+        assert answer.json()["message"].endswith(".")
 
 
 def test_a_retry_with_the_same_rating_id_meets_itself(lake: Lake, served: Serving) -> None:
@@ -289,8 +287,10 @@ BUTTONS = """<!doctype html><title>Coach</title>
 </script>"""
 
 
-def test_buttons_of_a_page_elsewhere_rate_the_exact_turn_by_request_and_by_sdk(lake: Lake) -> None:
-    with heard_server(lake) as heard, chromium() as browser:
+def test_buttons_of_a_page_elsewhere_rate_the_exact_turn_by_request_and_by_sdk(
+    lake: Lake, browser: Any
+) -> None:
+    with heard_server(lake) as heard:
         page_text = BUTTONS.format(host=heard.proxy.url, key=heard.key, turn=TURN)
         with site({"/": page_text.encode()}) as address:
             page = browser.new_page()

@@ -14,13 +14,11 @@ from conftest import Lake, wait_until
 from eavesdropper import sent_events
 from heard_server import CLIENTS, Heard, heard_server
 from lakeward.interaction import foreign_id, id_ms, pages_id
-from sites_served import CHROMIUM, chromium
+from sites_served import chromium
 
 SDK = CLIENTS / "node_modules/posthog-js/dist/array.full.js"
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 if not SDK.exists():
     pytest.skip("posthog-js is not installed: npm ci in tests/clients", allow_module_level=True)
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import Lake, wait_until
 from heard_server import CLIENTS, Heard, heard_server
 from lakeward.interaction import OURS
-from sites_served import CHROMIUM, site
+from sites_served import site
 
 MODULES = CLIENTS / "node_modules"
 SDKS = {
@@ -24,8 +24,6 @@ SDKS = {
 }
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 if not all(path.exists() for path in SDKS.values()):
     pytest.skip("the SDKs of the browser are not installed: npm ci in tests/clients",
                 allow_module_level=True)  # fmt: skip

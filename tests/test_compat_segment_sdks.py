@@ -29,7 +29,7 @@ def only(heard: Heard, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("script", SENT)
-def test_every_kind_of_event_arrives_once_and_nothing_is_sent_twice(
+def test_every_kind_of_event_arrives_once_and_who_and_when_are_the_senders(
     lake: Lake, script: str
 ) -> None:
     with heard_server(lake) as heard:
@@ -51,13 +51,8 @@ def test_every_kind_of_event_arrives_once_and_nothing_is_sent_twice(
         assert only(heard, "identify")["properties"]["traits"]["plan"] == "pro"
         assert only(heard, "group")["properties"]["group_id"] == "g4"
         assert only(heard, "page_view")["url"] == "https://shop.example/install"
-
-
-@pytest.mark.parametrize("script", [name for name in SENT if name != "jitsu_node.mjs"])
-def test_who_and_when_are_the_senders(lake: Lake, script: str) -> None:
-    with heard_server(lake) as heard:
-        heard.run(script)
-        order = only(heard, "order_completed")
+        if script == "jitsu_node.mjs":  # it tells neither
+            return
         assert order["user_id"] == "u1"
         assert order["client_timestamp"] == "2025-08-14T16:11:28.677Z"
         assert order["timestamp"] > "2025-08-14T16:11:28.677Z", "corrected by when it was sent"
@@ -77,10 +72,12 @@ def test_what_is_of_the_servers_own_or_secret_does_not_come_in(lake: Lake) -> No
         assert only(heard, "page_view")["properties"]["utm_campaign"] == "spring"
 
 
-@pytest.mark.parametrize("script", SENT)
-def test_a_wrong_key_is_refused_and_not_tried_for_ever(lake: Lake, script: str) -> None:
+def test_a_wrong_key_is_refused_and_not_tried_for_ever(lake: Lake) -> None:
     with heard_server(lake) as heard:
-        heard.run(script, key="not-a-key")
+        for script, sent in SENT.items():
+            before = len(heard.heard())
+            heard.run(script, key="not-a-key")
+            answers = [line.split()[-1] for line in heard.heard()[before:]]
+            assert set(answers) == {"401"}, script
+            assert len(answers) <= len(sent), script
         assert heard.rows() == {}
-        assert {line.split()[-1] for line in heard.heard()} == {"401"}
-        assert len(heard.heard()) <= len(SENT[script])

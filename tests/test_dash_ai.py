@@ -11,12 +11,9 @@ import pytest
 from business_lake import HOSTILE, MODELS, RULES, business, filled, turns, violations
 from dashboard import Looked, figures
 from server_process import Serving
-from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 

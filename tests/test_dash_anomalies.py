@@ -15,13 +15,10 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from server_process import Serving, first_serving
-from sites_served import CHROMIUM
 from test_login import added, logged_in
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 

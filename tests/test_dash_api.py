@@ -12,12 +12,9 @@ from conftest import Lake
 from dashboard import Looked, figures
 from lakeward.interaction import iso
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 from test_dash_overview import violations
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 LARGE = 2**53 + 1

@@ -16,12 +16,9 @@ import pytest
 from conftest import Lake
 from dashboard import Looked
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe"

@@ -17,12 +17,9 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 from test_login import PASSWORD, added
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 FORMULA = "=1+1"

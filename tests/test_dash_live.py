@@ -10,12 +10,9 @@ import pytest
 
 from conftest import Lake
 from live_server import Served, served
-from sites_served import CHROMIUM
 from test_live_page import Watched, found
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 CHROME = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
           "Chrome/126.0 Safari/537.36")  # fmt: skip

@@ -21,13 +21,11 @@ from lakeward.settings import load
 from lakeward.store.database import open_database
 from lakeward.testing import MemoryCollector
 from server_process import Serving, first_serving, serving
-from sites_served import CHROMIUM, site
+from sites_served import site
 from test_online import CHROME
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 HOSTILE = "/<img src=x onerror=alert(1)>\u202e"

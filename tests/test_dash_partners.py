@@ -11,13 +11,10 @@ from business_lake import HOSTILE, business, filled, partners, violations
 from conftest import Lake
 from dashboard import Looked, figures
 from server_process import Serving
-from sites_served import CHROMIUM
 from test_login import added, logged_in
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 

@@ -15,14 +15,11 @@ from lakeward.store.keys import Keys
 from lakeward.store.people import People
 from lakeward.store.views import Views
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 from test_live_page import found
 from test_login import EMAIL, PASSWORD, added
 from test_settings_http import FLAGS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 HOSTILE = "<img src=x onerror=alert(1)>"

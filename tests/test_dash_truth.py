@@ -10,21 +10,17 @@ import pytest
 
 from dashboard import Dashboard, Looked, figures, number
 from lakeward.demo.figures import Arm
-from sites_served import CHROMIUM, chromium
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 
-@pytest.fixture(scope="module")
-def looked(fed: Dashboard) -> Iterator[Looked]:
-    with chromium() as browser:
-        made = Looked(browser, fed.server.url)
-        yield made
-        assert made.complaints == []
-        made.close()
+@pytest.fixture
+def looked(fed: Dashboard, browser: Any) -> Iterator[Looked]:
+    made = Looked(browser, fed.server.url)
+    yield made
+    assert made.complaints == []
+    made.close()
 
 
 def shown(fed: Dashboard, looked: Looked, path: str) -> Any:

@@ -13,12 +13,9 @@ from conftest import Lake
 from dashboard import Looked
 from lakeward.interaction import iso
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 from test_live_page import found
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 DESKTOP = ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
            "Chrome/126.0 Safari/537.36")  # fmt: skip

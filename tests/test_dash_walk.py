@@ -19,12 +19,9 @@ from dashboard import PAGE_KEYS, SIZES, Dashboard, Looked
 from lakeward.server.assets import VIEWS
 from server_process import first_serving, serving
 from servers import free_port
-from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 ROOT: Final = Path(__file__).resolve().parent.parent

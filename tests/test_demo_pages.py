@@ -11,11 +11,8 @@ import pytest
 
 from conftest import Lake, wait_until
 from demo_served import STAFF, Site, platform
-from sites_served import CHROMIUM
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 

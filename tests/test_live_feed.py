@@ -234,12 +234,13 @@ def test_a_client_goes_on_over_a_restart_of_the_server(lake: Lake) -> None:
         events.close()
 
 
-@pytest.mark.parametrize("last", ["nonsense", "9-1-0", "1-1-7", "1-99-0", "1-1-99999999", "-1-1-0"])
-def test_a_position_that_leads_nowhere_makes_the_client_begin_anew(lake: Lake, last: str) -> None:
+def test_a_position_that_leads_nowhere_makes_the_client_begin_anew(lake: Lake) -> None:
     calls(lake.collector(), range(3))
-    with served(lake) as server, Events(server.url, last=last) as events:
-        assert events.next() == ("reset", {"why": "position"})
-        assert paths(events.until("batch")["rows"]) == expected(range(3))
+    with served(lake) as server:
+        for last in ("nonsense", "9-1-0", "1-1-7", "1-99-0", "1-1-99999999", "-1-1-0"):
+            with Events(server.url, last=last) as events:
+                assert events.next() == ("reset", {"why": "position"}), last
+                assert paths(events.until("batch")["rows"]) == expected(range(3))
 
 
 def test_a_client_that_is_too_far_behind_begins_anew(lake: Lake) -> None:
@@ -467,20 +468,18 @@ def test_a_filter_lets_through_what_it_names_and_nothing_else(
         assert len(events.until("batch")["rows"]) == 1, "the backlog is filtered too"
 
 
-@pytest.mark.parametrize(
-    ("query", "named"),
-    [("?status=9xx", "status"), ("?status=abc", "status"), ("?q=" + "x" * 301, "q")],
-)
 def test_a_filter_that_makes_no_sense_is_refused_in_one_sentence(
-    mixed: tuple[Served, Collector], query: str, named: str
+    mixed: tuple[Served, Collector],
 ) -> None:
-    answer = httpx.get(f"{mixed[0].url}/v1/live{query}")
-    assert answer.status_code == 400
-    assert answer.json()["code"] == "filter"
-    assert f"`{named}`" in answer.json()["message"]
-
-
-def test_too_many_parameters_are_refused(mixed: tuple[Served, Collector]) -> None:
+    for query, named in (
+        ("status=9xx", "status"),
+        ("status=abc", "status"),
+        ("q=" + "x" * 301, "q"),
+    ):
+        answer = httpx.get(f"{mixed[0].url}/v1/live?{query}")
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "filter"
+        assert f"`{named}`" in answer.json()["message"]
     answer = httpx.get(f"{mixed[0].url}/v1/live?" + "&".join(f"a{n}=1" for n in range(60)))
     assert (answer.status_code, answer.json()["code"]) == (400, "query")
 
@@ -635,16 +634,14 @@ def test_the_detail_is_the_whole_record(lake: Lake) -> None:
         assert str(2**53 + 1) in found["text"]
 
 
-@pytest.mark.parametrize(
-    ("at", "status"),
-    [("", 400), ("../../etc", 400), ("1-1-1", 404), ("7-1-0", 404), ("1-9-0", 404)],
-)
-def test_a_position_without_a_record_is_refused(lake: Lake, at: str, status: int) -> None:
+def test_a_position_without_a_record_is_refused(lake: Lake) -> None:
     calls(lake.collector(), range(1))
+    nowhere = {"": 400, "../../etc": 400, "1-1-1": 404, "7-1-0": 404, "1-9-0": 404}
     with served(lake) as server:
-        answer = httpx.get(f"{server.url}/v1/live/record", params={"at": at})
-        assert answer.status_code == status
-        assert set(answer.json()) == {"code", "message"}
+        for at, status in nowhere.items():
+            answer = httpx.get(f"{server.url}/v1/live/record", params={"at": at})
+            assert answer.status_code == status, at
+            assert set(answer.json()) == {"code", "message"}
 
 
 def test_a_position_survives_its_text() -> None:

@@ -11,11 +11,8 @@ import pytest
 from conftest import Lake, wait_until
 from lakeward.collector import Collector
 from live_server import Served, served
-from sites_served import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 

@@ -12,14 +12,11 @@ from conftest import Lake
 from identity_provider import identity_provider
 from server_process import serving
 from servers import free_port
-from sites_served import CHROMIUM
 from test_live_page import Watched
 from test_login import people
 from test_login_oidc import EMAIL, settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 

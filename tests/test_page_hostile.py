@@ -18,12 +18,9 @@ from lakeward.store.keys import Keys
 from lakeward.store.password import Passwords
 from lakeward.store.people import People
 from server_process import Serving, serving
-from sites_served import CHROMIUM
 from test_live_page import Watched
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 expect = playwright.expect
 
 PASSWORD = "the quick brown lake"

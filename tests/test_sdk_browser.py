@@ -13,11 +13,9 @@ import pytest
 
 from conftest import Lake, wait_until
 from heard_server import Heard, heard_server
-from sites_served import CHROMIUM, site
+from sites_served import site
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 ICON = '<link rel="icon" href="data:,">'
 TYPED = "hunter2-typed-by-hand"

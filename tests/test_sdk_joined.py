@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 from conftest import Lake, wait_until
-from sites_served import CHROMIUM
 from test_mount import host
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}", allow_module_level=True)
 
 APP = '''
 from starlette.applications import Starlette

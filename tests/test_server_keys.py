@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from commands import answer_of
 from conftest import Lake, wait_until
 from lakeward.server.answer import Refusal
 from lakeward.server.guard import Guard, Kind
@@ -26,11 +24,7 @@ EVENT = {"interaction_type": "page_view", "url": "https://app.example.com/"}
 
 def keys(lake: Lake, *arguments: str) -> Any:
     """`lakeward keys … --format json`."""
-    command = [sys.executable, "-m", "lakeward.cli", "keys", *arguments, "--format", "json"]
-    done = subprocess.run(command, env=lake.process_env(), cwd=lake.root.parent,
-                          capture_output=True, text=True, timeout=120)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return answer_of(lake, "keys", *arguments)
 
 
 def created(lake: Lake, kind: str, name: str, *more: str) -> str:
