@@ -210,6 +210,12 @@ def test_steps_are_built_moved_and_shared_by_keyboard_and_ready_funnels_are_offe
     page.get_by_label("Unit of that time").select_option("hours")  # draws the page anew
     expect(name).to_have_value("opened as pro")
     name.press("Tab")
+    within = page.get_by_label("How long from the first step to the last")
+    within.fill("8")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")  # so does that
+    page.wait_for_timeout(50)
+    expect(within).to_have_value("8")
+    within.press("Tab")
     page.get_by_role("button", name="Add an exclusion").click()
     shared = json.loads(query(page)["steps"][0])
     assert shared[1] == {
@@ -217,7 +223,7 @@ def test_steps_are_built_moved_and_shared_by_keyboard_and_ready_funnels_are_offe
         "where": {"field": "properties.plan", "values": ["pro"]},
     }  # fmt: skip
     assert json.loads(query(page)["exclude"][0]) == [{"event": "*"}]
-    assert query(page)["within"] == [str(7 * 3600)]
+    assert query(page)["within"] == [str(8 * 3600)]
     again = looked.open(page.url.removeprefix(looked.url))
     assert [row[1] for row in rows(again, "conversion")] == ["verification", "opened as pro"]
     page.get_by_role("button", name="Ready funnels").click()

@@ -8,6 +8,7 @@ import { visible } from "../text";
 import { FieldPick } from "../steps/fields";
 import { StepLine } from "../steps/stepline";
 import { type Kinds, type Step, blank, titleOf } from "../steps/step";
+import { Typed } from "../steps/typed";
 import { type Funnel, MOST_STEPS, ORDERS, type Order, type ReadyFunnels, SPANS, UNITS, readySteps, setFunnel } from "./funnel";
 
 interface Props {
@@ -133,8 +134,8 @@ function Options({ funnel, kinds }: { funnel: Funnel; kinds: Kinds }) {
         </select>
       </label>
       <span class="inlinefield"><span>within</span>
-        <input type="number" class="pick" min={1} max={366} step={1} aria-label="How long from the first step to the last" value={funnel.within / seconds}
-          onChange={(event) => Number(event.currentTarget.value) > 0 && setFunnel({ within: Math.round(Number(event.currentTarget.value)) * seconds })} />
+        <Typed type="number" min={1} max={366} label="How long from the first step to the last" value={`${funnel.within / seconds}`}
+          onValue={(text) => Number(text) > 0 && setFunnel({ within: Math.round(Number(text)) * seconds })} />
         <select aria-label="Unit of that time" value={span} onChange={(event) => setFunnel({ within: (funnel.within / seconds) * (SPANS[event.currentTarget.value as keyof typeof SPANS] ?? 60) })}>
           {Object.keys(SPANS).map((name) => <option key={name} value={name}>{name}</option>)}
         </select>
