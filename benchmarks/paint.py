@@ -41,6 +41,8 @@ LISTEN: Final = """
         .observe({type: 'event', durationThreshold: 16, buffered: true});
 """
 """The browser's own measure: from an event to the frame that shows what came of it."""
+THERE: Final = """() => document.querySelector('main.page > *') !== null
+    && !document.querySelector('main .waiting, main [aria-busy=true]')"""
 PAINTED: Final = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1"
 
 
@@ -58,11 +60,9 @@ def _link(source: str, target: str) -> None:
 
 
 def waits(page_: Any) -> float:
-    """Until every card says something; in ms."""
+    """Until every card says something and asks for nothing more; in ms."""
     began = time.monotonic()
-    while time.monotonic() < began + PATIENCE_S:
-        if page_.locator("main.page > *").count() and not page_.locator("main .waiting").count():
-            break
+    while time.monotonic() < began + PATIENCE_S and not page_.evaluate(THERE):
         page_.wait_for_timeout(20)
     return 1000 * (time.monotonic() - began)
 

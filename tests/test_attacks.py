@@ -8,16 +8,19 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
 
 from apps import ok
 from conftest import Lake, wait_until
+from lakeward.capture.asgi import Receive, Scope, Send
 from lakeward.server.connection import HEAD_BYTES, Connection
+from lakeward.server.unread import Unread
 from server_process import Serving, serving
 
 
@@ -270,12 +273,27 @@ class Impatient(Connection):
     idle_seconds = 2.0
 
 
-@pytest.fixture
-def impatient() -> Iterator[int]:
+BIG = 8 << 20
+
+
+async def big(scope: Scope, receive: Receive, send: Send) -> None:
+    """As many bytes as a large answer has, for `/big`; else "ok"."""
+    if scope["path"] != "/big":
+        await ok(scope, receive, send)
+        return
+    length = [(b"content-length", b"%d" % BIG)]
+    await send({"type": "http.response.start", "status": 200, "headers": length})
+    await send({"type": "http.response.body", "body": bytes(BIG)})
+
+
+@contextmanager
+def connections(unread: Unread) -> Iterator[int]:
     """A server with little patience in a thread; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(ok, http=Impatient, lifespan="off", log_level="error", ws="none",
-                                timeout_keep_alive=60)  # fmt: skip
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
+        connection = cast(type[Connection], partial(Impatient, unread=unread))
+        config = uvicorn.Config(big, http=connection, lifespan="off", log_level="error",
+                                ws="none", timeout_keep_alive=60)  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -283,6 +301,69 @@ def impatient() -> Iterator[int]:
         yield listener.getsockname()[1]
         server.should_exit = True
         thread.join(120)
+
+
+@pytest.fixture
+def impatient() -> Iterator[int]:
+    with connections(Unread(lambda reason: None)) as port:
+        yield port
+
+
+ASKED = b"GET /big HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+def deaf(port: int, stack: ExitStack, times: int = 1) -> socket.socket:
+    """A client that asks for much and reads nothing."""
+    client = stack.enter_context(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+    client.settimeout(120)
+    client.connect(("127.0.0.1", port))
+    client.sendall(ASKED * times)
+    return client
+
+
+def is_cut(client: socket.socket) -> bool:
+    """Whether its answer ends before it is whole."""
+    got = 0
+    with suppress(ConnectionError):
+        while got < BIG and (part := client.recv(1 << 20)):
+            got += len(part)
+    return got < BIG
+
+
+def test_an_answer_that_nobody_reads_is_cut_and_counted() -> None:
+    """The time is short: what is still there after it is kept for ever, or read."""
+    cut: list[str] = []
+    with connections(Unread(cut.append, seconds=0.5)) as port, ExitStack() as stack:
+        client = deaf(port, stack)
+        wait_until(lambda: cut == ["slow"], what="the cut")
+        assert is_cut(client)
+
+
+def test_unread_answers_of_many_take_no_more_than_there_is_room_for() -> None:
+    cut: list[str] = []
+    with connections(Unread(cut.append, most=4 * BIG)) as port, ExitStack() as stack:
+        clients = [deaf(port, stack) for _ in range(12)]
+        wait_until(lambda: len(cut) == 8, what="eight cuts")
+        assert outcome(said(port, get(b"/health"))) == (200, "")
+        assert set(cut) == {"full"}
+        assert [is_cut(client) for client in clients].count(False) == 4
+        assert len(cut) == 8
+
+
+def test_a_request_begins_when_the_answer_before_it_was_read() -> None:
+    """Or else one connection holds any number of them."""
+    unread = Unread(lambda reason: None)
+    with connections(unread) as port, ExitStack() as stack:
+        client = deaf(port, stack, 5)
+        wait_until(lambda: unread._waits, what="the first answer")
+        client.sendall(ASKED * 5)
+        [wait] = unread._waits
+        assert wait.get_write_buffer_size() <= BIG + 1000
+        got, whole = 0, 10 * BIG
+        while got < whole and (part := client.recv(1 << 20)):
+            got += len(part)
+        assert got >= whole
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import Lake
+from conftest import Lake, wait_until
 from dashboard import Looked
 from lakeward.settings import load
 from lakeward.store.database import open_database
@@ -202,6 +202,7 @@ def test_keys_go_to_pages_find_them_and_are_listed(looked: Looked) -> None:
     page.keyboard.press("g")
     page.keyboard.press("p")  # a dialog is open: keys are not meant for the page
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     assert "/api?" in page.url
     page.keyboard.press("Control+k")
     page.get_by_role("combobox", name="Page").fill("expl")
@@ -228,6 +229,48 @@ def test_an_address_that_is_none_says_so(looked: Looked) -> None:
     expect(page.get_by_role("button", name="Range: Last 7 days")).to_be_visible()
 
 
+@pytest.mark.parametrize(("windows", "locks"), [(8, True), (3, False)])
+def test_windows_of_a_browser_share_one_stream_and_leave_room_for_requests(
+    server: Serving, looked: Looked, windows: int, locks: bool
+) -> None:
+    """A browser has six connections to a server; a page over plain http has no Web Locks."""
+    if not locks:
+        looked.context.add_init_script("delete Navigator.prototype.locks")
+    asked: dict[Any, int] = {}
+    streams: list[str] = []
+
+    def noted(request: Any) -> None:
+        if "/live/changes" in request.url:
+            streams.append(request.url)
+        elif "state=open" in request.url:
+            asked[request.frame.page] = asked.get(request.frame.page, 0) + 1
+
+    looked.context.on("request", noted)
+    pages = [looked.page, *(looked.context.new_page() for _ in range(windows - 1))]
+    event = {"interaction_type": "signed_up"}
+
+    def heard() -> None:
+        """Something is recorded, and every window asks again."""
+        before = {page: asked[page] for page in pages}
+        assert httpx.post(f"{looked.url}/v1/interactions", json=event).status_code == 200
+
+        def all_have() -> bool:
+            pages[0].wait_for_timeout(50)  # in which requests are noted
+            return all(asked[page] > before[page] for page in pages)
+
+        wait_until(all_have, what="every window's asking again")
+
+    for page in pages:  # which asks no process that takes long
+        page.goto(f"{looked.url}/anomalies")
+        expect(page.get_by_text("Up to date")).to_have_count(1)
+    heard()
+    assert len(streams) == 1
+    assert pages[-1].evaluate("fetch('health').then((answer) => answer.status)") == 200
+    pages.pop(0).close()  # another one goes on
+    heard()
+    assert len(streams) == 2
+
+
 def test_who_is_let_in_sees_what_is_his(browser: Any, lake: Lake) -> None:
     added(lake, "partner@example.com", "--role", "partner", "--partner", "p1")
     with open_database(load(lake.env, lake.root.parent)) as database:
@@ -252,7 +295,12 @@ def test_who_is_let_in_sees_what_is_his(browser: Any, lake: Lake) -> None:
         found = Looked(browser, server.url)
         said = {"email": "partner@example.com", "password": PASSWORD}
         assert found.context.request.post(f"{server.url}/v1/login", data=said).ok
-        page = found.open("/")
+        page = found.page
+        page.route("**/v1/me", lambda route: route.abort())
+        page.goto(found.url)
+        expect(page.get_by_text("The server does not answer: trying again.")).to_be_visible()
+        page.unroute("**/v1/me")
+        found.settled()
         expect(page.get_by_role("heading", name="Partners", level=1)).to_be_visible()
         expect(page.get_by_role("navigation", name="Pages")).to_have_count(0)
         page.goto(f"{server.url}/live")

@@ -123,6 +123,37 @@ def test_a_whole_trace_is_a_tree_with_times_and_each_step_opens_its_record(
     watched.close()
 
 
+def test_two_windows_show_live_and_a_third_waits_until_it_may(
+    lake: Lake, browser: Any, server: Served
+) -> None:
+    story(lake)
+    watched = Watched(browser, server.url)
+    pages = [watched.page, watched.context.new_page(), watched.context.new_page()]
+    for page in pages[:2]:
+        page.goto(f"{server.url}/live")
+        expect(page.locator(".row .open")).to_have_count(4)
+    pages[2].goto(f"{server.url}/live")
+    expect(pages[2].get_by_text("Two other windows of this browser show Live")).to_be_visible()
+    assert len(server.live.feed.watchers) == 2
+    out_of_sight(pages[0], True)
+    expect(pages[2].locator(".row .open")).to_have_count(4)
+    pages[1].close()
+    story(lake)
+    out_of_sight(pages[0], False)
+    for page in (pages[0], pages[2]):  # what came meanwhile is there, and nothing twice
+        expect(page.locator(".row .open")).to_have_count(8)
+    assert watched.complaints == []
+    watched.close()
+
+
+def out_of_sight(page: Any, hidden: bool) -> None:
+    """As another tab in front of it."""
+    page.evaluate(
+        "(is) => { Object.defineProperty(document, 'hidden', {value: is, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')) }", hidden,
+    )  # fmt: skip
+
+
 PUSHING = """
 (() => {
   const real = window.fetch;

@@ -75,6 +75,46 @@ UNREACHED: Final = """() => [...document.querySelectorAll(
         && one.tabIndex >= 0 && !one.closest('[inert]') && !(one.type === 'radio' && !one.checked))
     .filter((one) => !(window.walked || []).includes(one))
     .map((one) => `${one.tagName} ${one.ariaLabel || one.textContent || one.id}`.slice(0, 60))"""
+SHIFTS: Final = """() => {
+    window.shifts = [];
+    const said = ({node, previousRect: was, currentRect: is}) => {
+        const one = node instanceof Element ? node : node?.parentElement;
+        const where = one?.closest('[data-card]')?.id ?? one?.className ?? '?';
+        return `${where} ${Math.round(was.y)} to ${Math.round(is.y)}`;
+    };
+    window.shifting = new PerformanceObserver((list) => {
+        const found = list.getEntries();
+        window.shifts.push(...found.map((each) => [each.value, each.sources.map(said)]));
+    });
+    window.shifting.observe({type: 'layout-shift'});
+}"""
+"""Keeps what jumps from here on; also after a key, as what comes then was not asked to push."""
+SHIFTED: Final = """() => {
+    window.shifting.disconnect();
+    return window.shifts;
+}"""
+REDRAWS: Final = """() => {
+    window.redrawn = new Set();
+    new MutationObserver((changes) => {
+        for (const {target} of changes) {
+            const one = target instanceof Element ? target : target.parentElement;
+            const card = one?.closest('.cardbody')?.closest('[data-card]');
+            if (card) window.redrawn.add(card.id);
+        }
+    }).observe(document.querySelector('main'), {subtree: true, childList: true});
+}"""
+"""Keeps which cards draw anew from here on."""
+PALES: Final = """() => {
+    window.pale = new Set();
+    new MutationObserver((changes) => {
+        for (const {target} of changes) {
+            if (target.matches('.cardbody.busy')) window.pale.add(target.closest('[data-card]').id);
+        }
+    }).observe(document.querySelector('main'), {subtree: true, attributeFilter: ['class']});
+}"""
+"""Keeps which cards grow pale from here on; only what answers something else may be."""
+MOST_SHIFT: Final = 0.1
+"""Of a page that is opened; web vitals call as much good."""
 PRESS_AGAIN: Final = """() => {
     for (const one of document.querySelectorAll('main [role=alert] button')) one.click();
 }"""
@@ -101,12 +141,16 @@ def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
     same_alerts(looked.page)
     start = "explore" if name == "settings" else "settings"
     page = looked.open(f"/{start}?range={fed.demo.range}&zone=UTC")
+    page.evaluate(SHIFTS)
     page.keyboard.press("g")
     page.keyboard.press(PAGE_KEYS[name])
     expect(page.locator(f"main[data-page={name}]")).to_be_visible()
     looked.settled()
-    told = fits(page, "desk") + [f"dark: {one}" for one in violations(page)]
+    told = jumps(page)
+    page.evaluate(REDRAWS)
+    told += fits(page, "desk") + [f"dark: {one}" for one in violations(page)]
     told += differs(page, name, "dark")
+    told += [f"{one} draws anew" for one in page.evaluate("[...window.redrawn]") if name != "live"]
     page.emulate_media(color_scheme="light")
     told += differs(page, name, "light")
     for size in ("phone", "wall"):
@@ -123,6 +167,13 @@ def test_a_page_fits_looks_as_it_should_and_is_walked_by_keyboard_alone(
     told += [f"asked {url}" for url in looked.foreign]
     looked.close()
     assert told == []
+
+
+def jumps(page: Any) -> list[str]:
+    """What was pushed while the page came, where it is more than a reader would forgive."""
+    shifts = page.evaluate(SHIFTED)
+    total = sum(value for value, _ in shifts)
+    return [f"jumps by {total:.3f}: {shifts}"] if total >= MOST_SHIFT else []
 
 
 def same_alerts(page: Any) -> None:
@@ -267,6 +318,7 @@ def test_a_page_says_that_the_server_is_away_and_comes_back_by_itself(
         looked = Looked(browser, server.url)
         page = looked.open("/overview?range=today&zone=UTC")
         expect(page.get_by_text("Up to date")).to_have_count(1)
+        page.evaluate(PALES)
         shown = page.locator("main").inner_text()
     expect(page.get_by_role("status").get_by_text("Reconnecting")).to_be_visible()
     assert page.locator("main").inner_text().strip()  # what was shown stays
@@ -274,4 +326,5 @@ def test_a_page_says_that_the_server_is_away_and_comes_back_by_itself(
         expect(page.get_by_text("Up to date")).to_have_count(1)
         expect(page.get_by_text("Reconnecting")).to_have_count(0)
         assert shown.strip()
+        assert page.evaluate("[...window.pale]") == []
         looked.close()

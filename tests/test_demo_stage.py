@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
     reason="the demo needs fastapi and uvicorn: pip install 'lakeward[demo]'",
 )
 PLATFORM = re.compile(r"^platform +(http://\S+:(\d+)/)$", re.MULTILINE)
-LIVE = re.compile(r"^live page +http://\S+?:(\d+)/", re.MULTILINE)
+LIVE = re.compile(r"^dashboard +http://\S+?:(\d+)/", re.MULTILINE)
 
 
 class Demo:
@@ -49,7 +49,7 @@ class Demo:
         return self.said.read_text()
 
     def ports(self) -> list[int]:
-        """Of the platform and of the live page, once both are told."""
+        """Of the platform and of the dashboard, once both are told."""
         wait_until(lambda: LIVE.search(self.text()) or self.ended(), what="the demo's start")
         platform, live = PLATFORM.search(self.text()), LIVE.search(self.text())
         assert platform, self.text()

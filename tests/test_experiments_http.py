@@ -19,6 +19,7 @@ from lakeward.store.database import open_database
 from lakeward.store.keys import Keys
 from server_process import Serving, serving
 from test_experiment_cli import told, when
+from test_login import EMAIL, added, logged_in
 
 SPAN: dict[str, Any] = {"since": "2026-09-01T00:00:00Z", "until": "2026-09-30T00:00:00Z"}
 METRICS: dict[str, Any] = {
@@ -218,6 +219,9 @@ def test_an_answer_has_a_tag_until_something_comes_in_and_what_cannot_be_asked_i
             assert code(client.get(where, headers=own)) == (403, "not_for_partners"), where
         allowed = client.get(path, params=SPAN, headers={"authorization": f"Bearer {whole}"})
         assert allowed.status_code == 200
+    added(lake, EMAIL)
+    with logged_in(server) as client:  # and no parameter is taken for a key
+        assert code(client.get("/api/experiments/-?experiment=a/b")) == (404, "no_experiment")
 
 
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b"])

@@ -50,8 +50,12 @@ def test_the_first_link_makes_an_admin_who_sees_the_lake_and_leaves_it(
         expect(page.locator(".who")).to_contain_text(EMAIL)
         assert page.evaluate("document.cookie") == ""
         assert EMAIL not in page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+        other = watched.context.new_page()
+        other.goto(f"{server.url}/live")
+        expect(other.locator(".who")).to_contain_text(EMAIL)
         page.route("**/v1/me", slowly)
         page.get_by_role("button", name="Log out").click()
+        expect(other.get_by_role("heading", name="Log in")).to_be_visible()
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         expect(page.get_by_role("heading", name="This lake needs a key")).to_be_visible()
         expect(page.locator(".who")).to_have_count(0)

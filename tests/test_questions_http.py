@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,10 @@ def test_what_cannot_be_asked_is_one_sentence(server: Serving) -> None:
             assert len(found.json()["message"]) < 600
 
 
-def key(lake: Lake, kind: Kind, partner: str | None = None) -> dict[str, str]:
+def key(lake: Lake, kind: Kind, partner: str | None = None, name: str = "") -> dict[str, str]:
     with open_database(load(lake.env, lake.root.parent)) as database:
         _, secret = Keys(database).create(
-            kind, f"{kind}{partner}", actor="test", partner_id=partner
+            kind, f"{kind}{partner}{name}", actor="test", partner_id=partner
         )
     return {"authorization": f"Bearer {secret}"}
 
@@ -226,12 +227,54 @@ def test_a_partner_hears_nothing_of_what_the_teams_own_traffic_is(lake: Lake) ->
             assert "198.51.100." not in refused.text
 
 
-def test_only_who_may_read_may_ask(lake: Lake) -> None:
+def test_only_who_may_read_may_ask_and_they_take_turns(lake: Lake) -> None:
+    """However many questions of one key wait, one of another is answered before them."""
     write = key(lake, "write")
-    with serving(lake) as server, server.client() as client:
+    readers = {"ann": key(lake, "read"), "bob": key(lake, "read", name="b")}
+    told: list[tuple[str, int]] = []
+    with serving(lake) as server, server.client() as client, ThreadPoolExecutor(70) as threads:
         assert client.post("/api/questions/trend", json={}).status_code == 401
         assert client.get("/api/questions").status_code == 401
         assert client.post("/api/questions/trend", json={}, headers=write).status_code == 403
+
+        def ask_for(who: str, top: int) -> None:
+            answer = httpx.post(
+                f"{server.url}/api/questions/trend", json={"top": top}, headers=readers[who],
+                timeout=120, verify=False,
+            )  # fmt: skip
+            if answer.status_code == 429:
+                assert answer.json()["code"] == "too_many_questions"
+                assert answer.headers["retry-after"]
+            told.append((who, answer.status_code))
+
+        wait_until(
+            lambda: list(threads.map(ask_for, ["ann"] * 2, [1, 2])) and len(_asking(server)) == 2,
+            what="two processes",
+        )  # fmt: skip
+        pids = _asking(server)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for n, who in enumerate(readers):
+                told.clear()
+                for top in range(33):
+                    threads.submit(ask_for, who, 3 + 40 * n + top)
+                wait_until(lambda: told, what="the refusal of one too many")
+                assert told == [(who, 429)]
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: len(told) == 65, what="all answers")
+        with contextlib.ExitStack() as streams:
+            for n, who in enumerate(["ann"] * 17 + ["bob"]):
+                stream = client.stream("GET", "/v1/live/changes", headers=readers[who])
+                answer = streams.enter_context(stream)
+                assert answer.status_code == (429 if n == 16 else 200)
+                if n == 16:
+                    assert answer.headers["retry-after"]
+                    assert json.loads(answer.read())["code"] == "too_many_streams"
+    assert {status for _, status in told[1:]} == {200}
+    assert [who for who, _ in told[1:25]].count("bob") > 4, told
 
 
 def _asking(server: Serving) -> list[int]:

@@ -48,7 +48,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         type=_port,
         default=0,
         metavar="P",
-        help="port of the platform; the live page gets the next one",
+        help="port of the platform; the dashboard gets the next one",
     )
     add(
         "--once",

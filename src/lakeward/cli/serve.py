@@ -1,4 +1,4 @@
-"""`lakeward serve`: keeper, web workers and live page in one command, until SIGTERM or Ctrl-C."""
+"""`lakeward serve`: keeper, web workers and dashboard in one command, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 

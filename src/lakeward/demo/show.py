@@ -2,7 +2,7 @@
 
 In: settings and a plan's numbers. Out: a summary on stdout, and an exit code: 0 when nothing was
 lost and the lake equals the truth, else 1 with a sentence on stderr. With `once` it ends then;
-without, platform and live page stay up until Ctrl-C or SIGTERM.
+without, platform and dashboard stay up until Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
     quiet = quiet_seconds(settings)
     with Stage(settings, asked.port) as stage:
         browser, why = chromium()
-        _say(f"platform   {stage.platform}\nlive page  {stage.live}")
+        _say(f"platform   {stage.platform}\ndashboard  {stage.live}")
         _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
         if why:
             _say(f"no visitor comes in a browser: {why}")

@@ -66,7 +66,7 @@ class Stage:
 
     @property
     def live(self) -> str:
-        """Where the live page is: with the link of its first admin, where there is none yet."""
+        """Where the dashboard is: with the link of its first admin, where there is none yet."""
         with contextlib.suppress(OSError):
             if found := LINK.search((self._folder / "serve.log").read_text()):
                 return found[1]

@@ -1,4 +1,4 @@
-"""The HTTP server: interactions in, the live page and machine-readable figures out.
+"""The HTTP server: interactions in, the dashboard and what it draws out.
 
 Needs the extra `server`.
 """

@@ -1,10 +1,11 @@
 """Asker: processes that answer questions, so that none of them slows what a worker takes in.
 
-In: the kind of a question and the question as JSON. Out: how it went and the answer as JSON. Says
-no with 429 when too many wait, with 503 when it takes too long or its process dies.
+In: the kind of a question and the question as JSON, and who asks. Out: how it went and the answer
+as JSON. Says no with 429 when too many wait, with 503 when it takes too long or its process dies.
 
-A process is started by the first question and ends when nobody has asked for a while. Questions
-that are equal and under way are asked once. Nothing is shared between two processes but the lake.
+A process is started by the first question and ends when nobody has asked for a while. Those who ask
+take turns. Questions that are equal and under way are asked once, in the turn that comes first.
+Nothing is shared between two processes but the lake.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import msgspec
 
 from lakeward.errors import LakewardError
 from lakeward.server.answer import Refusal
+from lakeward.server.turns import Turns
 from lakeward.server.wire import LENGTH, Order, Word, framed
 from lakeward.spawn import interpreter
 
 PROCESSES: Final = 2
 """How many questions of one worker are answered at a time."""
-MOST_WAITING: Final = 32
+MOST_WAITING: Final = 128
+MOST_EACH: Final = 32
+"""Of them of one key or person."""
 IDLE_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
 LARGEST: Final = 80 << 20
@@ -94,34 +98,35 @@ class Asker:
         self._seconds = seconds
         self._idle_seconds = idle_seconds
         self._free: list[_Process] = []
-        self._room = asyncio.Semaphore(processes)
-        self._waiting = 0
-        self._under_way: dict[bytes, asyncio.Task[Answered]] = {}
+        self._turns = Turns(processes, most=MOST_WAITING, each=MOST_EACH)
+        self._under_way: dict[bytes, tuple[asyncio.Task[Answered], asyncio.Future[None]]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
-    async def ask(self, order: Order) -> Answered:
-        """The answer to a question; Refusal when there is none."""
+    async def ask(self, order: Order, who: str) -> Answered:
+        """The answer to a question of a reader; Refusal when there is none."""
         encoded = msgspec.json.encode(order)
-        task = self._under_way.get(encoded)
-        if task is None:
-            if self._waiting >= MOST_WAITING:
+        if encoded in self._under_way:
+            task, place = self._under_way[encoded]
+            self._turns.join(who, place)
+        else:
+            if not self._turns.admits(who):
                 raise Refusal(
                     429, "too_many_questions", "Too many questions wait: ask again in a moment.",
                     retry_after=5,
                 )  # fmt: skip
-            task = asyncio.create_task(self._asked(encoded))
-            self._under_way[encoded] = task
+            place = self._turns.ask(who)
+            task = asyncio.create_task(self._asked(encoded, who, place))
+            self._under_way[encoded] = task, place
             task.add_done_callback(lambda _: self._under_way.pop(encoded, None))
         # Whoever leaves, leaves the question to those who asked the same.
         return await asyncio.shield(task)
 
-    async def _asked(self, order: bytes) -> Answered:
-        self._waiting += 1
+    async def _asked(self, order: bytes, who: str, place: asyncio.Future[None]) -> Answered:
         try:
-            async with self._room:
-                return await self._answered(order)
+            await place
+            return await self._answered(order)
         finally:
-            self._waiting -= 1
+            self._turns.give(who, place)
 
     async def _answered(self, order: bytes) -> Answered:
         if self._sweeper is None or self._sweeper.done():
@@ -165,7 +170,7 @@ class Asker:
     async def _sweep(self) -> None:
         """End processes that nobody has asked for a while; stop when there are none."""
         loop = asyncio.get_running_loop()
-        while self._free or self._waiting:
+        while self._free or not self._turns.idle:
             await asyncio.sleep(self._idle_seconds / 4)
             oldest = loop.time() - self._idle_seconds
             for process in [each for each in self._free if each.last < oldest]:
@@ -174,8 +179,9 @@ class Asker:
 
     async def close(self) -> None:
         """End all of them."""
-        for task in (*self._under_way.values(), *([self._sweeper] if self._sweeper else [])):
+        tasks = [task for task, _ in self._under_way.values()]
+        for task in (*tasks, *([self._sweeper] if self._sweeper else [])):
             task.cancel()
-        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         while self._free:
             await self._free.pop().end()

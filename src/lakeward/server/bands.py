@@ -95,7 +95,7 @@ class Bands:
         if not name:
             raise Refusal(400, "no_series", "`series` must name one: /api/alerts/watched has them.")
         picture = await acting.beside(_missing, self._of_series, name)
-        await reply_json(request.send, await self._drawn(picture))
+        await reply_json(request.send, await self._drawn(picture, request.reader))
 
     def _of_series(self, name: str) -> Picture:
         return of_series(self._view(), name)
@@ -106,7 +106,7 @@ class Bands:
         picture = await acting.beside(
             _missing, self._of_incident, found.steps["id"], named[-1] if named else None
         )
-        await reply_json(request.send, await self._drawn(picture))
+        await reply_json(request.send, await self._drawn(picture, request.reader))
 
     def _of_incident(self, which: str, series: str | None) -> Picture:
         incident = self._table.find(which)
@@ -120,17 +120,17 @@ class Bands:
                 entries = memory.entries
         return View(_rules(self._settings), self._settings, entries, _now_ms())
 
-    async def _drawn(self, picture: Picture) -> Document:
+    async def _drawn(self, picture: Picture, who: str) -> Document:
         """The picture with its points."""
         shown: Document = msgspec.to_builtins(msgspec.structs.replace(picture, question=None))
         shown |= {"columns": [], "rows": []}
         if picture.question is not None:
-            shown |= await self._asked(picture.question)
+            shown |= await self._asked(picture.question, who)
         return shown
 
-    async def _asked(self, question: Any) -> dict[str, msgspec.Raw]:  # any that is drawn
+    async def _asked(self, question: Any, who: str) -> dict[str, msgspec.Raw]:  # any drawn one
         order = Order(question.name, msgspec.Raw(msgspec.json.encode(question)))
-        word, answer = await self._asker.ask(order)
+        word, answer = await self._asker.ask(order, who)
         if word.status != 200:
             raise Refusal(word.status, word.code, word.message)
         return msgspec.json.decode(answer, type=dict[str, msgspec.Raw])
@@ -143,7 +143,7 @@ class Bands:
         for budget in rules.budgets:
             # a minute's steps: whoever asks at once asks the same
             question = budget_of(budget, now_ms, zone, now_ms - now_ms % 60_000 + 60_000)
-            answer = await self._asked(question)
+            answer = await self._asked(question, request.reader)
             rows = msgspec.json.decode(answer["rows"])
             shown.append(_spent(msgspec.to_builtins(budget), question.since.isoformat(), rows))
         await reply_json(request.send, {"zone": zone, "budgets": shown})

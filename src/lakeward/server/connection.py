@@ -1,6 +1,7 @@
 """One client's connection: uvicorn's, with an end to patience and to memory.
 
-In: bytes of anybody. Out: requests for the application. uvicorn lets a head (request line and
+In: bytes of anybody. Out: requests for the application, the next one when the answer before it was
+read; what is not read at all is cut (`unread`). uvicorn lets a head (request line and
 headers) be as long and take as long as it likes, and after an early "no" reads on for ever; here a
 head that is too long is answered with 431, and a connection on which no request begins for a while
 is closed. What is no HTTP gets a 400 as JSON, like every other refusal.
@@ -9,11 +10,13 @@ is closed. What is no HTTP gets a 400 as JSON, like every other refusal.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lakeward.server.answer import SAFE
+from lakeward.server.unread import Unread
 
 HEAD_BYTES = 64 * 1024
 """Longest head; what came with it in one read of the socket is not counted."""
@@ -28,6 +31,12 @@ class Connection(HttpToolsProtocol):
     _in_head = False
     _seen: object = None
     _timer: asyncio.TimerHandle | None = None
+    _answered = False
+    """Whether a whole answer waits to be read."""
+
+    def __init__(self, *args: Any, unread: Unread, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unread = unread
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """A client is there."""
@@ -38,7 +47,31 @@ class Connection(HttpToolsProtocol):
         """It is gone."""
         if self._timer is not None:
             self._timer.cancel()
+        self._unread.remove(self.transport)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client is behind: nothing more is asked of it, nor by it."""
+        super().pause_writing()
+        self.flow.pause_reading()
+        self._unread.add(self.transport)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._unread.remove(self.transport)
+        super().resume_writing()
+        if self._answered:
+            self._answered = False
+            super().on_response_complete()
+        else:
+            self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """An answer is written: the next request begins once it was read."""
+        if self.flow.write_paused and not self.transport.is_closing():
+            self._answered = True
+        else:
+            super().on_response_complete()
 
     def _look(self, again: bool) -> None:
         """Close when nothing was under way, neither now nor the last time, and nothing between."""

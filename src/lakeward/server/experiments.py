@@ -100,7 +100,7 @@ class Experiments:
             question = question_of("experiments", parameters, self._settings)
         except Rejected as error:
             raise Refusal(400, "bad_question", str(error)[:500]) from None
-        _, answer = await self._answer("experiments", question)
+        _, answer = await self._answer(request, "experiments", question)
         told = await asyncio.to_thread(listed, self._settings, answer)
         await reply(request.send, 200, msgspec.json.encode(told), headers=[_private()])
 
@@ -112,13 +112,13 @@ class Experiments:
 
     async def _csv(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         brief = await self._brief(request, found, ExperimentReport)
-        _, answer = await self._answer(ExperimentReport.name, brief)
+        _, answer = await self._answer(request, ExperimentReport.name, brief)
         name = [(b"content-disposition", b'attachment; filename="experiment.csv"'), _private()]
         await reply(request.send, 200, csv_of(answer), CSV, name)
 
     async def _told(self, request: Request, found: Found[Handler], kind: type[Brief]) -> None:
         brief = await self._brief(request, found, kind)
-        tag, answer = await self._answer(cast(Any, kind).name, brief)
+        tag, answer = await self._answer(request, cast(Any, kind).name, brief)
         said = [(b"etag", tag.encode()), _private()]
         if request.headers.get(b"if-none-match", b"").decode("latin-1") == tag:
             await reply(request.send, 304, b"", headers=said)
@@ -143,12 +143,12 @@ class Experiments:
             raise Refusal(400, "bad_question", _sentence(error)) from None
         return brief
 
-    async def _answer(self, kind: str, asked: object) -> tuple[str, bytes]:
+    async def _answer(self, request: Request, kind: str, asked: object) -> tuple[str, bytes]:
         """Out of what is kept, as long as nothing came in since."""
         content = msgspec.json.encode(asked)
         name = f"{kind} ".encode() + content
         tag, kept = self._kept.get(name, ("", b""))
-        word, answer = await self._asker.ask(Order(kind, msgspec.Raw(content), tag))
+        word, answer = await self._asker.ask(Order(kind, msgspec.Raw(content), tag), request.reader)
         if word.status == 304:
             self._kept.move_to_end(name)
             return tag, kept

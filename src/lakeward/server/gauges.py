@@ -4,7 +4,8 @@ In: answers and batches of one worker. Out: sums over all workers, so that which
 `/metrics` tells of all. Each worker writes its own row; a worker that died leaves its counts.
 
     row (8-byte words): answers by class of status (0 = none, 1xx … 5xx), interactions accepted,
-                        rejected, commits, their ns, then commits by BOUNDS, each at most its bound
+                        rejected, commits, their ns, then commits by BOUNDS, each at most its
+                        bound, then connections cut with an answer unread, by CUTS
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import mmap
 import os
 import struct
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
+
+from lakeward.server.unread import Reason
 
 BOUNDS_MS: Final = (1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 CLASSES: Final = 6
 ACCEPTED, REJECTED, COMMITS, COMMIT_NS, BUCKETS = range(CLASSES, CLASSES + 5)
-WORDS: Final = BUCKETS + len(BOUNDS_MS)
+CUTS: Final[tuple[Reason, ...]] = get_args(Reason)
+CUT: Final = BUCKETS + len(BOUNDS_MS)
+WORDS: Final = CUT + len(CUTS)
 ROW: Final = struct.Struct(f"<{WORDS}Q")
 
 
@@ -47,6 +52,10 @@ class Gauges:
             if ns <= bound * 1_000_000:
                 words[mine + BUCKETS + n] += 1
                 break
+
+    def cut(self, reason: Reason) -> None:
+        """A connection was cut whose client did not read."""
+        self._words[self._mine + CUT + CUTS.index(reason)] += 1
 
     def sums(self) -> list[int]:
         """The words, added over all workers."""

@@ -53,6 +53,15 @@ class Request(msgspec.Struct, frozen=True):
         return str(self.scope["method"])
 
     @property
+    def reader(self) -> str:
+        """Who reads, where readers share something: a key or a person; empty where the server is
+        open to its machine."""
+        if self.passed is None:
+            return ""
+        login, key = self.passed.login, self.passed.key_id
+        return f"person {login.person.person_id}" if login else f"key {key}" if key else ""
+
+    @property
     def query(self) -> bytes:
         """What stands behind the question mark."""
         return bytes(self.scope.get("query_string", b""))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -44,6 +45,8 @@ Headers = list[tuple[bytes, bytes]]
 Query = dict[str, list[str]]
 
 MOST_STREAMS = 64
+MOST_EACH = 16
+"""Of them of one key or person: a browser has three at most."""
 WHOLE_HOUR_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
 
@@ -78,6 +81,8 @@ class Reader(msgspec.Struct, frozen=True):
 
     holds: Callable[[], Awaitable[bool]] | None = None
     """Whether he may read on; None: he may."""
+    name: str = ""
+    """Key or person, who has a share of the streams; empty: of this machine."""
 
 
 EVERYBODY = Reader()
@@ -102,7 +107,7 @@ class Live:
         self.paths: Mapping[str, str] = {"page": "/"}
         self._keep_alive = keep_alive_seconds
         self._stopping = asyncio.Event()
-        self._streams = 0
+        self._streams: Counter[str] = Counter()
         self._files: dict[str, File] | None = None
 
     def stop(self) -> None:
@@ -189,7 +194,10 @@ class Live:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, reader: Reader) -> None:
         sieve, after = _sieve(_query(scope)), _header(scope, b"last-event-id")
-        if self._streams >= MOST_STREAMS or self._stopping.is_set():
+        if reader.name and self._streams[reader.name] >= MOST_EACH:
+            message = f"{MOST_EACH} windows watch with this key or login: close one of them."
+            raise Refusal(429, "too_many_streams", message, retry_after=5)
+        if self._streams.total() >= MOST_STREAMS or self._stopping.is_set():
             message = "Too many watch already: try again in a moment."
             raise Refusal(503, "busy", message, retry_after=5)
         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
@@ -208,14 +216,14 @@ class Live:
             # A position that makes no sense is one that cannot be gone on from.
             position = (parse_position(after) or Position(-1)) if after else None
             stream = Stream(self.feed, sieve, position, write, self._keep_alive)
-        self._streams += 1
+        self._streams[reader.name] += 1
         try:
             if await self._until_gone(stream, receive, reader):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FAREWELL_SECONDS):
                         await send({"type": "http.response.body"})
         finally:
-            self._streams -= 1
+            self._streams -= Counter({reader.name: 1})
 
     async def _until_gone(self, stream: Written, receive: Receive, reader: Reader) -> bool:
         """Run the stream until the client leaves (False), or this server stops or the reader may

@@ -4,7 +4,7 @@
 
 In: the app's collector. Out: an ASGI application that takes what browsers and SDKs send, under the
 host's own origin: no second port, no CORS, no name that ad-blockers know. It records into the same
-ring as the app does; reading (live page, metrics) stays with `lakeward serve`. Fails at the first
+ring as the app does; reading (dashboard, metrics) stays with `lakeward serve`. Fails at the first
 request, with a 503 and one sentence in the log, when the lake or the app database cannot be opened.
 
 Pages of the same origin need no key (`own_pages`): they may send what a write key may by default.

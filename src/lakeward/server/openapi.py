@@ -70,7 +70,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         ("ratings", ""): {"post": _ratings(most_bytes)},
         ("flags", ""): {"post": _flags()},
         ("summary", ""): {"get": _summary()},
-        ("live", ""): {"get": _get("Interactions as they arrive", "text/event-stream", TEXT)},
+        ("live", ""): {"get": _streamed()},
         ("live", "/hour"): {"get": _get("The last hour in figures", "application/json", OBJECT)},
         ("live", "/record"): {"get": _record()},
         ("questions", ""): {"get": _get("What can be asked", "application/json", OBJECT)},
@@ -228,6 +228,12 @@ def _redirect(summary: str) -> Object:
             **_refusals(s404="There is no provider.", s421="The host name is not this server's."),
         },
     }
+
+
+def _streamed() -> Object:
+    found = _get("Interactions as they arrive", "text/event-stream", TEXT)
+    found["responses"] |= _refusals(s429="This key or person has as many streams as one may.")
+    return found
 
 
 def _record() -> Object:

@@ -96,7 +96,7 @@ class Overview:
         refuse_partners(request, NOT_FOR_PARTNERS)
         zone = asked(request).get("zone", ["UTC"])[-1]
         today, alerts, report = await asyncio.gather(
-            self._today(zone), self._incidents(), self._status.report()
+            self._today(zone, request.reader), self._incidents(), self._status.report()
         )
         health = await asyncio.to_thread(self._health, report)
         body = msgspec.json.encode(today | {"alerts": alerts, "health": health})
@@ -105,14 +105,14 @@ class Overview:
         same = request.headers.get(b"if-none-match") == etag
         await reply(request.send, 304 if same else 200, b"" if same else body, JSON, said)
 
-    async def _today(self, zone: str) -> dict[str, msgspec.Raw]:
+    async def _today(self, zone: str, who: str) -> dict[str, msgspec.Raw]:
         at = self._now().replace(second=0, microsecond=0) + timedelta(minutes=1)
         try:
             study = Today(at=at, zone=zone, internal_is=tuple(self._settings.internal))
         except Rejected as error:
             raise Refusal(400, "bad_question", str(error)) from None
         word, answer = await self._asker.ask(
-            Order(study.name, msgspec.Raw(msgspec.json.encode(study)))
+            Order(study.name, msgspec.Raw(msgspec.json.encode(study))), who
         )
         if word.status != 200:
             raise Refusal(word.status, word.code, word.message)

@@ -92,7 +92,7 @@ class Pages:
                 return refusal.status == 503  # a database that is away for a moment ends nothing
             return now.partner is None
 
-        return Reader(holds)
+        return Reader(holds, request.reader)
 
     async def _summary(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         partner = None if request.passed is None else request.passed.partner

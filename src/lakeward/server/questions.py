@@ -78,7 +78,7 @@ class Questions:
         etag = request.headers.get(b"if-none-match", b"").decode("latin-1")
         content = msgspec.json.encode(question)
         word, answer = await self._asker.ask(
-            Order(question.name, msgspec.Raw(content), etag, compared)
+            Order(question.name, msgspec.Raw(content), etag, compared), request.reader
         )
         if word.status not in (200, 304):
             raise Refusal(word.status, word.code, word.message)

@@ -24,6 +24,8 @@ from lakeward.server.gauges import (
     BUCKETS,
     COMMIT_NS,
     COMMITS,
+    CUT,
+    CUTS,
     REJECTED,
     Gauges,
 )
@@ -159,6 +161,10 @@ def _server(sums: list[int]) -> Iterator[str]:
     yield from _family(
         "ingested_total", "counter", "Interactions that came over HTTP.",
         [('{outcome="accepted"}', sums[ACCEPTED]), ('{outcome="rejected"}', sums[REJECTED])],
+    )  # fmt: skip
+    yield from _family(
+        "http_cut_total", "counter", "Connections cut because their answer was not read, by why.",
+        [(f'{{reason="{name}"}}', sums[CUT + n]) for n, name in enumerate(CUTS)],
     )  # fmt: skip
     yield "# HELP lakeward_commit_seconds From a body's arrival to its batch being durable."
     yield "# TYPE lakeward_commit_seconds histogram"

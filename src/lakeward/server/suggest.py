@@ -79,7 +79,7 @@ class Suggest:
         where = None
         if text := query.get("q"):
             where = {"field": field, "op": "contains", "values": [text]}
-        told = await self._trend(query, by=[field], top=most + 1, series=[series], where=where)
+        told = await self._trend(request, by=[field], top=most + 1, series=[series], where=where)
         rows = sorted(
             (row for row in told["rows"] if row[0] is not None), key=lambda row: (-row[1], row[0])
         )
@@ -89,11 +89,10 @@ class Suggest:
 
     async def _funnels(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         refuse_partners(request, NOT_FOR_PARTNERS)
-        query = _query(request)
         steps = await self._trend(
-            query, by=list(FLOW), top=MOST_SEEN, series=[{"event": "flow_step"}]
+            request, by=list(FLOW), top=MOST_SEEN, series=[{"event": "flow_step"}]
         )
-        deals = await self._trend(query, series=list(TO_A_DEAL))
+        deals = await self._trend(request, series=list(TO_A_DEAL))
         declared, note = await asyncio.to_thread(_declared, self._settings)
         seen = _seen([row for row in steps["rows"] if row[4]])
         told = [
@@ -108,14 +107,15 @@ class Suggest:
         ready = [each for each in told if len(each["steps"]) > 1]
         await reply(request.send, 200, msgspec.json.encode({"funnels": ready, "note": note}))
 
-    async def _trend(self, query: Mapping[str, str], **parameters: Any) -> dict[str, Any]:
+    async def _trend(self, request: Request, **parameters: Any) -> dict[str, Any]:
+        query: Mapping[str, str] = _query(request)
         span = {name: query[name] for name in ("since", "until", "zone") if name in query}
         try:
             question = question_of("trend", {**span, "grain": None, **parameters}, self._settings)
         except Rejected as error:
             raise Refusal(400, "bad_question", str(error)[:500]) from None
         content = msgspec.Raw(msgspec.json.encode(question))
-        word, answer = await self._asker.ask(Order("trend", content))
+        word, answer = await self._asker.ask(Order("trend", content), request.reader)
         if word.status != 200:
             raise Refusal(word.status, word.code, word.message)
         return msgspec.json.decode(answer, type=dict[str, Any])

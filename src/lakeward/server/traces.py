@@ -64,7 +64,9 @@ class Traces:
 
     async def _answered(self, request: Request, kind: str, content: bytes) -> None:
         etag = request.headers.get(b"if-none-match", b"").decode("latin-1")
-        word, answer = await self._asker.ask(Order(kind, msgspec.Raw(content), etag))
+        word, answer = await self._asker.ask(
+            Order(kind, msgspec.Raw(content), etag), request.reader
+        )
         if word.status not in (200, 304):
             raise Refusal(word.status, word.code, word.message)
         said = [(b"cache-control", b"no-cache, private")]

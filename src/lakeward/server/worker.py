@@ -17,6 +17,7 @@ import socket
 import sys
 from functools import partial
 from types import FrameType
+from typing import cast
 
 import msgspec
 import uvicorn
@@ -43,6 +44,7 @@ from lakeward.server.pages import Pages
 from lakeward.server.rates import Rates
 from lakeward.server.rooms import Room, Site, rooms
 from lakeward.server.status import Status
+from lakeward.server.unread import Unread
 from lakeward.settings import MIB, Settings, load
 from lakeward.store.database import open_database
 from lakeward.store.entrance import Entrance
@@ -102,7 +104,7 @@ def serve(settings: Settings, order: Order) -> None:
     lake = open_lake(settings.lake_dir, create=False)
     ring_dir = ring_folder(lake, settings.ring_dir)
     collector = Collector(worker_settings(settings))
-    gauges = Gauges(ring_dir / "workers.gauges", order.number, order.workers)
+    gauges = Gauges(ring_dir / "answers.gauges", order.number, order.workers)
     database = open_database(settings)
     keyring = CachedKeyring(settings, database)
     logins = CachedLogins(database, keyring)
@@ -129,8 +131,9 @@ def serve(settings: Settings, order: Order) -> None:
     site = Site(settings, lake, collector, database, guard, intake, asker, status)
     own: list[Room] = [Pages(status, live, guard), way_in]
     application = Server(collector, guard, intake, gauges, [*own, *rooms(site)])
+    connection = cast(type[Connection], partial(Connection, unread=Unread(gauges.cut)))
     config = uvicorn.Config(
-        application, loop="auto", http=Connection, log_level="error", access_log=False,
+        application, loop="auto", http=connection, log_level="error", access_log=False,
         server_header=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False, ws="none",
     )  # fmt: skip

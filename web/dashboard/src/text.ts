@@ -26,6 +26,11 @@ export function brief(n: number): string {
   return n < 10_000 ? whole.format(n) : compact.format(n);
 }
 
+/** `5K` of 5000. */
+export function thousands(n: number): string {
+  return compact.format(n);
+}
+
 export function percent(share: number): string {
   if (share < 0) return `−${percent(-share)}`;
   const p = share * 100;

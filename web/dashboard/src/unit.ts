@@ -1,7 +1,7 @@
 // Values of an answer as text, by kind and unit of their column.
 
 import type { Column, Value } from "./ask/answer";
-import { brief, duration, percent, visible } from "./text";
+import { brief, duration, percent, thousands, visible } from "./text";
 
 const NONE = "–";
 const days = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", year: "numeric", month: "short", day: "numeric" });
@@ -38,20 +38,35 @@ export function figure(unit: string, value: number | null, short = true): string
   return String(Number(value.toPrecision(3)));
 }
 
-/** How something has changed, relative to before: `+12%`. */
+/** Ticks of an axis: all of them in the one unit that suits the largest. */
+export function ticksOf(unit: string, ticks: readonly number[]): string[] {
+  const most = Math.max(0, ...ticks.map(Math.abs));
+  const scaled = (by: number, name: string) => ticks.map((tick) => (tick ? `${Number((tick / by).toPrecision(3))} ${name}` : "0"));
+  if (unit === "0 to 1") return ticks.map((tick) => `${Number((tick * 100).toPrecision(3))}%`);
+  if (unit === "ms") return most >= 60_000 ? scaled(60_000, "min") : most >= 1000 ? scaled(1000, "s") : scaled(1, "ms");
+  if (unit === "s") {
+    const [by, name] = most < 1 ? [0.001, "ms"] : most < 90 ? [1, "s"] : most < 5400 ? [60, "min"] : most < 172_800 ? [3600, "h"] : [86_400, "d"];
+    return scaled(by as number, name as string);
+  }
+  if (unit === "bytes" || /^[A-Z]{3}$/.test(unit)) return ticks.map((tick) => figure(unit, tick));
+  return ticks.map((tick) => (most >= 10_000 && tick >= 1000 ? thousands(tick) : figure(unit, tick)));
+}
+
+/** How something has changed, relative to before: `+12%`, or `15×` as much. */
 export function change(share: number | null | undefined): string {
   if (share === null || share === undefined || !Number.isFinite(share)) return "";
   if (Math.abs(share) < 0.0005) return "±0%";
-  const text = Math.abs(share) >= 10 ? `${brief(Math.abs(share) + 1)}×` : percent(Math.abs(share));
+  if (share >= 10) return `${brief(share + 1)}×`;
+  const text = percent(Math.abs(share));
   return `${share > 0 ? "+" : "−"}${text}`;
 }
 
 export function seconds(value: number): string {
   if (value < 1) return duration(value * 1000);
   if (value < 90) return `${value < 10 ? Number(value.toFixed(1)) : value.toFixed(0)} s`;
-  if (value < 5400) return `${(value / 60).toFixed(value < 600 ? 1 : 0)} min`;
-  if (value < 172_800) return `${(value / 3600).toFixed(value < 36_000 ? 1 : 0)} h`;
-  return `${(value / 86_400).toFixed(value < 864_000 ? 1 : 0)} d`;
+  if (value < 5400) return `${Number((value / 60).toFixed(value < 600 ? 1 : 0))} min`;
+  if (value < 172_800) return `${Number((value / 3600).toFixed(value < 36_000 ? 1 : 0))} h`;
+  return `${Number((value / 86_400).toFixed(value < 864_000 ? 1 : 0))} d`;
 }
 
 export function bytes(value: number): string {

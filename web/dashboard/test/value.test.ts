@@ -6,7 +6,7 @@ import { csv } from "../src/card/file";
 import { linesOf } from "../src/chart/lines";
 import { drawable, leftOut, leftOutOfBars } from "../src/explore/left";
 import { visible } from "../src/text";
-import { bytes, change, figure, seconds, written } from "../src/unit";
+import { bytes, change, figure, seconds, ticksOf, written } from "../src/unit";
 
 const column = (name: string, kind: string, unit = "") => ({ name, kind, unit, doc: "" });
 
@@ -31,7 +31,15 @@ describe("figures", () => {
 
   it("change by a sign and a share, and by nothing where nothing is known", () => {
     expect([change(0.123), change(-0.5), change(0), change(null), change(undefined)]).toEqual(["+12%", "−50%", "±0%", "", ""]);
-    expect(change(14)).toBe("+15×");
+    expect(change(14)).toBe("15×");
+  });
+
+  it("of an axis are all in the unit of the largest", () => {
+    expect(ticksOf("ms", [0, 500, 1000, 1500])).toEqual(["0", "0.5 s", "1 s", "1.5 s"]);
+    expect(ticksOf("interactions", [0, 5000, 10_000])).toEqual(["0", "5K", "10K"]);
+    expect(ticksOf("interactions", [0, 2000, 4000])).toEqual(["0", "2,000", "4,000"]);
+    expect(ticksOf("s", [0, 900, 1800])).toEqual(["0", "15 min", "30 min"]);
+    expect(ticksOf("0 to 1", [0, 0.05, 0.1])).toEqual(["0%", "5%", "10%"]);
   });
 
   it("of a column are written in full", () => {

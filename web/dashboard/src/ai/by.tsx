@@ -12,10 +12,10 @@ export function By({ range, only, field, title }: Scope & { field: Field; title:
   const costs = useQuestion("ai_cost", { by: [field], only: others }, { ...range, compare: "" });
   const [chosen, choose] = useQuery(field);
   return (
-    <Card id={`by-${field}`} title={title} data={costs} zone={range.zone}
+    <Card id={`by-${field}`} tall={280} title={title} data={costs} zone={range.zone}
       definition={`What turns cost by ${field}, the dearest first, with how many there were. Turns without a price cost nothing here; the table says how many.`}
       hint="No turn of an AI in this range.">
-      {(answer) => <Bars answer={answer} name={field} value="cost_usd" more={["turns"]} label={title} chosen={chosen} onChoose={choose} most={8} />}
+      {(answer) => <Bars answer={answer} name={field} value="cost_usd" more={["turns"]} titles={{ cost_usd: "cost" }} label={title} chosen={chosen} onChoose={choose} most={8} />}
     </Card>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useQuestion } from "../ask/question";
 import { type Answer, number, place } from "../ask/answer";
-import { Card } from "../card/card";
+import { Card, Waiting } from "../card/card";
 import { Bars } from "../chart/bars";
 import { Figures } from "../chart/figures";
 import { linesOf } from "../chart/lines";
@@ -18,7 +18,7 @@ export function Errors({ range, only, grain }: Scope) {
   const overTime = useQuestion("ai_errors", { by: [grain], only }, now);
   const kinds = useQuestion("ai_errors", { by: ["error_type"], only: { ...only, status: ["failed"] } }, now);
   return (
-    <Card id="errors" title="Errors" data={whole} questions={[whole, overTime, kinds]} zone={range.zone} hint="No turn of an AI in this range."
+    <Card id="errors" tall={[228, 246]} title="Errors" data={whole} questions={[whole, overTime, kinds]} zone={range.zone} hint="No turn of an AI in this range."
       definition="Turns that did not end as completed: failed (an error of the service or on the way to it), refused (the model would not), cancelled (the reader left), abandoned (the process died). Shares are of the turns that say how they ended, with Wilson's 95 % interval.">
       {(answer) => (
         <>
@@ -26,6 +26,7 @@ export function Errors({ range, only, grain }: Scope) {
             const at = place(answer, `${name}_rate`);
             return { label: ENDS[name] ?? name, name: `${name}_rate`, value: number(answer.rows[0], at), unit: "0 to 1", better: "down" as const, doc: interval(answer, name), change: answer.compared?.changes?.[at] };
           })} />
+          {!overTime.value && !overTime.refused && <Waiting tall={[173, 191]} />}
           {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(ENDS), over: range, none: 0, labels: ENDS })} zone={range.zone} kind="stack" label={`Turns that did not end well by ${grain}`} height={150} />}
           {kinds.value && kinds.value.rows.length > 0 && (
             <><h3>What failed</h3><Bars answer={kinds.value} name="error_type" value="turns" label="Errors by kind" none="no kind told" most={6} /></>

@@ -2,7 +2,7 @@
 
 import { useQuestion } from "../ask/question";
 import { number, place } from "../ask/answer";
-import { Card } from "../card/card";
+import { Card, Waiting } from "../card/card";
 import { Figures } from "../chart/figures";
 import { linesOf } from "../chart/lines";
 import { Series } from "../chart/series";
@@ -17,7 +17,7 @@ export function Latency({ range, only, grain }: Scope) {
   const whole = useQuestion("ai_latency", { only }, range);
   const overTime = useQuestion("ai_latency", { by: [grain], only }, now);
   return (
-    <Card id="latency" title="Latency" data={whole} questions={[whole, overTime]} zone={range.zone} hint="No turn of an AI in this range."
+    <Card id="latency" tall={[345, 358]} title="Latency" data={whole} questions={[whole, overTime]} zone={range.zone} hint="No turn of an AI in this range."
       definition="From the request to the first token (of turns that were streamed) and to the last one. Percentiles are values that were measured: half of the turns, or 95 of 100, took so long or less.">
       {(answer) => (
         <>
@@ -25,6 +25,7 @@ export function Latency({ range, only, grain }: Scope) {
             const at = place(answer, name);
             return { label, name, value: number(answer.rows[0], at), unit: "ms", better: "down" as const, doc: answer.columns[at]?.doc ?? "", change: answer.compared?.changes?.[at] };
           })} />
+          {!overTime.value && !overTime.refused && <Waiting tall={[230, 248]} />}
           {overTime.value && <Series data={linesOf(overTime.value, { x: grain, values: Object.keys(LINES), over: range, labels: LINES })} zone={range.zone} label={`Latency by ${grain}`} />}
         </>
       )}

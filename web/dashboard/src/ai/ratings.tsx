@@ -19,7 +19,7 @@ export function Ratings({ range, only }: Scope) {
   const reasons = useQuestion("ai_ratings", { by: ["reason"], only }, now);
   const told = reasons.value?.rows.filter((row) => row[0] !== null) ?? [];
   return (
-    <Card id="ratings" title="Ratings" data={whole} questions={[whole, models, reasons]} empty={!single(whole.value, "ratings")} zone={range.zone}
+    <Card id="ratings" tall={92} title="Ratings" data={whole} questions={[whole, models, reasons]} empty={!single(whole.value, "ratings")} zone={range.zone}
       hint={<Nothing snippet={EXAMPLE} words="Nobody rated an answer in this range." />}
       definition="The last word of each rater on each turn, in the range in which it was given. The interval is Wilson's, at 95 %: of few ratings it is wide, and two shares whose intervals overlap need not differ.">
       {(answer) => (

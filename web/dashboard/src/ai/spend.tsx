@@ -2,7 +2,7 @@
 
 import { type Answer, number, place, single } from "../ask/answer";
 import { type Data, type Question, useData } from "../ask/question";
-import { Card, Nothing } from "../card/card";
+import { Card, Nothing, Waiting } from "../card/card";
 import { type Figure, Figures } from "../chart/figures";
 import { linesOf } from "../chart/lines";
 import { Series } from "../chart/series";
@@ -46,14 +46,14 @@ export function Spend({ range, only, grain, totals, overTime }: Scope & { totals
   const none = single(totals.value, "turns") === null;
   return (
     <>
-      <Card id="spend" title="Spend" data={totals} questions={[totals, overTime]} empty={none} zone={range.zone}
+      <Card id="spend" tall={[245, 343]} title="Spend" data={totals} questions={[totals, overTime]} empty={none} zone={range.zone}
         hint={<Nothing snippet={EXAMPLE} words="No turn of an AI in this range. Tell of the first one:" />}
         definition="What turns of AI cost in USD, by the prices that were in force, each turn once. Turns that have tokens and no price are counted apart and cost nothing here. A conversation's cost is that of conversations of which a turn has a price.">
         {(answer) => (
           <>
             <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />
             <Marked answer={answer} />
-            {overTime.value && <OverTime answer={overTime.value} budgets={budgets.value} {...{ range, only, grain }} />}
+            {overTime.value ? <OverTime answer={overTime.value} budgets={budgets.value} {...{ range, only, grain }} /> : !overTime.refused && <Waiting tall={190} />}
           </>
         )}
       </Card>
@@ -104,7 +104,7 @@ export function Tokens({ answer, grain, range }: Scope & { answer: Question }) {
   const columns = answer.value?.columns ?? [];
   const used = Object.keys(BUCKETS).filter((name) => answer.value?.rows.some((row) => (number(row, columns.findIndex((c) => c.name === name)) ?? 0) > 0));
   return (
-    <Card id="tokens" title="Tokens" data={answer} zone={range.zone}
+    <Card id="tokens" tall={213} title="Tokens" data={answer} zone={range.zone}
       definition="Tokens by what they were spent on; no token is in two of these. Of turns whose tokens were estimated, the estimate."
       hint="No turn of an AI in this range.">
       {(found) => used.length
@@ -121,7 +121,7 @@ function now({ compared: _before, ...answer }: Answer): Answer {
 
 function BudgetCard({ budgets, zone }: { budgets: Data<Budgets>; zone: string }) {
   return (
-    <Card id="budgets" title="Budgets" data={budgets} table={null} empty={budgets.value?.budgets.length === 0}
+    <Card id="budgets" tall={172} title="Budgets" data={budgets} table={null} empty={budgets.value?.budgets.length === 0}
       definition="What was spent since the day or month began, in the zone of alerts.toml, against each [[budget]] there. It counts all of AI, whatever the page is narrowed to."
       hint={<Nothing snippet={'[[budget]]\nname = "AI"\namount = 50\nper = "day"'} words="No budget yet. It stands in alerts.toml:" />}>
       {(found) => (

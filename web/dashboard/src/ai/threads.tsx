@@ -33,7 +33,7 @@ export function Threads({ range, only }: Scope) {
   );
   const open = (row: Cells) => setQuery({ thread: text(row, place({ columns }, "conversation")), app: text(row, service) });
   return (
-    <Card id="threads" title="Conversations" class="wide threads" data={threads} zone={range.zone} tools={search}
+    <Card id="threads" tall={516} title="Conversations" class="wide threads" data={threads} zone={range.zone} tools={search}
       hint={find ? <>No conversation has <bdi>“{visible(find)}”</bdi> in it.</> : "No conversation in this range."}
       definition="Conversations with an AI by when their last turn began. What is looked for is part of the conversation's id, of who asked, its feature, its model, or of what was said, as far as it is stored; the figures are of all its turns in the range.">
       {(answer) => (

@@ -80,6 +80,6 @@ export function lasted(incident: Incident): string {
 export function figures(incident: Incident): string {
   const unit = incident.unit ?? "";
   const [value, expected, low, high] = [incident.value, incident.expected, incident.low, incident.high].map((each) => (each === null ? "" : figure(unit, each)));
-  if (!value) return "";
+  if (!value || (!expected && (!low || low === high))) return ""; // alone it says nothing: why it is one has it
   return value + (expected ? ` where ${expected} was expected` : "") + (low && high && low !== high ? `; ${low} to ${high} is usual` : "");
 }

@@ -32,14 +32,14 @@ export default function Page() {
   return (
     <div class="anomaliespage">
       {watched.value?.refused && <p class="note bad" role="alert">{visible(watched.value.refused)}</p>}
-      <Card id="open" title="Open" data={open} zone={zone} empty={open.value?.incidents.length === 0}
+      <Card id="open" tall={[68, 109]} title="Open" data={open} zone={zone} empty={open.value?.incidents.length === 0}
         note={open.value?.incidents.length ? `${open.value.incidents.length} now` : ""} table={tableOf(open.value?.incidents)}
         hint={watched.value && <p class={watched.value.verdict.state === "usual" ? "good" : ""} data-verdict={watched.value.verdict.state}><bdi>{visible(watched.value.verdict.sentence)}</bdi></p>}
         definition="Incidents that are not over. Series that went wrong within five minutes of each other, by the same rule and in the same direction, are one incident. What is critical comes first as it opened, the newest first.">
         {(found) => <Incidents incidents={found.incidents} zone={zone} label="Open incidents" />}
       </Card>
       {series && <SeriesPicture series={series} zone={zone} onClose={() => setQuery({ series: null })} />}
-      <Card id="past" title="Past" data={past} zone={zone} empty={past.value?.incidents.length === 0} table={tableOf(past.value?.incidents)}
+      <Card id="past" tall={68} title="Past" data={past} zone={zone} empty={past.value?.incidents.length === 0} table={tableOf(past.value?.incidents)}
         hint="Nothing was wrong." note={label} definition={`Incidents that opened in the range and are over, the newest ${PAST}. They are kept for a year after their end.`}>
         {(found) => <Incidents incidents={found.incidents} zone={zone} label="Past incidents" most={10} />}
       </Card>

@@ -28,7 +28,7 @@ export function SeriesPicture({ series, zone, onClose }: { series: string; zone:
 export function PictureCard(props: { id: string; title: string; picture: Data<Picture>; zone: string; tools?: preact.ComponentChildren }) {
   const { picture, zone } = props;
   return (
-    <Card id={props.id} title={props.title} data={picture} zone={zone} definition={DEFINITION} tools={props.tools}
+    <Card id={props.id} tall={283} title={props.title} data={picture} zone={zone} definition={DEFINITION} tools={props.tools}
       note={picture.value && `${seconds(picture.value.seconds)} each`} empty={picture.value !== null && picture.value.rows.length === 0}
       hint={picture.value?.note ? <bdi>{visible(picture.value.note)}</bdi> : "Nothing to draw."}>
       {(found) => (

@@ -44,7 +44,7 @@ export function WatchedCard({ watched, zone }: { watched: Data<Watched>; zone: s
   const rows = watched.value?.series.map(rowOf) ?? [];
   return (
     <>
-      <Card id="watched" title="Watched" data={watched} zone={zone} note={rows.length ? `${count(rows.length)} series` : ""}
+      <Card id="watched" tall={[515, 550]} title="Watched" data={watched} zone={zone} note={rows.length ? `${count(rows.length)} series` : ""}
         table={{ columns: COLUMNS, rows }} hint={<p>{watched.value ? <bdi>{visible(watched.value.sentence)}</bdi> : ""}. What comes twenty times a week is watched from the next look on, every five minutes.</p>}
         definition="What detectors look at every five minutes, as the last look left it. A series learns from up to fourteen days that are in the lake before it says anything. What came less than twenty times in a week is not watched.">
         {(found) => (
@@ -70,7 +70,7 @@ export function WatchedCard({ watched, zone }: { watched: Data<Watched>; zone: s
           </>
         )}
       </Card>
-      <Card id="rules" title="Rules of your own" data={watched} table={null} empty={watched.value?.rules.length === 0}
+      <Card id="rules" tall={422} title="Rules of your own" data={watched} table={null} empty={watched.value?.rules.length === 0}
         hint={<Nothing snippet={EXAMPLE} words="None yet, and none is needed. Limits, budgets and silences stand in alerts.toml, beside the .env files:" />}
         definition="Limits, budgets and silences of alerts.toml. A change counts from the next look on. Settings shows the file.">
         {(found) => (

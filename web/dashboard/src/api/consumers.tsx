@@ -18,7 +18,7 @@ export function Consumers({ range, where }: Shown) {
   const [consumer] = useQuery("consumer");
   const found = useQuestion("api_health", { by: [by], where, limit: 100 }, { ...range, compare: "" });
   return (
-    <Card id="consumers" title="Consumers" data={found} zone={range.zone} hint={<p>No calls in this range.</p>}
+    <Card id="consumers" tall={421} title="Consumers" data={found} zone={range.zone} hint={<p>No calls in this range.</p>}
       definition="Who called, those with the most calls first: users as the app names them, programs by what their user agent says, services and partners. The share that failed (5xx), and the response time of 95 of 100."
       tools={(
         <select class="button" aria-label="Consumers by" value={by}
@@ -28,7 +28,7 @@ export function Consumers({ range, where }: Shown) {
       )}>
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Consumers" zone={range.zone} most={10} sort="-calls"
-          only={[by, "calls", "error_rate", "p95"]} titles={{ [by]: BY[by] ?? by, error_rate: "failed" }}
+          only={[by, "calls", "error_rate", "p95"]} titles={{ [by]: (BY[by] ?? by).toLowerCase(), error_rate: "failed" }}
           cells={{
             [by]: (value) => {
               const name = text([value], 0);

@@ -17,7 +17,7 @@ function both(where: Value | undefined, more: Value): Value {
 export function Statuses({ range, where }: Shown) {
   const found = useQuestion("api_health", { by: ["response_status"], where, limit: 50 }, { ...range, compare: "" });
   return (
-    <Card id="statuses" title="Statuses" data={found} zone={range.zone} hint={<p>No calls in this range.</p>}
+    <Card id="statuses" tall={178} title="Statuses" data={found} zone={range.zone} hint={<p>No calls in this range.</p>}
       definition="How many calls were answered with each HTTP status; without one where the client had gone.">
       {(answer) => (
         <Bars answer={answer} name="response_status" value="calls" label="Statuses"
@@ -31,7 +31,7 @@ export function Errors({ range, where }: Shown) {
   const by = ["error_type", "response_status", "method", "route"];
   const found = useQuestion("api_health", { by, where: both(where, FAILED), limit: 200 }, { ...range, compare: "" });
   return (
-    <Card id="errors" title="Errors" data={found} zone={range.zone} hint={<p>Nothing failed in this range.</p>}
+    <Card id="errors" tall={62} title="Errors" data={found} zone={range.zone} hint={<p>Nothing failed in this range.</p>}
       definition="Calls that failed (5xx) or name an error, put together by the error's class, status and route; the most frequent first.">
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Errors" zone={range.zone} only={["error_type", "route", "response_status", "calls"]}
@@ -77,7 +77,7 @@ interface CallsProps {
 
 function Calls({ id, title, definition, found, zone, only, sort, none, onOpen }: CallsProps) {
   return (
-    <Card id={id} title={title} data={found} zone={zone} hint={<p>{none}</p>} definition={definition}>
+    <Card id={id} tall={425} title={title} data={found} zone={zone} hint={<p>{none}</p>} definition={definition}>
       {(answer) => {
         const record = answer.columns.findIndex((column) => column.name === "interaction_id");
         const path = answer.columns.findIndex((column) => column.name === "path");

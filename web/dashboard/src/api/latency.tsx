@@ -12,7 +12,7 @@ import type { Shown } from "./page";
 export function Latency({ range, where }: Shown) {
   const map = useQuestion("api_latency", { grain: "auto", where }, { ...range, compare: "" });
   return (
-    <Card id="latency" title="Latency map" data={map} zone={range.zone} hint={<p>No call of this range has a response time.</p>}
+    <Card id="latency" tall={330} title="Latency map" data={map} zone={range.zone} hint={<p>No call of this range has a response time.</p>}
       definition="How the calls of each moment spread over response times: the darker, the larger the share of the moment's calls. A field holds times from its lower edge up to, and without, its upper one.">
       {(answer) => <Spread answer={answer} zone={range.zone} />}
     </Card>
@@ -37,7 +37,7 @@ function heatOf(answer: Answer, zone: string) {
   const x = moments.map((each) => Date.parse(each));
   const dates = answer.columns[at]?.kind === "date";
   const across = moments.map((_, n) => momentOf({ x, dates, lines: [] }, n, zone));
-  const up = edges.map(([low, high]) => (high === null ? `${duration(low)} and more` : `${low ? duration(low) : "0"} – ${duration(high)}`));
+  const up = edges.map(([low, high]) => (high === null ? `${edge(low)} and more` : `${low ? edge(low) : "0"} – ${edge(high)}`));
   const counts = new Map<string, number>();
   const cells = answer.rows.map((row): [number, number, number] => {
     const [column, line] = [moments.indexOf(text(row, at) ?? ""), edges.findIndex(([low]) => low === (number(row, from) ?? 0))];
@@ -45,6 +45,11 @@ function heatOf(answer: Answer, zone: string) {
     return [column, line, number(row, share) ?? 0];
   });
   return { across, up, cells, calls: counts };
+}
+
+/** Edges are round. */
+function edge(ms: number): string {
+  return duration(ms).replace(".0 ", " ");
 }
 
 const EDGES = [0, ...[1, 10, 100, 1000, 10_000].flatMap((ten) => [ten, 2 * ten, 5 * ten])];

@@ -17,7 +17,7 @@ const TITLES = {
 export function Routes({ range, route, where }: Shown) {
   const routes = useQuestion("api_health", { by: ["method", "route"], where, limit: 500 }, { ...range, compare: "" });
   return (
-    <Card id="routes" title={route === null ? "Routes" : "This route"} data={routes} zone={range.zone} hint={<p>No calls in this range.</p>}
+    <Card id="routes" tall={498} title={route === null ? "Routes" : "This route"} data={routes} zone={range.zone} hint={<p>No calls in this range.</p>}
       definition="Each route with its calls by everybody, the share that was refused (4xx) and failed (5xx), response times by nearest rank and Apdex of 300 ms. Choose a route to see it alone; choose a heading to sort.">
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Routes" zone={range.zone} only={COLUMNS} titles={TITLES} sort="-calls" most={50}

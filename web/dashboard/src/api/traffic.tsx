@@ -24,7 +24,7 @@ const FIGURES = [
 export function Totals({ range, where }: Shown) {
   const health = useQuestion("api_health", { by: [], where }, range);
   return (
-    <Card id="health" title="API" note={range.label} data={health} zone={range.zone} empty={health.value !== null && !single(health.value, "calls")}
+    <Card id="health" tall={[45, 195]} title="API" note={range.label} data={health} zone={range.zone} empty={health.value !== null && !single(health.value, "calls")}
       hint={<Send range={range} />}
       definition="All calls of the range: everybody's, programs and the team's own, too. A call failed when the server answered 5xx, and was refused with 4xx; shares are of the calls that were answered. Percentiles are response times by nearest rank. Apdex counts a call within 300 ms whole, within 1.2 s half.">
       {(answer) => <Figures than={COMPARES[range.compare].toLowerCase()} figures={FIGURES.map((each) => ({ ...each, ...figureOf(answer, each.name), ...("unit" in each ? { unit: each.unit } : {}) }))} />}
@@ -44,7 +44,7 @@ export function Traffic({ range, where }: Shown) {
   const series = [{ event: "api_call", label: "Calls" }, { event: "api_call", metric: "errors", label: "Failed" }];
   const calls = useQuestion("trend", { grain: "auto", series, where, ...EVERYBODY }, range);
   return (
-    <Card id="calls" title="Calls and failures" data={calls} zone={range.zone} hint={<p>No calls in this range.</p>}
+    <Card id="calls" tall={213} title="Calls and failures" data={calls} zone={range.zone} hint={<p>No calls in this range.</p>}
       definition="How many calls of everybody there were in each moment, and how many of them the server failed (5xx).">
       {(answer) => (
         <Series data={linesOf(answer, { values: ["series_1", "series_2"], labels: { series_1: "Calls", series_2: "Failed" } })}
@@ -60,7 +60,7 @@ export function Times({ range, where }: Shown) {
   const series = Object.values(TIMES).map((metric) => ({ event: "api_call", metric, label: metric }));
   const times = useQuestion("trend", { grain: "auto", series, where, ...EVERYBODY }, range);
   return (
-    <Card id="times" title="Response time" data={times} zone={range.zone} hint={<p>No calls in this range.</p>}
+    <Card id="times" tall={213} title="Response time" data={times} zone={range.zone} hint={<p>No calls in this range.</p>}
       definition="Response times of each moment by nearest rank: half of the calls were as quick as p50, or quicker, 95 of 100 as p95, 99 of 100 as p99.">
       {(answer) => {
         const lines = linesOf(answer, { values: Object.keys(TIMES), labels: TIMES });

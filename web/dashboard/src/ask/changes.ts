@@ -1,13 +1,14 @@
-// When there is something new: one stream for all of a page, opened while somebody wants to know.
+// When there is something new: one stream for all windows of the browser, while somebody wants to know.
 
 import { at } from "../paths";
-import { type Link, Stream } from "./stream";
+import { Shared } from "./shared";
+import type { Link } from "./stream";
 
 type Listener = () => void;
 
 const listeners = new Set<Listener>();
 const links = new Set<(link: Link) => void>();
-let stream: Stream | null = null;
+let stream: Shared | null = null;
 let link: Link = "connecting";
 let timer = 0;
 let allowed = true;
@@ -56,7 +57,7 @@ function tell(): void {
 function open(): void {
   if (!allowed) timer ||= window.setInterval(tell, PARTNERS_MS);
   if (stream || !allowed) return;
-  stream = new Stream(at("live", "/changes"), {
+  stream = new Shared(at("live", "/changes"), {
     link: (now) => {
       link = now;
       for (const each of [...links]) each(now);

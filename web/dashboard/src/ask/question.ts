@@ -16,6 +16,8 @@ export interface Data<T> {
   refused: Refused | null;
   /** Whether one is on its way. */
   busy: boolean;
+  /** Whether the answer is that of other parameters, shown until the one to these is there. */
+  old?: boolean;
   /** When the server was heard last; 0 for never. */
   at: number;
   again: () => void;
@@ -128,7 +130,7 @@ class Asker<T> {
     const found = kept.get(key) as { value: T; etag: string; at: number } | undefined;
     // An answer of another kind has other columns: it does not stay.
     const value = wanted ? found?.value ?? (kindOf(before) === kindOf(wanted) ? this.state.value : null) : null;
-    this.state = { ...this.state, value, refused: null, busy: wanted !== null, at: found?.at ?? this.state.at };
+    this.state = { ...this.state, value, old: value !== null && !found, refused: null, busy: wanted !== null, at: found?.at ?? this.state.at };
   }
 
   start(): void {
@@ -182,7 +184,7 @@ class Asker<T> {
       this.#failed = 0;
       this.#tookMs = performance.now() - began;
       this.#askedAt = performance.now();
-      this.#say({ value, refused: null, busy: false, at: Date.now() });
+      this.#say({ value, old: false, refused: null, busy: false, at: Date.now() });
       if (value === null) return void this.#ask(); // forgotten in between: ask for the whole of it
       if (this.#changed) this.#hear();
     } catch (error) {

@@ -6,17 +6,18 @@ import { headers } from "./key";
 const SILENCE_MS = 25_000; // the server says something every ten seconds
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 5_000;
+const LASTED_MS = 5_000; // a connection that ends sooner counts as another try that failed
 
-export type Link = "connecting" | "live" | "reconnecting" | "key" | "error";
+/** How a connection is; `queued` until another window of the browser gives its own up. */
+export type Link = "connecting" | "live" | "reconnecting" | "queued" | "key" | "error";
 
 export interface Listener {
   link(link: Link, message?: string): void;
-  event(name: string, data: unknown): void;
+  event(name: string, data: unknown, id: string): void;
 }
 
 export class Stream {
   #abort: AbortController | null = null;
-  #last = "";
   #wait = FIRST_WAIT_MS;
   #timer = 0;
   #watchdog = 0;
@@ -25,6 +26,8 @@ export class Stream {
   constructor(
     private readonly url: string,
     private readonly listener: Listener,
+    /** The id of the last event that was heard. */
+    public last = "",
   ) {}
 
   start(): void {
@@ -53,8 +56,11 @@ export class Stream {
   async #connect(): Promise<void> {
     this.#timer = 0;
     const abort = (this.#abort = new AbortController());
+    let leastMs = 0;
+    let why = "";
+    let since = Infinity;
     try {
-      const more = this.#last ? { "Last-Event-ID": this.#last } : {};
+      const more = this.last ? { "Last-Event-ID": this.last } : {};
       const answer = await fetch(this.url, {
         headers: headers({ Accept: "text/event-stream", ...more }),
         cache: "no-store",
@@ -65,8 +71,10 @@ export class Stream {
       if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
         return this.#end("error", await said(answer));
       }
+      leastMs = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+      if (answer.status === 429) why = await said(answer);
       if (!answer.ok || !answer.body) throw new Error(`status ${answer.status}`);
-      this.#wait = FIRST_WAIT_MS;
+      since = performance.now();
       this.listener.link("live");
       await this.#read(answer.body);
     } catch {
@@ -74,10 +82,11 @@ export class Stream {
     }
     clearTimeout(this.#watchdog);
     if (this.#stopped) return;
-    this.listener.link("reconnecting");
+    this.listener.link("reconnecting", why);
+    if (performance.now() - since > LASTED_MS) this.#wait = FIRST_WAIT_MS;
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
-    this.#timer = window.setTimeout(() => void this.#connect(), wait);
+    this.#timer = window.setTimeout(() => void this.#connect(), Math.max(wait, leastMs));
   }
 
   #end(link: Link, message: string): void {
@@ -113,8 +122,8 @@ export class Stream {
       else if (line.startsWith("id: ")) id = line.slice(4);
       else if (line.startsWith("data: ")) data += line.slice(6);
     }
-    if (data && !this.#stopped) this.listener.event(name, JSON.parse(data));
-    if (id) this.#last = id; // kept once the event is taken in, so that none is lost in between
+    if (data && !this.#stopped) this.listener.event(name, JSON.parse(data), id);
+    if (id) this.last = id; // kept once the event is taken in, so that none is lost in between
   }
 }
 

@@ -36,6 +36,8 @@ interface Props<T> {
   tools?: ComponentChildren;
   class?: string;
   zone?: string;
+  /** How tall it will be, in pixels, so that nothing below it jumps; on a telephone, where that is other, the second. */
+  tall?: number | [number, number];
   children: (value: T) => ComponentChildren;
 }
 
@@ -81,13 +83,13 @@ export function Card<T>(props: Props<T>) {
         <h2>{title}</h2>
         {props.note && <span class="muted small when">{props.note}</span>}
         <span class="space" />
-        {props.tools}
+        {props.tools && <div class="cardtools">{props.tools}</div>}
         <Menu label={`More of ${title}`} items={items} class="icon"><Dots /></Menu>
       </div>
       <span class="sr" role="status">{said}</span>
       {said && <p class="said" aria-hidden="true">{said}</p>}
-      <div class={`cardbody ${data.busy && data.value !== null ? "busy" : ""}`} ref={body}>
-        <State data={data} empty={empty} hint={props.hint}>
+      <div class={`cardbody ${data.busy && data.old ? "busy" : ""}`} ref={body}>
+        <State data={data} empty={empty} hint={props.hint} tall={props.tall}>
           <Guard key={tabled ? "table" : "chart"}>
             {data.value !== null && (tabled && table
               ? <Table columns={table.columns} rows={table.rows} label={title} zone={props.zone ?? "UTC"} />
@@ -119,7 +121,7 @@ function Dots() {
 }
 
 /** One of the four states, or what is shown. */
-export function State(props: { data: Data<unknown>; empty: boolean; hint?: ComponentChildren; children: ComponentChildren }) {
+export function State(props: { data: Data<unknown>; empty: boolean; hint?: ComponentChildren; tall?: Props<unknown>["tall"]; children: ComponentChildren }) {
   const { value, refused, at, again } = props.data;
   const lost = useLost();
   if (value === null && refused) {
@@ -130,12 +132,22 @@ export function State(props: { data: Data<unknown>; empty: boolean; hint?: Compo
       </div>
     );
   }
-  if (value === null) return <div class="waiting" role="status"><span class="sr">Loading…</span><span class="shimmer" aria-hidden="true" /></div>;
+  if (value === null) return <Waiting tall={props.tall} />;
   return (
     <>
       {(refused || lost > 0) && <Stale at={Math.max(at, lost)} why={lost ? AWAY : refused?.message ?? ""} />}
       {props.empty ? <div class="nothing muted">{props.hint ?? <Nothing />}</div> : props.children}
     </>
+  );
+}
+
+/** Where something will be that is not there yet, and as tall. */
+export function Waiting({ tall = 120 }: { tall?: Props<unknown>["tall"] }) {
+  const [wide, narrow] = typeof tall === "number" ? [tall, tall] : tall;
+  return (
+    <div class="waiting" role="status" style={{ "--tall": `${wide}px`, "--tall-narrow": `${narrow}px` }}>
+      <span class="sr">Loading…</span><span class="shimmer" aria-hidden="true" />
+    </div>
   );
 }
 

@@ -22,9 +22,11 @@ interface Props {
   onChoose?: (name: string) => void;
   most?: number;
   label: string;
+  /** What columns are called, where that is not their name. */
+  titles?: Readonly<Record<string, string>>;
 }
 
-export function Bars({ answer, name, value, more = [], title, none = "(none)", chosen = "", onChoose, most = 10, label }: Props) {
+export function Bars({ answer, name, value, more = [], title, none = "(none)", chosen = "", onChoose, most = 10, label, titles = {} }: Props) {
   const [all, setAll] = useState(false);
   const at = place(answer, name);
   const by = place(answer, value);
@@ -33,8 +35,12 @@ export function Bars({ answer, name, value, more = [], title, none = "(none)", c
   const rows = all ? answer.rows : answer.rows.slice(0, most);
   return (
     <div class="breakdown">
-      {more.length > 0 && <p class="muted small right">{[...more, value].map((column) => column.replaceAll("_", " ")).join(" · ")}</p>}
-      <ul aria-label={label}>
+      <ul class="ranked" style={{ "--numbers": String(more.length + 1) }} aria-label={label}>
+        {more.length > 0 && (
+          <li class="over muted small">
+            <span />{[...more, value].map((column) => <span key={column}>{titles[column] ?? column.replaceAll("_", " ")}</span>)}
+          </li>
+        )}
         {rows.map((row) => {
           const found = text(row, at);
           const amount = number(row, by);

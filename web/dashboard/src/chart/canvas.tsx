@@ -9,7 +9,7 @@ export type Colour = (name: string) => string;
 
 interface Props {
   /** What is drawn, with colours of the style. */
-  option: (colour: Colour) => Option;
+  option: (colour: Colour, width: number) => Option;
   /** Changes whenever `option` does. */
   shape: unknown;
   label: string;
@@ -41,7 +41,7 @@ export function Canvas({ option, shape, label, height, onChoose, parts, said }: 
         const canvas = document.createElement("canvas");
         element.replaceChildren(canvas);
         const made = chartOn(canvas, element.clientWidth, height);
-        made.setOption(option(colourOf(element)));
+        made.setOption(drawn(option, element));
         made.on("click", (event) => choose.current?.(String(event.name ?? "")));
         chart.current = made;
         watch = new ResizeObserver(() => element.clientWidth && made.resize({ width: element.clientWidth, height }));
@@ -57,7 +57,7 @@ export function Canvas({ option, shape, label, height, onChoose, parts, said }: 
     };
   }, [scheme, height]);
   useEffect(() => {
-    if (chart.current && box.current) chart.current.setOption(option(colourOf(box.current)), true);
+    if (chart.current && box.current) chart.current.setOption(drawn(option, box.current), true);
   }, [JSON.stringify(shape)]);
 
   const show = (part: number) => {
@@ -79,6 +79,12 @@ export function Canvas({ option, shape, label, height, onChoose, parts, said }: 
       <span class="sr" role="status">{over >= 0 ? said(over) : ""}</span>
     </div>
   );
+}
+
+/** In the letters of the page. */
+function drawn(option: Props["option"], element: HTMLElement): Option {
+  const { fontFamily } = getComputedStyle(element);
+  return { textStyle: { fontFamily }, ...option(colourOf(element), element.clientWidth) } as Option;
 }
 
 function colourOf(element: HTMLElement): Colour {

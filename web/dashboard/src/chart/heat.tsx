@@ -34,7 +34,7 @@ export function Heat({ across, up, cells, unit, label, said, height = 280 }: Pro
           return visible(say(x, y, value));
         },
       },
-      xAxis: { type: "category", data: across.map(visible), axisLabel: { ...text, hideOverlap: true }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("--line") } } },
+      xAxis: { type: "category", data: across.map(visible), axisLabel: { ...text, hideOverlap: true, alignMaxLabel: "right" }, axisTick: { show: false }, axisLine: { lineStyle: { color: colour("--line") } } },
       yAxis: { type: "category", data: up.map(visible), axisLabel: text, axisTick: { show: false }, axisLine: { show: false } },
       visualMap: { show: false, min: 0, max: most, inRange: { color: [colour("--accent-soft"), colour("--c1"), colour("--heat-most")] } },
       series: [{ type: "heatmap", data: cells, progressive: 0, itemStyle: { borderColor: colour("--surface"), borderWidth: 1 }, emphasis: { itemStyle: { borderColor: colour("--text") } } }],

@@ -1,7 +1,7 @@
 // What uPlot is told: columns of numbers, axes in a zone and in the unit of the lines, colours of the style.
 
 import uPlot from "uplot";
-import { figure } from "../unit";
+import { ticksOf } from "../unit";
 import type { Line, Lines } from "./lines";
 import type { Band, Limit, Marks } from "./series";
 
@@ -84,7 +84,7 @@ export function options(told: Told): uPlot.Options {
 
   return {
     width: root.clientWidth || 300, height,
-    padding: [10, 10, 0, 0],
+    padding: [10, 22, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !drawnAsBars } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneOfAxis),
@@ -93,14 +93,17 @@ export function options(told: Told): uPlot.Options {
       y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? (high ?? 0) * 1.08 : (low ?? 0) < 0 ? 0 : 1] },
     },
     axes: [
-      { ...axis, space: 64, grid: { show: false }, size: 26, values: (_plot, ticks, _axis, _space, increment) => ticks.map((tick) => tickOf(tick, increment, zoneOfAxis)) },
-      { ...axis, space: 34, size: 56, values: (_plot, ticks) => ticks.map((tick) => (wholes(unit) && !Number.isInteger(tick) ? "" : figure(unit, tick))) },
+      { ...axis, ...(step >= 82_800 && { incrs: DAYS }), space: 64, grid: { show: false }, size: 26, values: (_plot, ticks, _axis, _space, increment) => ticks.map((tick) => tickOf(tick, increment, zoneOfAxis)) },
+      { ...axis, space: 34, size: 56, values: (_plot, ticks) => ticksOf(unit, ticks).map((text, n) => (wholes(unit) && !Number.isInteger(ticks[n]) ? "" : text)) },
     ],
     series: [{}, ...series],
     ...(band ? { bands: [{ series: [bandAt, bandAt + 1] as [number, number], fill: colourOf("--accent-soft") }] } : {}),
     hooks: { setCursor: [(plot) => onOver(plot.cursor.idx ?? null)] },
   };
 }
+
+/** How far ticks may be apart where points are days or longer: nothing stands between two days. */
+const DAYS = [1, 2, 3, 5, 7, 10, 15, 30, 60, 90, 180, 365, 730, 1825].map((days) => days * 86_400);
 
 /** Whether a unit counts things, of which there are no halves. */
 function wholes(unit: string): boolean {

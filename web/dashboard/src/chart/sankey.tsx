@@ -30,7 +30,8 @@ interface Props {
 export function Sankey({ nodes, flows, unit, label, height = 460, onChoose }: Props) {
   const labels = new Map(nodes.map((node) => [node.id, node.label]));
   const say = (flow: Flow) => `${labels.get(flow.from) ?? flow.from} → ${labels.get(flow.to) ?? flow.to}: ${figure(unit, flow.value, false)}`;
-  const option = (colour: Colour): Option => ({
+  const columns = Math.max(1, ...nodes.map((node) => node.depth));
+  const option = (colour: Colour, width: number): Option => ({
     animation: false,
     tooltip: {
       renderMode: "richText", confine: true, backgroundColor: colour("--surface"), borderColor: colour("--line"),
@@ -42,8 +43,8 @@ export function Sankey({ nodes, flows, unit, label, height = 460, onChoose }: Pr
       },
     },
     series: [{
-      type: "sankey", left: 4, right: 120, top: 8, bottom: 8, nodeGap: 10, nodeWidth: 12, draggable: false, emphasis: { focus: "adjacency" },
-      label: { color: colour("--text"), fontSize: 11.5, width: 116, overflow: "truncate", formatter: (event: { name: string }) => visible(labels.get(event.name) ?? event.name) },
+      type: "sankey", left: 4, right: 120, top: 8, bottom: 8, nodeGap: 14, nodeWidth: 12, draggable: false, emphasis: { focus: "adjacency" },
+      label: { color: colour("--text"), fontSize: 11.5, width: Math.max(40, Math.min(116, (width - 124) / columns - 20)), overflow: "truncate", formatter: (event: { name: string }) => visible(labels.get(event.name) ?? event.name) },
       lineStyle: { color: colour("--c1"), opacity: 0.24, curveness: 0.5 },
       data: nodes.map((node) => ({ name: node.id, depth: node.depth, itemStyle: { color: colour(`--c${(node.depth % 5) + 1}`), borderWidth: 0 } })),
       links: flows.map((flow) => ({ source: flow.from, target: flow.to, value: flow.value })),

@@ -69,7 +69,7 @@ export function Series(props: SeriesProps) {
           ))}
           {props.band && <li><span class="swatch soft" aria-hidden="true" />{props.band.label}</li>}
           {props.limits?.map((limit) => <li key={limit.label}><span class="swatch limit" aria-hidden="true" /><bdi>{visible(limit.label)}</bdi></li>)}
-          {props.marks && <li><span class="swatch mark" aria-hidden="true" />{props.marks.label}</li>}
+          {props.marks?.values.some((value) => value !== null) && <li><span class="swatch mark" aria-hidden="true" />{props.marks.label}</li>}
           {props.before && data.lines.some((line) => line.before) && <li><span class="swatch dashed" aria-hidden="true" />{props.before}</li>}
         </ul>
       )}

@@ -21,6 +21,8 @@ interface Props {
   most?: number;
 }
 
+const MOST_WHOLE = 16; // rows that need no scrolling of their own
+
 export function Table({ columns, rows, label, zone = "UTC", only, titles = {}, cells = {}, sort = "", most = 200 }: Props) {
   const [by, setBy] = useState(sort);
   const [shown, setShown] = useState(most);
@@ -30,7 +32,7 @@ export function Table({ columns, rows, label, zone = "UTC", only, titles = {}, c
     return at < 0 ? rows : [...rows].sort((a, b) => compared(a[at], b[at], by.startsWith("-")));
   }, [columns, rows, by]);
   return (
-    <div class="tablebox" tabindex={0} role="group" aria-label={`${label}, table`}>
+    <div class={`tablebox ${Math.min(sorted.length, shown) > MOST_WHOLE ? "" : "short"}`} tabindex={0} role="group" aria-label={`${label}, table`}>
       <table class="table">
         <thead>
           <tr>

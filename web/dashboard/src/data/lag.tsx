@@ -45,7 +45,7 @@ function steps(state: State): Step[] {
 
 export function Fresh({ data }: { data: Data<State> }) {
   return (
-    <Card id="fresh" title="How fresh it is" data={data} empty={false} table={data.value && freshTable(data.value)}
+    <Card id="fresh" tall={[108, 190]} title="How fresh it is" data={data} empty={false} table={data.value && freshTable(data.value)}
       definition="The way of a record: from a ring in memory into the log, which the keeper makes durable, and from there into the table, in slices. Questions read the table and what waits for it, so an answer is fresh either way.">
       {(state) => (
         <dl class="steps">
@@ -85,7 +85,7 @@ export function Followers({ data, zone }: { data: Data<State>; zone: string }) {
     rows: data.value.followers.map((each) => [each.name, each.state, each.waiting, each.delivered, each.quarantined, each.since || null, each.sentence]),
   };
   return (
-    <Card id="followers" title="Followers and their lag" data={data} table={sheet} zone={zone}
+    <Card id="followers" tall={63} title="Followers and their lag" data={data} table={sheet} zone={zone}
       hint={<Nothing words="Nothing follows the log. An S3 archive, a webhook or DynamoDB would:" snippet="lakeward run --help" />}
       definition="Each follower reads the log at its own pace and keeps its place. What waits is what it has not taken; nothing is removed before it has.">
       {() => sheet && (

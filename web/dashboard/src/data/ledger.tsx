@@ -11,7 +11,7 @@ const WORSE = new Set(["dropped", "vanished"]);
 
 export function Ledger({ data }: { data: Data<State> }) {
   return (
-    <Card id="ledger" class="whole" title="The ledger" data={data} empty={false} table={data.value && termsOf(data.value)}
+    <Card id="ledger" tall={[154, 256]} class="whole" title="The ledger" data={data} empty={false} table={data.value && termsOf(data.value)}
       note="since the lake began"
       definition="Everything that was ever offered must be in one of these places. The server proves it from the files: what rings counted, what the ledger acknowledged and what stands in the log. Nothing is lost in silence: whatever was left out has a reason and a count.">
       {(state) => <Equation ledger={state.ledger} />}

@@ -30,7 +30,7 @@ export function Refused({ range }: { range: Range }) {
   };
   return (
     <>
-      <Card id="refused" title="Set aside" note={range.label} data={groups} zone={range.zone} definition={DEFINITION} hint={NONE}>
+      <Card id="refused" tall={109} title="Set aside" note={range.label} data={groups} zone={range.zone} definition={DEFINITION} hint={NONE}>
         {(answer) => (
           <Table columns={answer.columns} rows={answer.rows} label="What was set aside" zone={range.zone} sort="-refused" most={20}
             only={["reason", "refused", "brought_back", "type", "follower", "last_at"]}
@@ -43,7 +43,7 @@ export function Refused({ range }: { range: Range }) {
             }} />
         )}
       </Card>
-      <Card id="refusals" title="Set aside by day" note={range.label} data={days} zone={range.zone} definition={DEFINITION} hint={NONE}>
+      <Card id="refusals" tall={109} title="Set aside by day" note={range.label} data={days} zone={range.zone} definition={DEFINITION} hint={NONE}>
         {(answer) => (
           <Series data={linesOf(answer, { x: "day", values: ["refused", "brought_back"], labels: { refused: "set aside", brought_back: "brought back since" } })}
             zone={range.zone} kind="bars" height={160} label="Set aside by day" />

@@ -15,7 +15,7 @@ export function Disk() {
   const data = useData<Storage>("data", "/storage");
   return (
     <>
-      <Card id="zones" title="Storage" data={data} table={data.value?.zones ?? null} empty={false} definition={DEFINITION}
+      <Card id="zones" tall={199} title="Storage" data={data} table={data.value?.zones ?? null} empty={false} definition={DEFINITION}
         note={data.value && `${bytes(data.value.bytes)} of the lake, ${bytes(data.value.free)} free of ${bytes(data.value.total)}`}>
         {(storage) => (
           <>
@@ -25,7 +25,7 @@ export function Disk() {
           </>
         )}
       </Card>
-      <Card id="storage" title="Storage by day" data={data} table={data.value?.days ?? null} empty={false} note="the last 60 days" definition={DEFINITION}>
+      <Card id="storage" tall={[193, 215]} title="Storage by day" data={data} table={data.value?.days ?? null} empty={false} note="the last 60 days" definition={DEFINITION}>
         {(storage) => (
           <Series data={linesOf(answerOf(storage.days), { x: "day", values: ["log", "individual", "quarantine", "table"], labels: { individual: "individual files" } })}
             zone="UTC" kind="stack" height={170} label="Bytes by day" />

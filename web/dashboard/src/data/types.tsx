@@ -19,7 +19,7 @@ export function useType(types: Question): [string, (type: string) => void] {
 
 export function Types({ types, range, chosen, onChoose }: { types: Question; range: Range; chosen: string; onChoose: (type: string) => void }) {
   return (
-    <Card id="types" title="Schemas" note={range.label} data={types} zone={range.zone}
+    <Card id="types" tall={498} title="Schemas" note={range.label} data={types} zone={range.zone}
       definition="Every interaction type that came in the range. The catalog's own types are checked at the door; others are custom and welcome. Two versions mean that apps of two releases of Lakeward write.">
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label="Types" zone={range.zone} most={50}
@@ -52,7 +52,7 @@ function Versions({ newest, oldest }: { newest: Value; oldest: Value }) {
 export function Fields({ type, range }: { type: string; range: Range }) {
   const fields = useQuestion("data_fields", type ? { event: type } : null, range);
   return (
-    <Card id="fields" title="Fields" note={type ? <bdi>{visible(type)}</bdi> : ""} data={fields} zone={range.zone}
+    <Card id="fields" tall={690} title="Fields" note={type ? <bdi>{visible(type)}</bdi> : ""} data={fields} zone={range.zone}
       definition="How many interactions of the type have each field. Required ones are never missing: the type is refused without them.">
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} label={`Fields of ${type}`} only={["field", "present", "null_rate"]} titles={{ null_rate: "missing" }}

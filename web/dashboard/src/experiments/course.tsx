@@ -20,7 +20,7 @@ function answerOf(table: Table) {
 
 export function Exposure({ course, zone }: Props) {
   return (
-    <Card id="exposure" title="Exposure over time" note="units so far, by arm" data={course} table={course.value?.units ?? null} questions={explained(course.value?.questions, "experiment_units")} zone={zone}
+    <Card id="exposure" tall={258} title="Exposure over time" note="units so far, by arm" data={course} table={course.value?.units ?? null} questions={explained(course.value?.questions, "experiment_units")} zone={zone}
       definition="How many units had met each arm and no other by the end of each day. Arms that drift apart are not assigned as planned.">
       {(told) => <Series data={linesOf(answerOf(told.units), { values: ["units"], split: "arm", most: 20 })} zone={zone} label="Units by arm" height={230} />}
     </Card>
@@ -41,7 +41,7 @@ export function Intervals({ course, report, zone }: Props & { report: Report | n
     </span>
   );
   return (
-    <Card id="intervals" title="Difference over time" note={chosen && <bdi>{visible(`${chosen.metric}: ${chosen.arm} minus ${control}`)}</bdi>} class="wide" tools={tools} data={course} table={table ?? null} questions={explained(course.value?.questions).slice(1)} zone={zone}
+    <Card id="intervals" tall={258} title="Difference over time" note={chosen && <bdi>{visible(`${chosen.metric}: ${chosen.arm} minus ${control}`)}</bdi>} class="wide" tools={tools} data={course} table={table ?? null} questions={explained(course.value?.questions).slice(1)} zone={zone}
       hint={<p>There is nothing to compare yet: two arms and a metric are needed.</p>}
       definition={`The chosen metric of the chosen arm minus that of ${control}, as the report of each day's end had it: of all who had met an arm by then. Of shares it is in points of percent. The band is the interval of that day. ${MEANS[report?.method ?? "sequential"]}`}>
       {(told) => (

@@ -16,7 +16,7 @@ interface Props {
 
 export function Verdict({ told, name, query, zone }: Props & { name: string; query: URLSearchParams }) {
   return (
-    <Card id="verdict" title="Verdict" class="wide" data={told} table={told.value?.figures ?? null} empty={false} questions={explained(told.value?.questions)} zone={zone}
+    <Card id="verdict" tall={[192, 360]} title="Verdict" class="wide" data={told} table={told.value?.figures ?? null} empty={false} questions={explained(told.value?.questions)} zone={zone}
       tools={<a class="button" data-load="file" download="experiment.csv" href={at("experiments", restOf(name, "/csv", query))}>CSV</a>}
       definition="What to do with the experiment. It stands on the difference of each metric that decides and its p, adjusted over all metrics and arms; guardrails are held against their own p; a split that is not as planned breaks all of it.">
       {({ report, sentences }) => {
@@ -43,7 +43,7 @@ export function Arms({ told, zone }: Props) {
   ];
   const rows = (told.value?.report.arms ?? []).map((arm) => [arm.arm, arm.units, arm.planned]);
   return (
-    <Card id="arms" title="Who took part" note="sample ratio" data={told} table={{ columns, rows }} questions={explained(told.value?.questions, "experiment_units")} zone={zone}
+    <Card id="arms" tall={[151, 191]} title="Who took part" note="sample ratio" data={told} table={{ columns, rows }} questions={explained(told.value?.questions, "experiment_units")} zone={zone}
       definition="Units that met one arm, from their first exposure on, against the shares that were planned. A sample ratio whose p is below 0.001 says that something assigns, exposes or loses units unevenly. Who met several arms, was put into one by hand or cannot be told is set aside.">
       {({ report, sentences }) => (
         <>
@@ -60,7 +60,7 @@ export function Arms({ told, zone }: Props) {
 
 export function Metrics({ told, zone }: Props) {
   return (
-    <Card id="metrics" title="Metrics" note="difference from control" data={told} table={told.value?.figures ?? null} empty={told.value?.report.metrics.length === 0} class="wide"
+    <Card id="metrics" tall={[171, 376]} title="Metrics" note="difference from control" data={told} table={told.value?.figures ?? null} empty={told.value?.report.metrics.length === 0} class="wide"
       questions={explained(told.value?.questions).slice(1)} zone={zone} hint={<p>No metric is planned in the flag: name one above.</p>}
       definition="Each metric in each arm, and what an arm differs by from control, with an interval. An interval that crosses zero says nothing yet.">
       {({ report }) => <div class="metrics">{report.metrics.map((metric) => <One key={metric.role + metric.metric} metric={metric} level={report.level} />)}</div>}

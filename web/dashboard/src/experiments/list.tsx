@@ -14,7 +14,7 @@ export function Experiments({ range }: { range: Range }) {
   const found = useData<List>("experiments", `?${asked}`, range.current);
   const all = found.value?.experiments ?? [];
   return (
-    <Card id="experiments" title="Experiments" note="those that were met last first" class="wide" data={found} table={tableOf(all)} empty={all.length === 0} zone={range.zone}
+    <Card id="experiments" tall={[114, 158]} title="Experiments" note="those that were met last first" class="wide" data={found} table={tableOf(all)} empty={all.length === 0} zone={range.zone}
       hint={<p>Nobody met an experiment in this range, and no flag runs one. <code>lakeward flags</code> and the page of flags in Settings make one.</p>}
       definition="Experiments that have exposures in the range, with the units of each arm, and those that a flag runs and nobody met. Exposures by hand are left out; a unit that met several arms is counted in each of them here.">
       {(list) => (

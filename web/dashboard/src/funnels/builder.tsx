@@ -1,12 +1,14 @@
 // Where a funnel is put together: its steps in their order, and how they are counted.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Waiting } from "../card/card";
 import { Menu } from "../card/menu";
 import type { Range } from "../shell/range";
 import { visible } from "../text";
 import { FieldPick } from "../steps/fields";
 import { StepLine } from "../steps/stepline";
 import { type Kinds, type Step, blank, titleOf } from "../steps/step";
+import { Typed } from "../steps/typed";
 import { type Funnel, MOST_STEPS, ORDERS, type Order, type ReadyFunnels, SPANS, UNITS, readySteps, setFunnel } from "./funnel";
 
 interface Props {
@@ -14,9 +16,11 @@ interface Props {
   range: Range;
   kinds: Kinds;
   ready: ReadyFunnels | null;
+  /** Whether a funnel to begin with is looked for. */
+  looking?: boolean;
 }
 
-export function Builder({ funnel, range, kinds, ready }: Props) {
+export function Builder({ funnel, range, kinds, ready, looking = false }: Props) {
   const { steps } = funnel;
   const [said, setSaid] = useState("");
   const list = useRef<HTMLOListElement>(null);
@@ -72,6 +76,7 @@ export function Builder({ funnel, range, kinds, ready }: Props) {
       </div>
       <span class="sr" role="status">{said}</span>
       {ready?.note && <p class="note small">{visible(ready.note)}</p>}
+      {looking && <Waiting tall={[232, 560]} />}
       <ol class="steplist" ref={list}>
         {steps.map((step, n) => (
           <li key={n} onKeyDown={(event) => pressed(event, n)}>
@@ -129,8 +134,8 @@ function Options({ funnel, kinds }: { funnel: Funnel; kinds: Kinds }) {
         </select>
       </label>
       <span class="inlinefield"><span>within</span>
-        <input type="number" class="pick" min={1} max={366} step={1} aria-label="How long from the first step to the last" value={funnel.within / seconds}
-          onChange={(event) => Number(event.currentTarget.value) > 0 && setFunnel({ within: Math.round(Number(event.currentTarget.value)) * seconds })} />
+        <Typed type="number" min={1} max={366} label="How long from the first step to the last" value={`${funnel.within / seconds}`}
+          onValue={(text) => Number(text) > 0 && setFunnel({ within: Math.round(Number(text)) * seconds })} />
         <select aria-label="Unit of that time" value={span} onChange={(event) => setFunnel({ within: (funnel.within / seconds) * (SPANS[event.currentTarget.value as keyof typeof SPANS] ?? 60) })}>
           {Object.keys(SPANS).map((name) => <option key={name} value={name}>{name}</option>)}
         </select>

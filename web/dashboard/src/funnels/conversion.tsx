@@ -10,7 +10,7 @@ import { seconds } from "../unit";
 const MOST_SEGMENTS = 5;
 const NONE = "(none)";
 const TITLES = {
-  conversion_from_previous: "from the one before", conversion: "from the first", median_seconds: "median time", p90_seconds: "90 of 100 within",
+  conversion_from_previous: "from the one before", conversion: "from the first", median_seconds: "median time", p90_seconds: "90% within",
 };
 const SHOWN = ["step", "name", "users", "conversion", "conversion_from_previous", "dropped", "median_seconds", "p90_seconds"];
 

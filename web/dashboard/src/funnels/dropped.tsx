@@ -37,7 +37,7 @@ export function Dropped({ funnel, range, step, onStep }: Props) {
     </span>
   );
   return (
-    <Card id="who" title={dropped ? "Who dropped" : "Who came so far"} note={units.value ? `${units.value.rows.length} listed` : ""} tools={tools} data={units} zone={range.zone} class="wide" hint={<p>Nobody.</p>}
+    <Card id="who" tall={498} title={dropped ? "Who dropped" : "Who came so far"} note={units.value ? `${units.value.rows.length} listed` : ""} tools={tools} data={units} zone={range.zone} class="wide" hint={<p>Nobody.</p>}
       definition={dropped ? `${unitName(funnel.unit)} that reached the step and none after it, those that started last first.` : `${unitName(funnel.unit)} that reached the step, those that started last first.`}>
       {(answer) => (
         <>

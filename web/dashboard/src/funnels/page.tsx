@@ -32,17 +32,18 @@ export default function Page() {
   const over = useQuestion("funnel", with_({ by: [grain] }), still);
   const people = unitName(funnel.unit);
   const step = Number(chosen) || 1;
+  const looking = !parameters && !funnel.steps.length && ready.busy && !ready.value;
   return (
     <div class="funnels">
-      <Builder funnel={funnel} range={range} kinds={kinds} ready={ready.value} />
+      <Builder funnel={funnel} range={range} kinds={kinds} ready={ready.value} looking={looking} />
       {!parameters && (
         <section class="card nothing" aria-label="No funnel yet">
-          {ready.busy && !ready.value ? <div class="waiting" role="status"><span class="sr">Looking for flows of this lake…</span><span class="shimmer" aria-hidden="true" /></div> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
+          {looking ? <div class="waiting" role="status"><span class="sr">Looking for flows of this lake…</span><span class="shimmer" aria-hidden="true" /></div> : <p>Choose two steps or more, or a ready funnel: what people do first, and what should follow.</p>}
         </section>
       )}
       {parameters && (
         <div class="grid">
-          <Card id="conversion" title="Conversion" class="wide" note={`${people} that reach each step`} data={whole} zone={range.zone}
+          <Card id="conversion" tall={440} title="Conversion" class="wide" note={`${people} that reach each step`} data={whole} zone={range.zone}
             definition={`How many ${people} reach each step within the time, of those who reach the first. A later start that completes wins over an earlier one that does not. The pale part of a bar is those who dropped.`}>
             {(answer) => <Conversion answer={answer} by={funnel.by} people={people} chosen={step} onChoose={(at) => setChosen(String(at))} />}
           </Card>

@@ -15,7 +15,7 @@ const EACH = 4; // bins that have a label: all would not fit
 
 export function Times({ times, funnel, people, zone }: { times: Question; funnel: Question; people: string; zone: string }) {
   return (
-    <Card id="times" title="Time to convert" note="first step to last" zone={zone} data={times} questions={[times, funnel]} hint={<p>Nobody went through all steps in this range.</p>}
+    <Card id="times" tall={222} title="Time to convert" note="first step to last" zone={zone} data={times} questions={[times, funnel]} hint={<p>Nobody went through all steps in this range.</p>}
       definition="How long those who went through all steps took from the first to the last, in bins of the same width; median and percentile 90 over all of them.">
       {(answer) => {
         const last = lastStep(funnel.value);
@@ -23,7 +23,7 @@ export function Times({ times, funnel, people, zone }: { times: Question; funnel
           <>
             <Figures figures={[
               { label: "Median", name: "median", value: single(last, "median_seconds_from_start"), unit: "s", doc: "Half took this long or less." },
-              { label: "90 of 100 within", name: "p90", value: single(last, "p90_seconds_from_start"), unit: "s", doc: "Percentile 90." },
+              { label: "90% within", name: "p90", value: single(last, "p90_seconds_from_start"), unit: "s", doc: "Percentile 90." },
             ]} />
             <Columns label="Times to convert" height={170} places={answer.rows.map((row, n) => {
               const [from, to, users] = ["from_seconds", "to_seconds", "users"].map((name) => number(row, place(answer, name)) ?? 0);
@@ -51,7 +51,7 @@ interface OverProps {
 
 export function Over({ question, steps, grain, range }: OverProps) {
   return (
-    <Card id="over" title="Conversion over time" note={`by ${grain} of the first step`} data={question} zone={range.zone}
+    <Card id="over" tall={222} title="Conversion over time" note={`by ${grain} of the first step`} data={question} zone={range.zone}
       definition={`Of those who began in a ${grain}, how many reached the last step within the funnel's time. The newest ones may still be on their way.`}>
       {(answer) => {
         const step = place(answer, "step");

@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { brief, count, duration, minute, percent, visible } from "../text";
 import { useRange } from "../shell/range";
 import { useScheme } from "../shell/theme";
+import { ticksOf } from "../unit";
 import type { Filter } from "./filter";
 import { spread } from "./model";
 import { type Hour, MINUTE, MINUTES } from "./protocol";
@@ -134,7 +135,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
   return {
     width: element.clientWidth || 300,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: kind === "lines" } },
     scales: {
@@ -143,7 +144,7 @@ function options(kind: "bars" | "lines", element: HTMLElement, colours: string[]
     },
     axes: [
       { ...axis, space: 60, grid: { show: false }, size: 24, values: (_plot, ticks) => ticks.map((t) => minute(t * 1000, zone)) },
-      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticks.map((t) => (kind === "bars" ? (Number.isInteger(t) ? brief(t) : "") : duration(t))) },
+      { ...axis, space: 32, size: 52, values: (_plot, ticks) => ticksOf(kind === "bars" ? "" : "ms", ticks).map((text, n) => (kind === "bars" && !Number.isInteger(ticks[n]) ? "" : text)) },
     ],
     series: [{}, ...series],
     hooks: { setCursor: [(made) => onOver(made.cursor.idx ?? null)] },

@@ -4,7 +4,7 @@
 import { count, visible } from "../text";
 import type { Lit } from "./protocol";
 
-const PLACES = 8;
+const PLACES = 6;
 
 interface Props {
   lit: Lit[];
@@ -20,7 +20,7 @@ export function Lights({ lit, chosen, onChoose }: Props) {
         <h2>Lighting up</h2>
         <span class="muted small">a second, over ten</span>
       </div>
-      <ul style={{ minHeight: `${PLACES * 30}px` }}>
+      <ul>
         {shown.map((each) => (
           <li key={each.route}>
             <button type="button" class={`measure ${each.errors ? "hurt" : ""}`} aria-pressed={chosen === each.route} disabled={each.route === "(other)"}
@@ -32,7 +32,9 @@ export function Lights({ lit, chosen, onChoose }: Props) {
             </button>
           </li>
         ))}
-        {shown.length === 0 && <li class="muted small">Quiet for ten seconds.</li>}
+        {Array.from({ length: PLACES - shown.length }, (_, n) => (
+          <li key={n} class="measure free muted">{n === 0 && shown.length === 0 ? "Quiet for ten seconds." : ""}</li>
+        ))}
       </ul>
     </section>
   );

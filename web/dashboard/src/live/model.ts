@@ -1,12 +1,16 @@
 // What the page knows. It is bounded: 500 rows shown, 500 waiting while paused, one hour. Views are told
-// once a frame at most, so a tab in the background only keeps the newest rows.
+// once a frame at most. A feed is a connection, of which a browser has six: two windows that are seen have
+// one, others wait, and a window that is seen again goes on where it was.
 
 import { at } from "../paths";
 import { type Filter, query } from "./filter";
 import { type Batch, type Hour, type HourEvent, type Lit, MINUTE, MINUTES, type Minute, type Online, type Row, type Skipped } from "./protocol";
+import { sit } from "../ask/seat";
 import { type Link, Stream } from "../ask/stream";
 
 export const MOST = 500;
+const SEATS = ["lakeward feed 1", "lakeward feed 2"];
+const PATIENCE_MS = 1_500; // for a seat, which is there at once or not for long
 
 /** A place in the list where records are counted and not shown. */
 export interface Gap {
@@ -41,6 +45,11 @@ export class Model {
   #queue: Item[] = [];
   #heldHour: HourEvent | null = null;
   #stream: Stream | null = null;
+  #url = "";
+  #last = "";
+  #leave: (() => void) | null = null;
+  #seated = false;
+  #timer = 0;
   #replace = false;
   #gap: Skipped | null = null;
   #gaps = 0;
@@ -50,19 +59,69 @@ export class Model {
 
   /** Watch what passes `filter`; what is shown stays until its first answer is there. */
   open(filter: Filter): void {
-    this.#stream?.stop();
+    this.#url = at("live", query(filter));
+    this.#quiet();
+    this.#last = "";
     this.#replace = true;
     this.#gap = null;
-    this.#stream = new Stream(at("live", query(filter)), {
-      link: (link, message = "") => this.#linked(link, message),
-      event: (name, data) => this.#take(name, data),
-    });
-    this.#stream.start();
+    document.addEventListener("visibilitychange", this.#seen);
+    if (this.#seated) this.#start();
+    else this.#seen();
   }
 
   close(): void {
-    this.#stream?.stop();
+    document.removeEventListener("visibilitychange", this.#seen);
+    this.#stand();
     cancelAnimationFrame(this.#frame);
+  }
+
+  #seen = (): void => {
+    if (document.hidden) this.#stand();
+    else if (!this.#leave) this.#sit();
+  };
+
+  #sit(): void {
+    this.#linked("connecting", "");
+    this.#timer = window.setTimeout(() => this.#linked("queued", ""), PATIENCE_MS);
+    const lost = () => {
+      this.#stand();
+      this.#seen();
+    };
+    this.#leave = sit(SEATS, () => {
+      clearTimeout(this.#timer);
+      this.#seated = true;
+      this.#start();
+    }, lost);
+  }
+
+  /** Give the seat to others. */
+  #stand(): void {
+    clearTimeout(this.#timer);
+    this.#quiet();
+    this.#leave?.();
+    this.#leave = null;
+    this.#seated = false;
+  }
+
+  #quiet(): void {
+    this.#last = this.#stream?.last || this.#last;
+    this.#stream?.stop();
+    this.#stream = null;
+  }
+
+  #start(): void {
+    this.#stream = new Stream(
+      this.#url,
+      {
+        link: (link, message = "") => {
+          if (link === "key" || link === "error") this.#stand();
+          this.#linked(link, message);
+        },
+        event: (name, data) => this.#take(name, data),
+      },
+      this.#last,
+    );
+    this.#stream.start();
   }
 
   pause(paused: boolean): void {

@@ -4,6 +4,7 @@ import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { Stale } from "../card/card";
 import { place, setQuery, usePlace } from "../shell/place";
 import { isTaken } from "../shell/shortcuts";
+import { visible } from "../text";
 import { Breakdown } from "./breakdown";
 import { Charts } from "./charts";
 import { Drawer, type Opened } from "./drawer";
@@ -53,12 +54,13 @@ export default function LivePage() {
           onClick={() => model.pause(!model.paused)} title="Pause or go on (p)">
           {model.paused ? "Resume" : "Pause"}
         </button>
+        {!failed && model.loading && model.answered && <span class="muted small" role="status">Reading the last hour from the log…</span>}
       </div>
       {failed && <Problem message={model.message} onClear={() => setFilter(NOTHING)} />}
       {!failed && (
         <>
           {model.lost > 0 && <Lost since={model.lost} />}
-          <Notes trouble={model.trouble} cut={model.cut} loading={model.loading && model.answered} />
+          <Notes refused={model.message} waiting={model.link === "queued"} trouble={model.trouble} cut={model.cut && !model.loading} />
           <Summary again={0} />
           <div class="columns">
             <div class="column wide">
@@ -97,12 +99,15 @@ function Lost({ since }: { since: number }) {
   return <Stale at={since} why="the connection to the server is lost; all that is shown here is of then." />;
 }
 
-function Notes(props: { trouble: string; cut: boolean; loading: boolean }) {
+function Notes(props: { refused: string; waiting: boolean; trouble: string; cut: boolean }) {
   return (
     <>
       {props.trouble && <p class="note bad" role="alert">{props.trouble}</p>}
-      {props.loading && <p class="note" role="status">Reading the last hour from the log…</p>}
-      {props.cut && !props.loading && (
+      {props.refused && <p class="note" role="status">{visible(props.refused)}</p>}
+      {props.waiting && (
+        <p class="note" role="status">Two other windows of this browser show Live: this one goes on when one of them is closed or out of sight.</p>
+      )}
+      {props.cut && (
         <p class="note">More than 256 MB came within the hour: its charts begin where those begin.</p>
       )}
     </>

@@ -1,4 +1,4 @@
-// What the page says about itself: connecting, live, paused, reconnecting, empty, needs a key, failed.
+// What the page says about itself: connecting, live, paused, reconnecting, waiting, empty, needs a key, failed.
 
 import { count, visible } from "../text";
 import { Copy } from "../card/copy";
@@ -8,6 +8,7 @@ const WORDS: Record<Link, string> = {
   connecting: "Connecting",
   live: "Live",
   reconnecting: "Reconnecting",
+  queued: "Waiting",
   key: "Needs a login",
   error: "Stopped",
 };

@@ -21,7 +21,7 @@ type Day = {
 };
 
 export function Summary(props: { again: number }) {
-  const [summary, setSummary] = useState<Day | null>(null);
+  const [summary, setSummary] = useState<Day | null | undefined>(undefined); // undefined: not yet heard
   useEffect(() => {
     let left = false;
     const load = async () => {
@@ -31,7 +31,7 @@ export function Summary(props: { again: number }) {
         const found = answer.status === 200 ? ((await answer.json()) as Day) : null;
         if (!left) setSummary(found);
       } catch {
-        // The stream says that the server is away; yesterday's news stays where it is.
+        // The stream says that the server is away; what is shown stays where it is.
       }
     };
     void load();
@@ -41,20 +41,18 @@ export function Summary(props: { again: number }) {
       clearInterval(timer);
     };
   }, [props.again]);
-  if (!summary) return null;
+  if (summary === null) return null;
 
-  const { interactions, users, sessions, api_calls: api } = summary;
-  const took = Object.entries(api.latency).filter(
-    (entry): entry is [string, number] => /^p\d/.test(entry[0]) && entry[1] !== null,
-  );
+  const api = summary?.api_calls;
+  const took = (["p50", "p95", "p99"] as const).filter((name) => !summary || api?.latency[name] !== null);
   const facts: [string, string][] = [
-    ["Interactions", count(interactions)],
-    ["API calls", count(api.calls)],
-    ["4xx", count(api.client_errors)],
-    ["5xx", count(api.server_errors)],
-    ...took.map(([name, ms]): [string, string] => [name, duration(ms)]),
-    ["Users", brief(users)],
-    ["Sessions", brief(sessions)],
+    ["Interactions", known(summary?.interactions, count)],
+    ["Users", known(summary?.users, brief)],
+    ["Sessions", known(summary?.sessions, brief)],
+    ["API calls", known(api?.calls, count)],
+    ["4xx", known(api?.client_errors, count)],
+    ["5xx", known(api?.server_errors, count)],
+    ...took.map((name): [string, string] => [`API ${name}`, duration(api?.latency[name])]),
   ];
   return (
     <section class="card today" aria-label="Received today" title="All that came in since midnight UTC, by time of receipt, of everybody: programs and the team's own, too. Overview counts what happened in the day of the chosen zone.">
@@ -69,4 +67,8 @@ export function Summary(props: { again: number }) {
       </dl>
     </section>
   );
+}
+
+function known(n: number | undefined, write: (n: number) => string): string {
+  return n === undefined ? "–" : write(n);
 }

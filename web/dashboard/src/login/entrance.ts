@@ -1,7 +1,9 @@
-// Who is at the page: found out at the start, after every way in or out, and when the server says no.
+// Who is at the page: found out at the start, after every way in or out (in whichever window of the
+// browser), and when the server says no.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { forgetAnswers } from "../ask/question";
+import { at } from "../paths";
 import { type Me, whoami } from "./account";
 
 const FIRST_WAIT_MS = 1000;
@@ -74,5 +76,15 @@ export function useEntrance(): Entrance {
     addEventListener("lakeward-shut", shut);
     return () => removeEventListener("lakeward-shut", shut);
   }, [me]);
-  return { me, entries, away, again: () => look.current(true) };
+  const others = useRef<BroadcastChannel | null>(null);
+  useEffect(() => {
+    const channel = (others.current = new BroadcastChannel(`lakeward ${at("me")}`));
+    channel.onmessage = () => me?.who !== "anyone" && look.current(false);
+    return () => channel.close();
+  }, [me]);
+  const again = () => {
+    look.current(true);
+    others.current?.postMessage(null);
+  };
+  return { me, entries, away, again };
 }

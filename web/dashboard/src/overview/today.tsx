@@ -70,7 +70,7 @@ function List({ figures }: { figures: Figure[] }) {
         <div key={each.name} title={each.doc}>
           <dt>{visible(each.name)}</dt>
           <dd data-figure={each.name} data-value={each.today ?? ""}>{figure(each.unit, each.today)}</dd>
-          <dd class="muted small usual">{each.days ? <>usual {figure(each.unit, each.usual)}{range(each)}</> : "–"}</dd>
+          <dd class="muted small usual">{each.days ? <>usual {figure(each.unit, each.usual)}{range(each)}</> : ""}</dd>
           <dd class={`small share ${verdict(each)}`}>{change(each.change) || beyond(each)}{each.change !== null && <span class="sr"> than usual</span>}</dd>
         </div>
       ))}

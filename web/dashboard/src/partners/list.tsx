@@ -26,12 +26,12 @@ export function List({ range }: { range: Range }) {
   const partners = useQuestion("partner_performance", {}, { ...range, compare: "" });
   return (
     <>
-      <Card id="totals" title="All partners" data={totals} zone={range.zone} empty={!single(totals.value, "matches") && !single(totals.value, "bookings") && !single(totals.value, "deals")}
+      <Card id="totals" tall={[45, 143]} title="All partners" data={totals} zone={range.zone} empty={!single(totals.value, "matches") && !single(totals.value, "bookings") && !single(totals.value, "deals")}
         hint={<Nothing snippet={EXAMPLE} words="No match, demo or deal in this range. Tell of the first:" />}
         definition="Matches, demos and deals of everybody in the range. A match counts when it was made, a booking when it was first told (held: what became of it, whenever; one partner's page counts a demo on the day on which it was held), a deal when it was closed; so deals of the range may come from earlier matches. Shares of matches are of what became of them, whenever that was.">
         {(answer) => <Figures figures={totalsOf(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
       </Card>
-      <Card id="partners" title="Partners" data={partners} zone={range.zone}
+      <Card id="partners" tall={498} title="Partners" data={partners} zone={range.zone}
         table={partners.value} note={partners.value ? count(partners.value.rows.length) : ""}
         hint="No partner in this range."
         definition={`How each partner does in the range. Booked: matches after which a demo was booked. No-show: of the demos that were held or to which somebody did not come. Both with Wilson's 95 % interval. Revenue is shown where all deals are in one currency. Feedback is the mean of ratings of the partner as a whole. ${SCORE_DOC}`}>

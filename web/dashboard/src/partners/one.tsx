@@ -4,7 +4,7 @@
 import { type Answer, number, place, single, text } from "../ask/answer";
 import type { Parameters } from "../ask/question";
 import { type Question, useQuestion } from "../ask/question";
-import { Card } from "../card/card";
+import { Card, Waiting } from "../card/card";
 import { Columns } from "../chart/columns";
 import { type Figure, Figures } from "../chart/figures";
 import { linesOf } from "../chart/lines";
@@ -40,14 +40,14 @@ export function One({ partner, range, own }: { partner: string; range: Range; ow
         {totals.value && <Joining answer={totals.value} />}
       </div>
       <div class="grid lead">
-        <Card id="figures" title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
+        <Card id="figures" tall={[45, 143]} title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
           hint="No match, demo, deal or feedback in this range.">
           {(answer) => <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
         </Card>
         <ScoreCard />
       </div>
       <div class="grid">
-        <Card id="overtime" title="Over time" class="wide" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
+        <Card id="overtime" tall={213} title="Over time" class="wide" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
           {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), over: range, none: 0, labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
         </Card>
         <Demos data={totals} zone={range.zone} />
@@ -79,7 +79,7 @@ function Joining({ answer }: { answer: Answer }) {
 function Demos({ data, zone }: { data: Question; zone: string }) {
   const none = Object.keys(DEMOS).every((name) => !single(data.value, name));
   return (
-    <Card id="demos" title="Demos" data={data} zone={zone} empty={none} hint="No demo in this range."
+    <Card id="demos" tall={180} title="Demos" data={data} zone={zone} empty={none} hint="No demo in this range."
       definition="Demos by what was told of them in the range. One that was booked and held counts in both.">
       {(answer) => <Columns label="Demos by status" height={180} places={Object.entries(DEMOS).map(([name, label]) => {
         const value = single(answer, name) ?? 0;
@@ -106,11 +106,12 @@ function Money({ data, zone }: { data: Question; zone: string }) {
 function Feedback({ data, overTime, range }: { data: Question; overTime: Question; range: Range }) {
   const count_ = single(data.value, "feedbacks") ?? 0;
   return (
-    <Card id="feedback" title="Feedback" data={data} zone={range.zone} empty={!count_} hint="Nobody gave feedback in this range." questions={[data, overTime]}
+    <Card id="feedback" tall={186} title="Feedback" data={data} zone={range.zone} empty={!count_} hint="Nobody gave feedback in this range." questions={[data, overTime]}
       definition="Mean of the ratings of the partner as a whole, 1 to 10, that were given in the range, and how many there were. Of few ratings a mean says little.">
       {(answer) => (
         <>
           <dl class="figures"><div><dt>Mean rating</dt><dd data-figure="mean_feedback" data-value={single(answer, "mean_feedback") ?? ""}>{figure("", single(answer, "mean_feedback"))}<span class="change">of 10, {count(count_)} {count_ === 1 ? "rating" : "ratings"}</span></dd></div></dl>
+          {!overTime.value && !overTime.refused && <Waiting tall={140} />}
           {overTime.value && <Series data={linesOf(overTime.value, { x: range.grain, values: ["mean_feedback"], over: range, labels: { mean_feedback: "Mean rating" } })} zone={range.zone} label={`Mean rating by ${range.grain}`} height={140} />}
         </>
       )}

@@ -38,7 +38,7 @@ export default function Page() {
     <div class="paths">
       <Pickers walk={walk} range={range} kinds={kinds} />
       <Sessions data={sessions} range={range} of={walk.of} />
-      <Card id="paths" title={titleOf(walk)} note="sessions that go each way" data={paths} zone={range.zone}
+      <Card id="paths" tall={560} title={titleOf(walk)} note="sessions that go each way" data={paths} zone={range.zone}
         hint={<p>{walk.start || walk.end ? "No session goes this way in this range." : "No interaction of this range has such a node: take another kind, or a longer range."}</p>}
         definition={`Sessions as sequences of the ${walk.node} of ${walk.of === "*" ? "interactions" : walk.of}, the same one in a row counted once; a session ends after 30 minutes without an interaction. Of each step the ${walk.top} ways with the most sessions.`}>
         {(answer) => <Drawn answer={answer} backwards={backwards} onChoose={choose} />}
@@ -80,7 +80,7 @@ function whereOf({ of }: Walk): { where?: Value } {
 
 function Sessions({ data, range, of }: { data: Question; range: Range; of: string }) {
   return (
-    <Card id="sessions" title={of === "*" ? "Sessions of any interaction" : `Sessions of ${visible(of)}`} data={data} zone={range.zone} definition={`The sessions that the paths below are of: ${of === "*" ? "interactions" : `interactions ${of}`} of one unit without a pause of more than 30 minutes. A bounce is a session with one of them. The page Visitors counts screens of apps and visitors without any id, too, so it may have more.`}>
+    <Card id="sessions" tall={[46, 92]} title={of === "*" ? "Sessions of any interaction" : `Sessions of ${visible(of)}`} data={data} zone={range.zone} definition={`The sessions that the paths below are of: ${of === "*" ? "interactions" : `interactions ${of}`} of one unit without a pause of more than 30 minutes. A bounce is a session with one of them. The page Visitors counts screens of apps and visitors without any id, too, so it may have more.`}>
       {(answer) => {
         const change = (name: string) => answer.compared?.changes?.[place(answer, name)];
         return (

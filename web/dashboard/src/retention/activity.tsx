@@ -21,7 +21,7 @@ interface Props {
 export function Lifecycle({ of, range, people }: Props) {
   const found = useQuestion("lifecycle", { active: asked(of.back), unit: of.unit, grain: of.grain }, range);
   return (
-    <Card id="lifecycle" title="Lifecycle" note={`${people} by ${of.grain}`} class="wide" data={found} zone={range.zone}
+    <Card id="lifecycle" tall={213} title="Lifecycle" note={`${people} by ${of.grain}`} class="wide" data={found} zone={range.zone}
       definition={`New: active for the first time. Returning: active in the ${of.grain} before, too. Resurrecting: active again after a pause. Dormant: active in the ${of.grain} before, not in this.`}>
       {(answer) => <Series data={linesOf(answer, { values: ["new", "returning", "resurrecting", "dormant"] })} zone={range.zone} label="Lifecycle" height={260} />}
     </Card>
@@ -31,7 +31,7 @@ export function Lifecycle({ of, range, people }: Props) {
 export function Stickiness({ of, range, people }: Props) {
   const found = useQuestion("stickiness", { active: asked(of.back), unit: of.unit, grain: of.grain }, range);
   return (
-    <Card id="stickiness" title="Stickiness" note={`in how many ${GRAINS[of.grain]}`} class="wide" data={found} zone={range.zone}
+    <Card id="stickiness" tall={213} title="Stickiness" note={`in how many ${GRAINS[of.grain]}`} class="wide" data={found} zone={range.zone}
       definition={`In how many ${GRAINS[of.grain]} of the range each was active.`}>
       {(answer) => {
         const at = (name: string) => place(answer, name);
@@ -50,7 +50,7 @@ export function Stickiness({ of, range, people }: Props) {
 export function Active({ of, range, people }: Props) {
   const found = useQuestion("active", { active: asked(of.back), unit: of.unit }, range);
   return (
-    <Card id="active" title="Active" note={`${people} of a day, of 7 and of 30 days`} class="wide" data={found} zone={range.zone}
+    <Card id="active" tall={213} title="Active" note={`${people} of a day, of 7 and of 30 days`} class="wide" data={found} zone={range.zone}
       definition="Active on a day, in the 7 days and in the 30 days that end with it. The share says how much of a month's people a day has.">
       {(answer) => {
         const days = answer.rows.filter((row) => Date.parse(String(row[place(answer, "day")])) <= nowOf(answer, true));

@@ -50,11 +50,11 @@ function Both({ of, range, people }: { of: Back; range: ReturnType<typeof useRan
   const when = { on: `in just that ${of.grain}`, on_or_after: `in that ${of.grain} or later` }[of.kind];
   return (
     <>
-      <Card id="curve" title="All cohorts together" note={`by ${of.grain} after the start`} class="wide" data={curve} zone={range.zone}
+      <Card id="curve" tall={214} title="All cohorts together" note={`by ${of.grain} after the start`} class="wide" data={curve} zone={range.zone}
         definition={`Of all ${people} that started, those that came back ${when}. Only cohorts whose ${of.grain} was over count, so newer ones do not pull the curve down.`}>
         {(answer) => <Curve answer={answer} by={of.by} grain={of.grain} people={people} />}
       </Card>
-      <Card id="cohorts" title="Cohorts" note={`by ${of.grain} of the start`} class="wide" data={table} zone={range.zone}
+      <Card id="cohorts" tall={200} title="Cohorts" note={`by ${of.grain} of the start`} class="wide" data={table} zone={range.zone}
         definition={`${people} by the ${of.grain} in which they started, and the share of them that came back ${when}.`}>
         {(answer) => <Cohorts answer={answer} by={of.by} grain={of.grain} people={people} />}
       </Card>

@@ -1,12 +1,13 @@
 // One step: its type, what must hold of it, and its name.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Range } from "../shell/range";
 import { visible } from "../text";
 import { FieldPick } from "./fields";
 import { Pick } from "./pick";
 import { type Condition, type Kinds, OPS, type Op, type Step, said, takesValues, term } from "./step";
+import { Typed } from "./typed";
 
 interface Props {
   step: Step;
@@ -52,7 +53,7 @@ export function StepLine({ step, name, range, kinds, onChange, children, named =
             <button type="button" class="button" onClick={() => change(step.conditions.length, { field: "path", op: "is", values: [] })}>Add a condition</button>
             {named && (
               <label class="inlinefield"><span>Name</span>
-                <Name value={step.label} label={`${name}: name`} onName={(label) => onChange({ ...step, label })} />
+                <Typed type="text" maxLength={200} label={`${name}: name`} value={step.label} onValue={(label) => onChange({ ...step, label })} />
               </label>
             )}
           </div>
@@ -63,15 +64,6 @@ export function StepLine({ step, name, range, kinds, onChange, children, named =
 }
 
 /** What is typed stays when the page is drawn anew meanwhile. */
-function Name({ value, label, onName }: { value: string; label: string; onName: (name: string) => void }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  return (
-    <input type="text" class="pick" value={text} maxlength={200} aria-label={label} onInput={(event) => setText(event.currentTarget.value)}
-      onChange={(event) => event.currentTarget.value !== value && onName(event.currentTarget.value)} />
-  );
-}
-
 interface LineProps {
   condition: Condition;
   name: string;

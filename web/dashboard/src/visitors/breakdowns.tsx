@@ -16,14 +16,16 @@ const MORE: Readonly<Record<string, string[]>> = {
   exits: ["exit_share"],
 };
 
+const TITLES = { median_seconds: "median time", bounce_share: "bounced", exit_share: "left" };
+
 export function Pages({ range, where, chosen }: Shown) {
   const pages = useQuestion("pages", { where, limit: 200 }, range);
   const tab = useTab("pages", PAGES);
   return (
-    <Card id="pages" title="Pages" data={pages} zone={range.zone} hint={<p>No views in this range.</p>} tools={<Tabs name="pages" label="Which pages" tabs={PAGES} />}
+    <Card id="pages" tall={340} title="Pages" data={pages} zone={range.zone} hint={<p>No views in this range.</p>} tools={<Tabs name="pages" label="Which pages" tabs={PAGES} />}
       definition="How often each page was seen and by how many, for how long it was in use, how many sessions began and ended there, and how many had no other view. Of a page on which a session ends it is the last view.">
       {(answer) => (
-        <Bars answer={largest(answer, tab)} name="path" value={tab} more={MORE[tab] ?? []} chosen={chosen["path"] ?? ""}
+        <Bars answer={largest(answer, tab)} name="path" value={tab} more={MORE[tab] ?? []} titles={TITLES} chosen={chosen["path"] ?? ""}
           onChoose={(path) => narrow("path", path)} label={`Pages by ${tab}`} none="(no path)" />
       )}
     </Card>
@@ -51,10 +53,10 @@ function By({ id, title, tabs, none, definition, range, where, chosen }: ByProps
   const several = Object.keys(tabs).length > 1;
   const visits = useQuestion("visits", { where, by: [field], limit: 200 }, range);
   return (
-    <Card id={id} title={title} data={visits} zone={range.zone} hint={<p>Nobody came in this range.</p>} definition={definition}
+    <Card id={id} tall={id === "sources" ? 200 : 110} title={title} data={visits} zone={range.zone} hint={<p>Nobody came in this range.</p>} definition={definition}
       tools={several && <Tabs name={id} label={`Which ${title.toLowerCase()}`} tabs={tabs} />}>
       {(answer) => answer.columns.some((column) => column.name === field) && (
-        <Bars answer={answer} name={field} value="visitors" more={["bounce_share"]} chosen={chosen[field] ?? ""} none={none}
+        <Bars answer={answer} name={field} value="visitors" more={["bounce_share"]} titles={TITLES} chosen={chosen[field] ?? ""} none={none}
           onChoose={(value) => narrow(field, value)} label={`Visitors by ${visible(tabs[field] ?? field)}`} />
       )}
     </Card>

@@ -23,7 +23,7 @@ export function Forms({ range, where }: Shown) {
   const here = places.find((each) => each.form === query.get("form") && each.path === query.get("on")) ?? places[0] ?? null;
   return (
     <>
-      <Card id="forms" title="Forms" data={forms} zone={range.zone} hint={<p>No form was begun in this range.</p>}
+      <Card id="forms" tall={[608, 695]} title="Forms" data={forms} zone={range.zone} hint={<p>No form was begun in this range.</p>}
         definition="How often each form of a page was begun, and what became of it: sent, given up, or neither is told (the page is still open, or its end never came). Of those that were not sent, the field at which most stopped. What is typed is never recorded.">
         {(answer) => <FormList answer={answer} here={here} />}
       </Card>
@@ -75,7 +75,7 @@ function Stops({ range, where, here }: Pick<Shown, "range" | "where"> & { here: 
   const narrowed: Value | undefined = on && where ? { all: [where, on] } : on ?? where;
   const fields = useQuestion("form_fields", here && { where: narrowed, form: here.form }, range);
   return (
-    <Card id="stops" title="Where people stop" note={here && <bdi>{visible(here.form)} {visible(here.path ?? "")}</bdi>} zone={range.zone}
+    <Card id="stops" tall={80} title="Where people stop" note={here && <bdi>{visible(here.form)} {visible(here.path ?? "")}</bdi>} zone={range.zone}
       data={here ? fields : { ...fields, value: NOTHING, busy: false }} hint={<p>No field of a form was touched in this range.</p>}
       definition="Each field of the form in its order: in how many attempts it was used, how many of those that were not sent ended there, how often the browser refused it, and how long it had the focus. Who sends a form by a key never leaves its last field, which counts as used all the same.">
       {(answer) => <Fields answer={answer} />}

@@ -27,7 +27,7 @@ const MEANT = "Views of pages and screens, one view once however often it is tol
 export function Totals({ range, where }: Shown) {
   const visits = useQuestion("visits", { where }, range);
   return (
-    <Card id="totals" title="Visitors" note={range.label} data={visits} zone={range.zone} definition={MEANT} tools={<Now />}
+    <Card id="totals" tall={[45, 143]} title="Visitors" note={range.label} data={visits} zone={range.zone} definition={MEANT} tools={<Now />}
       empty={visits.value !== null && !single(visits.value, "views")} hint={where ? <p>Nothing that fits in this range.</p> : <First />}>
       {(answer) => <Figures than={COMPARES[range.compare].toLowerCase()} figures={FIGURES.map((each) => ({ ...each, ...figureOf(answer, each.name) }))} />}
     </Card>
@@ -62,7 +62,7 @@ const LINES = { visitors: "Visitors", views: "Views", sessions: "Sessions" };
 export function Course({ range, where }: Shown) {
   const visits = useQuestion("visits", { where, grain: "auto" }, range);
   return (
-    <Card id="course" title="Visitors and views" data={visits} zone={range.zone} class="wide" hint={<p>Nobody came in this range.</p>}
+    <Card id="course" tall={213} title="Visitors and views" data={visits} zone={range.zone} class="wide" hint={<p>Nobody came in this range.</p>}
       definition={`${MEANT} Each session is in the moment in which it began.`}>
       {(answer) => (
         <Series data={linesOf(answer, { values: Object.keys(LINES), labels: LINES })} zone={range.zone} kind="lines"

@@ -23,7 +23,7 @@ const DEFINITION = "Percentile 75 of each web vital, by nearest rank, of page lo
 export function Vitals({ range, where }: Shown) {
   const vitals = useQuestion("web_vitals", { where }, range);
   return (
-    <Card id="vitals" title="Web vitals" note="percentile 75" data={vitals} zone={range.zone} definition={DEFINITION} hint={<p>No browser told of it in this range.</p>} class="wide">
+    <Card id="vitals" tall={[163, 698]} title="Web vitals" note="percentile 75" data={vitals} zone={range.zone} definition={DEFINITION} hint={<p>No browser told of it in this range.</p>} class="wide">
       {(answer) => (
         <ul class="vitals">
           {answer.rows.map((row) => <Vital key={text(row, place(answer, "vital"))} answer={answer} row={row} />)}
@@ -64,7 +64,7 @@ export function SlowPages({ range, where }: Shown) {
   const named = { field: "properties.name", values: [vital] };
   const pages = useQuestion("web_vitals", { where: where ? { all: [where, named] } : named, by: ["path"] }, range);
   return (
-    <Card id="slow" title="Web vitals by page" data={pages} zone={range.zone} definition={`${DEFINITION} Each page by itself.`} hint={<p>No browser told of {vital} in this range.</p>}
+    <Card id="slow" tall={498} title="Web vitals by page" data={pages} zone={range.zone} definition={`${DEFINITION} Each page by itself.`} hint={<p>No browser told of {vital} in this range.</p>}
       class="wide" tools={<Tabs name="vital" label="Which vital" tabs={VITALS} />}>
       {(answer) => (
         <Table columns={answer.columns} rows={answer.rows} only={ONLY} label={`${vital} by page`} zone={range.zone} sort="-measured" most={20}
