@@ -308,7 +308,7 @@ def test_a_lake_with_a_key_asks_for_it_and_keeps_it_for_the_tab(lake: Lake, brow
         page = watched.open()
         expect(page.get_by_role("heading", name="This lake needs a key")).to_be_visible()
         page.get_by_label("Read key").fill("wrong")
-        page.keyboard.press("Enter")
+        page.get_by_label("Read key").press("Enter")
         expect(page.get_by_role("alert")).to_have_text("That key was refused.")
         page.get_by_label("Read key").fill("read-key-1")
         page.get_by_role("button", name="Open").click()

@@ -304,10 +304,8 @@ def test_a_question_whose_process_dies_is_said_and_the_next_one_is_answered(
         wait_until(asking.is_alive)
         os.kill(pid, signal.SIGKILL)
         asking.join(120)
-        assert (answers[0].status_code, answers[0].json()["code"]) in (
-            (503, "died"),
-            (200, None),
-        ) or (answers[0].status_code == 200)
+        [answer] = answers  # answered by another, where it came once the process was dead
+        assert (answer.status_code, answer.json().get("code")) in ((503, "died"), (200, None))
         assert client.post("/api/questions/trend", json={}).status_code == 200
         assert _asking(server) != [pid]
 

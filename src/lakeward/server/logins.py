@@ -53,6 +53,8 @@ class CachedLogins:
                 asked = time.monotonic()
                 login = await asyncio.to_thread(self._ask, ticket)
             self._known[digest] = asked, login
+            if login is not None:  # whoever is in is one: nothing is open to anyone any more
+                self._keyring.peopled = True
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
         return login

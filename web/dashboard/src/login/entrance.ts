@@ -20,6 +20,20 @@ export interface Entrance {
   again: () => void;
 }
 
+let holds = 0;
+let missed = false;
+
+/** While this is drawn nobody is shown out: it is a secret that is shown once, such as the link of the first person, who closes the server. */
+export function useHold(): void {
+  useEffect(() => {
+    holds += 1;
+    return () => {
+      holds -= 1;
+      if (holds === 0 && missed) dispatchEvent(new Event("lakeward-shut"));
+    };
+  }, []);
+}
+
 /**
  * One request at a time. Refusals that come while it runs are looked into afterwards: each of them
  * beginning anew would leave none to end, as a page that is drawn anew is refused anew.
@@ -71,11 +85,13 @@ export function useEntrance(): Entrance {
     };
   }, []);
   useEffect(() => {
-    if (me?.who !== "person" && me?.who !== "key") return; // an open server that closes has shown its first link just now
-    const shut = () => look.current(false);
+    const shut = () => {
+      missed = holds > 0;
+      if (!missed) look.current(false);
+    };
     addEventListener("lakeward-shut", shut);
     return () => removeEventListener("lakeward-shut", shut);
-  }, [me]);
+  }, []);
   const others = useRef<BroadcastChannel | null>(null);
   useEffect(() => {
     const channel = (others.current = new BroadcastChannel(`lakeward ${at("me")}`));

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, tell } from "../ask/client";
 import { Copy } from "../card/copy";
 import { Dialog } from "../card/dialog";
+import { useHold } from "../login/entrance";
 import { visible } from "../text";
 
 export interface Acting {
@@ -87,6 +88,7 @@ export function Form(props: { title: string; verb: string; acting: Acting; onSen
 /** What is shown once and never again: it stays until the reader says that it is kept. */
 export function Once(props: { title: string; secret: string; hint: string; onKept: () => void }) {
   const box = useRef<HTMLDivElement>(null);
+  useHold();
   useEffect(() => {
     box.current?.focus();
     const again = requestAnimationFrame(() => box.current?.focus()); // what lies under a dialog takes it once that is gone
