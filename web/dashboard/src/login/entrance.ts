@@ -95,9 +95,9 @@ export function useEntrance(): Entrance {
   const others = useRef<BroadcastChannel | null>(null);
   useEffect(() => {
     const channel = (others.current = new BroadcastChannel(`lakeward ${at("me")}`));
-    channel.onmessage = () => me?.who !== "anyone" && look.current(false);
+    channel.onmessage = () => dispatchEvent(new Event("lakeward-shut")); // another window found out
     return () => channel.close();
-  }, [me]);
+  }, []);
   const again = () => {
     look.current(true);
     others.current?.postMessage(null);
