@@ -203,7 +203,10 @@ class Looked:
         return [url for url in self.requests if urlsplit(url).netloc not in ("", ours)]
 
     def close(self) -> None:
-        """Close the page and forget what it kept."""
+        """Close the page and forget what it kept, what its routes still fetch as well."""
+        for page in self.context.pages:
+            page.unroute_all(behavior="ignoreErrors")
+        self.context.unroute_all(behavior="ignoreErrors")
         self.context.close()
 
 
