@@ -6,9 +6,9 @@ import importlib.util
 import io
 import os
 import pty
+import random
 import re
 import signal
-import random
 import socket
 import subprocess
 import sys
@@ -162,7 +162,7 @@ def test_the_children_of_a_killed_demo_end(lake: Lake) -> None:
 
 
 def bound_where_nobody_is_sent(other: socket.socket) -> int:
-    """A port whose neighbour no other test is given: both are below those of the system's choice."""
+    """A port whose neighbour no other test is given: both are below what the system chooses."""
     while True:
         port = random.randint(20_000, 32_000)
         with suppress(OSError):

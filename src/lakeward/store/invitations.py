@@ -28,6 +28,7 @@ from lakeward.store.changes import LAKEWARD, Actor, mark
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import INVITATIONS
 from lakeward.store.row import record
+from lakeward.store.schema import OUTBOX
 from lakeward.store.witnesses import Witness
 
 Form = Literal["employee", "reference", "quarterly"]
@@ -210,10 +211,19 @@ class Invitations:
             seen = _by_message(connection, outbox_id)
             if seen is None:
                 return False
-            changes = {"due_at": retry_at, "reason": f"bounced {seen.channel}"}
+            before = seen.reason if seen.reason.startswith("bounced") else "bounced"
+            changes = {"due_at": retry_at, "reason": f"{before} {seen.channel}"}
             if _change(connection, seen, changes, ("sent",)):
                 _mark(connection, now_ns, LAKEWARD, seen, "bounced", reason=reason[:64])
         return True
+
+    def lost(self, most: int = 200) -> list[str]:
+        """Outbox ids of messages that no provider took, of invitations that think they went."""
+        query = select(_C.outbox_id).join(OUTBOX, OUTBOX.c.outbox_id == _C.outbox_id)
+        lost = and_(_C.state == "sent", OUTBOX.c.state == "failed", _C.delivered_at.is_(None))
+        again = func.coalesce(_C.reason, "").not_like("bounced%" + _C.channel)
+        with self._database.read() as connection:
+            return list(connection.scalars(query.where(lost, again).limit(most)))
 
     def sent_since(self, witness_ids: Collection[str], since_ms: int) -> int:
         """How many messages these witnesses were sent by invitations that sent any since then."""

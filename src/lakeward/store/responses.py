@@ -60,7 +60,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     answers: Answers
     verified: int
-    """1: by the signed link of this one person."""
+    """1: by the signed link that this one person was sent; who was handed it proved nothing."""
     completeness: float
     seconds: float | None
     channel: Channel
@@ -101,7 +101,8 @@ class Responses:
             response_id=str(uuid7(nanoseconds=now_ns)), partner_id=partner_id,
             witness_id=witness_id, invitation_id=seen.invitation_id if seen else None, key=key,
             form=form, period=period, at=now_ns // 1_000_000 if at_ms is None else at_ms,
-            answers=answers, verified=int(seen is not None), completeness=completeness,
+            answers=answers, verified=int(seen is not None and channel != "link"),
+            completeness=completeness,
             seconds=seconds, channel=channel, address=address, device=device,
             created_by=actor.name,
         )  # fmt: skip

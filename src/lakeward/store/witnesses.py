@@ -133,6 +133,12 @@ class Witnesses:
             rows = connection.execute(_of(partner_id)).mappings()
             return [record(row, Witness) for row in rows]
 
+    def same(self, contact: str) -> list[str]:
+        """The ids of everybody with this address, whichever partner they speak of."""
+        query = select(_C.witness_id).where(_C.contact == contact)
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
+
     def digest(self, text: str) -> str:
         """What an address is compared by: 32 hexadecimal digits, keyed with a secret that all hosts
         of this database share."""
