@@ -19,13 +19,14 @@ from lakeward.confidence.sending import manner_of
 from lakeward.errors import Rejected, Terminal
 from lakeward.messaging.address import checked
 from lakeward.settings import Settings
+from lakeward.store import wording
 from lakeward.store.analyses import Analyses
 from lakeward.store.changes import Actor
 from lakeward.store.database import Database
 from lakeward.store.invitations import Form, Invitation, Invitations
 from lakeward.store.opt_outs import How, OptOuts
 from lakeward.store.partners import Partners
-from lakeward.store.responses import Answers, Channel, Response, Responses
+from lakeward.store.responses import Answers, Channel, Response, Responses, Review
 from lakeward.store.scores import Scores
 from lakeward.store.secret import shared_secret
 from lakeward.store.witnesses import Role, Witness, Witnesses
@@ -150,6 +151,15 @@ class Desk:
     def _known_of(self, witness_id: str, which: Form) -> dict[str, Any]:
         company = self.witnesses.get(witness_id).company
         return {"company": company} if company and which != "employee" else {}
+
+    def review(
+        self, partner_id: str, demo_id: str, scores: Mapping[str, int], comments: str,
+        actor: Actor,
+    ) -> Review:  # fmt: skip
+        """Keep what somebody of the team says of a demo."""
+        text = wording.prose("comments", comments, form.TEXT_LENGTH)
+        which = wording.line("demo_id", demo_id, 36)
+        return self.responses.review(partner_id, which, scores, text, actor=actor)
 
     def stop(self, witness: Witness, how: How) -> int:
         """Leave somebody alone at every address that is known; how many were not yet."""

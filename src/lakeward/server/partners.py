@@ -8,6 +8,10 @@
     POST /api/partners/{id}/invitations            {"form": "employee", "people": [{"phone": …}]}
     POST /api/partners/{id}/employee-feedback      {"person": {…}, "scores": {…}, "key": …}
     POST /api/partners/{id}/customer-references    the same; "form": "quarterly" for the survey's
+    POST /api/partners/{id}/demo-reviews           {"demo_id": …, "scores": {"clarity": 8, …}}
+    GET  /api/partners/{id}/confidence             the score, and what it is made of
+    GET  /api/partners/{id}/consistency            what CEO, employees, customers and demos say
+    GET  /api/partners/{id}/history                every score there was
     POST /api/invitations/{id}/withdraw            {}
     POST /api/witnesses/{id}/remove                {}
 
@@ -21,11 +25,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 
-from lakeward.confidence import link
+from lakeward.confidence import link, view
 from lakeward.confidence.desk import Desk, Told
 from lakeward.confidence.sending import manner_of
 from lakeward.errors import LakewardError, Rejected
@@ -45,7 +49,8 @@ PARTS: Final = (
     Part(
         "partners", "/api/partners",
         ("", "/{id}", "/{id}/remove", "/{id}/invitations", "/{id}/employee-feedback",
-         "/{id}/customer-references"),
+         "/{id}/customer-references", "/{id}/demo-reviews", "/{id}/confidence",
+         "/{id}/consistency", "/{id}/history"),
     ),
     Part("invitations", "/api/invitations", ("/{id}/withdraw",)),
     Part("witnesses", "/api/witnesses", ("/{id}/remove",)),
@@ -54,6 +59,9 @@ MOST_BYTES: Final = 1 << 20
 MOST_PARTNERS: Final = 1000
 MOST_PEOPLE: Final = 200
 CHANGE: Final = "confidence_change"
+RATED: Final = ("clarity", "relevance", "proof")
+"""What a demo is rated by: whether one understands it, whether it shows what the CEO says that the
+company offers, and whether it shows that this works."""
 T = TypeVar("T")
 
 
@@ -102,6 +110,21 @@ class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     at: str | None = None
 
 
+class Reviewed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody of the team says of a demo."""
+
+    demo_id: str
+    scores: dict[str, int]
+    comments: str = ""
+
+
+class Look(Protocol):
+    """One way to look at a partner."""
+
+    def __call__(self, desk: Desk, partner_id: str, *, whole: bool) -> dict[str, Any]:
+        """Plain objects."""
+
+
 class PartnerRoom:
     """Answers for one worker."""
 
@@ -124,6 +147,10 @@ class PartnerRoom:
             "partners/{id}/invitations": Handler((*GET, *POST), None, self._invitations),
             "partners/{id}/employee-feedback": Handler(POST, None, self._employee),
             "partners/{id}/customer-references": Handler(POST, None, self._customer),
+            "partners/{id}/demo-reviews": Handler(POST, None, self._review),
+            "partners/{id}/confidence": Handler(GET, "read", self._confidence),
+            "partners/{id}/consistency": Handler(GET, "read", self._consistency),
+            "partners/{id}/history": Handler(GET, "read", self._history),
             "invitations/{id}/withdraw": Handler(POST, None, self._withdraw),
             "witnesses/{id}/remove": Handler(POST, None, self._forget),
         }
@@ -244,6 +271,40 @@ class PartnerRoom:
         said = {"response_id": response.response_id, "new": new,
                 "completeness": response.completeness}  # fmt: skip
         await reply_json(request.send, said, 201 if new else 200)
+
+    async def _review(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        doer = await acting.doer(request, self._guard, CHANGE)
+        if doer.partner is not None:
+            raise Refusal(403, "not_for_partners", "Partners do not rate their own demos.")
+        wanted = f"The body must have a `demo_id` and `scores`: {', '.join(RATED)}, 1 to 10."
+        asked = await acting.said(request, self._intake, Reviewed, wanted, 64 << 10)
+        if not asked.scores or any(name not in RATED for name in asked.scores):
+            raise Refusal(400, "bad_review", wanted)
+        if any(not 1 <= score <= 10 for score in asked.scores.values()):
+            raise Refusal(400, "bad_review", "`scores` are whole numbers from 1 to 10.")
+        review = await self._aside(
+            lambda: self._desk.review(
+                found.steps["id"], asked.demo_id, asked.scores, asked.comments, doer.actor
+            )
+        )
+        await reply_json(request.send, {"review_id": review.review_id}, 201)
+
+    async def _confidence(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await self._viewed(request, found, view.confidence)
+
+    async def _consistency(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await self._viewed(request, found, view.consistency)
+
+    async def _history(self, request: Request, found: Found[Handler], headers: Headers) -> None:
+        await self._viewed(request, found, view.history)
+
+    async def _viewed(self, request: Request, found: Found[Handler], look: Look) -> None:
+        """All of it for the team; for the partner what is released."""
+        partner = request.passed.partner if request.passed else None
+        acting.refuse_others(partner, found.steps["id"])
+        whole = partner is None
+        said = await self._aside(lambda: look(self._desk, found.steps["id"], whole=whole))
+        await reply_json(request.send, said)
 
     async def _withdraw(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         doer = await acting.doer(request, self._guard, CHANGE)

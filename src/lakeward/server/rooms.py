@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from lakeward.collector import Collector
+from lakeward.confidence.desk import Desk
 from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
@@ -21,6 +22,7 @@ from lakeward.server import (
     login,
     overview,
     pages,
+    partners,
     people,
     quarantine,
     questions,
@@ -32,6 +34,7 @@ from lakeward.server import (
     switches,
     traces,
     views,
+    witness,
 )
 from lakeward.server.asker import Asker
 from lakeward.server.bands import Bands
@@ -52,6 +55,7 @@ PARTS: tuple[Part, ...] = (
     *experiments.PARTS,
     *keys.PARTS,
     *overview.PARTS,
+    *partners.PARTS,
     *people.PARTS,
     *quarantine.PARTS,
     *questions.PARTS,
@@ -63,6 +67,7 @@ PARTS: tuple[Part, ...] = (
     *switches.PARTS,
     *traces.PARTS,
     *views.PARTS,
+    *witness.PARTS,
 )
 
 
@@ -97,11 +102,13 @@ def rooms(site: Site) -> list[Room]:
     """Those that read the lake and the app database; pages and logins are the worker's own."""
     settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
     bands = Bands(AlertTable(database), site.lake, settings, site.asker)
+    desk = Desk(database, settings)
     return [
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         data.Data(site.lake, settings, site.status, site.collector),
         experiments.Experiments(site.asker, settings),
         keys.KeyRoom(database, guard, intake),
+        partners.PartnerRoom(desk, guard, intake),
         overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
         quarantine.Quarantine(site.lake, site.collector, database, guard, intake),
@@ -114,4 +121,5 @@ def rooms(site: Site) -> list[Room]:
         switches.Switches(database, settings, guard, intake),
         traces.Traces(site.asker),
         views.ViewRoom(database, guard, intake),
+        witness.WitnessRoom(desk, guard, intake),
     ]

@@ -44,6 +44,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     overall: float | None
     report: dict[str, Any]
+    released: dict[str, Any]
+    """The same of what the partner may see."""
 
 
 class Analyses:
@@ -54,8 +56,9 @@ class Analyses:
         self._now_ns = now_ns
 
     def add(
-        self, partner_id: str, report: Mapping[str, Any], claims: Iterable[Said], *,
-        statements: str, model: str, overall: float | None, told: Mapping[str, Any] | None,
+        self, partner_id: str, report: Mapping[str, Any], released: Mapping[str, Any],
+        claims: Iterable[Said], *, statements: str, model: str, overall: float | None,
+        told: Mapping[str, Any] | None,
     ) -> Analysis:  # fmt: skip
         """Keep one, and its claims in the place of older ones. `told` is the
         `message_consistency_analysis`; None where nothing could be compared."""
@@ -64,6 +67,7 @@ class Analyses:
         analysis = Analysis(
             analysis_id=str(uuid7(nanoseconds=now_ns)), partner_id=partner_id, at=now_ms,
             statements=statements, model=model, overall=overall, report=dict(report),
+            released=dict(released),
         )  # fmt: skip
         rows = [
             {

@@ -43,6 +43,10 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     provisional: int
     score: dict[str, Any]
     """All of it, as `lakeward.confidence.score` has it."""
+    released: dict[str, Any] | None
+    """The same of what the partner may see; None while that is nothing."""
+    waiting: dict[str, int]
+    """Answers by source that the partner may not see yet."""
 
 
 class Scores:
@@ -54,7 +58,8 @@ class Scores:
 
     def add(
         self, partner_id: str, score: Mapping[str, Any], *, trigger: Trigger, evidence: str,
-        told: Mapping[str, Any], after: int = 0,
+        told: Mapping[str, Any], released: Mapping[str, Any] | None = None,
+        waiting: Mapping[str, int] = {}, after: int = 0,
     ) -> Scored | None:  # fmt: skip
         """Add one behind entry `after`; None when another one stands there already. `told` is the
         `powerconfidence_update`."""
@@ -65,6 +70,7 @@ class Scores:
             formula_version=str(score["formula_version"]), value=float(score["value"]),
             low=float(score["low"]), high=float(score["high"]),
             provisional=int(bool(score["provisional"])), score=dict(score),
+            released=None if released is None else dict(released), waiting=dict(waiting),
         )  # fmt: skip
         try:
             with self._database.write() as connection:
