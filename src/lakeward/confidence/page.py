@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lakeward.confidence.form import LIKELY, RATINGS, SHEETS, TENURE, TEXT_LENGTH, UNKNOWN, names
+from lakeward.confidence.form import LIKELY, RATINGS, SHEETS, TENURE, TEXT_LENGTH, UNKNOWN
 from lakeward.errors import MissingExtra
-from lakeward.store.invitations import Invitation
+from lakeward.store.invitations import Form, Invitation
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -47,9 +47,16 @@ def form_page(
     """The form of an invitation, with what was filled in and what is wrong with it."""
     return _made(
         "form.html", style, sheet=SHEETS[seen.form], partner=partner, began=began,
-        filled=filled, wrong=wrong, fields=names(seen.form), ratings=RATINGS, likely=LIKELY,
+        filled=filled, wrong=wrong, labels=_labels(seen.form), ratings=RATINGS, likely=LIKELY,
         unknown=UNKNOWN, tenure=tuple(TENURE), most=TEXT_LENGTH, until=day(seen.expires_at),
     )  # fmt: skip
+
+
+def _labels(form: Form) -> dict[str, str]:
+    """What a field is called where it is named alone."""
+    sheet = SHEETS[form]
+    return {item.name: item.label.rstrip("?") for item in
+            (*sheet.ratings, sheet.likely, *sheet.texts)}  # fmt: skip
 
 
 def word_page(title: str, text: str, style: str, *, lead: str = "") -> bytes:

@@ -151,8 +151,8 @@ class PartnerRoom:
             "partners/{id}/confidence": Handler(GET, "read", self._confidence),
             "partners/{id}/consistency": Handler(GET, "read", self._consistency),
             "partners/{id}/history": Handler(GET, "read", self._history),
-            "invitations/{id}/withdraw": Handler(POST, None, self._withdraw),
-            "witnesses/{id}/remove": Handler(POST, None, self._forget),
+            "invitations": Handler(POST, None, self._withdraw),
+            "witnesses": Handler(POST, None, self._forget),
         }
 
     async def _partners(self, request: Request, found: Found[Handler], headers: Headers) -> None:

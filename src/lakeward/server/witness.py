@@ -70,8 +70,8 @@ class WitnessRoom:
     def handlers(self) -> dict[str, Handler]:
         """The form, and the wish to be left alone."""
         return {
+            "witness": Handler((*GET, *POST), None, self._form),
             "witness/style.css": Handler(GET, None, self._style),
-            "witness/{token}": Handler((*GET, *POST), None, self._form),
             "witness/{token}/stop": Handler((*GET, *POST), None, self._stop),
         }
 

@@ -211,6 +211,8 @@ class Invitations:
             seen = _by_message(connection, outbox_id)
             if seen is None:
                 return False
+            if seen.reason.startswith("bounced") and (seen.channel or "") in seen.reason.split():
+                return True  # told twice
             before = seen.reason if seen.reason.startswith("bounced") else "bounced"
             changes = {"due_at": retry_at, "reason": f"{before} {seen.channel}"}
             if _change(connection, seen, changes, ("sent",)):

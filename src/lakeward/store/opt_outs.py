@@ -8,12 +8,13 @@ and there to leave somebody alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from typing import Final, Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Literal
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lakeward.store.changes import add_change
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import OPT_OUTS, RECEIPTS
 from lakeward.store.schema import OUTBOX
@@ -55,23 +56,29 @@ class OptOuts:
         with self._database.read() as connection:
             return connection.scalar(select(func.count()).select_from(OPT_OUTS)) or 0
 
-    def is_new(
-        self, receipt_id: str, provider: str, message_id: str, status: str, at_ms: int
-    ) -> bool:
-        """Keep what a provider tells; False when it was told before."""
+    def is_told(self, receipt_id: str) -> bool:
+        """Whether a provider told this before."""
+        query = select(RECEIPTS.c.receipt_id).where(RECEIPTS.c.receipt_id == receipt_id)
+        with self._database.read() as connection:
+            return connection.scalar(query) is not None
+
+    def tell(
+        self, receipt_id: str, provider: str, message_id: str, status: str, at_ms: int,
+        fields: Mapping[str, Any],
+    ) -> bool:  # fmt: skip
+        """Note that it was told, and the `message_event`; False when somebody was quicker."""
         made = sqlite.insert(RECEIPTS) if self._database.path else postgresql.insert(RECEIPTS)
+        now_ns = self._now_ns()
         row = {
             "receipt_id": receipt_id, "provider": provider, "message_id": message_id[:128],
-            "status": status[:24], "at": at_ms, "received_at": self._now_ns() // 1_000_000,
+            "status": status[:24], "at": at_ms, "received_at": now_ns // 1_000_000,
         }  # fmt: skip
         with self._database.write() as connection:
             added = made.values(row).on_conflict_do_nothing(index_elements=["receipt_id"])
-            return connection.execute(added).rowcount == 1
-
-    def unsaid(self, receipt_id: str) -> None:
-        """What was told could not be dealt with: it may be told again."""
-        with self._database.write() as connection:
-            connection.execute(delete(RECEIPTS).where(RECEIPTS.c.receipt_id == receipt_id))
+            if connection.execute(added).rowcount != 1:
+                return False
+            add_change(connection, now_ns, "message_event", fields)
+        return True
 
     def prune(self) -> int:
         """Delete tellings that nobody repeats any more."""
