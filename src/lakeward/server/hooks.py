@@ -5,8 +5,8 @@
     POST /hooks/sendgrid           the Event Webhook, signed
 
 In: requests that a provider signed; nothing else opens them. Out: 200, also for what was told
-before. Says no with 400, 403 for a signature that is none or too old, 413, 501 without the setting
-or the extra to check it with, 503 while the database is away: providers come again.
+before. Says no with 400, 403 for a signature that is none or too old, or without the setting or the
+extra to check it with, 413, 503 while the database is away: providers come again.
 """
 
 from __future__ import annotations
@@ -88,5 +88,5 @@ def _refused(error: LakewardError) -> Refusal:
     if isinstance(error, hooks.Forged):
         return Refusal(403, "bad_signature", acting.sentence(error))
     if isinstance(error, SettingError | MissingExtra):
-        return Refusal(501, "not_set_up", acting.sentence(error))
+        return Refusal(403, "not_set_up", acting.sentence(error))
     return Refusal(400, "bad_hook", acting.sentence(error))
