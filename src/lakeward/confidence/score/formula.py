@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, SOURCES, Answer, Source
-from lakeward.confidence.score.flag import ONE
 from lakeward.confidence.score.interval import draws, ends
 from lakeward.confidence.score.options import DEFAULT, Options, formula_version
 from lakeward.confidence.score.prior import UNKNOWN, Prior
@@ -121,11 +120,11 @@ def _categories(heard: Sequence[Witness]) -> tuple[CategoryPart, ...]:
 def _why_provisional(
     by_source: Mapping[Source, Sequence[Witness]], people: Sequence[Witness], options: Options
 ) -> tuple[str, ...]:
+    missing = {source: options.per_source - len(by_source[source]) for source in PEOPLE}
     why = [
-        f"{len(by_source[source])} of {options.per_source} {source}: "
-        f"{options.per_source - len(by_source[source])} more {ONE[source]}s are needed."
-        for source in PEOPLE
-        if len(by_source[source]) < options.per_source
+        f"{len(by_source[source])} of {options.per_source} {source}: {n} more needed."
+        for source, n in missing.items()
+        if n > 0
     ]
     effective, weight = kish(people), math.fsum(witness.weight for witness in people)
     # Fifteen equal weights are 15 by Kish's formula, and its rounding must not make them fewer.
