@@ -130,7 +130,7 @@ def test_who_copies_a_public_quote_lowers_the_copy_and_never_the_author() -> Non
 
 def test_a_text_is_a_copy_across_sources_too() -> None:
     (flag,) = flags([said("e", "employees", text=TEXT, days=2), said("c", text=TEXT)])
-    assert (flag.sources, flag.respondents) == (("customers",), ("c",))
+    assert flag.witnesses == (("customers", "c"),)
     assert flag.sentence.startswith("1 customer and 1 employee wrote nearly the same text")
 
 
@@ -260,7 +260,7 @@ def test_a_customer_who_shares_what_an_employee_has_is_lowered_and_the_employee_
     made = score([one, other], now_ms=NOW)
     (flag,) = made.flags
     assert (flag.kind, flag.factor) == ("employee_as_customer", factor)
-    assert (flag.sources, flag.respondents) == (("customers",), ("c",))
+    assert flag.witnesses == (("customers", "c"),)
     assert weights(made) == {("employees", "e"): 1.0, ("customers", "c"): factor}
 
 

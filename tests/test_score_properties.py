@@ -318,10 +318,7 @@ def test_a_flag_never_raises_a_weight_and_every_lower_weight_has_its_flag(
         people(with_flags).items(), people(without).items(), strict=True
     ):
         assert key == other
-        source, person = key
-        named = any(
-            person in flag.respondents and source in flag.sources for flag in with_flags.flags
-        )
+        named = any(key in flag.witnesses for flag in with_flags.flags)
         assert 0 < weight <= free
         assert (weight < free) == named
     for flag in with_flags.flags:
