@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -12,6 +15,7 @@ from lakeward.catalog import TYPES, arrange
 from lakeward.confidence.score import (
     SOURCES,
     UNKNOWN,
+    Answer,
     Options,
     Prior,
     Rating,
@@ -351,3 +355,61 @@ def test_the_reason_of_an_update_names_what_is_different() -> None:
         "2 more customers, 1 flag instead of 0."
     )
     assert fields_of(made, faked, "erasure")["reason"].startswith("2 fewer customers")
+
+
+# The same bytes
+
+
+def mixed() -> list[Answer]:
+    """Witnesses of every kind, honest ones and others, from figures alone."""
+    people: list[Answer] = []
+    for n, source in enumerate([*SOURCES] * 6):
+        people.append(
+            said(
+                f"p{n}", source, 1 + n % 10, 10 - n % 7, 4 + n % 5, days=n * 23, verified=n % 3 > 0,
+                completeness=(1 + n % 4) / 4, device=f"d{n % 20}", address=f"a{n % 12}",
+                seconds=float(n), ratings=shares(0.6) if source == "consistency" else None,
+            )
+        )  # fmt: skip
+    return people
+
+
+def test_formula_1_gives_these_numbers_whoever_asks_and_whenever() -> None:
+    """Scores that are kept were made by it: other numbers are another formula."""
+    made = score(mixed(), now_ms=NOW)
+    assert made.formula_version == "1"
+    assert len(made.flags) == 12
+    assert (made.value, made.low, made.high) == pytest.approx(
+        (52.40587484, 19.97571622, 82.37759794), abs=1e-6
+    )
+    assert (made.effective_n, made.weight_sum) == pytest.approx(
+        (13.9918035410, 3.5084372248), abs=1e-9
+    )
+
+
+def test_another_process_makes_the_same_bytes() -> None:
+    code = (
+        "import msgspec, sys\n"
+        "from lakeward.confidence.score import Answer, score\n"
+        "told = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Answer])\n"
+        f"sys.stdout.buffer.write(msgspec.json.encode(score(told, now_ms={NOW})))\n"
+    )
+    mine = msgspec.json.encode(score(mixed(), now_ms=NOW))
+    for seed in ("1", "2"):  # of the hashes that sets are ordered by
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=msgspec.json.encode(mixed()), check=True,
+            capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert done.stdout == mine
+
+
+def test_the_score_needs_no_extra() -> None:
+    code = (
+        "import sys, lakeward.confidence.score\n"
+        "known = {'lakeward', 'msgspec', 'typing_extensions', '__main__', 'sitecustomize',\n"
+        "         'usercustomize', *sys.stdlib_module_names}\n"
+        "tops = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(t for t in tops if t not in known and not t.startswith('_')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
