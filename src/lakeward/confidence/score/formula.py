@@ -6,10 +6,11 @@ file, no luck; the same evidence gives the same bytes, in whatever order it come
     shrunk mean of a source = (Σ wᵢ xᵢ + k p) / (Σ wᵢ + k)       k, p: the prior's strength and mean
     score                   = 100 · Σ over sources: weight · shrunk mean
 
-Shrinkage goes by Σw, not by Kish's effective n: ten witnesses of a tenth of the weight each are
-ten for Kish, and weigh as one against the prior. And only so is the score a sum over persons, each
-of whom can move it by 100 · weight / (1 + k) at most. Kish's n says how unevenly the evidence is
-spread, and is one of the limits below which a score is provisional.
+Shrinkage goes by the sum of weights, not by Kish's effective n. Ten witnesses of a tenth of the
+weight each are ten for Kish, and should weigh as one against the prior; and a full witness beside
+them makes Kish's ten a mere four, so that more evidence would count for less. So each person moves
+the score by 100 · weight of the source / (1 + k) at most. Kish's n says how unevenly the evidence
+is spread, and is one of the limits below which a score is provisional.
 """
 
 from __future__ import annotations
