@@ -1,0 +1,154 @@
+"""Which word of one sentence answers which word of the other, and what stays over.
+
+In: two `Reading`s and how near their words are in meaning (from the model). Out: `Pair`s and
+`Marks`, the figures a relation is judged by. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from lakeward.confidence.consistency.lexicon import Kin, kin
+from lakeward.confidence.consistency.reading import Reading, Word
+
+Nearness = Callable[[int, int], float]
+"""How near the premise's word and the hypothesis' are in meaning, by their places: 0 to 1."""
+WORTH: Final[dict[Kin, float]] = {
+    "same": 1.0, "synonym": 0.97, "wider": 0.93, "stem": 0.85, "opposite": 0.6, "narrower": 0.4,
+    "sibling": 0.2, "none": 0.0,
+}  # fmt: skip
+COVERED: Final = 0.8
+"""A word is answered from this worth on."""
+CLASHING: Final = (
+    {"in_front_of", "behind"}, {"in_front_of", "in"}, {"in_front_of", "inside"}, {"over", "under"},
+    {"on", "under"}, {"above", "below"}, {"on", "below"}, {"inside", "outside"}, {"into", "out_of"},
+    {"on", "off"}, {"in", "out_of"}, {"in", "outside"}, {"in", "near"}, {"in", "beside"},
+    {"with", "without"}, {"onto", "off"}, {"over", "into"}, {"on", "behind"}, {"on", "beside"},
+    {"on", "near"}, {"on", "in_front_of"}, {"over", "in"},
+)  # fmt: skip
+"""Places of which one excludes the other."""
+
+
+class Pair(msgspec.Struct, frozen=True, gc=False):
+    """A word of the hypothesis and the word of the premise that answers it best."""
+
+    hypothesis: Word
+    premise: Word | None
+    kin: Kin
+    worth: float
+    near: float
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """The figures of two aligned sentences."""
+
+    covered: float
+    """Share of the hypothesis' words, by weight, that the premise answers."""
+    left: float
+    """Weight of those it does not answer."""
+    strange: float
+    """The same, less what is near in meaning."""
+    worst: float
+    """Of the words not answered, how strange the strangest is."""
+    turned: float
+    """Share of the premise's words that the hypothesis answers."""
+    broken: float
+    """Share of neighbouring words that are no longer neighbours."""
+    swapped: float
+    """Share of words that change sides of the same verb: who does it to whom."""
+    moved: float
+    """Words at a place that excludes the other place."""
+    siblings: float
+    narrower: float
+
+
+def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, ...]:
+    """The best answer to each word of the hypothesis."""
+    pairs: list[Pair] = []
+    last = -1
+    for j, word in enumerate(hypothesis.words):
+        best: tuple[float, float, int] | None = None
+        for i, other in enumerate(premise.words):
+            found = kin(other.token.lemmas, word.token.lemmas)
+            # Of equal answers the one behind the last answer: "white" of the right "shirt".
+            rank = (WORTH[found], near(i, j) - 0.02 * abs(i - last - 1), i)
+            if best is None or rank > best:
+                best = rank
+        if best is None:
+            pairs.append(Pair(word, None, "none", 0.0, 0.0))
+            continue
+        i = best[2]
+        found = kin(premise.words[i].token.lemmas, word.token.lemmas)
+        pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))
+        last = i if WORTH[found] >= COVERED else last
+    return tuple(pairs)
+
+
+def marks(pairs: Sequence[Pair], back: Sequence[Pair]) -> Marks:
+    """The figures of an alignment and of the one in the other direction."""
+    covered, left, strange, worst = _cover(pairs)
+    missing = [pair for pair in pairs if pair.worth < COVERED]
+    return Marks(
+        covered=covered,
+        left=left,
+        strange=strange,
+        worst=worst,
+        turned=_cover(back)[0],
+        broken=_broken(pairs),
+        swapped=_swapped(pairs),
+        moved=float(sum(1 for pair in pairs if _moved(pair))),
+        siblings=float(sum(1 for pair in missing if pair.kin == "sibling")),
+        narrower=float(sum(1 for pair in missing if pair.kin == "narrower")),
+    )
+
+
+def _cover(pairs: Sequence[Pair]) -> tuple[float, float, float, float]:
+    total = sum(pair.hypothesis.token.weight for pair in pairs)
+    if not total:
+        return 0.0, 0.0, 0.0, 0.0
+    missing = [pair for pair in pairs if pair.worth < COVERED]
+    left = sum(pair.hypothesis.token.weight for pair in missing)
+    strange = [pair.hypothesis.token.weight * (1.0 - pair.near) for pair in missing]
+    return 1.0 - left / total, left, sum(strange), max(strange, default=0.0)
+
+
+def _broken(pairs: Sequence[Pair]) -> float:
+    ours = [pair for pair in pairs if pair.worth >= COVERED and pair.premise is not None]
+    steps = list(zip(ours, ours[1:], strict=False))
+    if not steps:
+        return 0.0
+    apart = sum(
+        1
+        for one, other in steps
+        if one.premise is not None
+        and other.premise is not None
+        and abs(other.premise.at - one.premise.at) > abs(other.hypothesis.at - one.hypothesis.at) + 3
+    )
+    return apart / len(steps)
+
+
+def _swapped(pairs: Sequence[Pair]) -> float:
+    """Counts only where both sentences have the same verb."""
+    answered = [pair for pair in pairs if pair.worth >= COVERED and pair.premise is not None]
+    same_verb = any(
+        pair.hypothesis.side == "verb" and pair.premise is not None and pair.premise.side == "verb"
+        for pair in answered
+    )
+    others = [pair for pair in answered if pair.hypothesis.side != "verb"]
+    if not same_verb or not others:
+        return 0.0
+    swapped = sum(
+        1
+        for pair in others
+        if pair.premise is not None and pair.premise.side != pair.hypothesis.side
+    )
+    return swapped / len(others)
+
+
+def _moved(pair: Pair) -> bool:
+    if pair.premise is None or pair.worth < COVERED:
+        return False
+    return {pair.premise.before, pair.hypothesis.before} in CLASHING
