@@ -20,6 +20,8 @@ WORTH: Final[dict[Kin, float]] = {
     "same": 1.0, "synonym": 0.97, "wider": 0.93, "stem": 0.85, "opposite": 0.6, "narrower": 0.4,
     "sibling": 0.2, "none": 0.0,
 }  # fmt: skip
+CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
+"""Which of several answers is taken: an opposite before a wider word."""
 COVERED: Final = 0.8
 """A word is answered from this worth on."""
 CLASHING: Final = (
@@ -59,6 +61,10 @@ class Marks(msgspec.Struct, frozen=True):
     """Share of neighbouring words that are no longer neighbours."""
     swapped: float
     """Share of words that change sides of the same verb: who does it to whom."""
+    detached: float
+    """Words that stand before another word than in the premise: "white hat", "white man"."""
+    unverbed: float
+    """What is done here was no deed there: "a runner is circling", "running in circles"."""
     moved: float
     """Words at a place that excludes the other place."""
     siblings: float
@@ -68,23 +74,33 @@ class Marks(msgspec.Struct, frozen=True):
 def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, ...]:
     """The best answer to each word of the hypothesis."""
     pairs: list[Pair] = []
+    taken = _taken(premise, hypothesis)
     last = -1
     for j, word in enumerate(hypothesis.words):
-        best: tuple[float, float, int] | None = None
+        best: tuple[float, float, int, Kin] | None = None
         for i, other in enumerate(premise.words):
             found = kin(other.token.lemmas, word.token.lemmas)
+            if i in taken and found != "same":
+                continue  # it answers its own word: "shutters" is not also "closing"
             # Of equal answers the one behind the last answer: "white" of the right "shirt".
-            rank = (WORTH[found], near(i, j) - 0.02 * abs(i - last - 1), i)
+            rank = (CHOICE[found], near(i, j) - 0.02 * abs(i - last - 1), i, found)
             if best is None or rank > best:
                 best = rank
         if best is None:
             pairs.append(Pair(word, None, "none", 0.0, 0.0))
             continue
-        i = best[2]
-        found = kin(premise.words[i].token.lemmas, word.token.lemmas)
+        i, found = best[2:]
         pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))
         last = i if WORTH[found] >= COVERED else last
     return tuple(pairs)
+
+
+def _taken(premise: Reading, hypothesis: Reading) -> frozenset[int]:
+    """Words of the premise that the hypothesis has too."""
+    theirs = {lemma for word in hypothesis.words for lemma in word.token.lemmas}
+    return frozenset(
+        i for i, word in enumerate(premise.words) if theirs.intersection(word.token.lemmas)
+    )
 
 
 def marks(pairs: Sequence[Pair], back: Sequence[Pair]) -> Marks:
@@ -99,6 +115,8 @@ def marks(pairs: Sequence[Pair], back: Sequence[Pair]) -> Marks:
         turned=_cover(back)[0],
         broken=_broken(pairs),
         swapped=_swapped(pairs),
+        detached=float(sum(1 for one, other in zip(pairs, pairs[1:]) if _detached(one, other))),
+        unverbed=float(any(_unverbed(pair) for pair in pairs)),
         moved=float(sum(1 for pair in pairs if _moved(pair))),
         siblings=float(sum(1 for pair in missing if pair.kin == "sibling")),
         narrower=float(sum(1 for pair in missing if pair.kin == "narrower")),
@@ -140,12 +158,29 @@ def _swapped(pairs: Sequence[Pair]) -> float:
     others = [pair for pair in answered if pair.hypothesis.side != "verb"]
     if not same_verb or not others:
         return 0.0
+    sides = [{p.premise.side, p.hypothesis.side} for p in others if p.premise is not None]
     swapped = sum(
-        1
-        for pair in others
-        if pair.premise is not None and pair.premise.side != pair.hypothesis.side
+        1.0 if side == {"left", "right"} else 0.5 for side in sides if len(side) == 2
     )
     return swapped / len(others)
+
+
+def _detached(one: Pair, other: Pair) -> bool:
+    """Two words side by side, of which the first stands before another word in the premise."""
+    if one.worth < COVERED or other.worth < COVERED or not one.premise or not other.premise:
+        return False
+    if other.hypothesis.at != one.hypothesis.at + 1:
+        return False
+    head = one.premise.head
+    return head != one.premise.at and head != other.premise.at and not (
+        one.premise.at < other.premise.at <= head
+    )
+
+
+def _unverbed(pair: Pair) -> bool:
+    if pair.hypothesis.side != "verb" or pair.premise is None or pair.worth < COVERED:
+        return False
+    return pair.premise.side != "verb" and not pair.premise.deed
 
 
 def _moved(pair: Pair) -> bool:

@@ -7,7 +7,7 @@ sentence for each finding that names the words of both. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -28,8 +28,10 @@ class Evidence(msgspec.Struct, frozen=True):
     """Share of the denied words that the other sentence affirms."""
     denied_covered: float
     """Share of the denying sentence that the other one answers."""
+    denied_left: float
+    """Weight of what it does not answer."""
     denied_strange: float
-    """Weight of what it does not answer, less what is near in meaning."""
+    """The same, less what is near in meaning."""
     opposite: float
     rest_covered: float
     """Share of the hypothesis that is answered, opposites aside."""
@@ -47,7 +49,7 @@ def against(
     premise: Reading, hypothesis: Reading, pairs: Sequence[Pair], back: Sequence[Pair]
 ) -> Evidence:
     """Look for everything that speaks against the hypothesis in the premise."""
-    denied, (share, covered, strange) = _denials(pairs, back)
+    denied, (share, covered, left, strange) = _denials(pairs, back)
     opposites = _opposites(pairs)
     numbers, unmatched = _numbers(premise, hypothesis)
     judged = _judged(premise, hypothesis, pairs)
@@ -58,6 +60,7 @@ def against(
         reasons=reasons,
         negation=share,
         denied_covered=covered,
+        denied_left=left,
         denied_strange=strange,
         opposite=float(min(len(opposites), 2)),
         rest_covered=_rest(pairs, back),
@@ -80,10 +83,10 @@ def _flipped(pair: Pair) -> bool:
 
 def _denials(
     pairs: Sequence[Pair], back: Sequence[Pair]
-) -> tuple[list[Finding], tuple[float, float, float]]:
+) -> tuple[list[Finding], tuple[float, float, float, float]]:
     """Words denied on one side only, seen from the side that denies."""
     findings: list[Finding] = []
-    best = (0.0, 0.0, 0.0)
+    best = (0.0, 0.0, 0.0, 0.0)
     for side, turned in ((pairs, False), (back, True)):
         denied = [pair for pair in side if pair.hypothesis.denied]
         flipped = [pair for pair in denied if _flipped(pair)]
@@ -93,7 +96,7 @@ def _denials(
         missing = [pair for pair in side if pair.worth < COVERED]
         covered = 1.0 - _weight(missing) / max(_weight(side), 1e-9)
         strange = sum(pair.hypothesis.token.weight * (1 - pair.near) for pair in missing)
-        best = max(best, (share, covered, strange))
+        best = max(best, (share, covered, _weight(missing), strange))
         theirs = ", ".join(pair.premise.token.text for pair in flipped if pair.premise is not None)
         ours = ", ".join(pair.hypothesis.token.text for pair in flipped)
         said, against_it = (ours, theirs) if turned else (theirs, ours)
@@ -121,7 +124,20 @@ def _opposites(pairs: Sequence[Pair]) -> list[Finding]:
                 words = one.token.text, other.token.text
                 sentence = f"Opposites: {_plain(words[0])} and {_plain(words[1])}."
                 found.append(("opposite", sentence, *words))
+        elif _facing(pair) and pair.premise is not None:
+            words = pair.premise.before, pair.hypothesis.before
+            sentence = f"Opposite places: {words[0]} and {words[1]}."
+            found.append(("opposite", sentence, *words))
     return found
+
+
+FACING: Final = ({"up", "down"}, {"inside", "outside"}, {"in", "outside"}, {"into", "out_of"})
+
+
+def _facing(pair: Pair) -> bool:
+    if pair.premise is None or pair.worth < COVERED or pair.premise.denied != pair.hypothesis.denied:
+        return False
+    return {pair.premise.before, pair.hypothesis.before} in FACING
 
 
 def _rest(pairs: Sequence[Pair], back: Sequence[Pair]) -> float:

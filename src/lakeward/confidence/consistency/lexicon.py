@@ -26,6 +26,8 @@ NOTHING: frozenset[str] = frozenset()
 PREFIXES = ("un", "in", "im", "ir", "dis", "non", "non-")
 PERSONS = frozenset({"man", "woman", "boy", "girl", "male", "female", "lady", "gentleman"})
 """WordNet calls man and woman opposites; two people in one scene are not a contradiction."""
+COLOURS = frozenset("black white red green blue yellow brown grey gray pink orange purple".split())
+"""Nor are two colours: things have several."""
 
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,9 @@ def lexicon() -> Lexicon:
     for name, *others in said["wider"]:
         for word in others:
             widened.setdefault(word, set()).add(name.rstrip(":"))
+    for section in ("same", "wider", "opposite", "good", "bad"):
+        for word in (word.rstrip(":") for line in said[section] for word in line):
+            parts.setdefault(word, NOTHING)
     return Lexicon(
         parts=parts,
         synonyms=synonyms,
@@ -184,7 +189,7 @@ def _kin(one: str, other: str) -> Kin:
 
 
 def _opposite(one: str, other: str, words: Lexicon) -> bool:
-    if one in PERSONS or other in PERSONS:
+    if {one, other} & PERSONS or {one, other} & COLOURS:
         return False
     if other in words.opposites.get(one, NOTHING) or one in words.opposites.get(other, NOTHING):
         return True

@@ -17,7 +17,7 @@ from lakeward.confidence.consistency.negation import denial, is_cue
 from lakeward.confidence.consistency.quantities import Quantity, quantities
 from lakeward.confidence.consistency.wording import LONGEST, Token, cleaned, tokens
 
-Side = Literal["left", "verb", "right"]
+Side = Literal["left", "verb", "right", "place"]
 AUXILIARY: Final = frozenset("be have do will would can could shall should may might must".split())
 BE: Final = frozenset("is are was were be been being am".split())
 
@@ -31,6 +31,10 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     side: Side
     before: str
     """The word of place that leads to it, such as `under`."""
+    head: int
+    """The last of the content words that follow it without a gap: what it describes."""
+    deed: bool
+    """It has the form of a verb."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ def read(text: str) -> Reading:
     counted = quantities(words)
     measured = {at for quantity in counted for at in range(*quantity.places)}
     content = tuple(
-        Word(word, at, flags.denied[at], sides[at], _place_before(words, at))
+        _word(words, at, flags.denied[at], sides[at])
         for at, word in enumerate(words)
         if word.role in ("content", "number") and at not in measured and not is_cue(word)
     )
@@ -82,6 +86,17 @@ def read(text: str) -> Reading:
         cut=len(text) > LONGEST,
         scene=_scene(words),
     )
+
+
+def _word(words: Sequence[Token], at: int, denied: bool, side: Side) -> Word:
+    before = _place_before(words, at)
+    head = at
+    while head + 1 < len(words) and words[head + 1].role == "content":
+        head += 1
+    deed = words[at].text.endswith(("ing", "ed")) or words[at].text not in words[at].lemmas
+    if before and side != "verb":
+        side = "place"
+    return Word(words[at], at, denied, side, before, head, deed)
 
 
 def _of(words: Sequence[Token], table: frozenset[str]) -> tuple[str, ...]:

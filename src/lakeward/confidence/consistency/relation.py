@@ -90,11 +90,13 @@ def facts(premise: View, hypothesis: View) -> Facts:
     one, other = premise.reading, hypothesis.reading
     pairs = align(one, other, lambda i, j: premise.near(i, hypothesis, j))
     back = align(other, one, lambda i, j: hypothesis.near(i, premise, j))
+    evidence = against(one, other, pairs, back)
     return Facts(
         similarity=min(1.0, max(0.0, premise.similarity(hypothesis))),
         pairs=pairs,
-        marks=marks(pairs, back),
-        evidence=against(one, other, pairs, back),
+        # A denied sentence follows from a wider one: it is the premise that must be answered.
+        marks=marks(back, pairs) if evidence.both_deny else marks(pairs, back),
+        evidence=evidence,
         shared=any(pair.worth >= 0.8 or pair.kin == "opposite" for pair in pairs),
     )
 
@@ -140,17 +142,18 @@ def _score(weights: Mapping[str, float], figures: Mapping[str, float]) -> float:
 def support_figures(found: Facts) -> dict[str, float]:
     """The figures of a pair that nothing speaks against."""
     seen = found.marks
-    # A denied sentence follows from a wider one: all of the premise must be in the hypothesis.
-    covered = seen.turned if found.evidence.both_deny else seen.covered
     return {
-        "covered": covered,
-        "left": min(seen.left, 3.0) + found.evidence.unmatched,
+        "covered": seen.covered,
+        "left": min(seen.left, 3.0),
+        "unmatched": float(min(found.evidence.unmatched, 2)),
         "strange": min(seen.strange, 3.0),
         "worst": seen.worst,
         "turned": seen.turned,
         "similarity": found.similarity,
         "broken": seen.broken,
         "swapped": seen.swapped,
+        "detached": min(seen.detached, 2.0),
+        "unverbed": seen.unverbed,
         "moved": min(seen.moved, 2.0),
         "siblings": min(seen.siblings, 2.0),
         "narrower": min(seen.narrower, 2.0),
@@ -167,6 +170,7 @@ def against_figures(found: Facts) -> dict[str, float]:
         "polarity": evidence.polarity,
         "exception": evidence.exception,
         "denied_covered": evidence.denied_covered,
+        "denied_left": min(evidence.denied_left, 3.0),
         "denied_strange": min(evidence.denied_strange, 3.0),
         "rest_covered": evidence.rest_covered,
         "similarity": found.similarity,

@@ -46,10 +46,17 @@ FUNCTION: Final = frozenset(
     "approximately roughly exactly".split()
 )
 PLACES: Final = frozenset(
-    "in on under over above below beside near behind in_front_of inside outside between through "
-    "across along into onto out_of away_from off down against without with alone".split()
+    "in on under over above below beside near behind in_front_of inside outside between through up "
+    "across along into onto out_of away_from off down against without with towards".split()
 )
 """Words that say where: they are compared, but alone they are no content."""
+LIGHT: Final = frozenset(
+    "area together make use take made top edge wear dressed piece place side kind way thing "
+    "someone somebody people anyone everyone everybody anybody customer client employee company "
+    "business person team colored coloured regularly currently "
+    "receive exist go come".split()
+)
+"""Words that add little to what is said."""
 STOPS: Final = frozenset(",;:.!?()")
 Role = Literal["content", "function", "place", "number", "stop"]
 
@@ -126,6 +133,8 @@ def _token(word: str) -> Token:
         return Token(word, forms, "function", 0.0)
     parts = lexicon().parts.get(forms[0], frozenset())
     # How it is done weighs less than what is done to what.
+    if forms[0] in LIGHT or word in LIGHT:
+        return Token(word, forms, "content", 0.35)
     weight = 0.7 if word.endswith("ly") or parts == {"r"} else 0.85 if parts == {"a"} else 1.0
     return Token(word, forms, "content", weight)
 
