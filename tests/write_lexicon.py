@@ -112,7 +112,7 @@ def lines(folder: pathlib.Path, common: frozenset[str]) -> list[str]:
             if same or wider or opposite:
                 cells = (",".join(sorted(cell)) for cell in (same, wider, opposite - same))
                 written.append("\t".join((word, part, *cells)))
-            elif part in "nv":
+            else:
                 written.append(f"{word}\t{part}\t\t\t")
     return sorted(written)
 

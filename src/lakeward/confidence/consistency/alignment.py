@@ -18,20 +18,30 @@ Nearness = Callable[[int, int], float]
 """How near the premise's word and the hypothesis' are in meaning, by their places: 0 to 1."""
 WORTH: Final[dict[Kin, float]] = {
     "same": 1.0, "synonym": 0.97, "wider": 0.93, "stem": 0.85, "opposite": 0.6, "narrower": 0.4,
-    "sibling": 0.2, "none": 0.0,
+    "sibling": 0.2, "converse": 0.85, "none": 0.0,
 }  # fmt: skip
 CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
 """Which of several answers is taken: an opposite before a wider word."""
 COVERED: Final = 0.8
 """A word is answered from this worth on."""
-CLASHING: Final = (
-    {"in_front_of", "behind"}, {"in_front_of", "in"}, {"in_front_of", "inside"}, {"over", "under"},
-    {"on", "under"}, {"above", "below"}, {"on", "below"}, {"inside", "outside"}, {"into", "out_of"},
-    {"on", "off"}, {"in", "out_of"}, {"in", "outside"}, {"in", "near"}, {"in", "beside"},
-    {"with", "without"}, {"onto", "off"}, {"over", "into"}, {"on", "behind"}, {"on", "beside"},
-    {"on", "near"}, {"on", "in_front_of"}, {"over", "in"},
-)  # fmt: skip
-"""Places of which one excludes the other."""
+AREAS: Final = {
+    place: area
+    for area, places in (
+        line.split(": ")
+        for line in """at: in inside into within through on onto over above across
+under: under below beneath underneath
+behind: behind
+front: in_front_of
+near: beside near along
+out: out_of outside away_from off
+up: up
+down: down
+amid: between among amid
+towards: towards toward""".splitlines()
+    )
+    for place in places.split()
+}
+"""Words of place; those of two areas exclude each other, "in the snow" and "on the snow" do not."""
 
 
 class Pair(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +90,7 @@ def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, 
         best: tuple[float, float, int, Kin] | None = None
         for i, other in enumerate(premise.words):
             found = kin(other.token.lemmas, word.token.lemmas)
-            if i in taken and found != "same":
+            if i in taken and found != "same" and not _compound(hypothesis, j, other, found):
                 continue  # it answers its own word: "shutters" is not also "closing"
             # Of equal answers the one behind the last answer: "white" of the right "shirt".
             rank = (CHOICE[found], near(i, j) - 0.02 * abs(i - last - 1), i, found)
@@ -90,9 +100,22 @@ def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, 
             pairs.append(Pair(word, None, "none", 0.0, 0.0))
             continue
         i, found = best[2:]
+        if found == "opposite" and premise.words[i].denied != word.denied:
+            found = "converse"
         pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))
         last = i if WORTH[found] >= COVERED else last
     return tuple(pairs)
+
+
+def _compound(hypothesis: Reading, j: int, other: Word, found: Kin) -> bool:
+    """A panda answers "panda bear": both words, since they stand side by side."""
+    if found != "wider":
+        return False
+    return any(
+        set(hypothesis.words[k].token.lemmas) & set(other.token.lemmas)
+        for k in (j - 1, j + 1)
+        if 0 <= k < len(hypothesis.words)
+    )
 
 
 def _taken(premise: Reading, hypothesis: Reading) -> frozenset[int]:
@@ -160,7 +183,7 @@ def _swapped(pairs: Sequence[Pair]) -> float:
         return 0.0
     sides = [{p.premise.side, p.hypothesis.side} for p in others if p.premise is not None]
     swapped = sum(
-        1.0 if side == {"left", "right"} else 0.5 for side in sides if len(side) == 2
+        0.5 if side == {"left", "place"} else 1.0 for side in sides if len(side) == 2
     )
     return swapped / len(others)
 
@@ -186,4 +209,5 @@ def _unverbed(pair: Pair) -> bool:
 def _moved(pair: Pair) -> bool:
     if pair.premise is None or pair.worth < COVERED:
         return False
-    return {pair.premise.before, pair.hypothesis.before} in CLASHING
+    one, other = AREAS.get(pair.premise.before), AREAS.get(pair.hypothesis.before)
+    return one is not None and other is not None and one != other

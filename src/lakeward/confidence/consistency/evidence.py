@@ -77,6 +77,7 @@ def _flipped(pair: Pair) -> bool:
     return (
         pair.premise is not None
         and pair.worth >= COVERED
+        and pair.kin != "converse"
         and pair.premise.denied != pair.hypothesis.denied
     )
 
@@ -131,6 +132,8 @@ def _opposites(pairs: Sequence[Pair]) -> list[Finding]:
     return found
 
 
+UNRELATED: Final = 0.2
+"""A denied word that is answered no better than this is of another matter."""
 FACING: Final = ({"up", "down"}, {"inside", "outside"}, {"in", "outside"}, {"into", "out_of"})
 
 
@@ -201,21 +204,16 @@ def _excepted(premise: Reading, hypothesis: Reading) -> list[Finding]:
 def _same_denials(
     premise: Reading, hypothesis: Reading, pairs: Sequence[Pair], back: Sequence[Pair]
 ) -> bool:
-    """Whether each denied word of the one answers a denied word of the other."""
+    """Whether what the one text denies is not what the other says without denying it.
+
+    A word affirmed in one and denied in the other is evidence already; this is about words that
+    only one of the texts has.
+    """
     if premise.loose or hypothesis.loose:
         return premise.loose == hypothesis.loose
-    if any(p.hypothesis.denied and not _agrees(p) for p in pairs):
+    ours = [p for p in pairs if p.hypothesis.denied and p.kin != "converse"]
+    theirs = [p for p in back if p.hypothesis.denied and p.kin != "converse"]
+    if ours and not theirs:
         return False
-    if hypothesis.denies:
-        return True
-    # The premise denies something else than what the hypothesis says.
-    return not any(p.hypothesis.denied and p.worth > 0.2 for p in back) or not premise.denies
-
-
-def _agrees(pair: Pair) -> bool:
-    if pair.premise is None:
-        return False
-    if pair.kin == "opposite":
-        return pair.premise.denied != pair.hypothesis.denied
-    # A wider or narrower word may answer a denied one: it is weighed, not refused.
-    return pair.worth > 0 and pair.premise.denied == pair.hypothesis.denied
+    # The premise may deny something else than what the hypothesis says: fast, and never rude.
+    return bool(ours) or not any(p.worth > UNRELATED for p in theirs)

@@ -8,6 +8,7 @@ They are files of the package: only a broken installation can fail here.
     lexicon.tsv   word <tab> n|v|a|r <tab> synonyms <tab> wider words <tab> opposites
     everyday.txt  [section], then a line for each group or pair
     phrases.txt   several words = the one word they are
+    irregular.txt base form, then the forms that no ending explains
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ from typing import Literal
 
 import msgspec
 
-Kin = Literal["same", "synonym", "wider", "stem", "narrower", "sibling", "opposite", "none"]
-"""How a word of the hypothesis relates to one of the premise; wider: it is true of it."""
+Kin = Literal["same", "synonym", "wider", "stem", "narrower", "sibling", "opposite", "converse", "none"]
+"""How a word of the hypothesis relates to one of the premise.
+
+`wider`: it is true of it; `converse`: one is the denied opposite of the other, "not late"."""
 
 Table = dict[str, frozenset[str]]
 NOTHING: frozenset[str] = frozenset()
 PREFIXES = ("un", "in", "im", "ir", "dis", "non", "non-")
 PERSONS = frozenset({"man", "woman", "boy", "girl", "male", "female", "lady", "gentleman"})
 """WordNet calls man and woman opposites; two people in one scene are not a contradiction."""
-COLOURS = frozenset("black white red green blue yellow brown grey gray pink orange purple".split())
-"""Nor are two colours: things have several."""
+SEVERAL = frozenset(
+    "black white red green blue yellow brown grey gray pink orange purple stand sit lie".split()
+)
+"""Nor are two colours or two postures: who stands here is not who sits there."""
 
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +48,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     bad: frozenset[str]
     always: frozenset[str]
     exception: frozenset[str]
+    irregular: dict[str, str]
     phrases: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
 
 
@@ -77,6 +83,13 @@ def lexicon() -> Lexicon:
         bad=frozenset(word for line in said["bad"] for word in line),
         always=frozenset(word for line in said["always"] for word in line),
         exception=frozenset(word for line in said["exception"] for word in line),
+        irregular={
+            form: base
+            for line in _read("irregular.txt")
+            if not line.startswith("#")
+            for base, *forms in [line.split()]
+            for form in forms
+        },
         phrases=_phrases(),
     )
 
@@ -159,7 +172,7 @@ def kin(premise: tuple[str, ...], hypothesis: tuple[str, ...]) -> Kin:
 
 RANK: dict[Kin, int] = {
     "same": 0, "opposite": 1, "synonym": 2, "wider": 3, "stem": 4, "narrower": 5, "sibling": 6,
-    "none": 7,
+    "converse": 7, "none": 8,
 }  # fmt: skip
 """Of several readings of two words the first of these is meant."""
 
@@ -189,7 +202,7 @@ def _kin(one: str, other: str) -> Kin:
 
 
 def _opposite(one: str, other: str, words: Lexicon) -> bool:
-    if {one, other} & PERSONS or {one, other} & COLOURS:
+    if {one, other} & PERSONS or {one, other} & SEVERAL:
         return False
     if other in words.opposites.get(one, NOTHING) or one in words.opposites.get(other, NOTHING):
         return True

@@ -21,7 +21,7 @@ from lakeward.confidence.consistency.relation import Coefficients, View
 
 NEAR: Final = {
     "same": 1.0, "synonym": 0.95, "wider": 0.8, "stem": 0.8, "narrower": 0.7, "opposite": 0.5,
-    "sibling": 0.35, "none": 0.0,
+    "sibling": 0.35, "converse": 0.8, "none": 0.0,
 }  # fmt: skip
 
 

@@ -89,6 +89,8 @@ def _value(words: Sequence[Token], at: int) -> tuple[float, int] | None:
     else:
         return None
     length = 1
+    if text == "half" and at + 1 < len(words) and words[at + 1].text in ("a", "an"):
+        length = 2
     while at + length < len(words) and words[at + length].text in MAGNITUDE:
         number *= MAGNITUDE[words[at + length].text]
         length += 1

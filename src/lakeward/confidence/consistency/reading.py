@@ -70,7 +70,9 @@ def read(text: str) -> Reading:
     content = tuple(
         _word(words, at, flags.denied[at], sides[at])
         for at, word in enumerate(words)
-        if word.role in ("content", "number") and at not in measured and not is_cue(word)
+        if (word.role in ("content", "number") or _adverbial(words, at))
+        and at not in measured
+        and not is_cue(word)
     )
     return Reading(
         text=text,
@@ -93,10 +95,18 @@ def _word(words: Sequence[Token], at: int, denied: bool, side: Side) -> Word:
     head = at
     while head + 1 < len(words) and words[head + 1].role == "content":
         head += 1
-    deed = words[at].text.endswith(("ing", "ed")) or words[at].text not in words[at].lemmas
+    text = words[at].text
+    deed = text.endswith(("ing", "ed")) or not (text in words[at].lemmas or text.endswith("s"))
     if before and side != "verb":
         side = "place"
     return Word(words[at], at, denied, side, before, head, deed)
+
+
+def _adverbial(words: Sequence[Token], at: int) -> bool:
+    """`outside` at the end of a clause is where they are, not where something else is."""
+    if words[at].text not in ("outside", "inside"):
+        return False
+    return at + 1 == len(words) or words[at + 1].role == "stop" or words[at + 1].text == "and"
 
 
 def _of(words: Sequence[Token], table: frozenset[str]) -> tuple[str, ...]:

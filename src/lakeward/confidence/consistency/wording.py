@@ -47,11 +47,12 @@ FUNCTION: Final = frozenset(
 )
 PLACES: Final = frozenset(
     "in on under over above below beside near behind in_front_of inside outside between through up "
-    "across along into onto out_of away_from off down against without with towards".split()
+    "across along into onto out_of away_from off down against without with towards toward beneath "
+    "underneath within beyond among amid past".split()
 )
 """Words that say where: they are compared, but alone they are no content."""
 LIGHT: Final = frozenset(
-    "area together make use take made top edge wear dressed piece place side kind way thing "
+    "area together make use take made top edge piece clothes clothing air place side kind way thing "
     "someone somebody people anyone everyone everybody anybody customer client employee company "
     "business person team colored coloured regularly currently "
     "receive exist go come".split()
@@ -135,6 +136,8 @@ def _token(word: str) -> Token:
     # How it is done weighs less than what is done to what.
     if forms[0] in LIGHT or word in LIGHT:
         return Token(word, forms, "content", 0.35)
+    if forms[0] in ("wear", "dress"):
+        return Token(word, forms, "content", 0.5)  # "in white" is "wearing white"
     weight = 0.7 if word.endswith("ly") or parts == {"r"} else 0.85 if parts == {"a"} else 1.0
     return Token(word, forms, "content", weight)
 
@@ -146,37 +149,10 @@ NUMBER_WORDS: Final = {
     "eighty": 80.0, "ninety": 90.0, "hundred": 100.0, "thousand": 1000.0, "million": 1e6,
     "dozen": 12.0, "half": 0.5, "twice": 2.0, "once": 1.0,
 }  # fmt: skip
-IRREGULAR: Final = {
-    form: base
-    for base, forms in (
-        line.split(" ", 1)
-        for line in """be am is are was were been being
-have has had having|do does did done|go goes went gone|say says said|make makes made making
-get gets got gotten getting|take took taken taking|come came coming|see saw seen|know knew known
-give gave given giving|find found|think thought|tell told|become became|leave left leaving
-feel felt|bring brought|begin began begun beginning|keep kept|hold held|write wrote written writing
-stand stood|hear heard|let letting|mean meant|set setting|meet met|run ran running|pay paid
-sit sat sitting|speak spoke spoken|lie lay lain lying|lead led|read reading|grow grew grown
-lose lost losing|fall fell fallen|send sent|build built|understand understood|draw drew drawn
-break broke broken|spend spent|cut cutting|rise rose risen rising|drive drove driven driving
-buy bought|wear wore worn|choose chose chosen choosing|eat ate eaten|drink drank drunk
-sing sang sung|swim swam swum swimming|fly flew flown flies|ride rode ridden riding|sleep slept
-throw threw thrown|catch caught|teach taught|fight fought|sell sold|win won winning|shake shook
-hide hid hidden hiding|forget forgot forgotten forgetting|feed fed|leap leapt|shoot shot
-steal stole stolen|stick stuck|sweep swept|swing swung|tear tore torn|wake woke woken|ring rang rung
-freeze froze frozen|bite bit bitten|blow blew blown|burn burnt|deal dealt|dig dug digging
-lend lent|light lit|lay laid laying|quit quitting|seek sought|shut shutting|spin spun spinning
-spread spreading|weep wept|bend bent|hurt hurting|put putting|hit hitting|tie tying|die dying
-man men|woman women|child children|foot feet|tooth teeth|mouse mice|goose geese|person persons
-knife knives|life lives|wife wives|leaf leaves|half halves|shelf shelves|wolf wolves|loaf loaves
-good better|bad worse|team-member team-members""".replace("\n", "|").split("|")
-    )
-    for form in forms.split()
-}
 SUFFIXES: Final = (
     ("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("zes", "z"),
     ("oes", "o"), ("ied", "y"), ("s", ""), ("ing", ""), ("ing", "e"), ("ed", ""), ("ed", "e"),
-    ("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ly", ""),
+    ("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ily", "y"), ("ly", ""),
 )  # fmt: skip
 
 
@@ -185,7 +161,7 @@ def lemmas(word: str) -> tuple[str, ...]:
     """The base forms a word may have; the likeliest first, the word itself when it is one."""
     known = lexicon().parts
     found: list[str] = []
-    if base := IRREGULAR.get(word):
+    if base := lexicon().irregular.get(word):
         found.append(base)
     elif len(word) > 3:
         for suffix, instead in SUFFIXES:
