@@ -40,10 +40,10 @@ BATCH: Final = 16
 THREADS: Final = 2
 
 
-def files(folder: str = "") -> dict[str, Path]:
+def files(folder: Path | None = None) -> dict[str, Path]:
     """Where the model's files are; those that are nowhere are left out."""
-    if folder:
-        own = {name: Path(folder) / name for name in PACKAGED}
+    if folder is not None:
+        own = {name: folder / name for name in PACKAGED}
         return {name: path for name, path in own.items() if path.is_file()}
     found: dict[str, Path] = {}
     for name, (package, inside) in PACKAGED.items():
@@ -55,20 +55,20 @@ def files(folder: str = "") -> dict[str, Path]:
     return found
 
 
-def installed(folder: str = "") -> bool:
+def installed(folder: Path | None = None) -> bool:
     """Whether the libraries and all files are here."""
     libraries = all(importlib.util.find_spec(name) for name in ("onnxruntime", "tokenizers"))
     # A folder that was set is wanted: what it lacks is an error, not a reason for the fallback.
-    return libraries and (bool(folder) or len(files(folder)) == len(PACKAGED))
+    return libraries and (folder is not None or len(files(folder)) == len(PACKAGED))
 
 
 @functools.cache
-def embedding(folder: str = "") -> Embedding:
+def embedding(folder: Path | None = None) -> Embedding:
     """The model, loaded once a process: some 0.3 s and 60 MB."""
     return Embedding(folder)
 
 
-def _checked(folder: str) -> dict[str, Path]:
+def _checked(folder: Path | None) -> dict[str, Path]:
     there = files(folder)
     if missing := sorted(set(PACKAGED) - set(there)):
         raise Terminal(
@@ -77,7 +77,7 @@ def _checked(folder: str) -> dict[str, Path]:
             "folder with both files."
         )
     for name, path in there.items():
-        if not folder and hashlib.sha256(path.read_bytes()).hexdigest() != PINNED[name]:
+        if folder is None and hashlib.sha256(path.read_bytes()).hexdigest() != PINNED[name]:
             raise Terminal(
                 f"The packaged {name} is not the file that was reviewed: reinstall it, or set "
                 "LAKEWARD_EMBEDDING_MODEL to a folder that you trust."
@@ -90,14 +90,14 @@ class Embedding:
 
     coefficients = EMBEDDING
 
-    def __init__(self, folder: str = "") -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         try:
             import onnxruntime
             import tokenizers
         except ImportError:
             raise MissingExtra("Comparing meanings by a model", "embeddings") from None
         there = _checked(folder)
-        self.name = "minilm-l6-v2-int8" if not folder else f"embedding:{Path(folder).name}"
+        self.name = "minilm-l6-v2-int8" if folder is None else f"embedding:{folder.name}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
         options.inter_op_num_threads = 1

@@ -39,10 +39,10 @@ class Evidence(msgspec.Struct, frozen=True):
     polarity: float
     exception: float
     unmatched: float
-    """Numbers of the hypothesis that the premise does not give."""
+    """Numbers of the hypothesis that the premise does not give: they can never follow."""
     both_deny: bool
     may_support: bool
-    """No word is denied in one text and affirmed in the other."""
+    """No word is denied in one text alone, and no number of the hypothesis is left open."""
 
 
 def against(
@@ -69,7 +69,8 @@ def against(
         exception=float(bool(excepted)),
         unmatched=float(unmatched),
         both_deny=both,
-        may_support=not reasons and _same_denials(premise, hypothesis, pairs, back),
+        may_support=not (reasons or unmatched)
+        and _same_denials(premise, hypothesis, pairs, back),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from lakeward.confidence.consistency.coefficients import LEXICAL
@@ -88,7 +89,7 @@ def lexical() -> Lexical:
     return Lexical()
 
 
-def default(folder: str = "") -> Model:
+def default(folder: Path | None = None) -> Model:
     """The best model that is here."""
     return embedding(folder) if installed(folder) else Lexical()
 

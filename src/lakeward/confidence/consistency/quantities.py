@@ -36,6 +36,7 @@ ABOUT: Final = frozenset(
     "about around nearly almost approximately roughly circa usually typically average".split()
 )
 MAGNITUDE: Final = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
+SAID_WITH: Final = UP_TO | AT_LEAST | ABOUT | {"than", "for", "since", "in"}
 LOOSE: Final = 0.2
 """How far "about" reaches, as a share."""
 
@@ -143,7 +144,8 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
     end = after if dimension in ("count", "year") or not first or first.lemmas[0] not in UNITS else (
         words.index(first, after) + 1
     )
-    said = " ".join(word.text for word in words[max(at - 1, 0) : max(end, after + 1)])
+    start_said = at - 1 if before in SAID_WITH else start
+    said = " ".join(word.text for word in words[start_said : max(end, after + 1)])
     low, high = _range(words, at, after, number * scale)
     spelled = not words[at].text[0].isdigit()
     return Quantity(low, high, dimension, of, said, (start, end), spelled)

@@ -145,7 +145,6 @@ def support_figures(found: Facts) -> dict[str, float]:
     return {
         "covered": seen.covered,
         "left": min(seen.left, 3.0),
-        "unmatched": float(min(found.evidence.unmatched, 2)),
         "strange": min(seen.strange, 3.0),
         "worst": seen.worst,
         "turned": seen.turned,

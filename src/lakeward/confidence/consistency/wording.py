@@ -55,7 +55,8 @@ LIGHT: Final = frozenset(
     "area together make use take made top edge piece clothes clothing air place side kind way thing "
     "someone somebody people anyone everyone everybody anybody customer client employee company "
     "business person team colored coloured regularly currently "
-    "receive exist go come".split()
+    "receive exist go come request enquiry inquiry question message query thing every all each any always "
+    "usually normally mostly typically".split()
 )
 """Words that add little to what is said."""
 STOPS: Final = frozenset(",;:.!?()")
@@ -161,7 +162,8 @@ def lemmas(word: str) -> tuple[str, ...]:
     """The base forms a word may have; the likeliest first, the word itself when it is one."""
     known = lexicon().parts
     found: list[str] = []
-    if base := lexicon().irregular.get(word):
+    base = lexicon().irregular.get(word)
+    if base:
         found.append(base)
     elif len(word) > 3:
         for suffix, instead in SUFFIXES:
@@ -174,10 +176,11 @@ def lemmas(word: str) -> tuple[str, ...]:
         if not found and word.endswith("s") and not word.endswith(("ss", "us", "is")):
             found.append(word.removesuffix("s"))
     # A plural or -ing form is no word of its own here, unless nothing else is known.
-    if not found or (word in known and not word.endswith(("s", "ing", "ed"))):
+    own = word in known and not word.endswith(("s", "ing", "ed"))
+    if not found or (own and not base):
         found.insert(0, word)
-    elif "a" in known.get(word, ""):
-        found.append(word)  # "crowded" and "wooded" are also words of their own
+    elif own or "a" in known.get(word, ""):
+        found.append(word)  # "saw", "crowded" and "wooded" are also words of their own
     return tuple(found)
 
 
