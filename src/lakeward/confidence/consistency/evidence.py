@@ -27,7 +27,7 @@ class Evidence(msgspec.Struct, frozen=True):
     negation: float
     """Share of the denied words that the other sentence affirms."""
     denied_covered: float
-    """Share of the denying sentence that the other one answers."""
+    """Share of the denying clause that the other sentence answers."""
     denied_left: float
     """Weight of what it does not answer."""
     denied_strange: float
@@ -95,8 +95,11 @@ def _denials(
         if not flipped:
             continue
         share = _weight(flipped) / max(_weight(denied), 1e-9)
-        missing = [pair for pair in side if pair.worth < COVERED]
-        covered = 1.0 - _weight(missing) / max(_weight(side), 1e-9)
+        # Only the clause that denies: "the office is bright, and the phone is never answered".
+        inside = {pair.hypothesis.clause for pair in flipped}
+        clause = [pair for pair in side if pair.hypothesis.clause in inside]
+        missing = [pair for pair in clause if pair.worth < COVERED]
+        covered = 1.0 - _weight(missing) / max(_weight(clause), 1e-9)
         strange = sum(pair.hypothesis.token.weight * (1 - pair.near) for pair in missing)
         best = max(best, (share, covered, _weight(missing), strange))
         theirs = ", ".join(pair.premise.token.text for pair in flipped if pair.premise is not None)

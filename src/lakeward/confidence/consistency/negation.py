@@ -77,6 +77,17 @@ def denial(words: Sequence[Token]) -> Denial:
     return Denial(tuple(count % 2 == 1 for count in counts), tuple(cues), loose)
 
 
+def clauses(words: Sequence[Token]) -> tuple[int, ...]:
+    """The number of the clause that each word is in."""
+    number = 0
+    found = []
+    for at, word in enumerate(words):
+        if word.text in STRONG or (word.text in ("and", "or", "nor") and _new_clause(words, at)):
+            number += 1
+        found.append(number)
+    return tuple(found)
+
+
 def is_cue(word: Token) -> bool:
     """Whether the word only denies and says nothing else."""
     return (
@@ -114,11 +125,11 @@ def _reach(words: Sequence[Token], at: int) -> list[int]:
     if word.text in LACKING or word.lemmas[0] == "lack":
         return _until(words, at + 1, noun_only=True)
     if word.lemmas[0] in REFUSING and (
-        following in ("to", "of", "that") or following.endswith("ing")
+        following in ("to", "of", "that") or following.endswith("ing") or "_" in following
     ):
         return _until(words, at + 1, noun_only=False)
-    # "stopped answering", "far from clean", "anything but reliable", "too slow to help"
-    if word.lemmas[0] == "stop" and following.endswith("ing"):
+    # "stopped answering", "far from clean", "anything but reliable"
+    if word.lemmas[0] == "stop" and at + 1 < len(words) and words[at + 1].role == "content":
         return _until(words, at + 1, noun_only=False)
     if (word.text, following) in (("far", "from"), ("anything", "but"), ("instead", "of")):
         return _until(words, at + 2, noun_only=False)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from lakeward.confidence.consistency.lexicon import lexicon
-from lakeward.confidence.consistency.negation import denial, is_cue
+from lakeward.confidence.consistency.negation import clauses, denial, is_cue
 from lakeward.confidence.consistency.quantities import Quantity, quantities
 from lakeward.confidence.consistency.wording import LONGEST, Token, cleaned, tokens
 
@@ -35,6 +35,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     """The last of the content words that follow it without a gap: what it describes."""
     deed: bool
     """It has the form of a verb."""
+    clause: int
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -65,10 +66,11 @@ def read(text: str) -> Reading:
     flags = denial(words)
     sides = _sides(words)
     known = lexicon()
+    parts = clauses(words)
     counted = quantities(words)
     measured = {at for quantity in counted for at in range(*quantity.places)}
     content = tuple(
-        _word(words, at, flags.denied[at], sides[at])
+        _word(words, at, flags.denied[at], sides[at], parts[at])
         for at, word in enumerate(words)
         if (word.role in ("content", "number") or _adverbial(words, at))
         and at not in measured
@@ -90,7 +92,7 @@ def read(text: str) -> Reading:
     )
 
 
-def _word(words: Sequence[Token], at: int, denied: bool, side: Side) -> Word:
+def _word(words: Sequence[Token], at: int, denied: bool, side: Side, clause: int) -> Word:
     before = _place_before(words, at)
     head = at
     while head + 1 < len(words) and words[head + 1].role == "content":
@@ -99,7 +101,7 @@ def _word(words: Sequence[Token], at: int, denied: bool, side: Side) -> Word:
     deed = text.endswith(("ing", "ed")) or not (text in words[at].lemmas or text.endswith("s"))
     if before and side != "verb":
         side = "place"
-    return Word(words[at], at, denied, side, before, head, deed)
+    return Word(words[at], at, denied, side, before, head, deed, clause)
 
 
 def _adverbial(words: Sequence[Token], at: int) -> bool:
@@ -220,7 +222,10 @@ def _main_verb(words: Sequence[Token]) -> tuple[int, bool]:
             return verb, False
         if word.text in BE and (verb := _verb_after(words, at, ("ed", "en", "wn", "ne", "id"))):
             return verb, any(w.text == "by" for w in words[verb : verb + 3])
-        if word.text not in BE and (verb := _verb_after(words, at, ("",))):
+        if word.text in BE or not (verb := _verb_after(words, at, ("",))):
+            continue
+        # "has experience" has no verb behind it, "has answered" and "will answer" do.
+        if word.lemmas[0] != "have" or words[verb].text not in words[verb].lemmas:
             return verb, False
     for at, word in enumerate(words):
         if at and word.role == "content" and lexicon().parts.get(word.lemmas[0]) == {"v"}:
