@@ -85,7 +85,7 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(report),
             msgspec.to_builtins(report if part == speeches else self._reported(part, model)),
             _claims(speeches), statements=said, model=report.model, overall=report.overall.score,
-            told=None if fields is None else {"partner_id": partner.partner_id, **fields},
+            told=None if fields is None else {"partner_id": partner.partner_id, **_unquoted(fields)},
         )  # fmt: skip
 
     def _reported(self, speeches: Sequence[Speech], model: consistency.Model) -> Report:
@@ -109,7 +109,8 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(made), trigger=trigger, evidence=evidence,
             told={"partner_id": partner.partner_id, **fields_of(made, before, trigger)},
             released=msgspec.to_builtins(score(seen, now_ms=now, priors=priors)) if seen else None,
-            waiting={str(name): n for name, n in part.waiting.items()}, after=last.seq if last else 0,
+            waiting={str(name): n for name, n in part.waiting.items()},
+            after=last.seq if last else 0,
         )  # fmt: skip
 
     def _priors(
@@ -167,6 +168,17 @@ def _names_erased(score: Mapping[str, Any]) -> bool:
 
 def _statement(one: Speech) -> Statement:
     return Statement(source=one.source, witness_id=one.speaker, text=one.text)
+
+
+def _unquoted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis as the lake has it: words of a witness stand there in what that witness said
+    alone, and go when the person is erased. Quotes are kept in the app database."""
+    told = {name: value for name, value in fields.items() if name != "recommendations"}
+    kept = ("claim", "source", "similarity")
+    told["discrepancies"] = [
+        {name: one[name] for name in kept if name in one} for one in fields["discrepancies"]
+    ]
+    return told
 
 
 def _claims(speeches: Sequence[Speech]) -> list[Said]:
