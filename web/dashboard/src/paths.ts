@@ -13,6 +13,7 @@ const DEFAULTS: Record<string, string> = {
   me: "/v1/me",
   overview: "/api/overview",
   page: "",
+  partners: "/api/partners",
   password: "/v1/password",
   people: "/api/people",
   quarantine: "/api/quarantine",

@@ -1,6 +1,6 @@
 // All partners, the most deals first: matches, demos, deals, what people say, how far they are in.
 
-import { type Answer, type Cells, type Value, number, place, single } from "../ask/answer";
+import { type Answer, type Cells, type Column, type Value, number, place, single } from "../ask/answer";
 import { useQuestion } from "../ask/question";
 import { Card, Nothing } from "../card/card";
 import { type Figure, Figures } from "../chart/figures";
@@ -9,8 +9,9 @@ import { href } from "../shell/place";
 import { COMPARES, type Range } from "../shell/range";
 import { count, percent, visible } from "../text";
 import { figure } from "../unit";
+import { type Listed as Known, useKnown } from "./confidence";
 import { worth } from "./money";
-import { SCORE_DOC, Unscored } from "./score";
+import { SCORE_DOC, Scored } from "./score";
 
 const SHOWN = ["partner", "score", "matches", "booked_rate", "demos_held", "no_show_rate", "deals", "revenue", "mean_feedback", "onboarding"];
 const TITLES = { booked_rate: "booked", demos_held: "held", no_show_rate: "no-show", mean_feedback: "feedback", score: "PowerConfidence" };
@@ -24,6 +25,8 @@ outcomes.demo_booked(partner_id="p9", user_id="u1", booking_id="b1")`;
 export function List({ range }: { range: Range }) {
   const totals = useQuestion("outcomes", {}, range);
   const partners = useQuestion("partner_performance", {}, { ...range, compare: "" });
+  const known = useKnown();
+  const answer = partners.value && scored(partners.value, known.value?.partners ?? []);
   return (
     <>
       <Card id="totals" tall={[45, 143]} title="All partners" data={totals} zone={range.zone} empty={!single(totals.value, "matches") && !single(totals.value, "bookings") && !single(totals.value, "deals")}
@@ -32,10 +35,10 @@ export function List({ range }: { range: Range }) {
         {(answer) => <Figures figures={totalsOf(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
       </Card>
       <Card id="partners" tall={498} title="Partners" data={partners} zone={range.zone}
-        table={partners.value} note={partners.value ? count(partners.value.rows.length) : ""}
+        table={answer} note={answer ? count(answer.rows.length) : ""}
         hint="No partner in this range."
-        definition={`How each partner does in the range. Booked: matches after which a demo was booked. No-show: of the demos that were held or to which somebody did not come. Both with Wilson's 95 % interval. Revenue is shown where all deals are in one currency. Feedback is the mean of ratings of the partner as a whole. ${SCORE_DOC}`}>
-        {(answer) => <Listed answer={answer} />}
+        definition={`How each partner does in the range. Booked: matches after which a demo was booked. No-show: of the demos that were held or to which somebody did not come. Both with Wilson's 95 % interval. Revenue is shown where all deals are in one currency. Feedback is the mean of ratings of the partner as a whole. ${SCORE_DOC} It is the newest one, with its 90 % interval; the place is by the lower end, among those that are not provisional. Partners that PowerConfidence knows are listed with or without a record in the range.`}>
+        {() => answer && <Listed answer={answer} scores={known.value?.partners} refused={known.refused !== null} />}
       </Card>
     </>
   );
@@ -51,16 +54,38 @@ function totalsOf(answer: Answer): Figure[] {
   });
 }
 
-function Listed({ answer }: { answer: Answer }) {
-  // The score has its place in every row; its values come with the question that will tell them.
-  const columns = answer.columns.some((column) => column.name === "score") ? answer.columns
-    : [...answer.columns, { name: "score", kind: "number", unit: "points of 100", doc: SCORE_DOC }];
+const STANDING: Column[] = [
+  { name: "score", kind: "number", unit: "points of 100", doc: SCORE_DOC },
+  { name: "score_low", kind: "number", unit: "points of 100", doc: "Lower end of its 90 % interval." },
+  { name: "score_high", kind: "number", unit: "points of 100", doc: "Upper end of its 90 % interval." },
+  { name: "score_provisional", kind: "boolean", unit: "", doc: "Whether too little was said for a score that is ranked." },
+  { name: "score_place", kind: "integer", unit: "", doc: "Place by the lower end of the interval, among those that are not provisional." },
+];
+
+/** The answer with each partner's score, and a row for whom PowerConfidence knows and the range does not. */
+function scored(answer: Answer, known: readonly Known[]): Answer {
+  const at = place(answer, "partner");
+  const scores = new Map(known.map((one) => [one.partner_id, one.score]));
+  const rows = answer.rows.map((row) => [...row, ...standing(scores.get(String(row[at])))]);
+  const listed = new Set(answer.rows.map((row) => row[at]));
+  for (const one of known) {
+    if (!listed.has(one.partner_id)) rows.push([...answer.columns.map((_, n) => (n === at ? one.partner_id : null)), ...standing(one.score)]);
+  }
+  return { ...answer, columns: [...answer.columns, ...STANDING], rows };
+}
+
+function standing(score: Known["score"] | undefined): Cells {
+  return score ? [score.value, score.low, score.high, score.provisional, score.place] : STANDING.map(() => null);
+}
+
+function Listed({ answer, scores, refused }: { answer: Answer; scores: readonly Known[] | undefined; refused: boolean }) {
+  const scoreOf = (partner: Value | undefined) => scores && (scores.find((one) => one.partner_id === partner)?.score ?? null);
   const share = (name: string, of: string) => (value: Value, row: Cells) => typeof value === "number"
     ? <span title={`${percent(number(row, place(answer, `${name}_low`)) ?? 0)} to ${percent(number(row, place(answer, `${name}_high`)) ?? 0)}`}>{percent(value)} <span class="muted small">of {count(number(row, place(answer, of)) ?? 0)}</span></span> : "–";
   return (
-    <Table columns={columns} rows={answer.rows} label="Partners" only={SHOWN} titles={TITLES} cells={{
+    <Table columns={answer.columns} rows={answer.rows} label="Partners" only={SHOWN} titles={TITLES} cells={{
       partner: (value) => <a href={href("partners", { partner: String(value) })}><bdi>{visible(String(value))}</bdi></a>,
-      score: (value) => (typeof value === "number" ? figure("", value) : <Unscored />),
+      score: (_value, row) => <Scored score={scoreOf(row[place(answer, "partner")])} refused={refused} />,
       booked_rate: share("booked", "matches"),
       no_show_rate: (value) => (typeof value === "number" ? percent(value) : "–"),
       revenue: (_value, row) => <bdi>{visible(worth(answer, row))}</bdi>,

@@ -1,5 +1,5 @@
-// One partner: its figures over time, demos, deals by currency, feedback, how far it is in. All of it
-// is of records that name the partner, so that the partner itself may see the same.
+// One partner: its figures over time, demos, deals by currency, feedback, how far it is in, all of it of
+// records that name the partner, so that the partner itself may see the same; and its PowerConfidence.
 
 import { type Answer, number, place, single, text } from "../ask/answer";
 import type { Parameters } from "../ask/question";
@@ -17,7 +17,9 @@ import { figure } from "../unit";
 import { Joined } from "./list";
 import { worth } from "./money";
 import { Rates } from "./rates";
+import { useTold } from "./confidence";
 import { ScoreCard } from "./score";
+import { ReportHead, Section } from "./section";
 
 const DEFINITION = "Of records that name the partner, each on its own day: a demo that was told as held counts when it was held. A booking counts once of each status, a deal once, by its newest word.";
 const DEMOS: Readonly<Record<string, string>> = { booked: "Booked", held: "Held", no_show: "No-show", cancelled: "Cancelled" };
@@ -29,32 +31,39 @@ export function One({ partner, range, own }: { partner: string; range: Range; ow
   const now = { ...range, compare: "" as const };
   const totals = useQuestion("partner_figures", { ...whose, by: [] }, range);
   const overTime = useQuestion("partner_figures", { ...whose, by: [range.grain] }, now);
+  const told = useTold(partner);
+  const name = told.known.value?.partners.find((one) => one.partner_id === partner)?.name ?? "";
   const money = useQuestion("partner_figures", { ...whose, by: ["currency"] }, now);
   const nothing = ["matches", "booked", "held", "no_show", "cancelled", "deals", "feedbacks", "steps_total"].every((name) => !single(totals.value, name))
     && !text(totals.value?.rows[0], totals.value ? place(totals.value, "onboarding") : -1);
   return (
     <>
+      <ReportHead told={told} partner={partner} zone={range.zone} />
       <div class="tools head">
         {!own && <a href={href("partners")}>← All partners</a>}
         <h2 class="name"><bdi>{visible(partner)}</bdi></h2>
+        {name && name !== partner && <span class="muted called"><bdi>{visible(name)}</bdi></span>}
         {totals.value && <Joining answer={totals.value} />}
       </div>
       <div class="grid lead">
-        <Card id="figures" tall={[45, 143]} title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
-          hint="No match, demo, deal or feedback in this range.">
-          {(answer) => <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
-        </Card>
-        <ScoreCard />
+        <div class="grid left">
+          <Card id="figures" tall={[45, 143]} title={own ? "Your figures" : "Figures"} data={totals} zone={range.zone} empty={nothing} definition={DEFINITION}
+            hint="No match, demo, deal or feedback in this range.">
+            {(answer) => <Figures figures={figures(answer)} than={range.compare ? COMPARES[range.compare].toLowerCase() : "before"} />}
+          </Card>
+          <Card id="overtime" tall={213} title="Over time" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
+            {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), over: range, none: 0, labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
+          </Card>
+        </div>
+        <ScoreCard {...{ told, partner, own }} zone={range.zone} />
       </div>
       <div class="grid">
-        <Card id="overtime" tall={213} title="Over time" class="wide" data={overTime} zone={range.zone} definition={DEFINITION} hint="Nothing happened in this range.">
-          {(answer) => <Series data={linesOf(answer, { x: range.grain, values: Object.keys(LINES), over: range, none: 0, labels: LINES })} zone={range.zone} label={`Matches, demos and deals by ${range.grain}`} />}
-        </Card>
         <Demos data={totals} zone={range.zone} />
         <Money data={money} zone={range.zone} />
         <Feedback data={totals} overTime={overTime} range={range} />
         {!own && <Rates partner={partner} range={range} />}
       </div>
+      <Section {...{ told, partner, own }} zone={range.zone} />
     </>
   );
 }

@@ -6,6 +6,7 @@ import { useRange } from "../shell/range";
 import { List } from "./list";
 import { One } from "./one";
 import "./partners.css";
+import "./report.css";
 
 export default function Page() {
   const range = useRange();
