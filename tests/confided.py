@@ -6,7 +6,7 @@ rounds of the last days would have left them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
 from alert_lake import DAY, settings_of
@@ -27,6 +27,7 @@ PEERS: Final = ("p2", "q1", "q2", "q3")
 QUIET: Final = "p0"
 """Known, but nobody spoke of it."""
 MARKUP: Final = HOSTILE.replace("\u202e", "")
+INVITED: Final = "Olga<svg/onload=alert(2)>"
 NAMES: Final = {PARTNER: f"Acme {MARKUP}", QUIET: "Quiet", "p2": "Brim", "q1": "Crest"}
 OFFER: Final = (
     "We answer every call within one hour. All our work is guaranteed for ten years. "
@@ -40,11 +41,14 @@ WORDS: Final = (
     "They cleaned the garden before they left.",
     "It took them four days to answer the call.",
 )
+COPIED: Final = "Tell us of the plan sooner, and not on the morning of the same day."
+"""Two write it: that is a flag."""
 REMARKS: Final = (
     "We would ask them again.",
     "Nobody else called us back.",
     f"Fair prices, {HOSTILE} and a clean roof.",
 )
+NO_WORDS: Final[Mapping[str, str]] = {}
 MARKS: Final = (2, 0, -1, 1, -2)
 """How the categories of a form are rated, around a person's own level."""
 
@@ -66,24 +70,26 @@ def confided(lake: Lake, now_ms: int, *, days: int = 3) -> None:
         for day in range(days):
             clock.on(1)
             for n in range(day * 2, day * 2 + 2):
-                told(desk, PARTNER, "employee", n, 7 + day % 2, strengths=WORDS[n % 6])
+                praise = {"strengths": WORDS[n]} if n < 4 else {}
+                told(desk, PARTNER, "employee", n, 7 + day % 2, praise)
                 words = {"results": WORDS[n % 6]} if n % 2 else {"comments": REMARKS[n // 2]}
-                told(desk, PARTNER, "reference", n, 6 + day, **words)
+                told(desk, PARTNER, "reference", n, 6 + day, words)
             if day == days - 1:
-                told(desk, PARTNER, "employee", 90, 8, improvements="Tell us of the plan sooner.")
-                told(desk, PARTNER, "employee", 91, 5, alike=True)
+                told(desk, PARTNER, "employee", 90, 8, {"improvements": COPIED})
+                told(desk, PARTNER, "employee", 91, 5, {"improvements": COPIED})
             Scoring(desk).look()
-        asked = Told(name=f"Olga {MARKUP}", email="olga@example.net")
+        asked = Told(name=INVITED, email="olga@example.net")
         desk.invite(PARTNER, "employee", [asked], ADMIN)
 
 
 def told(
-    desk: Desk, partner: str, role: Form, n: int, level: int, *, alike: bool = False, **texts: str
+    desk: Desk, partner: str, role: Form, n: int, level: int, texts: Mapping[str, str] = NO_WORDS
 ) -> None:
-    """An answer that came elsewhere, of person `n`; `alike`: with one rating for everything."""
+    """An answer that came elsewhere, of person `n`, whose categories are around a level."""
     names = [item.name for item in form.SHEETS[role].ratings]
-    around: Callable[[int], int] = (lambda at: 0) if alike else (lambda at: MARKS[(at + n) % 5])
-    scores = {name: min(max(level + around(at), 1), 10) for at, name in enumerate(names)}
+    scores = {
+        name: min(max(level + MARKS[(at + n) % len(MARKS)], 1), 10) for at, name in enumerate(names)
+    }
     who = Told(name=f"Person{n}", email=f"p{n}@{role}{n}-{partner}.example")
-    answers = Answers(scores=scores, nps=level, texts=texts)
+    answers = Answers(scores=scores, nps=level, texts=dict(texts))
     desk.import_answer(partner, role, who, answers, key=f"k{n}", actor=ADMIN)

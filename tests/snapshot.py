@@ -52,7 +52,7 @@ def taken(page: Any) -> Grey:
     page.evaluate(HIDES, FIGURES)
     picture = page.screenshot(animations="disabled", caret="hide")
     page.evaluate(SHOWS)
-    return _shrunk(_decoded(picture), KEPT)
+    return _shrunk(lightness(picture), KEPT)
 
 
 def differs(name: str, seen: Grey) -> str:
@@ -64,7 +64,7 @@ def differs(name: str, seen: Grey) -> str:
         return ""
     if not path.exists():
         return f"there is no snapshot {name}: run `make snapshots` and look at it"
-    kept = _decoded(path.read_bytes())
+    kept = lightness(path.read_bytes())
     if kept.shape != seen.shape:
         return f"the page is not as large as the snapshot {name}"
     share = apart(kept, seen)
@@ -91,7 +91,7 @@ def _shrunk(picture: Grey, by: int) -> Grey:
     return np.asarray(cut.mean(axis=(1, 3)))
 
 
-def _decoded(content: bytes) -> Grey:
+def lightness(content: bytes) -> Grey:
     """Lightness of a PNG of 8 bits: grey, RGB or RGBA, not interlaced."""
     at, packed, header = len(SIGNATURE), b"", b""
     while at < len(content):

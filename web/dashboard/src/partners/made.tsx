@@ -67,13 +67,14 @@ function Made({ score }: { score: Score }) {
 function Part({ part, n }: { part: SourcePart; n: number }) {
   const [open, setOpen] = useState(false);
   const id = useId();
-  const name = <><span class={`tint c${n + 1}`} aria-hidden="true" />{SOURCES[part.source] ?? visible(part.source)}</>;
+  const title = SOURCES[part.source] ?? visible(part.source);
+  const name = <><span class={`tint c${n + 1}`} aria-hidden="true" />{title}</>;
   return (
     <tbody>
       <tr data-source={part.source}>
         <th scope="row">
           {part.respondents?.length
-            ? <button type="button" class="opener" aria-expanded={open} {...(open ? { "aria-controls": id } : {})} onClick={() => setOpen(!open)}>{name}<span class="sr">: each witness</span><span class="turn" aria-hidden="true">{open ? "▾" : "▸"}</span></button>
+            ? <button type="button" class="opener" aria-label={`${title}: each witness`} aria-expanded={open} {...(open ? { "aria-controls": id } : {})} onClick={() => setOpen(!open)}>{name}<span class="turn" aria-hidden="true">{open ? "▾" : "▸"}</span></button>
             : <span class="opener">{name}</span>}
         </th>
         <td class="right">{percent(part.weight)}</td>
