@@ -130,4 +130,5 @@ def _nameless(report: Mapping[str, Any], names: re.Pattern[str] | None) -> dict[
         }
         for one in report.get("discrepancies", ())
     ]
+    kept["recommendations"] = [without(one, names) for one in report.get("recommendations", ())]
     return kept
