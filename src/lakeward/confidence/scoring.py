@@ -85,7 +85,7 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(report),
             msgspec.to_builtins(report if part == speeches else self._reported(part, model)),
             _claims(speeches), statements=said, model=report.model, overall=report.overall.score,
-            told=None if fields is None else {"partner_id": partner.partner_id, **_unquoted(fields)},
+            told=fields and {"partner_id": partner.partner_id, **_unquoted(fields)},
         )  # fmt: skip
 
     def _reported(self, speeches: Sequence[Speech], model: consistency.Model) -> Report:
