@@ -29,11 +29,11 @@ from lakeward.confidence.score import (
     Prior,
     Score,
     Source,
-    category_priors,
     fields_of,
     formula_version,
     score,
 )
+from lakeward.confidence.score.prior import priors_of_each
 from lakeward.store.analyses import Analysis, Said
 from lakeward.store.partners import Partner
 from lakeward.store.scores import Scored, Trigger
@@ -52,12 +52,14 @@ class Scoring:
         self._desk = desk
         self._model = model
         self._answers: dict[str, tuple[Answer, ...]] = {}
+        self._learnt: dict[str, Mapping[str, Mapping[Source, Prior]]] = {}
 
     def look(self) -> list[Scored]:
         """Compare and score where something changed; the scores that are new."""
         partners = self._desk.partners.all()
         last = self._desk.scores.latest()
         self._answers = {one.partner_id: self._heard(one) for one in partners}
+        self._learnt = {}
         made = [self._scored(one, partners, last.get(one.partner_id)) for one in partners]
         return [one for one in made if one is not None]
 
@@ -116,12 +118,12 @@ class Scoring:
     def _priors(
         self, partner: Partner, partners: list[Partner], now: int
     ) -> Mapping[Source, Prior]:
-        others = {
-            one.partner_id: self._answers[one.partner_id]
-            for one in partners
-            if one.category == partner.category and one.partner_id != partner.partner_id
-        }
-        return category_priors(others, now_ms=now)
+        """What the others of the category make; of a category learnt once in a look."""
+        if partner.category not in self._learnt:
+            same = [one.partner_id for one in partners if one.category == partner.category]
+            heard = {which: self._answers[which] for which in same}
+            self._learnt[partner.category] = priors_of_each(heard, now_ms=now)
+        return self._learnt[partner.category][partner.partner_id]
 
 
 def _agreeing(answers: Sequence[Answer], part: Released) -> list[Answer]:
