@@ -17,7 +17,7 @@ from lakeward.confidence.consistency import embedding as embedding_of
 from lakeward.confidence.consistency.embedding import PACKAGED, PINNED, files
 from lakeward.errors import MissingExtra, Terminal
 
-from tests.consistency_pairs import examples
+from consistency_pairs import examples
 
 LEXICAL = lexical()
 

@@ -10,7 +10,7 @@ each of the last three a comma-separated list. Only common words and their commo
 kept: a rare sense makes two words synonyms that no reader takes for such. Fails on a folder
 that lacks a file.
 
-    python -m tests.write_lexicon DICT_FOLDER WORDS
+    python tests/write_lexicon.py DICT_FOLDER WORDS
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ OFFERING: Final = frozenset(
     "offer provide deliver sell supply include give build install repair design develop make train "
     "support free service help specialise specialize consult advise maintain".split()
 )
-EST: Final = re.compile(r"^[a-z]{3,}(?:[^aeiou]|i|l)est$")
+EST: Final = re.compile(r"^[a-z]{2,}(?:[^aeiou]|i|l)est$")
 NOT_SUPERLATIVE: Final = frozenset(
     "interest request invest forest honest modest latest guest suggest contest protest harvest "
     "digest west rest test almost earnest arrest quest nearest".split()

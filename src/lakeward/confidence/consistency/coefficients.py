@@ -1,4 +1,4 @@
-"""What each figure weighs, by model: written by `tests.fit_consistency`, not by hand."""
+"""What each figure weighs, by model: written by `benchmarks/fit_consistency.py`, not by hand."""
 
 from __future__ import annotations
 

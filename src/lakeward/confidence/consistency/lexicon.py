@@ -2,7 +2,7 @@
 
 In: two base forms. Out: how the one follows from the other. Two tables stand behind it: one of
 our own for business and everyday talk (`everyday.txt`, `phrases.txt`), which comes first, and one
-derived from WordNet 3.1 (`lexicon.tsv`, notice in `lexicon.LICENSE`, made by `tests.write_lexicon`).
+derived from WordNet 3.1 (`lexicon.tsv`, notice in `lexicon.LICENSE`, made by `tests/write_lexicon.py`).
 They are files of the package: only a broken installation can fail here.
 
     lexicon.tsv   word <tab> n|v|a|r <tab> synonyms <tab> wider words <tab> opposites

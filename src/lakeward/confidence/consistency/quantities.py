@@ -7,6 +7,7 @@ more than 40 of `staff`, "about a day" is a day give or take a fifth. Pure; neve
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -144,11 +145,20 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
     end = after if dimension in ("count", "year") or not first or first.lemmas[0] not in UNITS else (
         words.index(first, after) + 1
     )
-    start_said = at - 1 if before in SAID_WITH else start
-    said = " ".join(word.text for word in words[start_said : max(end, after + 1)])
+    said = _said(words, start, max(end, after + bool(first and first.role == "content")))
     low, high = _range(words, at, after, number * scale)
     spelled = not words[at].text[0].isdigit()
     return Quantity(low, high, dimension, of, said, (start, end), spelled)
+
+
+def _said(words: Sequence[Token], start: int, end: int) -> str:
+    """The number as it stands there, with the word that bounds it."""
+    if start and words[start - 1].text in SAID_WITH:
+        start -= 1
+    elif start > 1 and (words[start - 2].text, words[start - 1].text) == ("up", "to"):
+        start -= 2
+    said = " ".join(word.text for word in words[start:end])
+    return re.sub(r"(?<=[$€£]) | (?=%)", "", said)
 
 
 def _range(words: Sequence[Token], at: int, after: int, value: float) -> tuple[float, float]:

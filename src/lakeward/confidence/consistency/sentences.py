@@ -54,6 +54,11 @@ def _goes_on(text: str, dot: int, end: int) -> bool:
         return False
     last = LAST_WORD.search(text, max(0, dot - 40), dot)
     word = last[1].lower() if last else ""
+    if word.isdigit() and len(word) < 3:
+        # "2. Another offer" is an item of a list, "We have 12. They know" is not.
+        _, line, before = text[max(0, dot - 8) : dot - len(word)].rpartition("\n")
+        if not before.strip() and (line or dot <= 8):
+            return True
     following = text[end : end + 8].lstrip()[:1]
     if following.islower():
         # A name in small letters may start a sentence; after an abbreviation it does not.

@@ -12,7 +12,7 @@ import msgspec
 
 from lakeward.confidence.consistency.relation import Label
 
-FILE = pathlib.Path(__file__).parent / "data/consistency/pairs.tsv"
+FILE = pathlib.Path(__file__).parent.parent / "tests/data/consistency/pairs.tsv"
 LABELS: tuple[Label, ...] = ("supports", "contradicts", "not_addressed")
 
 

@@ -4,7 +4,7 @@ In: the train part of `tests/data/consistency/pairs.tsv`. Out: `coefficients.py`
 are not read. Each coefficient keeps the sign that its figure must have: a word more that is not
 answered never helps. How strongly they are held back is chosen by pairs left out in turn.
 
-    python -m tests.fit_consistency
+    python benchmarks/fit_consistency.py
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lakeward.confidence.consistency.relation import (
     facts,
     support_figures,
 )
-from tests.consistency_pairs import Example, examples
+from consistency_pairs import Example, examples
 
 OUT = (
     pathlib.Path(__file__).parent.parent
@@ -126,7 +126,7 @@ def chosen(rows: Rows) -> Figures:
 def main() -> None:
     """Fit both models and write the module."""
     lines = [
-        '"""What each figure weighs, by model: written by `tests.fit_consistency`, not by hand."""',
+        '"""What each figure weighs, by model: written by `benchmarks/fit_consistency.py`, not by hand."""',
         "",
         "from __future__ import annotations",
         "",
