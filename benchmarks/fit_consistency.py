@@ -27,10 +27,7 @@ from lakeward.confidence.consistency.relation import (
 )
 from consistency_pairs import Example, examples
 
-OUT = (
-    pathlib.Path(__file__).parent.parent
-    / "src/lakeward/confidence/consistency/coefficients.py"
-)
+OUT = pathlib.Path(__file__).parent.parent / "src/lakeward/confidence/consistency/coefficients.py"
 UP, DOWN, FREE = (0.0, None), (None, 0.0), (None, None)
 SIGNS = {
     "covered": UP, "left": DOWN, "strange": DOWN, "worst": DOWN, "turned": UP, "similarity": UP,
@@ -68,9 +65,7 @@ def seen(model: Model, part: str) -> list[tuple[Example, Facts]]:
     """Each pair of one part with its figures."""
     pairs = examples(part)
     views = model.views([text for e in pairs for text in (e.premise, e.hypothesis)])
-    return [
-        (example, facts(views[2 * at], views[2 * at + 1])) for at, example in enumerate(pairs)
-    ]
+    return [(example, facts(views[2 * at], views[2 * at + 1])) for at, example in enumerate(pairs)]
 
 
 class Rows(NamedTuple):

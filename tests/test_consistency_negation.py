@@ -125,7 +125,9 @@ def test_a_plain_denial_contradicts_in_both_directions(model: Model) -> None:
 
 
 @given(
-    st.lists(st.sampled_from("really often the big on Monday with care and soon".split()), max_size=4),
+    st.lists(
+        st.sampled_from("really often the big on Monday with care and soon".split()), max_size=4
+    ),
     st.sampled_from(look_alikes()),
     st.booleans(),
 )

@@ -210,6 +210,8 @@ def test_importing_the_package_imports_no_heavy_library() -> None:
 
 def run(script: str, first_on_path: str = "") -> str:
     """The output of a Python process of its own."""
-    code = f"import sys; sys.path.insert(0, {first_on_path!r})\n{script}" if first_on_path else script
+    code = (
+        f"import sys; sys.path.insert(0, {first_on_path!r})\n{script}" if first_on_path else script
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout

@@ -226,6 +226,19 @@ def erase_killed_after(planted: Planted, seconds: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+def test_a_note_that_was_being_written_when_its_process_was_killed_is_taken_away(
+    planted: Planted,
+) -> None:
+    folder = planted.home.private / "erasures"
+    folder.mkdir(mode=0o700)
+    left = folder / ".01a21adb-6fd6-772f-9518-fdb3a9df272a.people.17.26fed8cd"
+    left.write_bytes(b'[{"kind":"user_id","value":"zoe@example.com"}]\n')
+    assert book.leftovers(planted.home) == [left]
+    with book.alone(planted.home):
+        pass
+    assert not left.exists()
+
+
 def test_the_command_is_killed_at_random_while_others_record_and_compact(
     planted: Planted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -253,7 +253,66 @@ class MessageConsistencyAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[Opt[Name], doc("Embedding model, or the fallback by its name.")] = UNSET
 
 
+class ConfidenceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that PowerConfidence keeps was made, changed or ended.
+
+    What witnesses say, demos and scores have types of their own, too.
+    """
+
+    partner_id: Annotated[Id, doc("The partner it is about.")]
+    record: Annotated[
+        Literal[
+            "partner", "person", "invitation", "response", "review", "demo", "transcript",
+            "claims", "analysis", "score",
+        ],
+        doc("What kind of thing changed."),
+    ]  # fmt: skip
+    change: Annotated[
+        Literal[
+            "created", "updated", "removed", "sent", "delivered", "bounced", "opened", "saved",
+            "answered", "expired", "withdrawn", "failed", "opted_out",
+        ],
+        doc("What became of it."),
+    ]  # fmt: skip
+    record_id: Annotated[Opt[Id], doc("Its id in the app database.", personal="pseudonymous")] = (
+        UNSET
+    )
+    form: Annotated[
+        Opt[Literal["employee", "reference", "quarterly"]], doc("The form of an invitation.")
+    ] = UNSET
+    channel: Annotated[
+        Opt[Literal["sms", "email", "link", "import"]], doc("How the person is reached.")
+    ] = UNSET
+    number: Annotated[Opt[Count], doc("How many times it was sent, or how many claims.")] = UNSET
+    reason: Annotated[Opt[Name], doc("Why, such as quiet or bounced.")] = UNSET
+    actor_role: Annotated[
+        Opt[Literal["admin", "partner", "key", "witness", "lakeward"]], doc("Who did it.")
+    ] = UNSET
+
+
+WITNESSED = (
+    "confidence_change", "customer_reference", "employee_feedback",
+    "message_consistency_analysis", "message_event", "message_sent", "powerconfidence_update",
+)  # fmt: skip
+"""What tells of what witnesses said, or that they spoke: nothing for the partner whom it is about,
+who is shown what is released, in groups."""
+
 SPECS: tuple[TypeSpec, ...] = (
+    spec(
+        "confidence_change",
+        ConfidenceChange,
+        "properties",
+        "outcomes",
+        example={
+            "partner_id": "p9",
+            "record": "invitation",
+            "change": "sent",
+            "form": "employee",
+            "channel": "sms",
+            "number": 1,
+            "actor_role": "lakeward",
+        },
+    ),
     spec(
         "powerconfidence_update",
         PowerconfidenceUpdate,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lakeward.cli.stores import opened
+from lakeward.cli.stores import opened, witness_names
 from lakeward.cli.tail import printable
 from lakeward.cli.whom import add_people, people
-from lakeward.errors import Terminal
+from lakeward.errors import LakewardError, Terminal
 from lakeward.lake import erase
 from lakeward.lake import receipt as book
 from lakeward.lake.draining import drain
@@ -49,7 +49,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         return _shown([book.load(lake, arguments.show)], arguments.format, code=0)
     if arguments.resume:
         return _shown(resume(lake, settings), arguments.format)
-    who = _under_any_name(people(arguments))
+    who = _under_any_name(lake, settings, people(arguments))
     if arguments.verify:
         return _verify(lake, settings, book.load(lake, arguments.verify), who, arguments.format)
     if arguments.linked:
@@ -72,8 +72,18 @@ def setting(lake: LakeDir, settings: Settings, stores: erase.Stores) -> erase.Se
     return erase.Setting(lake, stores, drain=lambda: drain(lake, settings))
 
 
-def _under_any_name(who: list[Person]) -> list[Person]:
-    """A user's id stands in `anonymous_id`, too, where an `alias` gave the user another one."""
+def _under_any_name(lake: LakeDir, settings: Settings, who: list[Person]) -> list[Person]:
+    """A user's id stands in `anonymous_id`, too, where an `alias` gave the user another one; and
+    whoever spoke of a partner has an id as a witness, which the app need not know."""
+    try:
+        aliases = witness_names(lake, settings, [each.value for each in who])
+    except LakewardError as error:
+        print(
+            f"{error}\nIt may know the person by another id: erase once more when it is back.",
+            file=sys.stderr,
+        )
+        aliases = []
+    who = [*who, *(Person("user_id", name) for name in aliases)]
     older = [Person("anonymous_id", each.value) for each in who if each.kind == "user_id"]
     return list(dict.fromkeys([*who, *older]))
 

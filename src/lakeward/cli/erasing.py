@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lakeward.cli.child import Child
 from lakeward.errors import LakewardError
-from lakeward.lake.receipt import asked
+from lakeward.lake.receipt import asked, leftovers
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.settings import Settings, load
 
@@ -50,7 +50,8 @@ class Erasing:
                 self._look_at = now + LOOK_SECONDS
         elif now >= max(self._look_at, self._child.not_before):
             self._look_at = now + LOOK_SECONDS
-            if asked(self._lake) or (now >= self._sweep_at and self._has_list()):
+            waits = asked(self._lake) or leftovers(self._lake)
+            if waits or (now >= self._sweep_at and self._has_list()):
                 self._sweep_at = now + SWEEP_SECONDS
                 self._child.start(str(self._lake.root), str(self._folder))
 

@@ -7,7 +7,7 @@ left it out would be none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
@@ -52,6 +52,17 @@ def opened(lake: LakeDir, settings: Settings) -> Iterator[Stores]:
             except LakewardError as error:
                 others.append(Closed(name, error))
         yield Stores(source, others)
+
+
+def witness_names(lake: LakeDir, settings: Settings, values: Sequence[str]) -> list[str]:
+    """Ids under which the lake may know whoever spoke of a partner and goes by one of these."""
+    if "database" not in dict(used(lake, settings)) or find_spec("sqlalchemy") is None:
+        return []
+    from lakeward.store.database import open_database
+    from lakeward.store.witness_erasure import names_of
+
+    with open_database(settings) as database, database.read() as connection:
+        return [name for value in values for name in names_of(connection, value)]
 
 
 def used(lake: LakeDir, settings: Settings) -> Iterator[tuple[str, Maker]]:

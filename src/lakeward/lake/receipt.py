@@ -94,6 +94,8 @@ def alone(lake: LakeDir) -> Iterator[None]:
     fd = os.open(folder(lake) / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in leftovers(lake):
+            _wipe(path)
         yield
     except BlockingIOError:
         raise LakeBusy("another erasure is under way in this lake: try again later") from None
@@ -110,6 +112,12 @@ def ask(lake: LakeDir, erasure_id: str, people: Sequence[Person]) -> None:
 def asked(lake: LakeDir) -> list[str]:
     """Erasures that are not at their end, the oldest first."""
     return sorted(path.stem for path in folder(lake).glob("*.people") if ID.fullmatch(path.stem))
+
+
+def leftovers(lake: LakeDir) -> list[Path]:
+    """Notes that were being written when their process was killed; who is alone here may take them
+    away. They name a person whose erasure nobody was promised."""
+    return [*folder(lake).glob(".*.people.*")]
 
 
 def people(lake: LakeDir, erasure_id: str) -> tuple[Person, ...]:
@@ -134,7 +142,11 @@ def waiting(lake: LakeDir) -> list[Person]:
 
 def forget(lake: LakeDir, erasure_id: str) -> None:
     """Overwrite and remove the note of who it was."""
-    path = folder(lake) / f"{erasure_id}.people"
+    _wipe(folder(lake) / f"{erasure_id}.people")
+    sync_folder(folder(lake))
+
+
+def _wipe(path: Path) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -145,7 +157,6 @@ def forget(lake: LakeDir, erasure_id: str) -> None:
     finally:
         os.close(fd)
     path.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def save(lake: LakeDir, receipt: Receipt) -> None:

@@ -12,15 +12,18 @@ from typing import Protocol
 import msgspec
 
 from lakeward.collector import Collector
+from lakeward.confidence.desk import Desk
 from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
     data,
     experiments,
+    hooks,
     keys,
     login,
     overview,
     pages,
+    partners,
     people,
     quarantine,
     questions,
@@ -32,6 +35,7 @@ from lakeward.server import (
     switches,
     traces,
     views,
+    witness,
 )
 from lakeward.server.asker import Asker
 from lakeward.server.bands import Bands
@@ -50,8 +54,10 @@ PARTS: tuple[Part, ...] = (
     *alerts.PARTS,
     *data.PARTS,
     *experiments.PARTS,
+    *hooks.PARTS,
     *keys.PARTS,
     *overview.PARTS,
+    *partners.PARTS,
     *people.PARTS,
     *quarantine.PARTS,
     *questions.PARTS,
@@ -63,6 +69,7 @@ PARTS: tuple[Part, ...] = (
     *switches.PARTS,
     *traces.PARTS,
     *views.PARTS,
+    *witness.PARTS,
 )
 
 
@@ -97,11 +104,14 @@ def rooms(site: Site) -> list[Room]:
     """Those that read the lake and the app database; pages and logins are the worker's own."""
     settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
     bands = Bands(AlertTable(database), site.lake, settings, site.asker)
+    desk = Desk(database, settings)
     return [
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         data.Data(site.lake, settings, site.status, site.collector),
         experiments.Experiments(site.asker, settings),
+        hooks.HookRoom(desk, intake),
         keys.KeyRoom(database, guard, intake),
+        partners.PartnerRoom(desk, guard, intake),
         overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
         quarantine.Quarantine(site.lake, site.collector, database, guard, intake),
@@ -114,4 +124,5 @@ def rooms(site: Site) -> list[Room]:
         switches.Switches(database, settings, guard, intake),
         traces.Traces(site.asker),
         views.ViewRoom(database, guard, intake),
+        witness.WitnessRoom(desk, guard, intake),
     ]

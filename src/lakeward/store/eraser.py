@@ -35,6 +35,19 @@ from sqlalchemy.exc import OperationalError
 from lakeward.errors import Transient
 from lakeward.person import Gone, Person
 from lakeward.store.database import Database
+from lakeward.store.evidence_schema import (
+    ANALYSES,
+    CHANGES,
+    CLAIMS,
+    INVITATIONS,
+    OPT_OUTS,
+    PARTNERS,
+    RECEIPTS,
+    RESPONSES,
+    REVIEWS,
+    SCORES,
+    WITNESSES,
+)
 from lakeward.store.people import plain_email
 from lakeward.store.schema import (
     ALERT_CHANGES,
@@ -56,6 +69,7 @@ from lakeward.store.schema import (
 )
 from lakeward.store.views import naming
 from lakeward.store.withdrawal import ERASED, named, withdraw
+from lakeward.store.witness_erasure import forget, held
 
 PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     KEYS: (KEYS.c.created_by, KEYS.c.name),
@@ -74,6 +88,17 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     TELLINGS: (),
     SNOOZES: (SNOOZES.c.created_by,),
     VIEWS: (VIEWS.c.created_by,),
+    PARTNERS: (PARTNERS.c.created_by,),
+    WITNESSES: (WITNESSES.c.created_by,),
+    INVITATIONS: (INVITATIONS.c.created_by,),
+    RESPONSES: (RESPONSES.c.created_by,),
+    REVIEWS: (REVIEWS.c.reviewer,),
+    CHANGES: (CHANGES.c.fields,),
+    CLAIMS: (),  # these name witnesses, who are forgotten whole
+    ANALYSES: (),
+    SCORES: (),
+    OPT_OUTS: (),  # digests of addresses, and ids of providers
+    RECEIPTS: (),
 }
 """Where a person's id can stand, for every table of the schema."""
 _OWN: Final = (OUTBOX, ASSIGNMENTS)
@@ -99,7 +124,7 @@ class DatabaseEraser:
         with self._database.read() as connection:
             assigned = select(func.count()).select_from(ASSIGNMENTS).where(_assigned(person))
             own = named(connection, person.value) + (connection.scalar(assigned) or 0)
-            own += len(naming(connection, person.value))
+            own += len(naming(connection, person.value)) + held(connection, person.value)
             return own + sum(
                 len(_rows(connection, table, _spelled(table, person))) for table in _OTHERS
             )
@@ -112,6 +137,7 @@ class DatabaseEraser:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             changed += withdraw(connection, person.value, time.time_ns() // 10**6)
             changed += connection.execute(delete(ASSIGNMENTS).where(_assigned(person))).rowcount
+            changed += forget(connection, person.value)
             viewed = VIEWS.c.view_id.in_(naming(connection, person.value))
             changed += connection.execute(delete(VIEWS).where(viewed)).rowcount
             for table in _OTHERS:
@@ -148,8 +174,9 @@ def _rows(connection: Connection, table: Table, value: str) -> list[RowMapping]:
 
 def _replace(connection: Connection, table: Table, row: RowMapping, value: str) -> None:
     (key,) = table.primary_key.columns
-    # A key in force has a name of its own, a person an address: the erased one's is of its id.
-    instead = f"{ERASED} {row[key.name]}" if table in (KEYS, PEOPLE) else ERASED
+    # A key in force has a name of its own, a person an address, a review a reviewer: that of the
+    # erased one is of its id.
+    instead = f"{ERASED} {row[key.name]}" if table in (KEYS, PEOPLE, REVIEWS) else ERASED
     changes = {
         column.name: _without(row[column.name], value, instead)
         for column in PERSONAL[table]

@@ -15,26 +15,18 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
 
-REVISION = "0006"
+from lakeward.store import evidence_schema as evidence_schema  # its tables belong to the schema
+from lakeward.store.metadata import METADATA as METADATA
+
+REVISION = "0007"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
-
-METADATA = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
 
 KEYS = Table(
     "lakeward_keys",

@@ -166,7 +166,8 @@ def _broken(pairs: Sequence[Pair]) -> float:
         for one, other in steps
         if one.premise is not None
         and other.premise is not None
-        and abs(other.premise.at - one.premise.at) > abs(other.hypothesis.at - one.hypothesis.at) + 3
+        and abs(other.premise.at - one.premise.at)
+        > abs(other.hypothesis.at - one.hypothesis.at) + 3
     )
     return apart / len(steps)
 
@@ -182,9 +183,7 @@ def _swapped(pairs: Sequence[Pair]) -> float:
     if not same_verb or not others:
         return 0.0
     sides = [{p.premise.side, p.hypothesis.side} for p in others if p.premise is not None]
-    swapped = sum(
-        0.5 if side == {"left", "place"} else 1.0 for side in sides if len(side) == 2
-    )
+    swapped = sum(0.5 if side == {"left", "place"} else 1.0 for side in sides if len(side) == 2)
     return swapped / len(others)
 
 
@@ -195,8 +194,10 @@ def _detached(one: Pair, other: Pair) -> bool:
     if other.hypothesis.at != one.hypothesis.at + 1:
         return False
     head = one.premise.head
-    return head != one.premise.at and head != other.premise.at and not (
-        one.premise.at < other.premise.at <= head
+    return (
+        head != one.premise.at
+        and head != other.premise.at
+        and not (one.premise.at < other.premise.at <= head)
     )
 
 

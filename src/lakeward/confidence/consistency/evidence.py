@@ -69,8 +69,7 @@ def against(
         exception=float(bool(excepted)),
         unmatched=float(unmatched),
         both_deny=both,
-        may_support=not (reasons or unmatched)
-        and _same_denials(premise, hypothesis, pairs, back),
+        may_support=not (reasons or unmatched) and _same_denials(premise, hypothesis, pairs, back),
     )
 
 
@@ -142,7 +141,11 @@ FACING: Final = ({"up", "down"}, {"inside", "outside"}, {"in", "outside"}, {"int
 
 
 def _facing(pair: Pair) -> bool:
-    if pair.premise is None or pair.worth < COVERED or pair.premise.denied != pair.hypothesis.denied:
+    if (
+        pair.premise is None
+        or pair.worth < COVERED
+        or pair.premise.denied != pair.hypothesis.denied
+    ):
         return False
     return {pair.premise.before, pair.hypothesis.before} in FACING
 

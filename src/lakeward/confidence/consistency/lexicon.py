@@ -19,7 +19,9 @@ from typing import Literal
 
 import msgspec
 
-Kin = Literal["same", "synonym", "wider", "stem", "narrower", "sibling", "opposite", "converse", "none"]
+Kin = Literal[
+    "same", "synonym", "wider", "stem", "narrower", "sibling", "opposite", "converse", "none"
+]
 """How a word of the hypothesis relates to one of the premise.
 
 `wider`: it is true of it; `converse`: one is the denied opposite of the other, "not late"."""

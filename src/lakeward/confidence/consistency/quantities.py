@@ -22,9 +22,7 @@ HOURS: Final = {
     "week": 168.0, "fortnight": 336.0, "month": 730.0, "quarter": 2190.0, "year": 8760.0,
     "decade": 87600.0, "weekday": 24.0,
 }  # fmt: skip
-MONEY: Final = frozenset(
-    "$ € £ dollar euro pound usd eur gbp buck k cent".split()
-)
+MONEY: Final = frozenset("$ € £ dollar euro pound usd eur gbp buck k cent".split())
 UNITS: Final = MONEY | set(HOURS) | {"%", "percent"}
 SPANS: Final = {
     "same_day": (0.0, 24.0), "next_day": (12.0, 48.0), "overnight": (0.0, 24.0),
@@ -142,8 +140,10 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
         )
     start = at - 1 if before in MONEY else at
     # What is counted stays a word of its own; a unit does not.
-    end = after if dimension in ("count", "year") or not first or first.lemmas[0] not in UNITS else (
-        words.index(first, after) + 1
+    end = (
+        after
+        if dimension in ("count", "year") or not first or first.lemmas[0] not in UNITS
+        else (words.index(first, after) + 1)
     )
     said = _said(words, start, max(end, after + bool(first and first.role == "content")))
     low, high = _range(words, at, after, number * scale)

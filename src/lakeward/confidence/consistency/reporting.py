@@ -119,9 +119,7 @@ def _claimed(texts: dict[tuple[Source, str], list[str]], left_out: _LeftOut) -> 
     return list(found.values())[:MOST_CLAIMS]
 
 
-def _witnesses(
-    texts: dict[tuple[Source, str], list[str]], left_out: _LeftOut
-) -> list[Witness]:
+def _witnesses(texts: dict[tuple[Source, str], list[str]], left_out: _LeftOut) -> list[Witness]:
     found: list[Witness] = []
     for kind in WITNESSES:
         own = [(name, said) for (source, name), said in texts.items() if source == kind]
@@ -207,9 +205,7 @@ def _discrepancies(claimed: Sequence[Claim], heard: Sequence[Heard]) -> list[Dis
             quote, relation = answer
             reason = " ".join(reason.sentence for reason in relation.reasons)
             similarity = round(relation.similarity, 4)
-            entry = Discrepancy(
-                claim.quote, quote, one.source, one.witness_id, similarity, reason
-            )
+            entry = Discrepancy(claim.quote, quote, one.source, one.witness_id, similarity, reason)
             found.append((relation.certainty, entry))
     found.sort(key=lambda pair: (-pair[0], pair[1].claim, pair[1].source, pair[1].witness_id))
     return [entry for _, entry in found]

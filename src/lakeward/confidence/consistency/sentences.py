@@ -19,7 +19,9 @@ ABBREVIATIONS: Final = frozenset(
 NEVER_LAST: Final = frozenset("e.g i.e mr mrs ms dr prof vs approx incl excl cf ca resp".split())
 """Abbreviations that no sentence ends with; behind the others a capital starts a new one."""
 END: Final = re.compile(r"[.!?\u2026\u3002]+[\"'\u201d\u2019)\]]*(?=\s|$)|\r\n|[\n\r\u2028\u2029;]")
-BULLET: Final = re.compile(r"^(?:[-*\u2022\u2013\u2014\u25cf\u25aa\u00b7]+|\(?\d{1,2}[.)]|[a-z]\))\s+")
+BULLET: Final = re.compile(
+    r"^(?:[-*\u2022\u2013\u2014\u25cf\u25aa\u00b7]+|\(?\d{1,2}[.)]|[a-z]\))\s+"
+)
 LAST_WORD: Final = re.compile(r"([^\s(\"']{1,40})$")
 
 
