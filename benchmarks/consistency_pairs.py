@@ -1,7 +1,7 @@
 """The pairs of sentences by which the comparison is fitted and judged, written for Lakeward.
 
-`tests/data/consistency/pairs.tsv`: part (train, dev, test), domain (business, scene), label, premise,
-hypothesis. All pairs of one premise are in one part; the test part is for judging alone.
+`tests/data/consistency/pairs.tsv`: part (train, dev, test), domain (business, scene), label,
+premise, hypothesis. All pairs of one premise are in one part; the test part is for judging alone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ CEO = (
     "We answer every request within one hour. Our staff is friendly. We never charge hidden fees. "
     "We employ 40 people."
 )
-SAID = (
+SAID: tuple[tuple[Source, str, str], ...] = (
     ("employee", "e1", "We always answer within an hour. The staff is friendly."),
     ("employee", "e2", "There are no hidden fees. My colleagues are kind."),
     ("customer", "c1", "It took them two days to answer. The staff was friendly."),
@@ -44,8 +44,8 @@ SAID = (
 
 
 def statements(*more: tuple[Source, str, str]) -> list[Statement]:
-    every = [("ceo", "boss", CEO), *SAID, *more]
-    return [msgspec.convert(fields, tuple[Source, str, str]) and Statement(*fields) for fields in every]  # type: ignore[arg-type] # checked by convert
+    said: list[tuple[Source, str, str]] = [("ceo", "boss", CEO), *SAID, *more]
+    return [Statement(*fields) for fields in said]
 
 
 def of(every: list[Statement]) -> Report:
@@ -82,8 +82,10 @@ def test_recommendations_follow_from_the_findings() -> None:
 
 
 def test_a_claim_that_many_confirm_should_be_said_first() -> None:
-    more = [("customer", f"m{n}", "The staff was friendly.") for n in range(3)]
-    said = of(statements(*more)).recommendations  # type: ignore[arg-type] # literals
+    more: list[tuple[Source, str, str]] = [
+        ("customer", f"m{n}", "The staff was friendly.") for n in range(3)
+    ]
+    said = of(statements(*more)).recommendations
     assert any("6 witnesses confirm “Our staff is friendly.”" in s for s in said)
 
 
@@ -114,7 +116,11 @@ def test_two_witnesses_are_less_sure_than_ten() -> None:
 
 
 def test_where_nothing_can_be_compared_nothing_is_invented() -> None:
-    for every in ([], [Statement("ceo", "boss", CEO)], [Statement("customer", "c", "They are kind.")]):
+    for every in (
+        [],
+        [Statement("ceo", "boss", CEO)],
+        [Statement("customer", "c", "They are kind.")],
+    ):
         found = of(every)
         assert found.overall.score is None
         assert found.overall.low is None
@@ -132,7 +138,9 @@ def test_a_witness_who_addresses_nothing_has_no_alignment() -> None:
 
 
 def test_one_witness_has_one_vote_however_often_it_is_said() -> None:
-    loud = Statement("customer", "c1", "It took three days to answer. They needed a week to answer.")
+    loud = Statement(
+        "customer", "c1", "It took three days to answer. They needed a week to answer."
+    )
     once, often = of(statements()), of([*statements(), loud, loud])
     assert [claim.votes for claim in once.claims] == [claim.votes for claim in often.claims]
 
@@ -200,7 +208,9 @@ def test_the_embedding_model_reports_under_its_name() -> None:
 
 
 def test_what_lies_beyond_a_limit_is_counted() -> None:
-    words = [f"We sell {a} {b}." for a in "red blue old new big good".split() for b in NOUNS]
+    words = [
+        f"We sell {a} {b}." for a in ("red", "blue", "old", "new", "big", "good") for b in NOUNS
+    ]
     assert len(words) > MOST_CLAIMS
     many = [
         Statement("ceo", "boss", " ".join(words)),
@@ -226,7 +236,9 @@ def test_pairs_beyond_the_limit_are_counted() -> None:
         for n in range(60)
     ]
     left_out = of([Statement("ceo", "boss", claims), *busy]).left_out
-    assert left_out["too_many_pairs"] == 60 * 60 * len(NOUNS) - MOST_PAIRS // len(NOUNS) * len(NOUNS)
+    assert left_out["too_many_pairs"] == 60 * 60 * len(NOUNS) - MOST_PAIRS // len(NOUNS) * len(
+        NOUNS
+    )
 
 
-NOUNS = "oak pine steel glass paper cotton plastic rubber silver copper".split()
+NOUNS = ("oak", "pine", "steel", "glass", "paper", "cotton", "plastic", "rubber", "silver", "tin")

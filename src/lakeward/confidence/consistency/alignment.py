@@ -7,6 +7,7 @@ In: two `Reading`s and how near their words are in meaning (from the model). Out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -138,7 +139,7 @@ def marks(pairs: Sequence[Pair], back: Sequence[Pair]) -> Marks:
         turned=_cover(back)[0],
         broken=_broken(pairs),
         swapped=_swapped(pairs),
-        detached=float(sum(1 for one, other in zip(pairs, pairs[1:]) if _detached(one, other))),
+        detached=float(sum(1 for one, other in pairwise(pairs) if _detached(one, other))),
         unverbed=float(any(_unverbed(pair) for pair in pairs)),
         moved=float(sum(1 for pair in pairs if _moved(pair))),
         siblings=float(sum(1 for pair in missing if pair.kin == "sibling")),
@@ -158,7 +159,7 @@ def _cover(pairs: Sequence[Pair]) -> tuple[float, float, float, float]:
 
 def _broken(pairs: Sequence[Pair]) -> float:
     ours = [pair for pair in pairs if pair.worth >= COVERED and pair.premise is not None]
-    steps = list(zip(ours, ours[1:], strict=False))
+    steps = list(pairwise(ours))
     if not steps:
         return 0.0
     apart = sum(

@@ -1,4 +1,4 @@
-"""What each figure weighs, by model: written by `benchmarks/fit_consistency.py`, not by hand."""
+"""What each figure weighs: written by `benchmarks/fit_consistency.py`, not by hand."""
 
 from __future__ import annotations
 

@@ -12,11 +12,13 @@ from typing import Final
 
 import msgspec
 
-ABBREVIATIONS: Final = frozenset(
-    "e.g i.e etc mr mrs ms dr prof st vs approx no nos inc ltd co corp dept est fig jr sr p.a a.m "
-    "p.m u.s u.k min max incl excl tel ext gmbh ca resp cf al".split()
+from lakeward.confidence.consistency.lexicon import listed
+
+ABBREVIATIONS: Final = listed(
+    "e.g i.e etc mr mrs ms dr prof st vs approx no nos inc ltd co corp dept est fig jr sr p.a "
+    "a.m p.m u.s u.k min max incl excl tel ext gmbh ca resp cf al"
 )
-NEVER_LAST: Final = frozenset("e.g i.e mr mrs ms dr prof vs approx incl excl cf ca resp".split())
+NEVER_LAST: Final = listed("e.g i.e mr mrs ms dr prof vs approx incl excl cf ca resp")
 """Abbreviations that no sentence ends with; behind the others a capital starts a new one."""
 END: Final = re.compile(r"[.!?\u2026\u3002]+[\"'\u201d\u2019)\]]*(?=\s|$)|\r\n|[\n\r\u2028\u2029;]")
 BULLET: Final = re.compile(
