@@ -31,7 +31,7 @@ OUT = pathlib.Path(__file__).parent.parent / "src/lakeward/confidence/consistenc
 UP, DOWN, FREE = (0.0, None), (None, 0.0), (None, None)
 SIGNS = {
     "covered": UP, "left": DOWN, "strange": DOWN, "worst": DOWN, "turned": UP, "similarity": UP,
-    "detached": DOWN, "unverbed": DOWN, "denied_left": DOWN,
+    "attribute": DOWN, "detached": DOWN, "unverbed": DOWN, "denied_left": DOWN,
     "broken": DOWN, "swapped": DOWN, "moved": DOWN, "siblings": DOWN, "narrower": DOWN,
     "negation": UP, "opposite": UP, "number": UP, "polarity": UP, "exception": UP,
     "denied_covered": UP, "denied_strange": DOWN, "rest_covered": UP, "bias": FREE,

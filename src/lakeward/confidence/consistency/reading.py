@@ -188,7 +188,8 @@ def _verb_after(words: Sequence[Token], at: int, endings: tuple[str, ...]) -> in
         word = words[place]
         if word.role == "content" and not word.text.endswith("ly") and word.text != "not":
             forms = word.lemmas
-            is_verb = any("v" in lexicon().parts.get(form, "") for form in forms)
+            known = lexicon().parts
+            is_verb = any("v" in known.get(form, "v") for form in forms)
             return place if is_verb and word.text.endswith(endings) else 0
         if word.role in ("stop", "place"):
             return 0

@@ -180,7 +180,7 @@ def lemmas(word: str) -> tuple[str, ...]:
     own = word in known and not word.endswith(("s", "ing", "ed"))
     if not found or (own and not base):
         found.insert(0, word)
-    elif own or "a" in known.get(word, ""):
+    elif own or (word.endswith("ed") and "a" in known.get(word, "")):
         found.append(word)  # "saw", "crowded" and "wooded" are also words of their own
     return tuple(found)
 
