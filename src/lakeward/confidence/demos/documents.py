@@ -1,0 +1,188 @@
+"""The text of documents, a page or slide at a time.
+
+In: an open file whose kind is known. Out: segments with their pages, and how many pages there are.
+Fails with `Rejected` for what its own parser does not take or what has more than a demo can have,
+and with `MissingExtra`. Pictures in it are not looked at; notes of slides are read, as speakers say
+what stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from lakeward.confidence.demos.archive import check_archive
+from lakeward.confidence.demos.kinds import Kind
+from lakeward.errors import MissingExtra, Rejected
+from lakeward.store.demos import Segment
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+MOST_PAGES: Final = 2_000
+MOST_TEXT: Final = 2_000_000
+"""Characters of all pages."""
+TEXT_BYTES: Final = 8 << 20
+MOST_DEPTH: Final = 20
+"""Groups within groups of shapes."""
+PAGE_LINES: Final = 60
+"""Of a text without pages these many lines count as one."""
+
+
+def pages_of(file: BinaryIO, kind: Kind) -> int:
+    """How many pages or slides; opening it is what finds out whether it is whole."""
+    file.seek(0)
+    if kind.family == "pdf":
+        return _counted(len(_pdf(file).pages))
+    if kind.family == "slides":
+        check_archive(file)
+        return _counted(len(_slides(file).slides))
+    if kind.family == "document":
+        check_archive(file)
+        return sum(1 for _ in _paragraphs(_document(file))) // PAGE_LINES + 1
+    return len(list(_written(file)))
+
+
+def text_of(file: BinaryIO, kind: Kind) -> list[Segment]:
+    """What stands in it; pages without a word are left out."""
+    file.seek(0)
+    if kind.family == "pdf":
+        pages: Iterable[str] = _pages(_pdf(file))
+    elif kind.family == "slides":
+        check_archive(file)
+        pages = (_slide(slide) for slide in _slides(file).slides)
+    elif kind.family == "document":
+        check_archive(file)
+        pages = _paged(_paragraphs(_document(file)))
+    else:
+        pages = _written(file)
+    segments, size = [], 0
+    for number, page in enumerate(pages, 1):
+        text = " ".join(page.replace("\0", "").split())
+        size += len(text)
+        if number > MOST_PAGES or size > MOST_TEXT:
+            raise Rejected(f"the document has more than {MOST_PAGES} pages or {MOST_TEXT} letters")
+        if text:
+            segments.append(Segment(text=text, page=number))
+    return segments
+
+
+def _counted(pages: int) -> int:
+    if pages > MOST_PAGES:
+        raise Rejected(f"the document has more than {MOST_PAGES} pages")
+    if pages == 0:
+        raise Rejected("the document has no pages")
+    return pages
+
+
+def _pdf(file: BinaryIO) -> PdfReader:
+    try:
+        from pypdf import PdfReader
+    except ImportError:
+        raise MissingExtra("reading PDF", "confidence") from None
+    try:
+        reader = PdfReader(file, strict=False)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise Rejected("the PDF is locked with a password")
+        len(reader.pages)
+    except (Rejected, MemoryError):
+        raise
+    except Exception:  # it raises whatever a damaged file leads it into
+        raise Rejected("the PDF is damaged or cut short") from None
+    return reader
+
+
+def _pages(reader: PdfReader) -> Iterator[str]:
+    for page in reader.pages:
+        try:
+            yield page.extract_text()
+        except (MemoryError, RecursionError):
+            raise
+        except Exception:
+            raise Rejected("a page of the PDF is damaged, or inflates beyond measure") from None
+
+
+def _slides(file: BinaryIO) -> Any:
+    try:
+        import pptx
+    except ImportError:
+        raise MissingExtra("reading slides", "confidence") from None
+    try:
+        return pptx.Presentation(file)
+    except MemoryError:
+        raise
+    except Exception:  # as above
+        raise Rejected("the slides are damaged") from None
+
+
+def _slide(slide: Any) -> str:
+    try:
+        words = [text for shape in slide.shapes for text in _shape(shape)]
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+            words.append(slide.notes_slide.notes_text_frame.text)
+    except (Rejected, MemoryError):
+        raise
+    except Exception:
+        raise Rejected("a slide is damaged") from None
+    return "\n".join(words)
+
+
+def _shape(shape: Any, depth: int = 0) -> Iterator[str]:
+    if depth > MOST_DEPTH:
+        raise Rejected(f"a slide has more than {MOST_DEPTH} groups within groups")
+    if getattr(shape, "shapes", None) is not None:
+        for inner in shape.shapes:
+            yield from _shape(inner, depth + 1)
+    elif getattr(shape, "has_table", False):
+        for row in shape.table.rows:
+            yield " ".join(cell.text for cell in row.cells)
+    elif shape.has_text_frame:
+        yield shape.text_frame.text
+
+
+def _document(file: BinaryIO) -> Any:
+    try:
+        import docx
+    except ImportError:
+        raise MissingExtra("reading documents", "confidence") from None
+    try:
+        return docx.Document(file)
+    except MemoryError:
+        raise
+    except Exception:  # as above
+        raise Rejected("the document is damaged") from None
+
+
+def _paragraphs(document: Any) -> Iterator[str]:
+    for block in document.iter_inner_content():
+        if hasattr(block, "rows"):
+            for row in block.rows:
+                yield " ".join(cell.text for cell in row.cells)
+        else:
+            yield block.text
+
+
+def _written(file: BinaryIO) -> Iterator[str]:
+    file.seek(0)
+    raw = file.read(TEXT_BYTES + 1)
+    if len(raw) > TEXT_BYTES:
+        raise Rejected(f"the text is larger than {TEXT_BYTES >> 20} MiB")
+    try:
+        wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        text = raw.decode("utf-16") if wide else raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Rejected("the text is neither UTF-8 nor UTF-16") from None
+    if "\0" in text:
+        raise Rejected("the text holds zero bytes: it is something else")
+    yield from _paged(iter(text.splitlines()))
+
+
+def _paged(lines: Iterator[str]) -> Iterator[str]:
+    page: list[str] = []
+    for line in lines:
+        page.append(line)
+        if len(page) == PAGE_LINES:
+            yield "\n".join(page)
+            page = []
+    if page:
+        yield "\n".join(page)

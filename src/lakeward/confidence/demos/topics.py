@@ -1,0 +1,95 @@
+"""Topics of a text: the phrases that it comes back to.
+
+In: lines. Out: at most `MOST` phrases in lower case, the heaviest first. Nothing fails.
+
+After RAKE (Rose et al., 2010): a phrase is what stands between stop words and punctuation, at most
+three words; a word weighs its degree over its frequency, so that words of long phrases count; a
+phrase weighs the sum, times how often it comes. Of the phrases of one word those that come once
+are left out, and so is a phrase within a heavier one. The stop words are English: of another
+language only what comes often in short pieces is found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from math import log1p
+from typing import Final
+
+MOST: Final = 8
+LONGEST: Final = 3
+"""Words of a phrase."""
+MOST_LETTERS: Final = 60
+PIECE: Final = re.compile(r"[.!?;:,()\[\]{}\"\u201c\u201d|/\\<>\n\t]+|\s[-\u2013\u2014]+\s")
+WORD: Final = re.compile(r"[^\W\d_][^\W_]*(?:['\u2019-][^\W_]+)*")
+ENGLISH: Final = """
+a about above actually after again against all almost already also always am an and another any
+anyone anything are aren't around as ask at away back be because been before being below best
+better between both but by can can't cannot come comes could couldn't day did didn't do does
+doesn't doing don't done down during each easy either else even ever every everybody everyone
+everything exactly few find first for from further gave get gets getting give gives go goes going
+gonna good got great had has hasn't have haven't having he hello her here here's hers hey hi him
+himself his how however i i'd i'll i'm i've if in instead into is isn't it it's its itself just
+keep kind know last least less let let's like little look looks lot made make makes making many may
+maybe me mean might more most much must my myself need needs never new next no nobody none nor not
+nothing now of off often oh okay on once one ones only or other others our ours ourselves out over
+own people perhaps please put quite rather really right said same say says see seen several shall
+she should show so some somebody someone something soon still such sure take takes than thank
+thanks that that's the their theirs them themselves then there there's these they they're thing
+things think this those though three through to today together too tried try two um under until up
+us use used uses using usually very want wants was wasn't way we we'd we'll we're we've well went
+were weren't what what's when where whether which while who whole whom whose why will with within
+without won't work would wouldn't yeah year years yes yet you you'd you'll you're you've your yours
+yourself
+"""
+STOP: Final = frozenset(ENGLISH.split())
+
+
+def topics_of(lines: Iterable[str]) -> list[str]:
+    """The heaviest phrases."""
+    phrases = Counter(phrase for line in lines for phrase in _phrases(line))
+    frequency: Counter[str] = Counter()
+    degree: Counter[str] = Counter()
+    for phrase, times in phrases.items():
+        for word in phrase:
+            frequency[word] += times
+            degree[word] += times * len(phrase)
+    weights = {
+        phrase: sum(degree[word] / frequency[word] for word in phrase) * log1p(times) * times
+        for phrase, times in phrases.items()
+        if times > 1 or len(phrase) > 1
+    }
+    ordered = sorted(weights, key=lambda phrase: (-weights[phrase], phrase))
+    return _apart(" ".join(phrase)[:MOST_LETTERS] for phrase in ordered)
+
+
+def _phrases(line: str) -> Iterable[tuple[str, ...]]:
+    for piece in PIECE.split(line.lower()):
+        run: list[str] = []
+        for word in WORD.findall(piece.replace("\u2019", "'")):
+            if word in STOP or len(word) < 2:
+                yield from _run(run)
+                run = []
+            else:
+                run.append(word)
+        yield from _run(run)
+
+
+def _run(words: list[str]) -> Iterable[tuple[str, ...]]:
+    """A long run without a stop word, as of a list or a title, in pieces."""
+    for start in range(0, len(words), LONGEST):
+        yield tuple(words[start : start + LONGEST])
+
+
+def _apart(ordered: Iterable[str]) -> list[str]:
+    """Without what stands in a heavier one, or has one in it."""
+    found: list[str] = []
+    for phrase in ordered:
+        if not any(
+            f" {phrase} " in f" {other} " or f" {other} " in f" {phrase} " for other in found
+        ):
+            found.append(phrase)
+        if len(found) == MOST:
+            break
+    return found
