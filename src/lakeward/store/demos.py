@@ -202,6 +202,13 @@ class Demos:
         return Thumbnail(second=row["second"], width=row["width"], height=row["height"],
                          image=bytes(row["image"]))  # fmt: skip
 
+    def pictures(self, demo_id: str) -> list[int]:
+        """The second of each picture, in the order of their numbers."""
+        of = THUMBNAILS.c
+        query = select(of.second).where(of.demo_id == demo_id).order_by(of.number)
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
+
     def remove(self, demo_id: str, *, actor: str) -> Demo:
         """Take a demo away, with all that was made of it; its bytes follow in `removed`."""
         now_ns = self._clock.now()

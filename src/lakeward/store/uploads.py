@@ -21,6 +21,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, text, upd
 
 from lakeward.errors import Terminal
 from lakeward.interaction import Clock
+from lakeward.settings import Settings
 from lakeward.store.changes import add_change
 from lakeward.store.database import Database
 from lakeward.store.demos_schema import DEMOS, UPLOADS
@@ -166,6 +167,14 @@ class Uploads:
                 connection.execute(delete(UPLOADS).where(_U.upload_id == upload.upload_id))
                 _tell_expiry(connection, now_ns, upload)
         return uploads
+
+
+def uploads_of(
+    database: Database, settings: Settings, *, now_ns: Callable[[], int] = time.time_ns
+) -> Uploads:
+    """Those of a database, with the bounds of the settings."""
+    quota = Quota(settings.demo_quota_bytes, settings.demo_quota_files)
+    return Uploads(database, quota, settings.demo_expiry_seconds, now_ns=now_ns)
 
 
 def _tell_expiry(connection: Connection, now_ns: int, upload: Upload) -> None:

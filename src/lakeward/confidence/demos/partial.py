@@ -20,7 +20,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Self
 
-from lakeward.errors import LakewardError, Terminal, Transient
+from lakeward.errors import LakewardError, Terminal
 from lakeward.lakedir import LakeDir, make_folders, write_all
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -30,7 +30,7 @@ LEFT_FREE: Final = 64 << 20
 YOUNG_SECONDS: Final = 3600.0
 
 
-class InUse(Transient):
+class InUse(LakewardError):
     """Another request writes to this upload."""
 
 
@@ -48,9 +48,11 @@ def folder_of(lake: LakeDir) -> Path:
 
 
 class Partial:
-    """The file of one upload, locked until it is closed; `size` bytes are in it."""
+    """The file of one upload, locked until it is closed; `size` bytes are in it. Who has the lock
+    asks the app database how many are safe, and begins there; `unsafe` came after the last `sync`.
+    """
 
-    def __init__(self, folder: Path, upload_id: str, received: int) -> None:
+    def __init__(self, folder: Path, upload_id: str) -> None:
         make_folders(folder, 0o700)
         self.path = folder / upload_id
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -58,12 +60,8 @@ class Partial:
         try:
             self._fd = os.open(self.path, flags, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = os.fstat(self._fd)
-            if found.st_size < received:
-                raise Lost("a part of the upload is lost: begin it once more")
-            if found.st_nlink > 1:
-                self._copied(received)
-            self._cut(received)
+            self.size = os.fstat(self._fd).st_size
+            self.unsafe = 0
         except BlockingIOError:
             self.close()
             raise InUse("another request sends to this upload: wait for its end") from None
@@ -77,6 +75,15 @@ class Partial:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin(self, received: int) -> None:
+        """Go on after so many bytes; what came after them is not counted on."""
+        found = os.fstat(self._fd)
+        if found.st_size < received:
+            raise Lost("a part of the upload is lost: begin it once more")
+        if found.st_nlink > 1:
+            self._copied(received)
+        self._cut(received)
+
     def write(self, content: bytes) -> None:
         """Append; what did not fit whole is cut off again."""
         try:
@@ -85,6 +92,7 @@ class Partial:
             self._cut(self.size)
             raise _full(error) from None
         self.size += len(content)
+        self.unsafe += len(content)
 
     def sync(self) -> int:
         """Make all that was written safe; how many bytes that is."""
@@ -92,11 +100,8 @@ class Partial:
             os.fsync(self._fd)
         except OSError as error:
             raise _full(error) from None
+        self.unsafe = 0
         return self.size
-
-    def back_to(self, size: int) -> None:
-        """Forget what came after `size` bytes."""
-        self._cut(size)
 
     def digest(self) -> str:
         """The SHA-256 of all of it, read in pieces."""
@@ -131,6 +136,7 @@ class Partial:
         os.ftruncate(self._fd, size)
         os.lseek(self._fd, size, os.SEEK_SET)
         self.size = size
+        self.unsafe = 0
 
 
 def has_room(folder: Path, size: int) -> bool:

@@ -28,7 +28,7 @@ from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
 from lakeward.store.demo_jobs import LEASE_SECONDS, MOST_TRIES, Job, Jobs, LeaseLost, Step
 from lakeward.store.demos import Demos
-from lakeward.store.uploads import Quota, Uploads
+from lakeward.store.uploads import uploads_of
 
 SPANS: Final[dict[Step, tuple[int, int]]] = {
     "probe": (0, 10), "thumbnails": (10, 20), "transcript": (20, 80), "text": (10, 80),
@@ -56,17 +56,11 @@ def run_jobs(
         return done
 
 
-def uploads_of(database: Database, settings: Settings, now_ns: NowNs = time.time_ns) -> Uploads:
-    """The uploads, with the quota of the settings."""
-    quota = Quota(settings.demo_quota_bytes, settings.demo_quota_files)
-    return Uploads(database, quota, settings.demo_expiry_seconds, now_ns=now_ns)
-
-
 def tidy(
     lake: LakeDir, settings: Settings, database: Database, *, now_ns: NowNs = time.time_ns
 ) -> None:
     """End uploads whose time is over, and let bytes go that nobody refers to."""
-    uploads, demos = uploads_of(database, settings, now_ns), Demos(database, now_ns=now_ns)
+    uploads, demos = uploads_of(database, settings, now_ns=now_ns), Demos(database, now_ns=now_ns)
     folder = partial.folder_of(lake)
     for upload in uploads.expire():
         if upload.lake_id == lake.identity.lake_id:
