@@ -8,12 +8,14 @@ what stands there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from lakeward.confidence.demos.archive import check_archive
 from lakeward.confidence.demos.kinds import Kind
-from lakeward.errors import MissingExtra, Rejected
+from lakeward.errors import LakewardError, MissingExtra, Rejected
 from lakeward.store.demos import Segment
 
 if TYPE_CHECKING:
@@ -32,30 +34,33 @@ PAGE_LINES: Final = 60
 def pages_of(file: BinaryIO, kind: Kind) -> int:
     """How many pages or slides; opening it is what finds out whether it is whole."""
     file.seek(0)
-    if kind.family == "pdf":
-        return _counted(len(_pdf(file).pages))
-    if kind.family == "slides":
-        check_archive(file)
-        return _counted(len(_slides(file).slides))
-    if kind.family == "document":
-        check_archive(file)
-        return sum(1 for _ in _paragraphs(_document(file))) // PAGE_LINES + 1
-    return len(list(_written(file)))
+    with _parsed(kind):
+        if kind.family == "pdf":
+            return _counted(len(_pdf(file).pages))
+        if kind.family == "slides":
+            return _counted(len(_slides(file).slides))
+        return _counted(sum(1 for _ in _pages(file, kind)))
 
 
 def text_of(file: BinaryIO, kind: Kind) -> list[Segment]:
     """What stands in it; pages without a word are left out."""
     file.seek(0)
+    with _parsed(kind):
+        return _bounded(_pages(file, kind))
+
+
+def _pages(file: BinaryIO, kind: Kind) -> Iterator[str]:
     if kind.family == "pdf":
-        pages: Iterable[str] = _pages(_pdf(file))
+        yield from (page.extract_text() for page in _pdf(file).pages)
     elif kind.family == "slides":
-        check_archive(file)
-        pages = (_slide(slide) for slide in _slides(file).slides)
+        yield from map(_slide, _slides(file).slides)
     elif kind.family == "document":
-        check_archive(file)
-        pages = _paged(_paragraphs(_document(file)))
+        yield from _paged(_paragraphs(_document(file)))
     else:
-        pages = _written(file)
+        yield from _written(file)
+
+
+def _bounded(pages: Iterator[str]) -> list[Segment]:
     segments, size = [], 0
     for number, page in enumerate(pages, 1):
         text = " ".join(page.replace("\0", "").split())
@@ -65,6 +70,29 @@ def text_of(file: BinaryIO, kind: Kind) -> list[Segment]:
         if text:
             segments.append(Segment(text=text, page=number))
     return segments
+
+
+@contextmanager
+def _parsed(kind: Kind) -> Iterator[None]:
+    """These parsers raise whatever a damaged file leads them into."""
+    try:
+        yield
+    except (LakewardError, MemoryError, RecursionError):
+        raise
+    except Exception:
+        if _is_at_the_limit():
+            raise MemoryError from None
+        what = {"pdf": "PDF", "slides": "slides", "document": "document"}.get(kind.family, "text")
+        verb = "are" if kind.family == "slides" else "is"
+        raise Rejected(f"the {what} {verb} damaged, cut short, or would inflate beyond measure"
+                       ) from None  # fmt: skip
+
+
+def _is_at_the_limit() -> bool:
+    """Whether most of the memory there is was taken: libxml2 calls the want of it a syntax error."""
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return limit != resource.RLIM_INFINITY and taken > limit * 0.8
 
 
 def _counted(pages: int) -> int:
@@ -80,26 +108,10 @@ def _pdf(file: BinaryIO) -> PdfReader:
         from pypdf import PdfReader
     except ImportError:
         raise MissingExtra("reading PDF", "confidence") from None
-    try:
-        reader = PdfReader(file, strict=False)
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise Rejected("the PDF is locked with a password")
-        len(reader.pages)
-    except (Rejected, MemoryError):
-        raise
-    except Exception:  # it raises whatever a damaged file leads it into
-        raise Rejected("the PDF is damaged or cut short") from None
+    reader = PdfReader(file, strict=False)
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise Rejected("the PDF is locked with a password")
     return reader
-
-
-def _pages(reader: PdfReader) -> Iterator[str]:
-    for page in reader.pages:
-        try:
-            yield page.extract_text()
-        except (MemoryError, RecursionError):
-            raise
-        except Exception:
-            raise Rejected("a page of the PDF is damaged, or inflates beyond measure") from None
 
 
 def _slides(file: BinaryIO) -> Any:
@@ -107,23 +119,14 @@ def _slides(file: BinaryIO) -> Any:
         import pptx
     except ImportError:
         raise MissingExtra("reading slides", "confidence") from None
-    try:
-        return pptx.Presentation(file)
-    except MemoryError:
-        raise
-    except Exception:  # as above
-        raise Rejected("the slides are damaged") from None
+    check_archive(file)
+    return pptx.Presentation(file)
 
 
 def _slide(slide: Any) -> str:
-    try:
-        words = [text for shape in slide.shapes for text in _shape(shape)]
-        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-            words.append(slide.notes_slide.notes_text_frame.text)
-    except (Rejected, MemoryError):
-        raise
-    except Exception:
-        raise Rejected("a slide is damaged") from None
+    words = [text for shape in slide.shapes for text in _shape(shape)]
+    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+        words.append(slide.notes_slide.notes_text_frame.text)
     return "\n".join(words)
 
 
@@ -145,12 +148,8 @@ def _document(file: BinaryIO) -> Any:
         import docx
     except ImportError:
         raise MissingExtra("reading documents", "confidence") from None
-    try:
-        return docx.Document(file)
-    except MemoryError:
-        raise
-    except Exception:  # as above
-        raise Rejected("the document is damaged") from None
+    check_archive(file)
+    return docx.Document(file)
 
 
 def _paragraphs(document: Any) -> Iterator[str]:

@@ -35,6 +35,13 @@ MARKUP: Final = (
     b"<body",
     b"<iframe",
 )
+KNOWN: Final = (
+    dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".webp", ".heic"), "a picture")
+    | dict.fromkeys((".exe", ".dll", ".msi", ".class", ".wasm", ".elf"), "a program")
+    | dict.fromkeys((".rar", ".7z", ".gz", ".bz2", ".xz", ".tar", ".zst"), "an archive")
+    | {".rtf": "a document of another kind", ".ps": "PostScript", ".doc": "an old document"}
+)
+"""What is often sent, in words; other guesses of puremagic are too bold to be told."""
 SPACES: Final = b"\xef\xbb\xbf \t\r\n"
 SURE: Final = 0.8
 """puremagic's confidence from which it is believed against text."""
@@ -143,9 +150,9 @@ def _is_sure(head: bytes) -> bool:
 
 
 def _named(head: bytes) -> str:
-    found = _guessed(head)
-    if found and found[0][0]:
-        return f"the file looks like {found[0][0]}, which is not taken"
+    for name, _ in _guessed(head):
+        if name in KNOWN:
+            return f"the file looks like {KNOWN[name]}"
     return "what the file is cannot be told"
 
 

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO, Final
 
 from lakeward.confidence.demos.kinds import Kind
@@ -25,10 +25,13 @@ MOST_BAD: Final = 200
 """Packets that may be damaged before nothing more is tried."""
 WHOLE: Final = 0.9
 """Part of the length that must be there; a player rounds, a cut file lacks more."""
-SLACK_SECONDS: Final = 2.0
+SLACK_SECONDS: Final = 0.5
 RATE: Final = 16_000
 PICTURES: Final = (0.1, 0.5, 0.9)
 WIDTH: Final = 480
+MOST_FRAMES: Final = 600
+"""That are decoded for one picture."""
+NEAR: Final = 0.05
 TEXT_CODECS: Final = ("subrip", "srt", "webvtt", "text", "mov_text")
 MOST_CUES: Final = 20_000
 
@@ -46,7 +49,7 @@ def opened(file: BinaryIO, kind: Kind) -> Iterator[Any]:
             if not 0 < len(container.streams) <= MOST_STREAMS:
                 raise Rejected(f"the file has no streams, or more than {MOST_STREAMS}")
             yield container
-    except (av.error.FFmpegError, EOFError, IndexError) as error:
+    except (av.error.FFmpegError, EOFError, IndexError, ValueError, OverflowError) as error:
         if isinstance(error, av.error.MemoryError):
             raise MemoryError from None
         raise Rejected("the file is damaged or cut short") from None
@@ -54,6 +57,8 @@ def opened(file: BinaryIO, kind: Kind) -> Iterator[Any]:
 
 def probe(file: BinaryIO, kind: Kind, longest: float) -> Probe:
     """What is in it; `longest` is how many seconds are taken."""
+    if kind.demuxer == "wav":
+        _check_riff(file)
     with opened(file, kind) as container:
         pictures, sounds = _streams(container)
         if not pictures and not sounds:
@@ -77,6 +82,15 @@ def probe(file: BinaryIO, kind: Kind, longest: float) -> Probe:
             codecs=tuple(stream.codec_context.name for stream in (*pictures, *sounds)),
             subtitles=_texts(container) is not None, language=_language(sounds),
         )  # fmt: skip
+
+
+def _check_riff(file: BinaryIO) -> None:
+    """ffmpeg takes what is there of a wav for all of it; the head says how much there was. A
+    program that writes into a pipe does not know, and says nothing or the most."""
+    file.seek(4)
+    said = int.from_bytes(file.read(4), "little")
+    if 0 < said < 0xFFFFFF00 and said + 8 > file.seek(0, 2) + 1:
+        raise Rejected("the file is cut short: its head says that it is longer")
 
 
 def _streams(container: Any) -> tuple[list[Any], list[Any]]:
@@ -133,14 +147,17 @@ def thumbnails(file: BinaryIO, kind: Kind, duration: float) -> list[Thumbnail]:
 
 
 def _frame(container: Any, stream: Any, second: float) -> Any:
-    """The first picture that can be decoded from about this second on."""
+    """The picture of about this second: decoding begins at the whole picture before it, and ends
+    early where that one is far away."""
     start = (container.start_time or 0) / 1_000_000
     container.seek(int((start + second) * 1_000_000), backward=True)
-    for frame in _decoded(container, stream):
+    found = None
+    for frame in islice(_decoded(container, stream), MOST_FRAMES):
         _check_size(frame.width, frame.height)
-        if frame.time is None or frame.time - start >= second - 1:
-            return frame
-    return None
+        found = frame
+        if frame.time is None or frame.time - start >= second - NEAR:
+            break
+    return found
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:

@@ -2,18 +2,18 @@
 
 In: lines. Out: at most `MOST` phrases in lower case, the heaviest first. Nothing fails.
 
-After RAKE (Rose et al., 2010): a phrase is what stands between stop words and punctuation, at most
-three words; a word weighs its degree over its frequency, so that words of long phrases count; a
-phrase weighs the sum, times how often it comes. Of the phrases of one word those that come once
-are left out, and so is a phrase within a heavier one. The stop words are English: of another
-language only what comes often in short pieces is found.
+After RAKE (Rose et al., 2010): a run is what stands between stop words and punctuation, at most
+three words; a word weighs its degree over its frequency, so that words of long runs count. Topics
+are runs of several words, and what comes more than once within runs; one weighs the sum of its
+words, times how often it comes. What stands within a heavier one is left out, or has it within. The
+stop words are English: of another language only what comes often in short pieces is found.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import log1p
 from typing import Final
 
@@ -48,35 +48,45 @@ STOP: Final = frozenset(ENGLISH.split())
 
 def topics_of(lines: Iterable[str]) -> list[str]:
     """The heaviest phrases."""
-    phrases = Counter(phrase for line in lines for phrase in _phrases(line))
+    runs = Counter(run for line in lines for run in _runs(line))
     frequency: Counter[str] = Counter()
     degree: Counter[str] = Counter()
-    for phrase, times in phrases.items():
-        for word in phrase:
+    phrases: Counter[tuple[str, ...]] = Counter()
+    for run, times in runs.items():
+        for word in run:
             frequency[word] += times
-            degree[word] += times * len(phrase)
+            degree[word] += times * len(run)
+        for phrase in _within(run):
+            phrases[phrase] += times
     weights = {
         phrase: sum(degree[word] / frequency[word] for word in phrase) * log1p(times) * times
         for phrase, times in phrases.items()
-        if times > 1 or len(phrase) > 1
+        if times > 1 or (len(phrase) > 1 and phrase in runs)
     }
     ordered = sorted(weights, key=lambda phrase: (-weights[phrase], phrase))
     return _apart(" ".join(phrase)[:MOST_LETTERS] for phrase in ordered)
 
 
-def _phrases(line: str) -> Iterable[tuple[str, ...]]:
+def _within(run: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """It and all that stands in it."""
+    for size in range(1, len(run) + 1):
+        for start in range(len(run) - size + 1):
+            yield run[start : start + size]
+
+
+def _runs(line: str) -> Iterator[tuple[str, ...]]:
     for piece in PIECE.split(line.lower()):
         run: list[str] = []
         for word in WORD.findall(piece.replace("\u2019", "'")):
             if word in STOP or len(word) < 2:
-                yield from _run(run)
+                yield from _cut(run)
                 run = []
             else:
                 run.append(word)
-        yield from _run(run)
+        yield from _cut(run)
 
 
-def _run(words: list[str]) -> Iterable[tuple[str, ...]]:
+def _cut(words: list[str]) -> Iterator[tuple[str, ...]]:
     """A long run without a stop word, as of a list or a title, in pieces."""
     for start in range(0, len(words), LONGEST):
         yield tuple(words[start : start + LONGEST])

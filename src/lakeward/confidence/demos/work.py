@@ -27,7 +27,7 @@ from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
 from lakeward.store.demo_jobs import LEASE_SECONDS, MOST_TRIES, Job, Jobs, LeaseLost, Step
-from lakeward.store.demos import Demos
+from lakeward.store.demos import Demos, Segment, Source
 from lakeward.store.uploads import uploads_of
 
 SPANS: Final[dict[Step, tuple[int, int]]] = {
@@ -95,6 +95,10 @@ def work_once(
     with _alive(jobs, job, lease_seconds / 4):
         worker.work(job)
     return True
+
+
+class _Silent(Rejected):
+    """There is a transcript, and nothing in it."""
 
 
 class _Worker:
@@ -193,8 +197,14 @@ class _Worker:
             return job
         if settings.whisper_model is not None:
             found = self._child(job, "speech", file, model=str(settings.whisper_model))
-            return self._jobs.keep_transcript(job, "whisper", found.language, found.segments or [])
+            return self._kept(job, "whisper", found.language, found.segments or [])
         return self._elsewhere(job) if settings.transcribe else job
+
+    def _kept(self, job: Job, source: Source, language: str | None, said: list[Segment]) -> Job:
+        job = self._jobs.keep_transcript(job, source, language, said)
+        if not said:
+            raise _Silent("no speech is heard in it")
+        return job
 
     def _elsewhere(self, job: Job) -> Job | None:
         """By Amazon Transcribe: asked for once, then asked how far it is."""
@@ -205,7 +215,7 @@ class _Worker:
         if heard is None:
             self._jobs.wait(job, POLL_SECONDS, "Amazon Transcribe is at it")
             return None
-        return self._jobs.keep_transcript(job, "transcribe", *heard)
+        return self._kept(job, "transcribe", *heard)
 
     def _text(self, job: Job, file: Path) -> Job | None:
         found = self._child(job, "text", file)
