@@ -89,7 +89,7 @@ def _parsed(kind: Kind) -> Iterator[None]:
 
 
 def _is_at_the_limit() -> bool:
-    """Whether most of the memory there is was taken: libxml2 calls the want of it a syntax error."""
+    """Whether most of the memory is taken: libxml2 calls the want of it a syntax error."""
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     return limit != resource.RLIM_INFINITY and taken > limit * 0.8
