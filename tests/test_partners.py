@@ -99,13 +99,34 @@ PATHS: dict[tuple[str, str], str] = {
     ("partner_demos", "/{id}/demos"): "shut", ("demos", "/{id}/file"): "shut",
     **{("demos", f"/{{id}}{verb}"): "nothing"
        for verb in ("", "/transcript", "/remove", "/thumbnail")},
+    ("partners", ""): "own", ("partners", "/{id}"): "shut",
+    ("partners", "/{id}/remove"): "refused", ("partners", "/{id}/invitations"): "shut",
+    ("partners", "/{id}/employee-feedback"): "refused",
+    ("partners", "/{id}/customer-references"): "refused",
+    ("partners", "/{id}/demo-reviews"): "refused",
+    ("partners", "/{id}/confidence"): "shut", ("partners", "/{id}/consistency"): "shut",
+    ("partners", "/{id}/history"): "shut",
+    ("invitations", "/{id}/withdraw"): "refused", ("witnesses", "/{id}/remove"): "refused",
+    ("witness", "/{token}"): "link", ("witness", "/{token}/stop"): "link",
+    ("witness", "/style.css"): "public",
+    ("hooks", "/twilio"): "signed", ("hooks", "/twilio/incoming"): "signed",
+    ("hooks", "/sendgrid"): "signed",
     **{("page", f"/{view}"): "public" for view in VIEWS},
 }  # fmt: skip
 """What a partner may use: `own` shows its own records alone, `shut` nothing, with 403. `public` is
 the same for everybody and shows nothing of the lake, `door` takes records, by write keys alone.
 `nothing` is 404 for what is another partner's, as for what is not there; `tus` neither shows nor
-takes anything by GET and POST (test_uploads_tus.py has its own ways)."""
-STEPS = {"kind": "trend", "id": "x", "key": "x", "verb": "ack", "folder": "a", "file": "n.js"}
+takes anything by GET and POST (test_uploads_tus.py has its own ways).
+`refused` is what the team does, `link` is for who has one, `signed` for who can sign."""
+STEPS = {
+    "token": "x",
+    "kind": "trend",
+    "id": "x",
+    "key": "x",
+    "verb": "ack",
+    "folder": "a",
+    "file": "n.js",
+}
 
 
 def test_every_path_of_the_server_is_decided_here() -> None:
@@ -140,6 +161,14 @@ def test_a_partner_is_let_in_where_it_sees_its_own_records_and_nowhere_else(
                 elif meant == "own":
                     assert answer.status_code == 200, told
                     assert clean(answer.text), told
+                elif meant == "refused":
+                    assert answer.status_code == 403, told
+                    code = "not_for_partners" if way == "login" else "wrong_kind"
+                    assert answer.json()["code"] == code, told
+                elif meant == "link":
+                    assert answer.status_code == 404, told
+                elif meant == "signed":
+                    assert answer.status_code == 403, told
                 elif meant == "door":
                     assert answer.status_code in (401, 403), told
                 else:

@@ -18,8 +18,10 @@ from sqlalchemy import Connection, event
 
 import demo_files
 from databases import Store, exit_code, forked
-from demo_store import Stand
+from demo_store import OWNER, PARTNER, Stand
+from lakeward.confidence.demo_texts import shown
 from lakeward.confidence.demos import cell, work
+from lakeward.confidence.desk import Desk
 from lakeward.errors import MissingExtra, Transient
 from lakeward.store.database import WRITES
 from lakeward.store.demo_jobs import Jobs
@@ -548,3 +550,21 @@ def test_work_is_done_by_whoever_calls_and_tells_how_much_there_was(
     assert work.run_jobs(stand.lake, stand.settings, most=2) == 2
     assert work.run_jobs(stand.lake, stand.settings) == 1
     assert work.run_jobs(stand.lake, stand.settings) == 0
+
+
+def test_what_is_said_in_demos_is_evidence_of_the_partner(stand: Stand, tmp_path: Path) -> None:
+    desk = Desk(stand.database, stand.settings)
+    assert shown(desk, PARTNER) == []
+    mute = stand.sent(demo_files.sound(tmp_path / "a.wav", demo_files.tone(1)))
+    pages = stand.sent(demo_files.pdf(tmp_path / "a.pdf", ["Hello roofs", "Second page"]))
+    (tmp_path / "b").write_bytes(b"MZ" + bytes(100))
+    refused = stand.sent(tmp_path / "b")
+    stand.sent(demo_files.pdf(tmp_path / "c.pdf", ["Another's"]), "another partner")
+    assert shown(desk, PARTNER) == []
+    stand.worked()
+    assert stand.found(refused).state == "refused"
+    assert [(one.demo_id, one.text) for one in shown(desk, PARTNER)] == [
+        (mute.demo_id, ""), (pages.demo_id, "Hello roofs\nSecond page"),
+    ]  # fmt: skip
+    stand.demos.remove(pages.demo_id, actor=OWNER)
+    assert [one.demo_id for one in shown(desk, PARTNER)] == [mute.demo_id]

@@ -288,6 +288,23 @@ SETTINGS: tuple[Setting, ...] = (
       "Folder of a faster-whisper model, with which demos are transcribed on this machine."),
     S("LAKEWARD_TRANSCRIBE", "transcribe", "flag", "false",
       "Whether Amazon Transcribe transcribes demos where no model does; they must be in S3."),
+    S("LAKEWARD_INVITE_DAYS", "invite_days", "count", "30",
+      "Days that the link of an invitation to speak of a partner can be used.", least=1, most=365),
+    S("LAKEWARD_INVITE_REMINDERS", "invite_reminders", "list", "4,10",
+      "Days after the first message on which somebody who did not answer is reminded; empty means "
+      "never."),
+    S("LAKEWARD_INVITE_QUIET", "invite_quiet", "text", "20:00-09:00",
+      "Hours in which nobody is invited or reminded, by the clocks where the person is; empty "
+      "means none."),
+    S("LAKEWARD_INVITE_ZONE", "invite_zone", "text", "UTC",
+      "Zone of these clocks where neither person nor partner has one, such as `Europe/Berlin`."),
+    S("LAKEWARD_INVITE_CAP", "invite_cap", "count", "4",
+      "Most messages that one person is sent within 30 days, whichever partner they are about.",
+      least=1, most=100),
+    S("LAKEWARD_QUARTERLY", "quarterly", "flag", "true",
+      "Ask customers who gave a reference again in each later quarter."),
+    S("SENDGRID_WEBHOOK_KEY", "sendgrid_webhook_key", "text", "",
+      "Public key by which SendGrid signs what it tells of messages."),
     S("LAKEWARD_COACH_URL", "coach_url", "text", "",
       "Base address of an OpenAI-compatible service that the demo's AI coach asks, such as "
       "`https://api.openai.com/v1`; empty means a bundled local one that says it is a demo."),
@@ -429,6 +446,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo_memory: int
     whisper_model: Path | None
     transcribe: bool
+    invite_days: int
+    invite_reminders: tuple[str, ...]
+    invite_quiet: str
+    invite_zone: str
+    invite_cap: int
+    quarterly: bool
+    sendgrid_webhook_key: str
     coach_url: str
     coach_key: str
     ai_model: str

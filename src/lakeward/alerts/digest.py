@@ -21,8 +21,9 @@ from uuid_utils import uuid7
 
 from lakeward.alerts.announcing import event_of, key_of
 from lakeward.alerts.notifier import Digest, Total
-from lakeward.alerts.telling import DigestTime, Telling, moment_of
+from lakeward.alerts.telling import DigestTime, Telling
 from lakeward.errors import LakewardError, Terminal
+from lakeward.hours import moment_of
 from lakeward.store.alerts import AlertTable
 from lakeward.store.tellings import Telling as Queued
 from lakeward.store.tellings import Tellings

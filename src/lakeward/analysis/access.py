@@ -9,7 +9,9 @@ alone. Fails with `Rejected` where it may not ask at all.
               turns, outcomes), as others' rows could change the answer; files beside the table
 
 Persons become visitors: who is who is told by everybody's records, too. What the team's own
-traffic is, the settings alone say: a partner's rule could try values of fields closed to it.
+traffic is, the settings alone say: a partner's rule could try values of fields closed to it. What
+witnesses said of the partner, and that they spoke, is left out of every answer: it is shown in
+groups, by `lakeward.confidence`.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from lakeward.analysis.sessions import Sessions
 from lakeward.analysis.step import Step
 from lakeward.analysis.stickiness import Active, Stickiness
 from lakeward.analysis.trend import Trend, named_by
+from lakeward.catalog.confidence import WITNESSED
 from lakeward.errors import Rejected
 
 SHOWN: Final = frozenset(
@@ -72,7 +75,12 @@ def narrowed(question: Question, partner: str, internal: Collection[str] = OWN) 
         raise Rejected(
             "Partners may not say what the team's own traffic is: leave `internal_is` out."
         )
-    own = Filter(field="partner_id", values=(partner,))
+    own = Filter(
+        all=(
+            Filter(field="partner_id", values=(partner,)),
+            Filter(field="interaction_type", op="is_not", values=WITNESSED),
+        )
+    )
     changes: dict[str, object] = {"where": both(asked.where, own)}
     if getattr(asked, "unit", "") == "person":
         changes["unit"] = "visitor"

@@ -285,6 +285,13 @@ class ConfidenceChange(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+WITNESSED = (
+    "confidence_change", "customer_reference", "employee_feedback",
+    "message_consistency_analysis", "message_event", "message_sent", "powerconfidence_update",
+)  # fmt: skip
+"""What tells of what witnesses said, or that they spoke: nothing for the partner whom it is about,
+who is shown what is released, in groups."""
+
 SPECS: tuple[TypeSpec, ...] = (
     spec(
         "confidence_change",

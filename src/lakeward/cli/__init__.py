@@ -57,6 +57,7 @@ COMMANDS = {
     "keys": "make, list and revoke the keys of the HTTP server",
     "people": "add people, give them roles and one-time links, shut them out",
     "flags": "list, change, check and evaluate feature flags and experiments",
+    "confidence": "partners' scores and what they are made of; invite, remind and score now",
     "outbox": "list, send and preview the messages of an app",
     "demo": "run a small real app with real traffic and show what landed",
 }

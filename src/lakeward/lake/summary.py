@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lakeward.audit import tally as tally_lake
+from lakeward.catalog.confidence import WITNESSED
 from lakeward.errors import LakewardError
 from lakeward.interaction import iso
 from lakeward.lake.day import Row, checked_date, day_files, read_entries, read_rows
@@ -68,7 +69,11 @@ def summarize(
     day = _Day(date, turns)
     for batch in read_rows(files):
         if partner is not None:
-            day.add(row for row in batch.rows if row.partner_id == partner)
+            day.add(
+                row
+                for row in batch.rows
+                if row.partner_id == partner and row.interaction_type not in WITNESSED
+            )
             continue
         day.erased += batch.erased
         day.unreadable += batch.unreadable

@@ -19,6 +19,8 @@ from lakeward.messaging.message import CHANNELS, Carrier, Channel
 from lakeward.settings import Settings
 from lakeward.store.outbox import Kind
 
+HOOK: Final = "/hooks/twilio"
+"""Where the server hears what became of an SMS; Twilio calls only what the Internet sees."""
 NEEDS: Final[Mapping[Channel, tuple[str, ...]]] = {
     "sms": ("twilio_account_sid", "twilio_auth_token", "twilio_phone_number"),
     "email": ("sendgrid_api_key", "sendgrid_from_email"),
@@ -78,9 +80,11 @@ def _live(channel: Channel, settings: Settings) -> Carrier:
     if channel == "sms":
         from lakeward.messaging.sms import TwilioCarrier
 
+        public = settings.public_url.rstrip("/")
         return TwilioCarrier(
-            settings.twilio_account_sid, settings.twilio_auth_token, settings.twilio_endpoint
-        )
+            settings.twilio_account_sid, settings.twilio_auth_token, settings.twilio_endpoint,
+            f"{public}{HOOK}" if public.startswith("https:") else None,
+        )  # fmt: skip
     from lakeward.messaging.mail import SendGridCarrier
 
     return SendGridCarrier(settings.sendgrid_api_key, settings.sendgrid_endpoint)

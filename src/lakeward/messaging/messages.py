@@ -56,10 +56,11 @@ class Messages:
         *,
         carriers: Mapping[Channel, Carrier] | None = None,
         templates: Path | None = None,
+        behind: Path | None = None,
         timing: Timing | None = None,
     ) -> None:
         self.settings = settings
-        self.templates = Templates(templates or folder_of(settings))
+        self.templates = Templates(templates or folder_of(settings), behind)
         self._collector = collector
         self._timing = timing or Timing()
         self._carried = configured(settings, carriers or {})

@@ -36,15 +36,22 @@ class TwilioCarrier:
 
     name = "twilio"
 
-    def __init__(self, account: str, token: str, endpoint: str = "") -> None:
+    def __init__(
+        self, account: str, token: str, endpoint: str = "", told_at: str | None = None
+    ) -> None:
         self._http = _Http(endpoint)
+        self._told_at = told_at
+        """Where Twilio tells what became of a message."""
         self._client = Client(account, token, http_client=self._http)
 
     def send(self, message: Message) -> Receipt:
         """Hand it over, without any retry of the package's own."""
         try:
             made = self._client.messages.create(
-                to=message.to, from_=message.sender, body=message.text
+                to=message.to,
+                from_=message.sender,
+                body=message.text,
+                **({"status_callback": self._told_at} if self._told_at else {}),
             )
         except (TwilioRestException, RequestException) as error:
             raise self._meaning(error) from None

@@ -80,10 +80,12 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Templates:
-    """The templates of a folder; a file is read when it is asked for."""
+    """The templates of a folder; a file is read when it is asked for. What is not there may be in
+    the folder `behind` it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, behind: Path | None = None) -> None:
         self.folder = folder
+        self._behind = behind
 
     def find(self, name: str, channel: Channel, language: str | None = None) -> Template:
         """The template in a language, else without one."""
@@ -93,8 +95,9 @@ class Templates:
             raise Rejected("`language` must be like en or pt-BR")
         for spoken in dict.fromkeys((language, None)):
             stem = f"{name}.{spoken}.{channel}" if spoken else f"{name}.{channel}"
-            if (text := _read(self.folder / f"{stem}.txt")) is not None:
-                return _made(name, channel, spoken, text, _read(self.folder / f"{stem}.html"))
+            for folder in (self.folder, self._behind):
+                if folder and (text := _read(folder / f"{stem}.txt")) is not None:
+                    return _made(name, channel, spoken, text, _read(folder / f"{stem}.html"))
         raise Rejected(
             f"there is no template {name}.{channel}.txt: `lakeward outbox templates` shows the "
             "folder and what is in it"

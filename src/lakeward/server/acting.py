@@ -22,6 +22,7 @@ from lakeward.server import body
 from lakeward.server.answer import Refusal
 from lakeward.server.guard import Guard
 from lakeward.server.intake import Intake, Request
+from lakeward.store.changes import Actor
 from lakeward.store.database import Unusable
 
 MOST_BYTES: Final = 4 << 10
@@ -74,6 +75,42 @@ def actor(request: Request, guard: Guard, why: str) -> str:
     if not may_act(request, guard):
         raise Refusal(403, "not_a_person", "A read key reads; log in to change something.")
     return (own_email(request) or MACHINE)[:ACTOR_LENGTH]
+
+
+class Doer(msgspec.Struct, frozen=True):
+    """Who changes something that partners change, too."""
+
+    actor: Actor
+    partner: str | None = None
+    """Whose things only may be changed; None: everybody's."""
+
+
+async def doer(request: Request, guard: Guard, kind: str) -> Doer:
+    """Who acts: a person, this machine, or the platform's own program by a write key for
+    interactions of this kind. A key that pages have is nobody's."""
+    if guard.brings_key(request.scope, request.headers):
+        passed = guard.admit(request.scope, request.headers, "write")
+        if passed.key_id is not None:
+            if passed.public or not passed.permits(kind):
+                raise Refusal(403, "wrong_key", f"This needs a write key of a server for {kind}.")
+            return Doer(Actor(f"key {passed.key_id}", "key"))
+    if not guard.is_own_page(request.headers):
+        raise Refusal(403, "foreign_origin", "Pages of other origins change nothing here.")
+    passed = await guard.admit_login(request.headers, request.base)
+    if passed.login is None:
+        if guard.open:
+            return Doer(Actor(MACHINE, "admin"))
+        raise Refusal(401, "no_login", "Log in, or send a write key: Authorization: Bearer lwk_….")
+    person = passed.login.person
+    if person.partner_id is None:
+        return Doer(Actor(person.email[:ACTOR_LENGTH], "admin"))
+    return Doer(Actor(person.email[:ACTOR_LENGTH], "partner"), person.partner_id)
+
+
+def refuse_others(partner: str | None, which: str) -> None:
+    """403 for a partner who asks for another one, whether or not that exists."""
+    if partner is not None and partner != which:
+        raise Refusal(403, "not_for_partners", "Partners see themselves and nobody else.")
 
 
 async def said(

@@ -172,6 +172,10 @@ class Guard:
                 return passed
         return self.admit(scope, headers, "read")
 
+    def brings_key(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Whether a request shows something that is meant as a key."""
+        return _secret(scope, headers) is not None
+
     async def admit_login(self, headers: dict[bytes, bytes], base: str) -> Pass:
         """What the login that a browser sends permits; without one, nothing."""
         login = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from lakeward.analysis.comparison import HOWS
 from lakeward.server import (
     openapi_alerts,
+    openapi_confidence,
     openapi_data,
     openapi_product,
     openapi_settings,
@@ -81,6 +82,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
             "get": _studied("How today goes, open incidents, the state of the data")
         },
         **openapi_alerts.paths(),
+        **openapi_confidence.paths(),
         **openapi_data.paths(),
         **openapi_settings.paths(),
         **openapi_traces.paths(),

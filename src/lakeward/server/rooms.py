@@ -12,16 +12,19 @@ from typing import Protocol
 import msgspec
 
 from lakeward.collector import Collector
+from lakeward.confidence.desk import Desk
 from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
     data,
     demos,
     experiments,
+    hooks,
     keys,
     login,
     overview,
     pages,
+    partners,
     people,
     quarantine,
     questions,
@@ -34,6 +37,7 @@ from lakeward.server import (
     traces,
     uploads,
     views,
+    witness,
 )
 from lakeward.server.asker import Asker
 from lakeward.server.bands import Bands
@@ -54,8 +58,10 @@ PARTS: tuple[Part, ...] = (
     *data.PARTS,
     *demos.PARTS,
     *experiments.PARTS,
+    *hooks.PARTS,
     *keys.PARTS,
     *overview.PARTS,
+    *partners.PARTS,
     *people.PARTS,
     *quarantine.PARTS,
     *questions.PARTS,
@@ -68,6 +74,7 @@ PARTS: tuple[Part, ...] = (
     *traces.PARTS,
     *uploads.PARTS,
     *views.PARTS,
+    *witness.PARTS,
 )
 
 
@@ -104,12 +111,15 @@ def rooms(site: Site) -> list[Room]:
     receiving = Receiving(database, site.lake, settings)
     sending = uploads.UploadRoom(receiving, guard, intake)
     bands = Bands(AlertTable(database), site.lake, settings, site.asker)
+    desk = Desk(database, settings)
     return [
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         data.Data(site.lake, settings, site.status, site.collector),
         demos.DemoRoom(database, site.lake, settings, guard, intake, sending),
         experiments.Experiments(site.asker, settings),
+        hooks.HookRoom(desk, intake),
         keys.KeyRoom(database, guard, intake),
+        partners.PartnerRoom(desk, guard, intake),
         overview.Overview(site.asker, site.status, site.lake, database, settings),
         people.PeopleRoom(database, settings, guard, intake),
         quarantine.Quarantine(site.lake, site.collector, database, guard, intake),
@@ -123,4 +133,5 @@ def rooms(site: Site) -> list[Room]:
         traces.Traces(site.asker),
         sending,
         views.ViewRoom(database, guard, intake),
+        witness.WitnessRoom(desk, guard, intake),
     ]

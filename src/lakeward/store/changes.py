@@ -8,7 +8,7 @@ that of the interaction, so that one told twice is one row of the table. Fails a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import CHANGES
 from lakeward.store.row import record
+from lakeward.store.trail import note
 
 MOST: Final = 500
 _C: Final = CHANGES.c
@@ -37,6 +38,31 @@ def add_change(connection: Connection, now_ns: int, kind: str, fields: Mapping[s
     row = {"change_id": change_id, "at": now_ns // 1_000_000, "type": kind, "fields": dict(fields)}
     connection.execute(insert(CHANGES).values(row))
     return change_id
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who changes something: the name stands in the audit, the role in the lake."""
+
+    name: str
+    role: Literal["admin", "partner", "key", "witness", "lakeward"]
+
+
+LAKEWARD: Final = Actor("lakeward", "lakeward")
+"""What happens by itself, as time passes."""
+
+
+def mark(
+    connection: Connection, now_ns: int, actor: Actor, partner_id: str, kind: str, change: str,
+    record_id: str | None = None, **more: Any,
+) -> None:  # fmt: skip
+    """A change of PowerConfidence: an entry of the audit, and an interaction. Neither repeats what
+    anybody wrote."""
+    said = {name: value for name, value in more.items() if value is not None}
+    if record_id is not None:
+        said["record_id"] = record_id
+    note(connection, now_ns, actor.name, f"{kind}.{change}", partner_id, said)
+    fields = {"partner_id": partner_id, "record": kind, "change": change, "actor_role": actor.role}
+    add_change(connection, now_ns, "confidence_change", fields | said)
 
 
 def untold(database: Database, most: int = MOST) -> list[Change]:

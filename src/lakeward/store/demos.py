@@ -190,6 +190,19 @@ class Demos:
             row = connection.execute(query).mappings().first()
         return None if row is None else record(row, Transcript)
 
+    def texts(self, partner_id: str) -> list[tuple[Demo, str]]:
+        """What is said or written in those of a partner that were looked into, the oldest first;
+        empty while there is no transcript."""
+        seen = _D.state.in_(("completed", "awaiting_transcript"))
+        which = and_(_D.partner_id == partner_id, _D.removed_at.is_(None), seen)
+        query = select(DEMOS).where(which).order_by(_D.created_at, _D.demo_id)
+        said = select(TRANSCRIPTS).join(DEMOS).where(which, TRANSCRIPTS.c.source.is_not(None))
+        with self._database.read() as connection:
+            demos = [record(row, Demo) for row in connection.execute(query).mappings()]
+            found = [record(row, Transcript) for row in connection.execute(said).mappings()]
+        text = {one.demo_id: "\n".join(s.text for s in one.segments or ()) for one in found}
+        return [(demo, text.get(demo.demo_id, "")) for demo in demos]
+
     def thumbnail(self, demo_id: str, number: int) -> Thumbnail | None:
         """A picture of a video; the first is number 0."""
         of = THUMBNAILS.c

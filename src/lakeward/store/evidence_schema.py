@@ -165,6 +165,7 @@ ANALYSES = Table(
     Column("model", String(128), nullable=False),
     Column("overall", Float),
     Column("report", JSON, nullable=False),
+    Column("released", JSON, nullable=False),
     Index(None, "partner_id", "at"),
 )
 """Comparisons of what is said; `statements` is a digest of what was compared."""
@@ -182,11 +183,14 @@ SCORES = Table(
     *(Column(name, Float, nullable=False) for name in ("value", "low", "high")),
     Column("provisional", BigInteger, nullable=False),
     Column("score", JSON, nullable=False),
+    Column("released", JSON(none_as_null=True)),
+    Column("waiting", JSON, nullable=False),
     UniqueConstraint("partner_id", "seq"),
     CheckConstraint("trigger IN ('evidence', 'schedule', 'correction', 'erasure')", name="trigger"),
 )
 """Every score that a partner ever had, whole; a row is added and never changed, but for the ids of
-people who were erased. `evidence` is a digest of what it was made of."""
+people who were erased. `evidence` is a digest of what it was made of, `released` the score of what
+the partner may see, `waiting` how many answers it may not see yet."""
 
 OPT_OUTS = Table(
     "lakeward_opt_outs",

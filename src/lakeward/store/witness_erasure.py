@@ -91,9 +91,10 @@ def _unname(connection: Connection, ids: Sequence[str]) -> None:
     pattern = re.compile("|".join(map(re.escape, ids)))
     for score_id in _naming(connection, SCORES.c.score_id, SCORES.c.score, ids):
         mine = SCORES.c.score_id == score_id
-        raw = msgspec.json.encode(connection.scalar(select(SCORES.c.score).where(mine)))
-        without = msgspec.json.decode(pattern.sub(ERASED, raw.decode()))
-        connection.execute(update(SCORES).where(mine).values(score=without))
+        row = connection.execute(select(SCORES.c.score, SCORES.c.released).where(mine)).one()
+        raws = [msgspec.json.encode(one).decode() for one in row]
+        whole, part = (msgspec.json.decode(pattern.sub(ERASED, raw)) for raw in raws)
+        connection.execute(update(SCORES).where(mine).values(score=whole, released=part))
 
 
 def _untell(connection: Connection, ids: Sequence[str]) -> None:

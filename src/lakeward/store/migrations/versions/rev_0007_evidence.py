@@ -97,6 +97,7 @@ def _analyses() -> None:
         sa.Column("model", sa.String(128), nullable=False),
         sa.Column("overall", sa.Float(), nullable=True),
         sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("released", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["partner_id"],
             ["lakeward_partners.partner_id"],
@@ -173,6 +174,8 @@ def _scores() -> None:
         sa.Column("high", sa.Float(), nullable=False),
         sa.Column("provisional", sa.BigInteger(), nullable=False),
         sa.Column("score", sa.JSON(), nullable=False),
+        sa.Column("released", sa.JSON(), nullable=True),
+        sa.Column("waiting", sa.JSON(), nullable=False),
         sa.CheckConstraint(
             "trigger IN ('evidence', 'schedule', 'correction', 'erasure')",
             name=op.f("ck_lakeward_scores_trigger"),

@@ -1,0 +1,184 @@
+"""Scoring: what is said of a partner is compared, and the score made anew where something changed.
+
+In: the desk, the moment. Out: analyses and scores in the app database, each with the interaction
+that tells of it. Fails as the database does. A partner whose evidence is as it was is left alone
+until its score is a week old: evidence ages.
+
+    trigger      erasure     somebody whom the last score names was forgotten
+                 correction  the formula is another one
+                 evidence    something was said, or taken back
+                 schedule    a week has passed
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from lakeward.confidence import consistency
+from lakeward.confidence.consistency import Report, Statement
+from lakeward.confidence.demo_texts import shown
+from lakeward.confidence.desk import Desk
+from lakeward.confidence.evidence import Evidence, Speech, digest, gather
+from lakeward.confidence.released import Released, released
+from lakeward.confidence.score import (
+    Answer,
+    Prior,
+    Score,
+    Source,
+    category_priors,
+    fields_of,
+    formula_version,
+    score,
+)
+from lakeward.store.analyses import Analysis, Said
+from lakeward.store.partners import Partner
+from lakeward.store.scores import Scored, Trigger
+from lakeward.store.withdrawal import ERASED
+
+logger = logging.getLogger("lakeward.confidence")
+
+WEEK_MS: Final = 7 * 86_400_000
+SPEAKER_LENGTH: Final = 36
+
+
+class Scoring:
+    """One look at every partner."""
+
+    def __init__(self, desk: Desk, model: consistency.Model | None = None) -> None:
+        self._desk = desk
+        self._model = model
+        self._answers: dict[str, tuple[Answer, ...]] = {}
+
+    def look(self) -> list[Scored]:
+        """Compare and score where something changed; the scores that are new."""
+        partners = self._desk.partners.all()
+        last = self._desk.scores.latest()
+        self._answers = {one.partner_id: self._heard(one) for one in partners}
+        made = [self._scored(one, partners, last.get(one.partner_id)) for one in partners]
+        return [one for one in made if one is not None]
+
+    def _heard(self, partner: Partner) -> tuple[Answer, ...]:
+        """All answers of a partner, agreement among them."""
+        demos = shown(self._desk, partner.partner_id)
+        evidence = gather(self._desk, partner.partner_id, partner.proposition, demos)
+        analysis = self._compared(partner, evidence)
+        return evidence.with_agreement(agreement_of(analysis))
+
+    def _compared(self, partner: Partner, evidence: Evidence) -> Analysis | None:
+        """The newest comparison; a new one where something else is said now."""
+        known = self._desk.analyses.last(partner.partner_id)
+        speeches = evidence.speeches()
+        model = self._model or consistency.default_model()
+        said = digest([speeches, model.name])
+        if known is not None and known.statements == said:
+            return known
+        if known is None and not any(one.source == "ceo" for one in speeches):
+            return None  # nothing to compare with
+        report = self._reported(speeches, model)
+        part = evidence.speeches(released(evidence.answers).responses)
+        told = {"partner_id": partner.partner_id, **consistency.fields_of(report)}
+        return self._desk.analyses.add(
+            partner.partner_id, msgspec.to_builtins(report),
+            msgspec.to_builtins(report if part == speeches else self._reported(part, model)),
+            _claims(speeches), statements=said, model=report.model, overall=_overall(report),
+            told=told if "overall" in told else None,
+        )  # fmt: skip
+
+    def _reported(self, speeches: Sequence[Speech], model: consistency.Model) -> Report:
+        return consistency.report([_statement(one) for one in speeches], model=model)
+
+    def _scored(
+        self, partner: Partner, partners: list[Partner], last: Scored | None
+    ) -> Scored | None:
+        answers = self._answers[partner.partner_id]
+        now = self._desk.now_ms()
+        evidence = digest(sorted(answers, key=lambda one: (one.source, one.evidence_id)))
+        trigger = _trigger(last, evidence, now)
+        if trigger is None or (last is None and not answers):
+            return None
+        priors = self._priors(partner, partners, now)
+        made = score(answers, now_ms=now, priors=priors)
+        before = None if last is None else msgspec.convert(last.score, Score)
+        part = released([one for one in answers if one.source != "consistency"])
+        seen = [*part.answers, *_agreeing(answers, part)]
+        return self._desk.scores.add(
+            partner.partner_id, msgspec.to_builtins(made), trigger=trigger, evidence=evidence,
+            told={"partner_id": partner.partner_id, **fields_of(made, before, trigger)},
+            released=msgspec.to_builtins(score(seen, now_ms=now, priors=priors)) if seen else None,
+            waiting=part.waiting, after=last.seq if last else 0,
+        )  # fmt: skip
+
+    def _priors(
+        self, partner: Partner, partners: list[Partner], now: int
+    ) -> Mapping[Source, Prior]:
+        others = {
+            one.partner_id: self._answers[one.partner_id]
+            for one in partners
+            if one.category == partner.category and one.partner_id != partner.partner_id
+        }
+        return category_priors(others, now_ms=now)
+
+
+def _agreeing(answers: Sequence[Answer], part: Released) -> list[Answer]:
+    """Agreement of the witnesses of whose answers every one is released: it is measured over all
+    that a witness says."""
+    hidden = {
+        one.respondent_id
+        for one in answers
+        if one.source not in ("consistency", "demos") and one.evidence_id not in part.responses
+    }
+    return [
+        one
+        for one in answers
+        if one.source == "consistency"
+        and one.respondent_id in part.witnesses
+        and one.respondent_id not in hidden
+    ]
+
+
+def agreement_of(analysis: Analysis | None) -> Mapping[str, float | None]:
+    """How far each witness agrees with the CEO, as an analysis has it."""
+    if analysis is None:
+        return {}
+    return msgspec.convert(analysis.report, Report).witness_alignment
+
+
+def _trigger(last: Scored | None, evidence: str, now: int) -> Trigger | None:
+    if last is None:
+        return "evidence"
+    if last.evidence != evidence:
+        return "erasure" if _names_erased(last.score) else "evidence"
+    if last.formula_version != formula_version():
+        return "correction"
+    return "schedule" if now - last.at >= WEEK_MS else None
+
+
+def _names_erased(score: Mapping[str, Any]) -> bool:
+    return any(
+        part["respondent_id"] == ERASED
+        for source in score["sources"]
+        for part in source["respondents"]
+    )
+
+
+def _statement(one: Speech) -> Statement:
+    return Statement(source=one.source, witness_id=one.speaker, text=one.text)
+
+
+def _claims(speeches: Sequence[Speech]) -> list[Said]:
+    return [
+        Said(
+            source=one.source, speaker=one.speaker[:SPEAKER_LENGTH], place=place,
+            kind=claim.kind, text=claim.text,
+        )
+        for one in speeches
+        for place, claim in enumerate(consistency.claims(one.text))
+    ]  # fmt: skip
+
+
+def _overall(report: Report) -> float | None:
+    return None if report.overall is None else report.overall.value

@@ -1,0 +1,376 @@
+"""Invitations: whom, by what, when, how often, and when not at all; through a real outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from conftest import wait_until
+from databases import Store
+from lakeward.collector import Collector
+from lakeward.confidence import link
+from lakeward.confidence.desk import Told
+from lakeward.confidence.round import come_round, send
+from lakeward.confidence.sending import TEMPLATES, manner_of
+from lakeward.errors import Rejected, SettingError, Terminal
+from lakeward.messaging import Message, Messages, Receipt
+from lakeward.store.invitations import Invitation
+from lakeward.store.outbox import Outbox
+from witnessed import ADMIN, DAY_MS, NOON_MS, PUBLIC, Asked
+
+ADA = Told(name="Ada", phone="+1 512 555 0100", email="Ada@example.com")
+
+
+class Shelf:
+    """A carrier that keeps what it is handed; `refuses` are addresses that it never takes."""
+
+    name = "shelf"
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.refuses: set[str] = set()
+
+    def send(self, message: Message) -> Receipt:
+        if message.to in self.refuses:
+            raise Rejected("the address is none")
+        self.messages.append(message)
+        return Receipt(message_id=f"shelf-{len(self.messages)}")
+
+    def sent(self, message: Message, since_ms: int) -> list[Receipt]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+class Office(Asked):
+    """Sends through an outbox in the same database."""
+
+    def __init__(self, store: Store, channels: tuple[Any, ...] = ("sms", "email"), **settings: Any):
+        super().__init__(store, **settings)
+        self.shelf = Shelf()
+        self.channels = channels
+        self.collector = Collector(self.settings)
+        self.messages = Messages(
+            self.settings, self.collector, behind=TEMPLATES,
+            carriers={"sms": self.shelf, "email": self.shelf},
+        )  # fmt: skip
+
+    def round(self) -> list[Message]:
+        """What one round sends."""
+        before = len(self.shelf.messages)
+        send(self.desk, self.messages, self.channels)
+        self.messages.drain()
+        outbox = Outbox(self.desk.database)  # its own thread may have one in its hands
+        wait_until(lambda: not sum(outbox.kinds().values()), what="the outbox")
+        return self.shelf.messages[before:]
+
+    def close(self) -> None:
+        self.messages.close()
+        self.collector.close()
+
+
+@pytest.fixture
+def office(store: Store) -> Iterator[Office]:
+    made = Office(store)
+    yield made
+    made.close()
+
+
+def opened(store: Store, **settings: Any) -> Office:
+    return Office(store, **settings)
+
+
+def ways(messages: list[Message]) -> list[tuple[str, str]]:
+    return [(message.channel, message.template) for message in messages]
+
+
+def test_an_sms_goes_first_with_a_link_of_this_person_alone(office: Office) -> None:
+    seen = office.invite()
+    [message] = office.round()
+    assert (message.channel, message.to) == ("sms", "+15125550100")
+    address = f"{PUBLIC}/w/{link.token(seen, office.desk.secret)}"
+    assert address in message.text
+    assert "Hello Ada, " in message.text
+    assert "Acme" in message.text
+    assert "2026-12-27" in message.text
+    assert "STOP" in message.text
+    found = office.again(seen)
+    assert (found.state, found.sends, found.channel) == ("sent", 1, "sms")
+    by_link = office.desk.by_link(address.rpartition("/")[2])
+    assert by_link is not None
+    assert by_link.invitation_id == seen.invitation_id
+    assert office.round() == []
+
+
+def test_reminders_go_by_turns_on_their_days_and_then_no_more(office: Office) -> None:
+    office.invite()
+    sent = [(0, office.round())]
+    for day in range(1, 30):
+        office.clock.on(1)
+        sent.append((day, office.round()))
+    told = [(day, ways(messages)) for day, messages in sent if messages]
+    assert told == [
+        (0, [("sms", "invite-employee")]),
+        (4, [("email", "remind-employee")]),
+        (10, [("sms", "remind-employee")]),
+    ]
+
+
+def test_who_answered_hears_no_more(office: Office) -> None:
+    seen = office.invite()
+    office.round()
+    office.answer(seen)
+    for _ in range(30):
+        office.clock.on(1)
+        assert office.round() == []
+    assert office.again(seen).state == "answered"
+
+
+def test_an_invitation_ends_when_its_time_is_up(office: Office) -> None:
+    seen = office.invite()
+    office.round()
+    office.clock.on(30)
+    office.round()
+    assert office.again(seen).state == "expired"
+    with pytest.raises(Terminal, match="no answer may come"):
+        office.answer(seen)
+    again = office.invite()
+    assert again.invitation_id == seen.invitation_id
+    assert not link.is_genuine(
+        link.token(seen, office.desk.secret), again, office.desk.secret
+    )  # the older link is worthless
+    assert ways(office.round()) == [("sms", "invite-employee")]
+
+
+def test_without_a_number_it_goes_by_mail_alone(office: Office) -> None:
+    office.invite("reference", Told(email="bo@example.com"))
+    [message] = office.round()
+    assert (message.channel, message.to) == ("email", "bo@example.com")
+    assert message.subject == "How was working with Acme?"
+    assert "Hello," in message.text
+    assert f"{PUBLIC}/w/" in message.text
+    assert "/stop" in message.text
+    office.clock.on(4)
+    assert ways(office.round()) == [("email", "remind-reference")]
+
+
+def test_a_number_that_the_provider_refuses_makes_the_mail_the_way(office: Office) -> None:
+    seen = office.invite()
+    office.shelf.refuses = {"+15125550100"}
+    assert office.round() == []  # taken by the outbox, refused by the provider
+    assert ways(office.round()) == [("email", "invite-employee")]
+    assert office.again(seen).reason == "bounced sms"
+    office.clock.on(4)
+    assert ways(office.round()) == [("email", "remind-employee")]
+
+
+def test_where_no_way_is_left_it_fails_and_says_why(office: Office) -> None:
+    seen = office.invite("employee", Told(phone="+15125550100"))
+    office.shelf.refuses = {"+15125550100"}
+    office.round()
+    office.round()
+    assert (office.again(seen).state, office.again(seen).reason) == ("failed", "bounced")
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "waits"),
+    [("", 12, 0), ("America/New_York", 12, 2), ("Asia/Tokyo", 12, 12), ("Asia/Tokyo", 2, 0),
+     ("", 21, 12), ("", 4, 5)],
+)  # fmt: skip
+def test_nobody_is_woken_by_the_clocks_where_the_person_is(
+    store: Store, zone: str, hour: int, waits: int
+) -> None:
+    office = opened(store, invite_quiet="20:00-09:00")
+    office.clock.now_ms = int(datetime(2026, 11, 27, hour, tzinfo=UTC).timestamp() * 1000)
+    office.invite("employee", Told(phone="+15125550100", zone=zone))
+    hours = 0
+    while not (sent := office.round()):
+        office.clock.on(1 / 24)
+        hours += 1
+    assert len(sent) == 1
+    assert hours == waits
+    office.close()
+
+
+def test_the_partners_zone_counts_where_the_person_has_none(store: Store) -> None:
+    office = opened(store, invite_quiet="20:00-09:00")
+    office.desk.partners.upsert("p9", actor=ADMIN, zone="Asia/Tokyo")
+    seen = office.invite("employee", Told(phone="+15125550100"))
+    assert office.round() == []  # nine in the evening there
+    assert office.again(seen).due_at == NOON_MS + 12 * 3_600_000
+    office.close()
+
+
+def test_a_person_gets_no_more_than_the_cap_whichever_partners_ask(store: Store) -> None:
+    office = opened(store, invite_cap=2, invite_reminders=())
+    for n in range(4):
+        office.desk.partners.upsert(f"q{n}", actor=ADMIN, name=f"Q{n}")
+        office.desk.invite(f"q{n}", "reference", [ADA], ADMIN)
+    assert len(office.round()) == 2
+    for _ in range(29):
+        office.clock.on(1)
+        assert office.round() == []
+    office.close()
+
+
+def test_who_wants_no_messages_gets_none_by_any_way_whoever_asks(office: Office) -> None:
+    seen = office.invite()
+    office.round()
+    office.desk.stop(office.desk.witnesses.get(seen.witness_id), "stop")
+    office.clock.on(4)
+    assert office.round() == []
+    assert (office.again(seen).state, office.again(seen).reason) == ("failed", "opted out")
+    office.desk.partners.upsert("q1", actor=ADMIN, name="Q1")
+    other, _ = office.desk.invite("q1", "reference", [ADA], ADMIN)[0]
+    assert office.round() == []
+    assert office.again(other).reason == "opted out"
+
+
+def test_a_stopped_number_leaves_the_mail(office: Office) -> None:
+    office.invite()
+    office.desk.opt_outs.add(office.desk.witnesses.digest("+15125550100"), "sms", "stop")
+    assert ways(office.round()) == [("email", "invite-employee")]
+
+
+def test_of_two_rounds_at_once_one_sends(office: Office) -> None:
+    seen = office.invite()
+    desk, messages = office.desk, office.messages
+    due = desk.invitations.due(desk.now_ms())
+    assert [one.invitation_id for one in due] == [seen.invitation_id]
+    send(desk, messages, office.channels)
+    assert not desk.invitations.sent(due[0], "sms", "another", None)
+    messages.drain()
+    assert len(office.shelf.messages) == 1
+
+
+def test_killed_between_outbox_and_invitation_the_message_goes_once(office: Office) -> None:
+    seen = office.invite()
+
+    class Killed(Exception):
+        pass
+
+    def stopped(*_: object) -> bool:
+        raise Killed
+
+    kept = office.desk.invitations.sent
+    office.desk.invitations.sent = stopped  # type: ignore[method-assign] # the process ends here
+    with pytest.raises(Killed):
+        send(office.desk, office.messages, office.channels)
+    office.desk.invitations.sent = kept  # type: ignore[method-assign] # another one goes on
+    assert office.again(seen).sends == 0
+    office.round()
+    assert len(office.shelf.messages) == 1
+    assert office.again(seen).sends == 1
+
+
+def test_without_an_address_of_the_server_nothing_goes_and_the_setting_is_named(
+    store: Store,
+) -> None:
+    office = opened(store, public_url="")
+    seen = office.invite()
+    with pytest.raises(SettingError, match="LAKEWARD_PUBLIC_URL"):
+        office.round()
+    assert office.again(seen).state == "waiting"
+    office.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("invite_quiet", "20:00"), ("invite_quiet", "25:00-09:00"), ("invite_quiet", "9-9"),
+     ("invite_reminders", ("x",)), ("invite_reminders", ("0",)), ("invite_reminders", ("30",))],
+)  # fmt: skip
+def test_settings_that_will_not_do_are_named(store: Store, setting: str, value: Any) -> None:
+    with pytest.raises(SettingError, match=f"LAKEWARD_{setting.upper()}"):
+        manner_of(Asked(store, **{setting: value}).settings)
+
+
+def test_a_customer_is_asked_again_in_each_later_quarter(office: Office) -> None:
+    seen = office.invite("reference")
+    office.answer(seen)
+    assert come_round(office.desk) == 0  # of the same quarter
+    office.clock.on(40)
+    assert come_round(office.desk) == 0  # the next one, but too soon
+    office.clock.on(10)
+    assert come_round(office.desk) == 1
+    assert come_round(office.desk) == 0
+    [asked] = [one for one in office.desk.invitations.of("p9") if one.form == "quarterly"]
+    assert asked.period == "2027-Q1"
+    assert ways(office.round()) == [("sms", "invite-quarterly")]
+    office.answer(asked)
+    office.clock.on(90)
+    assert come_round(office.desk) == 1
+
+
+def test_the_survey_comes_not_where_it_is_switched_off_nor_to_who_was_never_asked(
+    store: Store,
+) -> None:
+    quiet = opened(store, quarterly=False)
+    quiet.answer(quiet.invite("reference"))
+    quiet.clock.on(100)
+    assert come_round(quiet.desk) == 0
+    quiet.close()
+    loud = Asked(store)
+    loud.clock.now_ms = NOON_MS + 100 * DAY_MS
+    loud.feed("reference", 1)  # imported: nobody consented to be asked
+    loud.clock.on(100)
+    found = come_round(loud.desk)
+    assert found == 1  # the one above, whom somebody invited
+
+
+def test_a_removed_partner_is_asked_about_no_more(office: Office) -> None:
+    seen = office.invite()
+    office.desk.partners.remove("p9", actor=ADMIN)
+    assert office.round() == []
+    assert office.again(seen).state == "withdrawn"
+
+
+def test_an_employee_is_not_asked_as_a_customer(office: Office) -> None:
+    seen = office.invite()
+    witness = office.desk.witnesses.get(seen.witness_id)
+    with pytest.raises(Terminal, match="a employee is not asked|an employee is not asked"):
+        office.desk.invitations.invite(witness, "reference", actor=ADMIN, lasts_ms=DAY_MS)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [Told(name="x"), Told(user_id="u1"), Told(phone="12"), Told(email="nobody"),
+     Told(phone="+15125550100", email="a@b")],
+)  # fmt: skip
+def test_whoever_cannot_be_reached_is_refused_before_anybody_is_asked(
+    office: Office, told: Told
+) -> None:
+    with pytest.raises((Terminal, Rejected)):
+        office.invite("employee", ADA, told)
+    assert office.desk.invitations.of("p9") == []
+    assert office.desk.witnesses.of("p9") == []
+
+
+def test_every_step_is_told_once_and_names_nobody(office: Office) -> None:
+    seen = office.invite()
+    office.round()
+    office.desk.invitations.opened(office.again(seen))
+    office.desk.invitations.opened(office.again(seen))
+    office.answer(seen, strengths="We help each other.")
+    told = office.told()
+    changes = [(f["record"], f["change"]) for kind, f in told if kind == "confidence_change"]
+    assert changes == [
+        ("partner", "created"), ("person", "created"), ("invitation", "created"),
+        ("invitation", "sent"), ("invitation", "opened"), ("response", "answered"),
+    ]  # fmt: skip
+    [feedback] = [fields for kind, fields in told if kind == "employee_feedback"]
+    assert feedback["verified"] is True
+    assert feedback["strengths"] == "We help each other."
+    assert feedback["nps"] == 8
+    text = repr(told)
+    assert "555" not in text
+    assert "xample.com" not in text
+
+
+def test_a_link_that_was_handed_over_proves_nobody(office: Office) -> None:
+    seen: Invitation = office.invite()
+    assert office.answer(seen).verified == 0
+    assert Outbox(office.desk.database).counts()["queued"] == 0
