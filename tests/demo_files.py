@@ -54,7 +54,7 @@ def video(
     """A film whose picture grows lighter, with sound, and with cues of a second each."""
     rate = 48_000 if sounds == "libopus" else RATE
     with av.open(str(path), "w", format=container, options=options or {}) as out:
-        pictures = out.add_stream(codec, rate=10)
+        pictures: Any = out.add_stream(codec, rate=10)
         pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
         heard = out.add_stream(sounds, rate=rate) if sounds else None
         texts = out.add_mux_stream("subrip") if cues else None
@@ -72,7 +72,8 @@ def video(
                           rate)  # fmt: skip
         for n, cue in enumerate(cues):
             packet = av.Packet(cue.encode())
-            packet.stream, packet.time_base = texts, texts.time_base  # type: ignore[union-attr]  # there are cues
+            assert texts is not None  # as there are cues
+            packet.stream, packet.time_base = texts, Fraction(1, 1000)
             packet.pts = packet.dts = n * 1000
             packet.duration = 1000
             out.mux(packet)

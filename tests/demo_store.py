@@ -13,9 +13,10 @@ from lakeward.confidence.demos.blobs import blobs_of
 from lakeward.confidence.demos.work import run_jobs, work_once
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.settings import Settings, load
-from lakeward.store.changes import untold
+from lakeward.store.changes import LAKEWARD, untold
 from lakeward.store.database import Database
 from lakeward.store.demos import Demo, Demos, Transcript
+from lakeward.store.partners import Partners
 from lakeward.store.uploads import Offer, Upload, uploads_of
 
 PARTNER, OWNER = "p9", "ann@example.com"
@@ -39,6 +40,9 @@ class Stand:
     def begun(self, size: int, name: str = "a", partner: str = PARTNER, owner: str = OWNER,
               **more: Any) -> Upload:  # fmt: skip
         """An upload that nothing came of yet."""
+        known = Partners(self.database)
+        if partner not in {one.partner_id for one in known.all()}:
+            known.upsert(partner, actor=LAKEWARD, name=partner, category="roofing")
         offer = Offer(partner_id=partner, owner=owner, title="A demo", file_name=name,
                       size_bytes=size, **more)  # fmt: skip
         return self.uploads.make(offer, self.lake.identity.lake_id)
@@ -95,8 +99,9 @@ class Stand:
             return list(connection.execute(select(table)).mappings())
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """What the lake has to hear of."""
-        return [(change.type, change.fields) for change in untold(self.database)]
+        """What the lake has to hear of demos."""
+        found = [(change.type, change.fields) for change in untold(self.database)]
+        return [one for one in found if one[0] == "demo_upload"]
 
 
 Making = Callable[..., Stand]

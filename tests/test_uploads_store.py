@@ -16,14 +16,16 @@ from lakeward.confidence.demos import partial, work
 from lakeward.confidence.demos.blobs import Folder, blobs_of
 from lakeward.errors import SettingError
 from lakeward.person import Person
+from lakeward.store.changes import LAKEWARD
 from lakeward.store.demo_jobs import Jobs, LeaseLost, NotWanted
 from lakeward.store.demos import Demos, Missing
 from lakeward.store.demos_schema import DEMOS, JOBS, TRANSCRIPTS, UPLOADS
 from lakeward.store.eraser import DatabaseEraser
 from lakeward.store.evidence_schema import CHANGES
 from lakeward.store.metadata import METADATA
+from lakeward.store.partners import Partners
 from lakeward.store.trail import entries
-from lakeward.store.uploads import NotThere, OverQuota
+from lakeward.store.uploads import NoPartner, NotThere, Offer, OverQuota
 
 HOUR_NS = 3600 * 10**9
 
@@ -111,6 +113,15 @@ def test_each_byte_that_comes_lets_an_upload_wait_anew(store: Store) -> None:
     assert stand.uploads.advance(upload, 10).expires_at >= upload.expires_at
     with pytest.raises(NotThere):
         stand.uploads.advance(upload, 20)  # whoever goes on from where another one was
+
+
+def test_nobody_uploads_for_a_partner_that_is_none(stand: Stand) -> None:
+    Partners(stand.database).upsert("gone", actor=LAKEWARD, name="Gone", category="roofing")
+    Partners(stand.database).remove("gone", actor=LAKEWARD)
+    for partner_id in ("gone", "never there", "x" * 500, "\0"):
+        offer = Offer(partner_id=partner_id, owner=OWNER, title="t", file_name="f", size_bytes=1)
+        with pytest.raises(NoPartner):
+            stand.uploads.make(offer, "here")
 
 
 # One file for one content
@@ -346,7 +357,7 @@ def test_each_state_is_told_to_the_lake_and_the_audit_with_the_state_itself(
     assert told[-1]["words"] == 1
     assert told[-1]["transcript_source"] == "document"
     assert told[-1]["processing_ms"] >= 0
-    actions = [entry.action for entry in entries(stand.database, 20)]
+    actions = [entry.action for entry in entries(stand.database, 20, ["demo."])]
     assert actions == ["demo.begin", "demo.received", "demo.processing", "demo.completed"]
 
 

@@ -1,7 +1,8 @@
 """Demos of a partner as far as they are evidence.
 
 In: the desk. Out: those that were looked into, with what is said or written in them, the oldest
-first; of a long text the beginning, about half an hour of speech. One that was refused or failed shows nothing. Fails as the database does.
+first; of a long text its beginning, about half an hour of speech. One that was refused or failed
+shows nothing. Fails as the database does.
 """
 
 from __future__ import annotations

@@ -42,7 +42,6 @@ PARTS: Final = (
         "/{id}", "/{id}/transcript", "/{id}/remove", "/{id}/thumbnail", "/{id}/file",
     )),
 )  # fmt: skip
-WHY: Final = "The demos of another partner."
 GONE: Final = "There is no such demo: it may have been removed."
 CAPTIONS: Final = (b"text/vtt", b"application/x-subrip", b"text/srt", b"text/plain")
 PIECE: Final = 1 << 20
@@ -88,7 +87,7 @@ class DemoRoom:
             await self._sending.begin(request, found, headers)
             return
         partner_id = found.steps["id"]
-        partnered.refuse_others(request, partner_id, WHY)
+        acting.refuse_others(partnered.partner_of(request), partner_id)
         demos = await acting.beside(_refused, self._demos.of_partner, partner_id)
         waiting = await acting.beside(_refused, self._waiting.of_partner, partner_id)
         listed = [uploads.plain(upload) for upload in waiting]

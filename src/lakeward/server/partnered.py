@@ -18,15 +18,14 @@ def may_see(request: Request, partner_id: str) -> bool:
     return request.passed is not None and request.passed.partner in (None, partner_id)
 
 
+def partner_of(request: Request) -> str | None:
+    """Whose things alone are shown; None: everybody's."""
+    return None if request.passed is None else request.passed.partner
+
+
 def is_admin(request: Request) -> bool:
     """Whether everything is shown."""
     return request.passed is not None and request.passed.partner is None
-
-
-def refuse_others(request: Request, partner_id: str, why: str) -> None:
-    """403 for another partner; `why` is the sentence."""
-    if not may_see(request, partner_id):
-        raise Refusal(403, "not_for_partners", why)
 
 
 def may_act(request: Request, guard: Guard) -> bool:

@@ -30,7 +30,7 @@ from lakeward.server.intake import Intake, Request
 from lakeward.server.receiving import Receiving, WrongHash
 from lakeward.server.routes import Found, Part
 from lakeward.store.demos import Demo
-from lakeward.store.uploads import NotThere, Offer, OverQuota, Upload
+from lakeward.store.uploads import NoPartner, NotThere, Offer, OverQuota, Upload
 
 PARTS: Final = (Part("uploads", "/api/uploads", ("", "/{id}")),)
 WANTED: Final = (
@@ -39,7 +39,6 @@ WANTED: Final = (
 GONE: Final = "There is no such upload: it may be over, or taken back."
 MOST_AT_ONCE: Final = 32
 """Uploads that one worker receives at a time; each has two pieces in memory."""
-ID_LENGTH: Final = 128
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -85,10 +84,8 @@ class UploadRoom:
     async def _begin(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         """Of a partner whose id is a step of the path."""
         partner_id = found.steps["id"]
-        partnered.refuse_others(request, partner_id, "The demos of another partner.")
+        acting.refuse_others(partnered.partner_of(request), partner_id)
         owner = partnered.actor(request, self._guard)
-        if len(partner_id) > ID_LENGTH or not partner_id.isprintable():
-            raise Refusal(404, "no_such_partner", "There is no such partner.")
         said = await self._said(request)
         offer = Offer(
             partner_id=partner_id, owner=owner, title=said.title or "Demo",
@@ -252,6 +249,8 @@ def _refused(error: LakewardError) -> Refusal | None:
             return Refusal(410, "lost", sentence)
         case NotThere():
             return Refusal(404, "no_such_upload", GONE)
+        case NoPartner():
+            return Refusal(404, "no_such_partner", sentence)
         case WrongHash():
             return Refusal(422, "wrong_sha256", sentence)
         case OverQuota():

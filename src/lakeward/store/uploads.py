@@ -1,8 +1,9 @@
 """Uploads: files that partners are sending, and how much of each is safely here.
 
 In: a database, who sends and what it will be. Out: an `Upload`, whose `received` bytes are on a
-disk. Fails with `OverQuota` when the partner has no room for it, `NotThere` for an upload that is
-none (any more), and as the database does. A stranger cannot guess an upload's id.
+disk. Fails with `OverQuota` when the partner has no room for it, `NoPartner` when there is none,
+`NotThere` for an upload that is none (any more), and as the database does. A stranger cannot guess
+an upload's id.
 
     made ──► received grows ──► whole: a demo (store/demos.py)
       └──────────┴────► expired or taken back: nothing is left but the audit
@@ -25,6 +26,7 @@ from lakeward.settings import Settings
 from lakeward.store.changes import add_change
 from lakeward.store.database import Database
 from lakeward.store.demos_schema import DEMOS, UPLOADS
+from lakeward.store.partners import find
 from lakeward.store.row import record
 from lakeward.store.trail import note
 
@@ -39,6 +41,10 @@ class OverQuota(Terminal):
 
 class NotThere(Terminal):
     """There is no such upload or demo."""
+
+
+class NoPartner(Terminal):
+    """There is no such partner, or not any more."""
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +108,9 @@ class Uploads:
         )
         with self._database.write() as connection:
             lock(connection, f"partner {offer.partner_id}")
+            partner = find(connection, offer.partner_id)
+            if partner is None or partner.removed_at is not None:
+                raise NoPartner("there is no such partner")
             self._refuse_beyond(connection, offer)
             connection.execute(insert(UPLOADS).values(msgspec.structs.asdict(upload)))
             details = {"partner_id": upload.partner_id, "size_bytes": upload.size_bytes}
