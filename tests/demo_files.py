@@ -57,7 +57,8 @@ def video(
         pictures: Any = out.add_stream(codec, rate=10)
         pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
         heard = out.add_stream(sounds, rate=rate) if sounds else None
-        texts = out.add_mux_stream("subrip") if cues else None
+        text_codec = "mov_text" if container == "mp4" else "subrip"
+        texts = out.add_mux_stream(text_codec) if cues else None
         if texts is not None:
             texts.time_base = Fraction(1, 1000)
         for n in range(seconds * 10):
@@ -71,7 +72,9 @@ def video(
             _encode_sound(out, heard, tone(seconds, rate=rate) if samples is None else samples,
                           rate)  # fmt: skip
         for n, cue in enumerate(cues):
-            packet = av.Packet(cue.encode())
+            written = cue.encode()
+            head = len(written).to_bytes(2) if text_codec == "mov_text" else b""
+            packet = av.Packet(head + written)
             assert texts is not None  # as there are cues
             packet.stream, packet.time_base = texts, Fraction(1, 1000)
             packet.pts = packet.dts = n * 1000

@@ -201,9 +201,12 @@ def test_a_transcript_that_comes_while_the_work_is_on_is_read_after_it(
     assert (stand.found(demo).state, stand.said(demo).source) == ("completed", "srt")
 
 
-def test_the_texts_within_a_video_are_its_transcript(stand: Stand, tmp_path: Path) -> None:
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+def test_the_texts_within_a_video_are_its_transcript(
+    stand: Stand, tmp_path: Path, container: str
+) -> None:
     cues = ["We answer <b>at once</b>", "and on Sundays"]
-    file = demo_files.video(tmp_path / "a.mkv", 2, "matroska", cues=cues)
+    file = demo_files.video(tmp_path / "a", 2, container, cues=cues)
     demo = stand.made_of(file)
     assert demo.state == "completed"
     said = stand.said(demo)
