@@ -37,7 +37,7 @@ def transcribed(
     seconds = len(sound) / RATE
     segments = []
     for segment in found:
-        tell(min(segment.end / seconds, 1.0))
+        tell(min(float(segment.end) / seconds, 1.0))
         made = _segment(segment)
         if made.text and not _is_made_up(segment, quiet):
             segments.append(made)
@@ -58,10 +58,15 @@ def _model(folder: Path) -> Any:
 def _segment(segment: Any) -> Segment:
     words: Iterable[Any] = segment.words or ()
     return Segment(
-        text=" ".join(segment.text.split()), start=round(segment.start, 2),
-        end=round(segment.end, 2),
-        words=tuple((round(w.start, 2), round(w.end, 2), w.word.strip()) for w in words),
+        text=" ".join(segment.text.split()), start=_seconds(segment.start),
+        end=_seconds(segment.end),
+        words=tuple((_seconds(w.start), _seconds(w.end), w.word.strip()) for w in words),
     )  # fmt: skip
+
+
+def _seconds(value: Any) -> float:
+    """What the model says, which is numpy's kind of number."""
+    return round(float(value), 2)
 
 
 def _is_made_up(segment: Any, quiet: NDArray[np.bool_]) -> bool:

@@ -24,24 +24,25 @@ MOST_LETTERS: Final = 60
 PIECE: Final = re.compile(r"[.!?;:,()\[\]{}\"\u201c\u201d|/\\<>\n\t]+|\s[-\u2013\u2014]+\s")
 WORD: Final = re.compile(r"[^\W\d_][^\W_]*(?:['\u2019-][^\W_]+)*")
 ENGLISH: Final = """
-a about above actually after again against all almost already also always am an and another any
-anyone anything are aren't around as ask at away back be because been before being below best
-better between both but by can can't cannot come comes could couldn't day did didn't do does
-doesn't doing don't done down during each easy either else even ever every everybody everyone
-everything exactly few find first for from further gave get gets getting give gives go goes going
-gonna good got great had has hasn't have haven't having he hello her here here's hers hey hi him
-himself his how however i i'd i'll i'm i've if in instead into is isn't it it's its itself just
-keep kind know last least less let let's like little look looks lot made make makes making many may
-maybe me mean might more most much must my myself need needs never new next no nobody none nor not
-nothing now of off often oh okay on once one ones only or other others our ours ourselves out over
-own people perhaps please put quite rather really right said same say says see seen several shall
-she should show so some somebody someone something soon still such sure take takes than thank
+a about above across actually after again against all almost along already also always am among an
+and another any anyone anything are aren't around as ask at away back be because been before behind
+being below beside besides best better between beyond both but by can can't cannot come comes could
+couldn't day despite did didn't do does doesn't doing don't done down during each easy either else
+even ever every everybody everyone everything exactly except few find first for from further gave
+get gets getting give gives go goes going gonna good got great had has hasn't have haven't having
+he hello her here here's hers hey hi him himself his how however i i'd i'll i'm i've if in inside
+instead into is isn't it it's its itself just keep kind know last least less let let's like little
+look looks lot made make makes making many may maybe me mean might more most much must my myself
+near need needs never new next no nobody none nor not nothing now of off often oh okay on once one
+ones only onto or other others our ours ourselves out outside over own past people per perhaps
+please plus put quite rather really regarding right said same say says see seen several shall she
+should show since so some somebody someone something soon still such sure take takes than thank
 thanks that that's the their theirs them themselves then there there's these they they're thing
-things think this those though three through to today together too tried try two um under until up
-us use used uses using usually very want wants was wasn't way we we'd we'll we're we've well went
-were weren't what what's when where whether which while who whole whom whose why will with within
-without won't work would wouldn't yeah year years yes yet you you'd you'll you're you've your yours
-yourself
+things think this those though three through throughout to today together too toward towards tried
+try two um under unless unlike until up upon us use used uses using usually versus very via want
+wants was wasn't way we we'd we'll we're we've well went were weren't what what's when where
+whereas whether which while who whole whom whose why will with within without won't work would
+wouldn't yeah year years yes yet you you'd you'll you're you've your yours yourself
 """
 STOP: Final = frozenset(ENGLISH.split())
 
