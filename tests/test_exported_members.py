@@ -27,6 +27,7 @@ PLATFORM = (
 PUBLIC = {
     "lakeward.ai",
     "lakeward.ai.processor",
+    "lakeward.confidence.score",
     "lakeward",
     "lakeward.flags",
     "lakeward.flags.database",

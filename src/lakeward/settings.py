@@ -315,6 +315,9 @@ SETTINGS: tuple[Setting, ...] = (
       "What is kept of what was said to an AI and by it: `full` is scrubbed as everything is, "
       "`redacted` also without e-mail addresses and telephone numbers, `none` nothing but roles "
       "and numbers.", choices=("full", "redacted", "none")),
+    S("LAKEWARD_EMBEDDING_MODEL", "embedding_model", "folder", "",
+      "Folder with `model.onnx` and `tokenizer.json` of a sentence model by which messages are "
+      "compared; empty means the packaged one when it is installed, else words alone."),
     S("LAKEWARD_AI_PRICES", "ai_prices", "folder", "",
       "TOML file with prices of your own for models; empty means the public list alone."),
     S("LAKEWARD_FLAGS", "flags", "text", "",
@@ -457,6 +460,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     coach_key: str
     ai_model: str
     ai_content: Literal["full", "redacted", "none"]
+    embedding_model: Path | None
     ai_prices: Path | None
     flags: str
     twilio_account_sid: str

@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from lakeward.confidence.evidence import MAIL_PROVIDERS
 from lakeward.confidence.score import Answer, Source
 from lakeward.store.invitations import Form
 from lakeward.store.responses import Response
@@ -97,7 +98,7 @@ def names_of(people: Sequence[Witness]) -> re.Pattern[str] | None:
     parts = {
         part
         for one in people
-        for whole in (one.name, one.company or "")
+        for whole in (one.name, one.company or "", *_of_mail(one.email))
         for part in (whole, *whole.split())
         if len(part) > 2
     }
@@ -105,6 +106,14 @@ def names_of(people: Sequence[Witness]) -> re.Pattern[str] | None:
         return None
     longest = sorted(parts, key=lambda part: (-len(part), part))
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest))})\b", re.IGNORECASE)
+
+
+def _of_mail(address: str | None) -> tuple[str, ...]:
+    """What an e-mail address says of a person: who, and of which company."""
+    local, _, domain = (address or "").lower().partition("@")
+    if domain in MAIL_PROVIDERS:
+        return (local,)
+    return local, domain, domain.partition(".")[0]
 
 
 def without(text: str, names: re.Pattern[str] | None) -> str:

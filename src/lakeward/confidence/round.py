@@ -119,8 +119,6 @@ def tidy(desk: Desk) -> None:
 
 def once(desk: Desk, collector: Collector, post: Post | None, channels: Sequence[Channel]) -> Done:
     """One round. Whatever fails is logged, and keeps nothing else from being done."""
-    from lakeward.confidence.scoring import Scoring
-
     invited = sent = scored = 0
     try:
         invited = come_round(desk)
@@ -128,10 +126,13 @@ def once(desk: Desk, collector: Collector, post: Post | None, channels: Sequence
             sent = send(desk, post, channels)
     except SettingError as error:
         logger.error("invitations: %s", error)
+    from lakeward.confidence.scoring import Scoring
+
+    told = tell(desk, collector)  # before what takes its time
     try:
         scored = len(Scoring(desk).look())
     except LakewardError as error:
         logger.error("scores: %s", error)
-    told = tell(desk, collector)
+    told += tell(desk, collector)
     tidy(desk)
     return Done(invited, sent, scored, told)

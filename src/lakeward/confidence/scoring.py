@@ -72,7 +72,7 @@ class Scoring:
         """The newest comparison; a new one where something else is said now."""
         known = self._desk.analyses.last(partner.partner_id)
         speeches = evidence.speeches()
-        model = self._model or consistency.default_model()
+        model = self._model or consistency.default(self._desk.settings.embedding_model)
         said = digest([speeches, model.name])
         if known is not None and known.statements == said:
             return known
@@ -80,12 +80,12 @@ class Scoring:
             return None  # nothing to compare with
         report = self._reported(speeches, model)
         part = evidence.speeches(released(evidence.answers).responses)
-        told = {"partner_id": partner.partner_id, **consistency.fields_of(report)}
+        fields = consistency.fields_of(report)
         return self._desk.analyses.add(
             partner.partner_id, msgspec.to_builtins(report),
             msgspec.to_builtins(report if part == speeches else self._reported(part, model)),
-            _claims(speeches), statements=said, model=report.model, overall=_overall(report),
-            told=told if "overall" in told else None,
+            _claims(speeches), statements=said, model=report.model, overall=report.overall.score,
+            told=fields and {"partner_id": partner.partner_id, **_unquoted(fields)},
         )  # fmt: skip
 
     def _reported(self, speeches: Sequence[Speech], model: consistency.Model) -> Report:
@@ -109,7 +109,8 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(made), trigger=trigger, evidence=evidence,
             told={"partner_id": partner.partner_id, **fields_of(made, before, trigger)},
             released=msgspec.to_builtins(score(seen, now_ms=now, priors=priors)) if seen else None,
-            waiting=part.waiting, after=last.seq if last else 0,
+            waiting={str(name): n for name, n in part.waiting.items()},
+            after=last.seq if last else 0,
         )  # fmt: skip
 
     def _priors(
@@ -169,16 +170,23 @@ def _statement(one: Speech) -> Statement:
     return Statement(source=one.source, witness_id=one.speaker, text=one.text)
 
 
+def _unquoted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis as the lake has it: words of a witness stand there in what that witness said
+    alone, and go when the person is erased. Quotes are kept in the app database."""
+    told = {name: value for name, value in fields.items() if name != "recommendations"}
+    kept = ("claim", "source", "similarity")
+    told["discrepancies"] = [
+        {name: one[name] for name in kept if name in one} for one in fields["discrepancies"]
+    ]
+    return told
+
+
 def _claims(speeches: Sequence[Speech]) -> list[Said]:
     return [
         Said(
             source=one.source, speaker=one.speaker[:SPEAKER_LENGTH], place=place,
-            kind=claim.kind, text=claim.text,
+            kind=claim.kind, text=claim.quote,
         )
         for one in speeches
         for place, claim in enumerate(consistency.claims(one.text))
     ]  # fmt: skip
-
-
-def _overall(report: Report) -> float | None:
-    return None if report.overall is None else report.overall.value

@@ -23,6 +23,7 @@ from lakeward.store.evidence_schema import (
     SCORES,
     WITNESSES,
 )
+from lakeward.store.schema import AUDIT
 from lakeward.store.withdrawal import ERASED, PUNCTUATION
 
 _W: Final = WITNESSES.c
@@ -87,14 +88,22 @@ def _unquote(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _unname(connection: Connection, ids: Sequence[str]) -> None:
-    """Scores are not changed; a name in them is taken out. JSON is not read: an id is a UUID."""
+    """Scores and the audit are not changed; a name in them is taken out. JSON is not read: an id is
+    a UUID."""
     pattern = re.compile("|".join(map(re.escape, ids)))
-    for score_id in _naming(connection, SCORES.c.score_id, SCORES.c.score, ids):
-        mine = SCORES.c.score_id == score_id
-        row = connection.execute(select(SCORES.c.score, SCORES.c.released).where(mine)).one()
-        raws = [msgspec.json.encode(one).decode() for one in row]
-        whole, part = (msgspec.json.decode(pattern.sub(ERASED, raw)) for raw in raws)
-        connection.execute(update(SCORES).where(mine).values(score=whole, released=part))
+    for table, columns in (
+        (SCORES, (SCORES.c.score, SCORES.c.released)),
+        (AUDIT, (AUDIT.c.details,)),
+    ):
+        (key,) = table.primary_key.columns
+        for which in _naming(connection, key, columns[0], ids):
+            row = connection.execute(select(*columns).where(key == which)).one()
+            raws = [pattern.sub(ERASED, msgspec.json.encode(one).decode()) for one in row]
+            values = {
+                column.name: msgspec.json.decode(raw)
+                for column, raw in zip(columns, raws, strict=True)
+            }
+            connection.execute(update(table).where(key == which).values(values))
 
 
 def _untell(connection: Connection, ids: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Bursts: many answers through open links within an hour, where few are usual.
 
-In: answers. Out: findings. Only unverified ones are looked at: signed links go out in batches, and
+In: answers. Out: flags. Only unverified ones are looked at: signed links go out in batches, and
 a batch comes back as one; who got a link is known by name.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, Answer
-from lakeward.confidence.score.flag import ONE, Found, found
+from lakeward.confidence.score.flag import ONE, Flag, flagged
 
 WINDOW_MS: Final = 3_600_000
 FEWEST: Final = 5
@@ -19,7 +19,7 @@ TIMES: Final = 5
 """So many times what the source's other unverified answers would bring in such a window."""
 
 
-def bursts(answers: Sequence[Answer]) -> list[Found]:
+def bursts(answers: Sequence[Answer]) -> list[Flag]:
     """Each witness of a burst of m weighs 1/√m: a hundred fakes weigh as ten."""
     seen = []
     for source in PEOPLE:
@@ -32,7 +32,7 @@ def bursts(answers: Sequence[Answer]) -> list[Found]:
                 f"more, at least {TIMES} times as many as usual: each weighs {factor:.2f}."
             )
             evidence = [answer.evidence_id for answer in burst]
-            seen.append(found("burst", keys, evidence, factor, sentence))
+            seen.append(flagged("burst", keys, evidence, factor, sentence))
     return seen
 
 

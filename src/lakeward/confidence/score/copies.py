@@ -1,6 +1,6 @@
 """Texts of different witnesses that are one text, punctuation, case and small edits aside.
 
-In: answers. Out: findings. A text is the set of its runs of five letters or digits (Broder 1997);
+In: answers. Out: flags. A text is the set of its runs of five letters or digits (Broder 1997);
 two texts are copies when these sets are mostly the same, or the shorter one is mostly within the
 longer one. Short texts are never copies: everybody writes "great work, on time".
 """
@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, Answer
-from lakeward.confidence.score.flag import Found, Key, counted, found
+from lakeward.confidence.score.flag import Flag, Key, counted, flagged
 from lakeward.confidence.score.groups import groups
 
 RUN: Final = 5
@@ -38,7 +38,7 @@ class _Text:
         self.sample = frozenset(run for run in self.runs if run % SAMPLE == 0)
 
 
-def copies(answers: Sequence[Answer]) -> list[Found]:
+def copies(answers: Sequence[Answer]) -> list[Flag]:
     """A text counts as one witness: the first author is left alone, each copy weighs 1/m.
 
     The first is, so that nobody lowers an honest witness by copying what is quoted in public.
@@ -56,7 +56,7 @@ def copies(answers: Sequence[Answer]) -> list[Found]:
             f"each other weighs {factor:.2f}."
         )
         evidence = [text.answer.evidence_id for text in own]
-        seen.append(found("near_duplicate_text", copied, evidence, factor, sentence))
+        seen.append(flagged("near_duplicate_text", copied, evidence, factor, sentence))
     return seen
 
 

@@ -29,9 +29,10 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     """One finding about one or more witnesses."""
 
     kind: FlagKind
-    sources: tuple[Source, ...]
     respondents: tuple[str, ...]
     """Whose weight it lowers."""
+    witnesses: tuple[Key, ...]
+    """The same by source: who is employee and customer may be lowered as one of them only."""
     evidence: tuple[str, ...]
     """What it was seen in; of a copied text, the first one too, whose author keeps the weight."""
     factor: float
@@ -39,24 +40,19 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A flag, and the witnesses it lowers by source and id."""
-
-    flag: Flag
-    lowered: tuple[Key, ...]
-
-
-def found(
+def flagged(
     kind: FlagKind, lowered: Iterable[Key], evidence: Iterable[str], factor: float, sentence: str
-) -> Found:
-    """A finding in its one order."""
+) -> Flag:
+    """A flag with its lists in their one order."""
     keys = tuple(sorted(set(lowered)))
-    flag = Flag(
-        kind=kind, sources=tuple(sorted({source for source, _ in keys})),
+    return Flag(
+        kind=kind,
         respondents=tuple(sorted({person for _, person in keys})),
-        evidence=tuple(sorted(set(evidence))), factor=factor, sentence=sentence,
-    )  # fmt: skip
-    return Found(flag, keys)
+        witnesses=keys,
+        evidence=tuple(sorted(set(evidence))),
+        factor=factor,
+        sentence=sentence,
+    )
 
 
 def counted(keys: Sequence[Key]) -> str:

@@ -6,10 +6,11 @@ file, no luck; the same evidence gives the same bytes, in whatever order it come
     shrunk mean of a source = (Σ wᵢ xᵢ + k p) / (Σ wᵢ + k)       k, p: the prior's strength and mean
     score                   = 100 · Σ over sources: weight · shrunk mean
 
-Shrinkage goes by Σw, not by Kish's effective n: ten witnesses of a tenth of the weight each are
-ten for Kish, and weigh as one against the prior. And only so is the score a sum over persons, each
-of whom can move it by 100 · weight / (1 + k) at most. Kish's n says how unevenly the evidence is
-spread, and is one of the limits below which a score is provisional.
+Shrinkage goes by the sum of weights, not by Kish's effective n. Ten witnesses of a tenth of the
+weight each are ten for Kish, and should weigh as one against the prior; and a full witness beside
+them makes Kish's ten a mere four, so that more evidence would count for less. So each person moves
+the score by 100 · weight of the source / (1 + k) at most. Kish's n says how unevenly the evidence
+is spread, and is one of the limits below which a score is provisional.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, SOURCES, Answer, Source
-from lakeward.confidence.score.flag import ONE
 from lakeward.confidence.score.interval import draws, ends
 from lakeward.confidence.score.options import DEFAULT, Options, formula_version
 from lakeward.confidence.score.prior import UNKNOWN, Prior
@@ -39,20 +39,21 @@ def score(
 ) -> Score:
     """The score at a moment; a source without a prior has `UNKNOWN`."""
     heard = witnesses(answers, now_ms=now_ms, options=options)
-    parts = [
-        _source(
-            heard.by_source[source], source, priors.get(source, UNKNOWN), options.weights[source],
-            options,
-        )
-        for source in SOURCES
-    ]  # fmt: skip
+    drawn = [0.0] * options.draws
+    parts = []
+    for source in SOURCES:
+        prior, weight = priors.get(source, UNKNOWN), options.weights[source]
+        own = draws(heard.by_source[source], prior, options.draws)
+        drawn = [sum_ + 100 * weight * mean for sum_, mean in zip(drawn, own, strict=True)]
+        within = ends(own, options.level)
+        parts.append(_source(heard.by_source[source], source, prior, weight, within))
     value = math.fsum(part.points + part.prior_points for part in parts)
     value = min(max(value, 0.0), 100.0)  # rounding
-    low, high = joined(value, parts)
+    low, high = ends(drawn, options.level)
     people = [witness for source in PEOPLE for witness in heard.by_source[source]]
     why = _why_provisional(heard.by_source, people, options)
     return Score(
-        value=value, low=low, high=high,
+        value=value, low=max(min(low, value), 0.0), high=min(max(high, value), 100.0),
         level=options.level, provisional=bool(why), why_provisional=why, effective_n=kish(people),
         weight_sum=math.fsum(witness.weight for witness in people),
         data_points=sum(len(witness.evidence) for witness in people), unrated=heard.unrated,
@@ -75,21 +76,13 @@ def kish(heard: Sequence[Witness]) -> float:
     return math.fsum(parts) ** 2 / math.fsum(part * part for part in parts)
 
 
-def joined(value: float, parts: Sequence[SourcePart]) -> tuple[float, float]:
-    """The ends of the whole from those of its sources, whose errors are independent.
-
-    Each side by itself: squares of what the sources' ends are away add up (Zou and Donner 2008).
-    A source that becomes surer makes the whole surer, always; the middle of added draws would not.
-    """
-    below = math.hypot(*(100 * part.weight * (part.shrunk - part.low) for part in parts))
-    above = math.hypot(*(100 * part.weight * (part.high - part.shrunk) for part in parts))
-    return max(value - below, 0.0), min(value + above, 100.0)
-
-
 def _source(
-    heard: Sequence[Witness], source: Source, prior: Prior, weight: float, options: Options
+    heard: Sequence[Witness],
+    source: Source,
+    prior: Prior,
+    weight: float,
+    within: tuple[float, float],
 ) -> SourcePart:
-    low, high = ends(draws(heard, source, prior, options.draws), options.level)
     total = math.fsum(witness.weight for witness in heard)
     unit = 100 * weight / (total + prior.strength)
     said = math.fsum(witness.weight * witness.mean for witness in heard)
@@ -106,7 +99,7 @@ def _source(
     return SourcePart(
         source=source, weight=weight, respondents_n=len(heard), weight_sum=total,
         effective_n=kish(heard), mean=said / total if heard else None, prior=prior, shrunk=shrunk,
-        low=min(low, shrunk), high=max(high, shrunk),
+        low=min(within[0], shrunk), high=max(within[1], shrunk),
         points=math.fsum(part.points for part in parts),
         prior_points=unit * prior.strength * prior.mean,
         pull=math.fsum(part.pull for part in parts), respondents=parts,
@@ -128,11 +121,11 @@ def _categories(heard: Sequence[Witness]) -> tuple[CategoryPart, ...]:
 def _why_provisional(
     by_source: Mapping[Source, Sequence[Witness]], people: Sequence[Witness], options: Options
 ) -> tuple[str, ...]:
+    missing = {source: options.per_source - len(by_source[source]) for source in PEOPLE}
     why = [
-        f"{len(by_source[source])} of {options.per_source} {source}: "
-        f"{options.per_source - len(by_source[source])} more {ONE[source]}s are needed."
-        for source in PEOPLE
-        if len(by_source[source]) < options.per_source
+        f"{len(by_source[source])} of {options.per_source} {source}: {n} more needed."
+        for source, n in missing.items()
+        if n > 0
     ]
     effective, weight = kish(people), math.fsum(witness.weight for witness in people)
     # Fifteen equal weights are 15 by Kish's formula, and its rounding must not make them fewer.

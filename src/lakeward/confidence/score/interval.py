@@ -23,7 +23,6 @@ import math
 import random
 from collections.abc import Sequence
 
-from lakeward.confidence.score.evidence import Source
 from lakeward.confidence.score.prior import Prior
 from lakeward.confidence.score.witness import Witness
 
@@ -31,22 +30,45 @@ FAINT = 1e-4
 """Witnesses below this weight have no part in a draw: theirs would be 0 in nearly all."""
 
 
-def draws(heard: Sequence[Witness], source: Source, prior: Prior, times: int) -> list[float]:
+def draws(heard: Sequence[Witness], prior: Prior, times: int) -> list[float]:
     """Means of the source, had other people been asked."""
-    said = [0.0] * times
-    whole = [0.0] * times
-    for mean, weight, dice in [
-        *((mean, part * prior.strength, _dice(f"prior/{source}/{n}"))
-          for n, (mean, part) in enumerate(_two(prior))),
-        *((witness.mean, witness.weight, _dice(f"person/{witness.respondent_id}"))
-          for witness in heard),
-    ]:  # fmt: skip
-        if weight < FAINT:
-            continue
-        thrown = [dice.gammavariate(weight, 1.0) for _ in range(times)]
-        said = [sum_ + g * mean for sum_, g in zip(said, thrown, strict=True)]
-        whole = [sum_ + g for sum_, g in zip(whole, thrown, strict=True)]
+    thrown = [
+        (mean, _coupled(share * prior.strength, f"prior/{n}", times))
+        for n, (mean, share) in enumerate(_two(prior))
+        if share * prior.strength > FAINT
+    ]
+    for witness in heard:
+        if witness.weight > FAINT:
+            dice = _dice(f"person/{witness.respondent_id}")
+            own = [dice.gammavariate(witness.weight, 1.0) for _ in range(times)]
+            thrown.append((witness.mean, own))
+    said, whole = [0.0] * times, [0.0] * times
+    for mean, own in thrown:
+        said = [sum_ + g * mean for sum_, g in zip(said, own, strict=True)]
+        whole = [sum_ + g for sum_, g in zip(whole, own, strict=True)]
     return [min(s / w, 1.0) if w else prior.mean for s, w in zip(said, whole, strict=True)]
+
+
+def _coupled(shape: float, name: str, times: int) -> list[float]:
+    """Gamma draws that rise and fall together with those of other shapes from the same dice.
+
+    Marsaglia and Tsang (2000); the few that their test refuses are drawn by themselves, as
+    drawing on from the same dice would be out of step ever after.
+    """
+    dice, spare = _dice(name), _dice(f"{name}/spare")
+    raised = shape if shape >= 1 else shape + 1
+    d = raised - 1 / 3
+    c = 1 / math.sqrt(9 * d)
+    found = []
+    for _ in range(times):
+        z, u, lift = dice.gauss(), 1 - dice.random(), dice.random()
+        v = (1 + c * z) ** 3
+        if v > 0 and math.log(u) < 0.5 * z * z + d * (1 - v + math.log(v)):
+            g = d * v
+        else:
+            g = spare.gammavariate(raised, 1.0)
+        found.append(g if raised == shape else g * lift ** (1 / shape))
+    return found
 
 
 def _dice(name: str) -> random.Random:

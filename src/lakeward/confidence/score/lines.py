@@ -1,6 +1,6 @@
 """Straight lines: forms that were clicked through and not read.
 
-In: answers. Out: findings. Happy customers give 10 in every category, so that the same rating
+In: answers. Out: flags. Happy customers give 10 in every category, so that the same rating
 everywhere says nothing by itself: it does where it was quick, or where a form is long.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, Answer
-from lakeward.confidence.score.flag import Found, Key, counted, found
+from lakeward.confidence.score.flag import Flag, Key, counted, flagged
 
 FEWEST: Final = 4
 """Categories that a line needs; shorter forms show none."""
@@ -24,7 +24,7 @@ CLICKED: Final = 0.5
 LONG: Final = 0.8
 
 
-def straight_lines(answers: Sequence[Answer]) -> list[Found]:
+def straight_lines(answers: Sequence[Answer]) -> list[Flag]:
     """Witnesses most of whose answers are lines; one in a hurry once is let be."""
     said: dict[Key, list[Answer]] = {}
     for answer in answers:
@@ -37,7 +37,7 @@ def straight_lines(answers: Sequence[Answer]) -> list[Found]:
             factor = min(factor for factor, _ in marked)
             by.setdefault(factor, {})[key] = [answer.evidence_id for _, answer in marked]
     return [
-        found("straight_lining", [key], evidence, factor, _sentence(key, factor))
+        flagged("straight_lining", [key], evidence, factor, _sentence(key, factor))
         for factor, keys in by.items()
         for key, evidence in keys.items()
     ]

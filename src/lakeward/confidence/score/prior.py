@@ -25,8 +25,9 @@ FEWEST_PARTNERS: Final = 3
 """With fewer others, their mean says more of them than of the category."""
 FEWEST_FOR_STRENGTH: Final = 5
 """With fewer others, how much partners differ is not known; the strength is the least then."""
-STRENGTH: Final = (2.0, 10.0)
-"""Never weaker than knowing nothing, never stronger than twice what a source needs."""
+STRENGTH: Final = (2.0, 5.0)
+"""Never weaker than knowing nothing; never stronger than the five witnesses that a source needs, so
+that these weigh half at least: a partner may be unlike its category."""
 MEAN: Final = (0.05, 0.95)
 """A category of perfect partners is not believed: its next one would be certain unseen."""
 LEAST_SPREAD: Final = 0.05

@@ -1,6 +1,6 @@
 """Witnesses that share a device or an address, and employees who pose as customers.
 
-In: answers with keyed digests. Out: findings. Digests are compared and never told.
+In: answers with keyed digests. Out: flags. Digests are compared and never told.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lakeward.confidence.score.evidence import PEOPLE, Answer, Source
-from lakeward.confidence.score.flag import Found, Key, counted, found
+from lakeward.confidence.score.flag import Flag, Key, counted, flagged
 from lakeward.confidence.score.groups import groups
 
 OFFICE: Final = 0.8
@@ -25,10 +25,10 @@ TRAITS: Final[tuple[tuple[str, float, str], ...]] = (
 company's network, so that one lowers least."""
 
 
-def shared_devices(answers: Sequence[Answer]) -> list[Found]:
+def shared_devices(answers: Sequence[Answer]) -> list[Flag]:
     """A device counts once, however many answer on it: each of m weighs 1/m."""
     return [
-        found(
+        flagged(
             "shared_device", keys, evidence, 1 / len(keys),
             f"{counted(keys)} answered on one device: together they weigh as one.",
         )
@@ -36,13 +36,13 @@ def shared_devices(answers: Sequence[Answer]) -> list[Found]:
     ]  # fmt: skip
 
 
-def shared_addresses(answers: Sequence[Answer]) -> list[Found]:
+def shared_addresses(answers: Sequence[Answer]) -> list[Flag]:
     """Households, customers' offices and networks share one honestly: m weigh as √m."""
     seen = []
     for keys, evidence in _sharing(answers, lambda answer: answer.address):
         factor = OFFICE if keys[0][0] == "employees" else len(keys) ** -0.5
         sentence = f"{counted(keys)} answered from one network: each weighs {factor:.2f}."
-        seen.append(found("shared_address", keys, evidence, factor, sentence))
+        seen.append(flagged("shared_address", keys, evidence, factor, sentence))
     return seen
 
 
@@ -65,7 +65,7 @@ def _sharing(
     ]
 
 
-def posing(answers: Sequence[Answer]) -> list[Found]:
+def posing(answers: Sequence[Answer]) -> list[Flag]:
     """Customers who share with an employee what only one person, or company, has.
 
     The customer is lowered and the employee is not: that one is what they say they are.
@@ -86,6 +86,6 @@ def posing(answers: Sequence[Answer]) -> list[Found]:
                 )
         for key in sorted(keys.keys() - taken):
             sentence = f"A customer {what}: the answer weighs {factor:.2f}."
-            seen.append(found("employee_as_customer", [key], keys[key], factor, sentence))
+            seen.append(flagged("employee_as_customer", [key], keys[key], factor, sentence))
         taken |= keys.keys()
     return seen

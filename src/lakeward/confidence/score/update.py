@@ -77,7 +77,8 @@ def _reason(score: Score, previous: Score | None, trigger: Trigger) -> str:
     if score.formula_version != previous.formula_version:
         parts.append(f"formula {previous.formula_version} became {score.formula_version}")
     if len(score.flags) != len(previous.flags):
-        parts.append(f"{len(score.flags)} flags instead of {len(previous.flags)}")
+        plural = "" if len(score.flags) == 1 else "s"
+        parts.append(f"{len(score.flags)} flag{plural} instead of {len(previous.flags)}")
     if not parts:
         same = trigger == "schedule" and score.data_points == previous.data_points
         parts.append("the same evidence, older" if same else "evidence of known witnesses changed")

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from lakeward.confidence.score.evidence import SOURCES, Answer, Source, distinct
-from lakeward.confidence.score.flag import Flag, Found, Key
+from lakeward.confidence.score.flag import Flag, Key
 from lakeward.confidence.score.flags import find
 from lakeward.confidence.score.options import DEFAULT, Options
 
@@ -70,7 +70,7 @@ def witnesses(answers: Iterable[Answer], *, now_ms: int, options: Options = DEFA
     """Who says what, and how much it weighs."""
     once = distinct(answers)
     rated = [answer for answer in once if answer.ratings]
-    seen = [each for each in find(rated) if each.flag.kind in options.flags]
+    seen = [each for each in find(rated) if each.kind in options.flags]
     lowered = _lowered(seen)
     said: dict[Key, list[Answer]] = {}
     for answer in rated:
@@ -80,16 +80,16 @@ def witnesses(answers: Iterable[Answer], *, now_ms: int, options: Options = DEFA
         flags = _flags_of(key, lowered)
         heard[key[0]].append(_witness(key, said[key], flags, now_ms, options))
     by_source = {source: tuple(heard[source]) for source in SOURCES}
-    return Heard(by_source, tuple(each.flag for each in seen), len(once) - len(rated))
+    return Heard(by_source, tuple(seen), len(once) - len(rated))
 
 
-def _lowered(seen: Sequence[Found]) -> dict[Key, dict[str, float]]:
+def _lowered(seen: Sequence[Flag]) -> dict[Key, dict[str, float]]:
     """By witness and kind, the lowest factor: two findings of a kind are not two faults."""
     lowered: dict[Key, dict[str, float]] = {}
     for each in seen:
-        for key in each.lowered:
+        for key in each.witnesses:
             kinds = lowered.setdefault(key, {})
-            kinds[each.flag.kind] = min(each.flag.factor, kinds.get(each.flag.kind, 1.0))
+            kinds[each.kind] = min(each.factor, kinds.get(each.kind, 1.0))
     return lowered
 
 
