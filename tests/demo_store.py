@@ -15,7 +15,8 @@ from lakeward.lakedir import LakeDir, open_lake
 from lakeward.settings import Settings, load
 from lakeward.store.changes import LAKEWARD, untold
 from lakeward.store.database import Database
-from lakeward.store.demos import Demo, Demos, Transcript
+from lakeward.store.demo import Demo, Transcript
+from lakeward.store.demos import Demos
 from lakeward.store.partners import Partners
 from lakeward.store.uploads import Offer, Upload, uploads_of
 

@@ -17,7 +17,7 @@ from faulty import Faulty
 from lakeward.confidence.demos import transcribe, work
 from lakeward.confidence.demos.blobs import Bucket, blobs_of
 from lakeward.errors import SettingError, Terminal, Transient
-from lakeward.store.demos import Demo
+from lakeward.store.demo import Demo
 
 HOUR_NS = 3600 * 10**9
 AWS = {"LAKEWARD_DEMO_STORE": f"s3://{BUCKET}/kept/demos", "AWS_REGION": REGION,

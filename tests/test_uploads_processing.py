@@ -22,8 +22,8 @@ from lakeward.confidence.demos import cell, work
 from lakeward.confidence.desk import Desk
 from lakeward.errors import MissingExtra, Transient
 from lakeward.store.database import WRITES
+from lakeward.store.demo import Demo, Measures, Segment
 from lakeward.store.demo_jobs import Jobs
-from lakeward.store.demos import Demo, Measures, Segment
 from lakeward.store.demos_schema import DEMOS, THUMBNAILS
 from lakeward.store.trail import entries
 

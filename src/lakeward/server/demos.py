@@ -32,8 +32,9 @@ from lakeward.server.intake import Intake, Request
 from lakeward.server.routes import Found, Part
 from lakeward.settings import Settings
 from lakeward.store.database import Database
+from lakeward.store.demo import Demo, Progress
 from lakeward.store.demo_jobs import Jobs, NotWanted
-from lakeward.store.demos import Demo, Demos, Progress
+from lakeward.store.demos import Demos
 from lakeward.store.uploads import NotThere, uploads_of
 
 PARTS: Final = (

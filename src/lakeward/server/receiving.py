@@ -22,7 +22,8 @@ from lakeward.lakedir import LakeDir
 from lakeward.server.answer import Refusal
 from lakeward.settings import Settings
 from lakeward.store.database import Database
-from lakeward.store.demos import Demo, Demos, Missing
+from lakeward.store.demo import Demo
+from lakeward.store.demos import Demos, Missing
 from lakeward.store.uploads import NotThere, Offer, Upload, uploads_of
 
 SYNC_BYTES: Final = 8 << 20

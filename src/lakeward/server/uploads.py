@@ -29,7 +29,7 @@ from lakeward.server.handler import Answer, Handler
 from lakeward.server.intake import Intake, Request
 from lakeward.server.receiving import Receiving, WrongHash
 from lakeward.server.routes import Found, Part
-from lakeward.store.demos import Demo
+from lakeward.store.demo import Demo
 from lakeward.store.uploads import NoPartner, NotThere, Offer, OverQuota, Upload
 
 PARTS: Final = (Part("uploads", "/api/uploads", ("", "/{id}")),)

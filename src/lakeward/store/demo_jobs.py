@@ -22,15 +22,8 @@ from uuid_utils import uuid7
 from lakeward.errors import LakewardError, Terminal
 from lakeward.interaction import Clock
 from lakeward.store.database import Database
-from lakeward.store.demos import (
-    Demo,
-    Segment,
-    Source,
-    State,
-    Thumbnail,
-    change_state,
-    standing,
-)
+from lakeward.store.demo import Demo, Segment, Source, State, Thumbnail
+from lakeward.store.demos import change_state, standing
 from lakeward.store.demos_schema import DEMOS, JOBS, THUMBNAILS, TRANSCRIPTS
 from lakeward.store.trail import note
 from lakeward.store.uploads import OURSELVES, NotThere

@@ -11,7 +11,7 @@ import re
 from typing import Any, Final, Literal
 
 from lakeward.errors import MissingExtra, Rejected
-from lakeward.store.demos import Segment
+from lakeward.store.demo import Segment
 
 MOST_BYTES: Final = 2 << 20
 MOST_CUES: Final = 20_000

@@ -19,7 +19,7 @@ from lakeward.confidence.demos.kinds import Kind, kind_of
 from lakeward.confidence.demos.shut import shut
 from lakeward.errors import LakewardError, Rejected
 from lakeward.lake.jailed import bound, die_with
-from lakeward.store.demos import Measures, Probe, Segment, Source, Thumbnail
+from lakeward.store.demo import Measures, Probe, Segment, Source, Thumbnail
 
 Task = Literal["probe", "thumbnails", "captions", "subtitles", "speech", "text", "measures"]
 NICE: Final = 10

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from lakeward.confidence.demos.archive import check_archive
 from lakeward.confidence.demos.kinds import Kind
 from lakeward.errors import LakewardError, MissingExtra, Rejected
-from lakeward.store.demos import Segment
+from lakeward.store.demo import Segment
 
 if TYPE_CHECKING:
     from pypdf import PdfReader

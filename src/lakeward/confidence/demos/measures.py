@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lakeward.confidence.demos.topics import topics_of
-from lakeward.store.demos import Measures, Segment
+from lakeward.store.demo import Measures, Segment
 
 WORD: Final = re.compile(r"[^\W_]+(?:['\u2019.-][^\W_]+)*")
 LEAST_SECONDS: Final = 1.0

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from lakeward.confidence.demos.kinds import Kind
 from lakeward.errors import MissingExtra, Rejected
-from lakeward.store.demos import Probe, Segment, Thumbnail
+from lakeward.store.demo import Probe, Segment, Thumbnail
 
 MOST_STREAMS: Final = 16
 LONGEST_SIDE: Final = 8192

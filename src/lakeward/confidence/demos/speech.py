@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lakeward.confidence.demos.sound import RATE, is_silent
 from lakeward.errors import MissingExtra, Terminal
-from lakeward.store.demos import Segment
+from lakeward.store.demo import Segment
 
 if TYPE_CHECKING:
     import numpy as np

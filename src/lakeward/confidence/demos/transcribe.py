@@ -18,7 +18,7 @@ import msgspec
 from lakeward.confidence.demos.blobs import Bucket
 from lakeward.errors import Rejected, SettingError, Terminal
 from lakeward.settings import Settings
-from lakeward.store.demos import Demo, Segment
+from lakeward.store.demo import Demo, Segment
 
 FORMATS: Final = {
     "audio/mpeg": "mp3", "video/mp4": "mp4", "audio/mp4": "m4a", "audio/wav": "wav",

@@ -26,8 +26,9 @@ from lakeward.errors import LakewardError, Rejected, Terminal, Transient
 from lakeward.lakedir import LakeDir
 from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
+from lakeward.store.demo import Segment, Source
 from lakeward.store.demo_jobs import LEASE_SECONDS, MOST_TRIES, Job, Jobs, LeaseLost, Step
-from lakeward.store.demos import Demos, Segment, Source
+from lakeward.store.demos import Demos
 from lakeward.store.uploads import uploads_of
 
 SPANS: Final[dict[Step, tuple[int, int]]] = {
