@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from lakeward.store.demos_schema import DEMOS
 from lakeward.store.evidence_schema import PARTNERS, RESPONSES, REVIEWS, WITNESSES
 
 COUNTED: Final[Sequence[tuple[Any, Any]]] = (
     (RESPONSES, RESPONSES.c.response_id),
     (REVIEWS, REVIEWS.c.at),
     (WITNESSES, WITNESSES.c.witness_id),
+    (DEMOS, DEMOS.c.updated_at),
 )
 """Tables of evidence, and what grows with each new row of them."""
 
