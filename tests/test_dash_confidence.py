@@ -399,6 +399,9 @@ def test_the_report_fits_on_paper_in_black_and_white(
         assert wanted in text, wanted
     for screen in ("Overview", "Settings", "Print report", "All partners", "Became a deal", "Olga"):
         assert screen not in text, screen
+    assert "For the team" in text
+    people = [one["respondent_id"][-8:] for part in told["sources"] for one in part["respondents"]]
+    assert not [one for one in people if one in text]  # folded as they were
     page.emulate_media(media="print", color_scheme=theme)
     page.set_viewport_size({"width": 695, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 695

@@ -113,7 +113,7 @@ function Discrepancies({ consistency, report, zone }: Props) {
             <li key={n} data-discrepancy={one.source}>
               <p><span class="muted small">The CEO</span> <q><bdi>{visible(one.claim)}</bdi></q></p>
               <p><span class="muted small">{SAYING[one.source] ?? visible(one.source)}</span> <q><bdi>{visible(one.quote)}</bdi></q></p>
-              <p class="small muted"><bdi>{visible(one.reason)}</bdi>{one.witness_id && <> <code title={visible(one.witness_id)}>{shortId(one.witness_id)}</code></>}</p>
+              <p class="small muted"><bdi>{visible(one.reason)}</bdi>{one.witness_id && <> <code class="unprinted" title={visible(one.witness_id)}>{shortId(one.witness_id)}</code></>}</p>
             </li>
           ))}
         </ul>

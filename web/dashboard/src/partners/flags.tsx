@@ -29,7 +29,7 @@ export function FlagsCard({ confidence, zone }: { confidence: Data<Confidence>; 
               <span class="tag bad">{flagOf(one.kind)}</span>
               {one.sentence && <> <bdi>{visible(one.sentence)}</bdi></>}
               {one.respondents && one.factor !== undefined && (
-                <span class="muted small"> {witnesses("", one.respondents.length)} at {percent(one.factor)}: {one.respondents.map((id) => <code key={id} title={visible(id)}>{shortId(id)} </code>)}</span>
+                <span class="muted small unprinted"> {witnesses("", one.respondents.length)} at {percent(one.factor)}: {one.respondents.map((id) => <code key={id} title={visible(id)}>{shortId(id)} </code>)}</span>
               )}
             </li>
           ))}

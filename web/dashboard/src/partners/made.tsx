@@ -46,14 +46,14 @@ function Made({ score }: { score: Score }) {
         <table class="table made">
           <thead>
             <tr>
-              <th scope="col">source</th><th scope="col" class="right">part</th><th scope="col" class="right">witnesses</th><th scope="col" class="right">they say</th>
-              <th scope="col" class="right">points of evidence</th><th scope="col" class="right">points of what is usual</th><th scope="col" class="right">pull</th>
+              <th scope="col">source</th><th scope="col" class="right less">part</th><th scope="col" class="right">witnesses</th><th scope="col" class="right less">they say</th>
+              <th scope="col" class="right">evidence</th><th scope="col" class="right">usual</th><th scope="col" class="right">pull</th>
             </tr>
           </thead>
           {score.sources.map((part, n) => <Part key={part.source} part={part} n={n} />)}
           <tfoot>
             <tr>
-              <th scope="row" colSpan={4}>Together, the score</th>
+              <th scope="row">Together, the score</th><td class="less" /><td /><td class="less" />
               <td colSpan={2} class="right" data-total={score.value}><b>{points(score.value, 2)}</b></td>
               <td class="right muted small" data-baseline={score.baseline}>from {points(score.baseline, 2)}</td>
             </tr>
@@ -77,9 +77,9 @@ function Part({ part, n }: { part: SourcePart; n: number }) {
             ? <button type="button" class="opener" aria-label={`${title}: each witness`} aria-expanded={open} {...(open ? { "aria-controls": id } : {})} onClick={() => setOpen(!open)}>{name}<span class="turn" aria-hidden="true">{open ? "▾" : "▸"}</span></button>
             : <span class="opener">{name}</span>}
         </th>
-        <td class="right">{percent(part.weight)}</td>
+        <td class="right less">{percent(part.weight)}</td>
         <td class="right" data-witnesses={part.respondents_n}>{count(part.respondents_n)}</td>
-        <td class="right">{part.mean === null ? "–" : percent(part.mean)}</td>
+        <td class="right less">{part.mean === null ? "–" : percent(part.mean)}</td>
         <td class="right" data-points={part.points}>{points(part.points, 2)}</td>
         <td class="right" data-points={part.prior_points} title={visible(part.prior.basis)}>{points(part.prior_points, 2)}</td>
         <td class="right" data-pull={part.pull}>{pulled(part.pull)}</td>

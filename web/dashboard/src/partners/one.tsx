@@ -38,7 +38,7 @@ export function One({ partner, range, own }: { partner: string; range: Range; ow
     && !text(totals.value?.rows[0], totals.value ? place(totals.value, "onboarding") : -1);
   return (
     <>
-      <ReportHead told={told} partner={partner} zone={range.zone} />
+      <ReportHead {...{ told, partner, own }} zone={range.zone} />
       <div class="tools head">
         {!own && <a href={href("partners")}>← All partners</a>}
         <h2 class="name"><bdi>{visible(partner)}</bdi></h2>

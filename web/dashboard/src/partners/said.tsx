@@ -1,6 +1,7 @@
 // What people rate highest and lowest, and what they say in words, without who said it.
 
 import type { Column } from "../ask/answer";
+import { partnerOf, useMe } from "../ask/person";
 import type { Data } from "../ask/question";
 import { Card } from "../card/card";
 import { count, percent, visible } from "../text";
@@ -66,10 +67,11 @@ interface SideProps {
 
 function Side({ id, title, note, confidence, zone, rated: shown, quotes }: SideProps) {
   const k = confidence.value?.k ?? 0;
+  const partner = partnerOf(useMe());
   return (
     <Card id={id} tall={280} title={title} note={note} data={confidence} zone={zone}
       table={confidence.value && { columns: COLUMNS, rows: shown.map((one) => [one.source, one.category, one.mean, one.respondents]) }}
-      empty={confidence.value !== null && shown.length + quotes.length === 0} hint={`Nothing can be shown yet: it takes answers of ${count(k)} people.`}
+      empty={confidence.value !== null && shown.length + quotes.length === 0} hint={confidence.value?.why ? visible(confidence.value.why) : partner ? `Nothing can be shown yet: it takes answers of ${count(k)} people.` : "Nothing was rated yet."}
       definition={`What is ${note} of all that witnesses rate, as a mean by their weights: 100% is the top of the scale. A partner sees a category once ${count(k)} people rated it. ${QUOTED}`}>
       {() => (
         <>

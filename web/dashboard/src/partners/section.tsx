@@ -34,13 +34,14 @@ export function Section({ told, partner, own, zone }: { told: Told; partner: str
 }
 
 /** The head of the printed report. */
-export function ReportHead({ told, partner, zone }: { told: Told; partner: string; zone: string }) {
+export function ReportHead({ told, partner, own, zone }: { told: Told; partner: string; own: boolean; zone: string }) {
   const found = told.confidence.value;
   const name = found?.name || partner;
   return (
     <header class="reporthead">
       <p class="name"><bdi>{visible(name)}</bdi></p>
       <p>PowerConfidence{found?.category && <>, <bdi>{visible(found.category)}</bdi></>}{found?.at && `, as of ${moment(found.at, zone)}`}{found?.score && `, formula ${visible(found.score.formula_version)}`}</p>
+      {!own && <p>For the team: it has answers that are not released to the partner, whose own page prints what is.</p>}
     </header>
   );
 }
