@@ -70,13 +70,13 @@ def confided(lake: Lake, now_ms: int, *, days: int = 3) -> None:
         for day in range(days):
             clock.on(1)
             for n in range(day * 2, day * 2 + 2):
-                praise = {"strengths": WORDS[n]} if n < 4 else {}
+                praise = {"strengths": WORDS[n]} if n < 4 else {"improvements": COPIED}
                 told(desk, PARTNER, "employee", n, 7 + day % 2, praise)
                 words = {"results": WORDS[n % 6]} if n % 2 else {"comments": REMARKS[n // 2]}
                 told(desk, PARTNER, "reference", n, 6 + day, words)
             if day == days - 1:
-                told(desk, PARTNER, "employee", 90, 8, {"improvements": COPIED})
-                told(desk, PARTNER, "employee", 91, 5, {"improvements": COPIED})
+                told(desk, PARTNER, "employee", 90, 8)
+                told(desk, PARTNER, "employee", 91, 5)
             Scoring(desk).look()
         asked = Told(name=INVITED, email="olga@example.net")
         desk.invite(PARTNER, "employee", [asked], ADMIN)

@@ -438,9 +438,11 @@ def test_a_partner_who_is_logged_in_sees_what_is_released_and_nobody(
     looked.page.on("response", heard)
     page = looked.open(f"/partners?partner={PEERS[0]}")
     assert float(figures(page)["score"]) == own["score"]["value"] != whole["value"]
-    expect(card(page, "score").locator("[data-waiting=employees]")).to_have_text(
-        "2 more answers of employees are shown once there are 3."
+    expect(card(page, "score").locator("[data-figure=score]")).to_contain_text(
+        f"{own['score']['value']} of 100"
     )
+    assert page.locator("[data-waiting]").count() == 0
+    expect(card(page, "made")).to_contain_text("Each figure is rounded to whole points")
     assert numbers(card(page, "made"), "points") == [
         value
         for part in own["score"]["sources"]

@@ -12,6 +12,7 @@ describe("PowerConfidence in words", () => {
     expect(pulled(1.234)).toBe("+1.23");
     expect(pulled(-1.236)).toBe("−1.24");
     expect(pulled(-0.0006)).toBe("0.00");
+    expect(pulled(-2, 0)).toBe("−2");
   });
 
   it("shows the end of an id, where ids of one day differ", () => {

@@ -5,10 +5,9 @@ import type { Column } from "../ask/answer";
 import type { Data } from "../ask/question";
 import { Card } from "../card/card";
 import { count, percent, visible } from "../text";
-import { moment } from "../unit";
 import type { Alignment, Consistency, Report, Votes } from "./confidence";
 import { Interval } from "./interval";
-import { points, shortId, witnesses } from "./words";
+import { points, shortId, when, witnesses } from "./words";
 
 const SIDES: readonly [keyof Report & ("overall" | `ceo_${string}` | "employee_customer"), string][] = [
   ["overall", "Overall"], ["ceo_employee", "CEO and employees"], ["ceo_customer", "CEO and customers"], ["ceo_demo", "CEO and demos"], ["employee_customer", "Employees and customers"],
@@ -34,7 +33,7 @@ export function AgreementCards({ consistency, zone }: { consistency: Data<Consis
         {() => report && (
           <>
             <ul class="rates">{SIDES.map(([name, label]) => <Side key={name} name={name} label={label} of={report[name]} />)}</ul>
-            {told?.at && <p class="muted small">Compared {moment(told.at, zone)}.</p>}
+            {told?.at && <p class="muted small">Compared {when(told.at, zone)}.</p>}
           </>
         )}
       </Card>

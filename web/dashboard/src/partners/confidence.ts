@@ -1,5 +1,5 @@
 // PowerConfidence as `/api/partners` tells it: see docs/confidence.md. What a partner may not see is
-// not in its answer: respondents, sentences of flags, who said a quote.
+// not in its answer, such as respondents, sentences of flags, moments; its points are whole ones.
 
 import type { Data } from "../ask/question";
 import { useData } from "../ask/question";
@@ -35,16 +35,16 @@ export interface SourcePart {
   source: Source;
   weight: number;
   respondents_n: number;
-  effective_n: number;
   mean: number | null;
   prior: { mean: number; strength: number; partners: number; basis: string };
   points: number;
   prior_points: number;
   pull: number;
-  /** For the team alone. */
+  /** For the team alone, as `effective_n` and `reliability`. */
   respondents?: Respondent[];
+  effective_n?: number;
   categories: { category: string; mean: number; respondents: number }[];
-  reliability: { alpha: number | null; icc: number | null; icc_form: string; reason: string };
+  reliability?: { alpha: number | null; icc: number | null; icc_form: string; reason: string };
 }
 
 export interface Flag {
@@ -62,7 +62,6 @@ export interface Score {
   level: number;
   provisional: boolean;
   why_provisional: string[];
-  effective_n: number;
   data_points: number;
   evidence_share: number;
   baseline: number;
@@ -85,14 +84,16 @@ export interface Confidence {
   k: number;
   score: Score | null;
   why: string | null;
+  /** By source, answers that the partner does not see yet; for the team alone. */
   waiting: Readonly<Record<string, number>>;
+  /** A moment; for a partner a day. */
   at?: string;
   quotes: Quote[];
   peers: { category: string; partners: number; ranked: number; place: number | null; median: number } | null;
 }
 
 export interface Course {
-  history: { at: string; value: number; low: number; high: number; provisional: boolean; formula_version: string; trigger?: string }[];
+  history: { at: string; value: number; low: number; high: number; provisional: boolean; formula_version?: string }[];
 }
 
 export interface Alignment {
@@ -125,6 +126,11 @@ export interface Consistency {
   why?: string;
   at?: string;
   model?: string;
+}
+
+/** Whether a score is told in whole points, as a partner has it: then its parts are it but for rounding. */
+export function isRounded(score: Score): boolean {
+  return score.sources.every((part) => part.respondents === undefined);
 }
 
 /** Everything of one partner. */

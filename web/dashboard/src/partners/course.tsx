@@ -6,6 +6,7 @@ import { Card } from "../card/card";
 import { Series } from "../chart/series";
 import { count } from "../text";
 import type { Course } from "./confidence";
+import { isDay } from "./words";
 
 const COLUMNS: Column[] = [
   { name: "at", kind: "time", unit: "", doc: "When it was computed." },
@@ -18,7 +19,7 @@ const COLUMNS: Column[] = [
 
 export function CourseCard({ course, zone }: { course: Data<Course>; zone: string }) {
   const told = course.value?.history;
-  const rows: Cells[] = (told ?? []).map((one) => [one.at, one.value, one.low, one.high, one.provisional, one.formula_version]);
+  const rows: Cells[] = (told ?? []).map((one) => [one.at, one.value, one.low, one.high, one.provisional, one.formula_version ?? null]);
   return (
     <Card id="course" tall={254} title="Score over time" data={course} zone={zone} table={told ? { columns: COLUMNS, rows } : null} hint="No score yet."
       note={told && told.length > 0 && `${count(told.length)} ${told.length === 1 ? "score" : "scores"}`}
@@ -32,5 +33,5 @@ function Drawn({ history, zone }: { history: Course["history"]; zone: string }) 
   const first = [...history].reverse();
   const line = { label: "PowerConfidence", unit: "", values: first.map((one) => one.value) };
   const band = { label: "Interval", low: first.map((one) => one.low), high: first.map((one) => one.high) };
-  return <Series data={{ x: first.map((one) => Date.parse(one.at)), dates: false, lines: [line] }} band={band} zone={zone} label="PowerConfidence over time" height={226} />;
+  return <Series data={{ x: first.map((one) => Date.parse(one.at)), dates: first.every((one) => isDay(one.at)), lines: [line] }} band={band} zone={zone} label="PowerConfidence over time" height={226} />;
 }

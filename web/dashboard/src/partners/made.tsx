@@ -7,7 +7,7 @@ import type { Data } from "../ask/question";
 import { Card } from "../card/card";
 import { Table } from "../chart/table";
 import { count, percent, visible } from "../text";
-import type { Confidence, Respondent, Score, SourcePart } from "./confidence";
+import { type Confidence, type Respondent, type Score, type SourcePart, isRounded } from "./confidence";
 import { SOURCES, flagOf, points, pulled, shortId } from "./words";
 
 const COLUMNS: Column[] = [
@@ -33,6 +33,7 @@ export function MadeCard({ confidence, zone }: { confidence: Data<Confidence>; z
 }
 
 function Made({ score }: { score: Score }) {
+  const digits = isRounded(score) ? 0 : 2;
   return (
     <>
       <div class="stack" aria-hidden="true">
@@ -50,21 +51,22 @@ function Made({ score }: { score: Score }) {
               <th scope="col" class="right">evidence</th><th scope="col" class="right">usual</th><th scope="col" class="right">pull</th>
             </tr>
           </thead>
-          {score.sources.map((part, n) => <Part key={part.source} part={part} n={n} />)}
+          {score.sources.map((part, n) => <Part key={part.source} part={part} n={n} digits={digits} />)}
           <tfoot>
             <tr>
               <th scope="row">Together, the score</th><td class="less" /><td /><td class="less" />
-              <td colSpan={2} class="right" data-total={score.value}><b>{points(score.value, 2)}</b></td>
-              <td class="right muted small" data-baseline={score.baseline}>from {points(score.baseline, 2)}</td>
+              <td colSpan={2} class="right" data-total={score.value}><b>{points(score.value, digits)}</b></td>
+              <td class="right muted small" data-baseline={score.baseline}>from {points(score.baseline, digits)}</td>
             </tr>
           </tfoot>
         </table>
       </div>
+      {digits === 0 && <p class="muted small">Each figure is rounded to whole points, so that together they may be a little off.</p>}
     </>
   );
 }
 
-function Part({ part, n }: { part: SourcePart; n: number }) {
+function Part({ part, n, digits }: { part: SourcePart; n: number; digits: number }) {
   const [open, setOpen] = useState(false);
   const id = useId();
   const title = SOURCES[part.source] ?? visible(part.source);
@@ -80,9 +82,9 @@ function Part({ part, n }: { part: SourcePart; n: number }) {
         <td class="right less">{percent(part.weight)}</td>
         <td class="right" data-witnesses={part.respondents_n}>{count(part.respondents_n)}</td>
         <td class="right less">{part.mean === null ? "–" : percent(part.mean)}</td>
-        <td class="right" data-points={part.points}>{points(part.points, 2)}</td>
-        <td class="right" data-points={part.prior_points} title={visible(part.prior.basis)}>{points(part.prior_points, 2)}</td>
-        <td class="right" data-pull={part.pull}>{pulled(part.pull)}</td>
+        <td class="right" data-points={part.points}>{points(part.points, digits)}</td>
+        <td class="right" data-points={part.prior_points} title={visible(part.prior.basis)}>{points(part.prior_points, digits)}</td>
+        <td class="right" data-pull={part.pull}>{pulled(part.pull, digits)}</td>
       </tr>
       {open && part.respondents && (
         <tr class="inside">
@@ -99,6 +101,7 @@ function Part({ part, n }: { part: SourcePart; n: number }) {
 
 /** Whether the witnesses of a source agree. */
 function Agreed({ part: { reliability, effective_n, respondents_n } }: { part: SourcePart }) {
+  if (!reliability || effective_n === undefined) return null;
   const { alpha, icc, icc_form, reason } = reliability;
   return (
     <p class="muted small">

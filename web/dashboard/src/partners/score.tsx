@@ -2,14 +2,13 @@
 
 import type { ComponentChildren } from "preact";
 import type { Column } from "../ask/answer";
-import { mayAct, partnerOf, useMe } from "../ask/person";
+import { mayAct, useMe } from "../ask/person";
 import { Card, Nothing } from "../card/card";
 import { at } from "../paths";
 import { count, percent, visible } from "../text";
-import { moment } from "../unit";
-import type { Confidence, Score, Standing, Told } from "./confidence";
+import { type Confidence, type Score, type Standing, type Told, isRounded } from "./confidence";
 import { Interval } from "./interval";
-import { level, points, witnesses } from "./words";
+import { level, points, when, witnesses } from "./words";
 
 export const SCORE_DOC = "PowerConfidence: what employees, customers and demos say of the partner and how far it agrees with what its CEO says, in points of 100.";
 
@@ -56,41 +55,41 @@ export function ScoreCard({ told, partner, own, zone }: { told: Told; partner: s
 
 function Whole({ confidence, score, zone }: { confidence: Confidence; score: Score; zone: string }) {
   const { peers } = confidence;
+  const digits = isRounded(score) ? 0 : 1;
   return (
     <div class="whole">
-      <p class="big" data-figure="score" data-value={score.value}>{points(score.value)} <span class="muted small">of 100</span>{score.provisional && <> <span class="tag">provisional</span></>}</p>
-      <p data-figure="score_interval" data-value={`${score.low} ${score.high}`}>{points(score.low)} to {points(score.high)} <span class="muted small">{level(score.level)} interval</span></p>
+      <p class="big" data-figure="score" data-value={score.value}>{points(score.value, digits)} <span class="muted small">of 100</span>{score.provisional && <> <span class="tag">provisional</span></>}</p>
+      <p data-figure="score_interval" data-value={`${score.low} ${score.high}`}>{points(score.low, digits)} to {points(score.high, digits)} <span class="muted small">{level(score.level)} interval</span></p>
       <Interval value={score.value} low={score.low} high={score.high} beside={peers?.median} />
       <p class="scale muted small" aria-hidden="true"><span>0</span><span>100</span></p>
       {score.provisional && <ul class="whys small" aria-label="Why it is provisional">{score.why_provisional.map((why) => <li key={why}>{visible(why)}</li>)}</ul>}
-      {peers && <Peers peers={peers} />}
+      {peers && <Peers peers={peers} digits={digits} />}
       <Waiting confidence={confidence} />
       <p class="muted small">
         {count(score.data_points)} {score.data_points === 1 ? "answer" : "answers"}; {percent(score.evidence_share)} of the score stands on them, the rest on what is usual.
-        {confidence.at && <> Computed {moment(confidence.at, zone)}.</>} <a class="unprinted" href="#confidence">What it is made of</a>
+        {confidence.at && <> Computed {when(confidence.at, zone)}.</>} <a class="unprinted" href="#confidence">What it is made of</a>
       </p>
     </div>
   );
 }
 
-function Peers({ peers }: { peers: NonNullable<Confidence["peers"]> }) {
+function Peers({ peers, digits }: { peers: NonNullable<Confidence["peers"]>; digits: number }) {
   const among = peers.category ? <> of <bdi>{visible(peers.category)}</bdi></> : "";
   return (
     <p class="small" data-figure="place" data-value={peers.place ?? ""}>
       {peers.place === null ? <>Not ranked yet: {count(peers.ranked)} of {count(peers.partners)} partners{among} are.</> : <>Place {count(peers.place)} of {count(peers.ranked)} ranked partners{among}.</>}
-      {" "}Their median, the thin line, is {points(peers.median)}.
+      {" "}Their median, the thin line, is {points(peers.median, digits)}.
     </p>
   );
 }
 
-/** What was said and is not shown to the partner yet. */
+/** What was said and is not shown to the partner yet: only the team is told that there is anything. */
 function Waiting({ confidence }: { confidence: Confidence }) {
   const found = Object.entries(confidence.waiting).filter(([, n]) => n > 0);
-  const whom = partnerOf(useMe()) ? "" : " to the partner";
   return (
     <>
       {found.map(([source, n]) => (
-        <p key={source} class="small" data-waiting={source}>{n === 1 ? "1 more answer" : `${count(n)} more answers`} of {witnesses(source, n).replace(/^\S+ /, "")} {n === 1 ? "is" : "are"} shown{whom} once there are {count(confidence.k)}.</p>
+        <p key={source} class="small" data-waiting={source}>{n === 1 ? "1 more answer" : `${count(n)} more answers`} of {witnesses(source, n).replace(/^\S+ /, "")} {n === 1 ? "is" : "are"} shown to the partner once there are {count(confidence.k)}.</p>
       ))}
     </>
   );

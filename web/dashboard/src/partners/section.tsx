@@ -1,7 +1,6 @@
 // PowerConfidence on a partner's page: everything that the score is made of, and the same on paper.
 
 import { visible } from "../text";
-import { moment } from "../unit";
 import { AgreementCards } from "./agreement";
 import type { Told } from "./confidence";
 import { CourseCard } from "./course";
@@ -9,6 +8,7 @@ import { FlagsCard } from "./flags";
 import { InvitedCard } from "./invited";
 import { MadeCard } from "./made";
 import { SaidCards } from "./said";
+import { when } from "./words";
 
 /** Everything but the score itself, which stands above. Nothing where PowerConfidence does not know the partner. */
 export function Section({ told, partner, own, zone }: { told: Told; partner: string; own: boolean; zone: string }) {
@@ -40,7 +40,7 @@ export function ReportHead({ told, partner, own, zone }: { told: Told; partner: 
   return (
     <header class="reporthead">
       <p class="name"><bdi>{visible(name)}</bdi></p>
-      <p>PowerConfidence{found?.category && <>, <bdi>{visible(found.category)}</bdi></>}{found?.at && `, as of ${moment(found.at, zone)}`}{found?.score && `, formula ${visible(found.score.formula_version)}`}</p>
+      <p>PowerConfidence{found?.category && <>, <bdi>{visible(found.category)}</bdi></>}{found?.at && `, as of ${when(found.at, zone)}`}{found?.score && `, formula ${visible(found.score.formula_version)}`}</p>
       {!own && <p>For the team: it has answers that are not released to the partner, whose own page prints what is.</p>}
     </header>
   );

@@ -1,6 +1,7 @@
 // PowerConfidence in words: sources, categories, flags, and points of the score.
 
 import { count, visible } from "../text";
+import { day, moment } from "../unit";
 import type { Source } from "./confidence";
 
 export const SOURCES: Readonly<Record<Source, string>> = {
@@ -47,9 +48,18 @@ export function points(value: number, digits = 1): string {
 }
 
 /** Points above or below. */
-export function pulled(value: number): string {
-  const text = points(Math.abs(value), 2);
-  return Number(text) === 0 ? "0.00" : `${value > 0 ? "+" : "−"}${text}`;
+export function pulled(value: number, digits = 2): string {
+  const text = points(Math.abs(value), digits);
+  return Number(text) === 0 ? text : `${value > 0 ? "+" : "−"}${text}`;
+}
+
+/** A moment in a zone, or the day that is told in its place. */
+export function when(at: string, zone: string): string {
+  return isDay(at) ? day(at) : moment(at, zone);
+}
+
+export function isDay(at: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(at);
 }
 
 /** A share of a level, `90 %`. */
