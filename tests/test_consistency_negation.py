@@ -21,7 +21,7 @@ DEEDS = (
 DENIED_DEEDS = (
     "{who} does not {do} {what}",
     "{who} doesn't {do} {what}",
-    "{who} doesn’t {do} {what}",
+    "{who} doesn\u2019t {do} {what}",
     "{who} doesnt {do} {what}",
     "{who} never {does} {what}",
     "{who} no longer {does} {what}",
@@ -31,7 +31,7 @@ DENIED_DEEDS = (
     "{who} rarely {does} {what}",
     "{who} cannot {do} {what}",
     "{who} can't {do} {what}",
-    "{who} won’t {do} {what}",
+    "{who} won\u2019t {do} {what}",
     "{who} refuses to {do} {what}",
     "{who} is unable to {do} {what}",
     "{who} has stopped {doing} {what}",
@@ -46,7 +46,7 @@ TRAITS = ("friendly", "reliable", "punctual", "cheap", "asleep", "open", "tidy")
 DENIED_TRAITS = (
     "{who} is not {how}",
     "{who} isn't {how}",
-    "{who} isn’t {how}",
+    "{who} isn\u2019t {how}",
     "{who} is never {how}",
     "{who} is hardly {how}",
     "{who} is by no means {how}",
@@ -114,7 +114,7 @@ def test_a_plain_denial_contradicts_in_both_directions(model: Model) -> None:
     plain = [
         (affirmed, denied)
         for affirmed, denied in look_alikes()
-        if any(cue in denied for cue in (" not ", "n't ", "n’t ", " never "))
+        if any(cue in denied for cue in (" not ", "n't ", "n\u2019t ", " never "))
         and not any(other in denied for other in ("not true", " have ", " got "))
     ]
     pairs = [pair for both in plain for pair in (both, both[::-1])]
@@ -126,7 +126,10 @@ def test_a_plain_denial_contradicts_in_both_directions(model: Model) -> None:
 
 @given(
     st.lists(
-        st.sampled_from("really often the big on Monday with care and soon".split()), max_size=4
+        st.sampled_from(
+            ["really", "often", "the", "big", "on", "Monday", "with", "care", "and", "soon"]
+        ),
+        max_size=4,
     ),
     st.sampled_from(look_alikes()),
     st.booleans(),

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consistency_pairs import examples
 from lakeward.confidence.consistency import Relation, compare, embedding, lexical
 from lakeward.confidence.consistency import embedding as embedding_of
 from lakeward.confidence.consistency.embedding import PACKAGED, PINNED, files
 from lakeward.errors import MissingExtra, Terminal
-
-from tests.consistency_pairs import examples
 
 LEXICAL = lexical()
 

@@ -10,7 +10,7 @@ each of the last three a comma-separated list. Only common words and their commo
 kept: a rare sense makes two words synonyms that no reader takes for such. Fails on a folder
 that lacks a file.
 
-    python -m tests.write_lexicon DICT_FOLDER WORDS
+    python tests/write_lexicon.py DICT_FOLDER WORDS
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 SENSES = {"n": 3, "v": 4, "a": 3, "r": 2}
 STEPS = {"n": 4, "v": 2, "a": 0, "r": 0}
 # Wider words that say nothing: everything is a thing.
-EMPTY = frozenset(
-    "entity object whole thing unit abstraction matter substance act event state attribute group "
-    "grouping artifact artefact cause agent relation part piece content measure quantity amount "
-    "instrumentality instrumentation causal move change make get be have do act travel go "
-    "displace alter modify being organism cover covering device creation action activity "
-    "process quality property condition shape form feature conveyance physical".split()
-)
+EMPTY = """
+entity object whole thing unit abstraction matter substance act event state attribute group
+grouping artifact artefact cause agent relation part piece content measure quantity amount
+instrumentality instrumentation causal move change make get be have do act travel go
+displace alter modify being organism cover covering device creation action activity
+process quality property condition shape form feature conveyance physical
+"""
 
 
 class Synset(NamedTuple):
@@ -88,7 +88,7 @@ def wider_words(
     for _ in range(steps):
         level = {up for place in level for up in every[place].wider}
         found |= {word for place in level for word in every[place].words if word in common}
-    return found - EMPTY
+    return found - set(EMPTY.split())
 
 
 def lines(folder: pathlib.Path, common: frozenset[str]) -> list[str]:

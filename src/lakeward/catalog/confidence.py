@@ -229,9 +229,14 @@ class MessageConsistencyAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     ceo_customer: Annotated[
         Opt[Score100], doc("Agreement of CEO and customers.", "points of 100")
     ] = UNSET
+    ceo_demo: Annotated[Opt[Score100], doc("Agreement of CEO and demos.", "points of 100")] = UNSET
     employee_customer: Annotated[
         Opt[Score100], doc("Agreement of employees and customers.", "points of 100")
     ] = UNSET
+    coverage: Annotated[
+        Opt[Share], doc("Part of the claims that any witness speaks of; silence is no agreement.")
+    ] = UNSET
+    witnesses: Annotated[Opt[Count], doc("Witnesses that were heard.", "witnesses")] = UNSET
     claims: Annotated[Opt[Count], doc("Claims of the CEO that were checked.", "claims")] = UNSET
     supported: Annotated[Opt[Count], doc("Of these, supported.", "claims")] = UNSET
     contradicted: Annotated[Opt[Count], doc("Of these, contradicted.", "claims")] = UNSET

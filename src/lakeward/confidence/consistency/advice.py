@@ -101,8 +101,8 @@ def _divided(checked: Sequence[Checked]) -> list[str]:
         ):
             if one.supports > one.contradicts and other.contradicts > other.supports:
                 found.append(
-                    f"On {_quoted(claim.claim)} {names[0]} agree and {names[1]} do not: let the two "
-                    "sides compare what they see."
+                    f"On {_quoted(claim.claim)} {names[0]} agree and {names[1]} do not: let the "
+                    "two sides compare what they see."
                 )
     return found
 

@@ -4,7 +4,7 @@ In: the votes of each witness on each claim. Out: `Alignment`s. Pure; the same v
 give the same figures.
 
     of one claim    supports / (supports + contradicts), over the witnesses that speak of it
-    of one source   100 × the mean over the claims that at least one witness speaks of
+    of one source   100 times the mean over the claims that at least one witness speaks of
     overall         the mean of the sources that say anything
 
 Silence is in none of these: it lowers `coverage` and raises no agreement. The interval holds 90 %

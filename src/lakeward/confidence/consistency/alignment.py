@@ -7,6 +7,7 @@ In: two `Reading`s and how near their words are in meaning (from the model). Out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -22,6 +23,8 @@ WORTH: Final[dict[Kin, float]] = {
 }  # fmt: skip
 CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
 """Which of several answers is taken: an opposite before a wider word."""
+APART: Final[dict[Kin, float]] = {"narrower": 0.5, "sibling": 0.6}
+"""What is known to be another thing stays strange, however near the two words are used."""
 COVERED: Final = 0.8
 """A word is answered from this worth on."""
 AREAS: Final = {
@@ -138,7 +141,7 @@ def marks(pairs: Sequence[Pair], back: Sequence[Pair]) -> Marks:
         turned=_cover(back)[0],
         broken=_broken(pairs),
         swapped=_swapped(pairs),
-        detached=float(sum(1 for one, other in zip(pairs, pairs[1:]) if _detached(one, other))),
+        detached=float(sum(1 for one, other in pairwise(pairs) if _detached(one, other))),
         unverbed=float(any(_unverbed(pair) for pair in pairs)),
         moved=float(sum(1 for pair in pairs if _moved(pair))),
         siblings=float(sum(1 for pair in missing if pair.kin == "sibling")),
@@ -152,13 +155,18 @@ def _cover(pairs: Sequence[Pair]) -> tuple[float, float, float, float]:
         return 0.0, 0.0, 0.0, 0.0
     missing = [pair for pair in pairs if pair.worth < COVERED]
     left = sum(pair.hypothesis.token.weight for pair in missing)
-    strange = [pair.hypothesis.token.weight * (1.0 - pair.near) for pair in missing]
+    strange = [pair.hypothesis.token.weight * strangeness(pair) for pair in missing]
     return 1.0 - left / total, left, sum(strange), max(strange, default=0.0)
+
+
+def strangeness(pair: Pair) -> float:
+    """How far an answer is from the word: a dog is near a cat, and still another animal."""
+    return max(1.0 - pair.near, APART.get(pair.kin, 0.0))
 
 
 def _broken(pairs: Sequence[Pair]) -> float:
     ours = [pair for pair in pairs if pair.worth >= COVERED and pair.premise is not None]
-    steps = list(zip(ours, ours[1:], strict=False))
+    steps = list(pairwise(ours))
     if not steps:
         return 0.0
     apart = sum(

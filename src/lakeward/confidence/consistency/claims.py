@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from lakeward.confidence.consistency.lexicon import listed
 from lakeward.confidence.consistency.quantities import Quantity, quantities
 from lakeward.confidence.consistency.sentences import Sentence, sentences
 from lakeward.confidence.consistency.wording import Token, tokens
@@ -20,22 +21,22 @@ Kind = Literal["offer", "number", "promise", "superlative", "statement"]
 LONGEST_TEXT: Final = 100_000
 MOST_CLAIMS: Final = 500
 UNITS: Final = {"hours": "hours", "money": "money", "percent": "%", "year": "year"}
-PROMISING: Final = frozenset(
-    "will shall guarantee guaranteed promise pledge assure ensure commit committed always never "
-    "24/7 refund within invariably".split()
+PROMISING: Final = listed(
+    "will shall guarantee guaranteed promise pledge assure ensure commit committed always "
+    "never 24/7 refund within invariably"
 )
-SUPERLATIVE: Final = frozenset(
+SUPERLATIVE: Final = listed(
     "best finest top leading foremost unique unmatched unrivalled unbeatable most least only "
-    "first leader number_one unparalleled perfect".split()
+    "first leader number_one unparalleled perfect"
 )
-OFFERING: Final = frozenset(
-    "offer provide deliver sell supply include give build install repair design develop make train "
-    "support free service help specialise specialize consult advise maintain".split()
+OFFERING: Final = listed(
+    "offer provide deliver sell supply include give build install repair design develop make "
+    "train support free service help specialise specialize consult advise maintain"
 )
-EST: Final = re.compile(r"^[a-z]{3,}(?:[^aeiou]|i|l)est$")
-NOT_SUPERLATIVE: Final = frozenset(
-    "interest request invest forest honest modest latest guest suggest contest protest harvest "
-    "digest west rest test almost earnest arrest quest nearest".split()
+EST: Final = re.compile(r"^[a-z]{2,}(?:[^aeiou]|i|l)est$")
+NOT_SUPERLATIVE: Final = listed(
+    "interest request invest forest honest modest latest guest suggest contest protest "
+    "harvest digest west rest test almost earnest arrest quest nearest"
 )
 
 

@@ -155,9 +155,9 @@ def _word_vectors(states: Any, word_ids: Sequence[int | None], reading: Reading)
 
     vectors = np.zeros((len(reading.words), states.shape[1]), dtype=np.float32)
     pieces: dict[int, list[int]] = {}
-    for place, word in enumerate(word_ids):
-        if word is not None:
-            pieces.setdefault(word, []).append(place)
+    for place, number in enumerate(word_ids):
+        if number is not None:
+            pieces.setdefault(number, []).append(place)
     for row, word in enumerate(reading.words):
         if places := pieces.get(word.at):
             vectors[row] = _unit(states[places].mean(axis=0))

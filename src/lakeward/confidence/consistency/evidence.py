@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from lakeward.confidence.consistency.alignment import COVERED, Pair
+from lakeward.confidence.consistency.alignment import COVERED, Pair, strangeness
+from lakeward.confidence.consistency.lexicon import listed
 from lakeward.confidence.consistency.quantities import Quantity, apart, comparable, within
 from lakeward.confidence.consistency.reading import Reading
 
@@ -33,6 +34,8 @@ class Evidence(msgspec.Struct, frozen=True):
     denied_strange: float
     """The same, less what is near in meaning."""
     opposite: float
+    attribute: float
+    """Opposites that only describe something else than the sentence is about, in any scene."""
     rest_covered: float
     """Share of the hypothesis that is answered, opposites aside."""
     number: float
@@ -63,6 +66,7 @@ def against(
         denied_left=left,
         denied_strange=strange,
         opposite=float(min(len(opposites), 2)),
+        attribute=_attributes(pairs) if _anybody(premise) and _anybody(hypothesis) else 0.0,
         rest_covered=_rest(pairs, back),
         number=float(bool(numbers)),
         polarity=float(bool(judged)),
@@ -99,7 +103,7 @@ def _denials(
         clause = [pair for pair in side if pair.hypothesis.clause in inside]
         missing = [pair for pair in clause if pair.worth < COVERED]
         covered = 1.0 - _weight(missing) / max(_weight(clause), 1e-9)
-        strange = sum(pair.hypothesis.token.weight * (1 - pair.near) for pair in missing)
+        strange = sum(pair.hypothesis.token.weight * strangeness(pair) for pair in missing)
         best = max(best, (share, covered, _weight(missing), strange))
         theirs = ", ".join(pair.premise.token.text for pair in flipped if pair.premise is not None)
         ours = ", ".join(pair.hypothesis.token.text for pair in flipped)
@@ -133,6 +137,18 @@ def _opposites(pairs: Sequence[Pair]) -> list[Finding]:
             sentence = f"Opposite places: {words[0]} and {words[1]}."
             found.append(("opposite", sentence, *words))
     return found
+
+
+DEFINITE: Final = listed("the this that these those my your our their his her its we they i you")
+
+
+def _anybody(reading: Reading) -> bool:
+    """Of whoever it is: "a young woman", not "the young woman" or "our staff"."""
+    return reading.scene and bool(reading.tokens) and reading.tokens[0].text not in DEFINITE
+
+
+def _attributes(pairs: Sequence[Pair]) -> float:
+    return float(any(p.kin == "opposite" and p.hypothesis.head != p.hypothesis.at for p in pairs))
 
 
 UNRELATED: Final = 0.2

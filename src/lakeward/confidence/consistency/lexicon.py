@@ -2,8 +2,8 @@
 
 In: two base forms. Out: how the one follows from the other. Two tables stand behind it: one of
 our own for business and everyday talk (`everyday.txt`, `phrases.txt`), which comes first, and one
-derived from WordNet 3.1 (`lexicon.tsv`, notice in `lexicon.LICENSE`, made by `tests.write_lexicon`).
-They are files of the package: only a broken installation can fail here.
+derived from WordNet 3.1 (`lexicon.tsv`, made by `tests/write_lexicon.py`; its notice is
+`lexicon.LICENSE`). They are files of the package: only a broken installation can fail here.
 
     lexicon.tsv   word <tab> n|v|a|r <tab> synonyms <tab> wider words <tab> opposites
     everyday.txt  [section], then a line for each group or pair
@@ -28,11 +28,18 @@ Kin = Literal[
 
 Table = dict[str, frozenset[str]]
 NOTHING: frozenset[str] = frozenset()
+
+
+def listed(words: str) -> frozenset[str]:
+    """A list of words, written as a sentence is."""
+    return frozenset(words.split())
+
+
 PREFIXES = ("un", "in", "im", "ir", "dis", "non", "non-")
 PERSONS = frozenset({"man", "woman", "boy", "girl", "male", "female", "lady", "gentleman"})
 """WordNet calls man and woman opposites; two people in one scene are not a contradiction."""
-SEVERAL = frozenset(
-    "black white red green blue yellow brown grey gray pink orange purple stand sit lie".split()
+SEVERAL = listed(
+    "black white red green blue yellow brown grey gray pink orange purple stand sit lie"
 )
 """Nor are two colours or two postures: who stands here is not who sits there."""
 

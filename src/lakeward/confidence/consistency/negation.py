@@ -15,39 +15,68 @@ from typing import Final
 
 import msgspec
 
+from lakeward.confidence.consistency.lexicon import listed
 from lakeward.confidence.consistency.wording import Token
 
-NOT: Final = frozenset(
-    "not never hardly barely scarcely rarely seldom nor neither infrequently nowhere".split()
+NOT: Final = listed(
+    "not never hardly barely scarcely rarely seldom nor neither infrequently nowhere"
 )
 """Deny what is said from here on."""
-NONE: Final = frozenset("no none nobody nothing noone zero no-one".split())
+NONE: Final = listed("no none nobody nothing noone zero no-one")
 """Deny that there is any."""
-LACKING: Final = frozenset("without lack lacking minus absence absent devoid sans".split())
+LACKING: Final = listed("without lack lacking minus absence absent devoid sans")
 """Deny what they are followed by, up to the next verb."""
-REFUSING: Final = frozenset(
-    "fail refuse decline cease forget neglect unable impossible incapable unwilling untrue false "
-    "deny denies incorrect wrong".split()
+REFUSING: Final = listed(
+    "fail refuse decline cease forget neglect unable impossible incapable unwilling untrue "
+    "false deny denies incorrect wrong"
 )
 """Deny what one fails to do: only with `to`, `of`, `that` or `-ing` behind them."""
 IDIOMS: Final = tuple(
     tuple(idiom.split())
-    for idiom in (
-        "not only|not just|not merely|no doubt|no wonder|no problem|no problems|no worries|"
-        "no matter|nothing but|none other than|not to mention|could not be happier|"
-        "could not be more|could not have been better|could not have been happier|"
-        "can not fault|can not recommend enough|can not praise enough|can not thank enough|"
-        "can not complain|no less than|not least|why not|nothing less than|no question|"
-        "can not wait|could not ask for more|not bad|could not be better|never better|"
-        "no more than|not more than|no later than|not later than"
-    ).split("|")
+    for idiom in [
+        "not only",
+        "not just",
+        "not merely",
+        "no doubt",
+        "no wonder",
+        "no problem",
+        "no problems",
+        "no worries",
+        "no matter",
+        "nothing but",
+        "none other than",
+        "not to mention",
+        "could not be happier",
+        "could not be more",
+        "could not have been better",
+        "could not have been happier",
+        "can not fault",
+        "can not recommend enough",
+        "can not praise enough",
+        "can not thank enough",
+        "can not complain",
+        "no less than",
+        "not least",
+        "why not",
+        "nothing less than",
+        "no question",
+        "can not wait",
+        "could not ask for more",
+        "not bad",
+        "could not be better",
+        "never better",
+        "no more than",
+        "not more than",
+        "no later than",
+        "not later than",
+    ]
 )
 ENOUGH: Final = ("can", "not", "enough")
-BREAKS: Final = frozenset(
-    "but although though because since however while whereas yet except unless , ; : . ( ) ! ?".split()
+BREAKS: Final = listed(
+    "but although though because since however while whereas yet except unless , ; : . ( ) ! ?"
 )
-FINITE: Final = frozenset("be have do will would can could shall should may might must".split())
-STRONG: Final = frozenset(", ; : . ! ? but although though while whereas however because".split())
+FINITE: Final = listed("be have do will would can could shall should may might must")
+STRONG: Final = listed(", ; : . ! ? but although though while whereas however because")
 
 
 class Denial(msgspec.Struct, frozen=True):
@@ -142,7 +171,7 @@ def _of_a_noun(words: Sequence[Token], at: int) -> bool:
 
 
 def _until(words: Sequence[Token], start: int, *, noun_only: bool) -> list[int]:
-    reach = []
+    reach: list[int] = []
     for at in range(start, len(words)):
         word = words[at]
         if word.text in STRONG or (word.text in ("(", ")") and reach):
@@ -169,7 +198,7 @@ def _new_clause(words: Sequence[Token], conjunction: int) -> bool:
 
 def _before(words: Sequence[Token], at: int) -> list[int]:
     """A denial at the end denies what went before: "Reliable? Never.", "problems: none"."""
-    reach = []
+    reach: list[int] = []
     for place in range(at - 1, -1, -1):
         if words[place].text in STRONG and reach:
             break

@@ -7,12 +7,13 @@ more than 40 of `staff`, "about a day" is a day give or take a fifth. Pure; neve
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from lakeward.confidence.consistency.lexicon import kin
+from lakeward.confidence.consistency.lexicon import kin, listed
 from lakeward.confidence.consistency.wording import NUMBER_WORDS, Token
 
 Dimension = Literal["hours", "money", "percent", "count", "year"]
@@ -21,17 +22,17 @@ HOURS: Final = {
     "week": 168.0, "fortnight": 336.0, "month": 730.0, "quarter": 2190.0, "year": 8760.0,
     "decade": 87600.0, "weekday": 24.0,
 }  # fmt: skip
-MONEY: Final = frozenset("$ € £ dollar euro pound usd eur gbp buck k cent".split())
+MONEY: Final = listed("$ € £ dollar euro pound usd eur gbp buck k cent")
 UNITS: Final = MONEY | set(HOURS) | {"%", "percent"}
 SPANS: Final = {
     "same_day": (0.0, 24.0), "next_day": (12.0, 48.0), "overnight": (0.0, 24.0),
     "immediately": (0.0, 1.0), "instantly": (0.0, 0.5),
 }  # fmt: skip
 """Words that are a span of time by themselves, in hours."""
-UP_TO: Final = frozenset("within under below maximum most less fewer max inside".split())
-AT_LEAST: Final = frozenset("over above least more minimum exceed beyond plus min".split())
-ABOUT: Final = frozenset(
-    "about around nearly almost approximately roughly circa usually typically average".split()
+UP_TO: Final = listed("within under below maximum most less fewer max inside")
+AT_LEAST: Final = listed("over above least more minimum exceed beyond plus min")
+ABOUT: Final = listed(
+    "about around nearly almost approximately roughly circa usually typically average"
 )
 MAGNITUDE: Final = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
 SAID_WITH: Final = UP_TO | AT_LEAST | ABOUT | {"than", "for", "since", "in"}
@@ -71,10 +72,9 @@ def quantities(words: Sequence[Token]) -> tuple[Quantity, ...]:
             found.append(_quantity(words, at, number, length))
             at += length
             continue
-        elif word.text in ("a", "an", "one", "every", "per") and _unit(words, at + 1):
-            # "usually a day" is a length; "once a day" and "every day" are a rhythm.
-            if word.text in ("a", "an", "one") and not _rhythm(words, at):
-                found.append(_quantity(words, at, 1.0, 1))
+        elif word.text in ("a", "an", "one") and _unit(words, at + 1) and not _rhythm(words, at):
+            # "usually a day" is a length; "once a day" is a rhythm.
+            found.append(_quantity(words, at, 1.0, 1))
         at += 1
     return tuple(found)
 
@@ -144,11 +144,20 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
         if dimension in ("count", "year") or not first or first.lemmas[0] not in UNITS
         else (words.index(first, after) + 1)
     )
-    start_said = at - 1 if before in SAID_WITH else start
-    said = " ".join(word.text for word in words[start_said : max(end, after + 1)])
+    said = _said(words, start, max(end, after + bool(first and first.role == "content")))
     low, high = _range(words, at, after, number * scale)
     spelled = not words[at].text[0].isdigit()
     return Quantity(low, high, dimension, of, said, (start, end), spelled)
+
+
+def _said(words: Sequence[Token], start: int, end: int) -> str:
+    """The number as it stands there, with the word that bounds it."""
+    if start and words[start - 1].text in SAID_WITH:
+        start -= 1
+    elif start > 1 and (words[start - 2].text, words[start - 1].text) == ("up", "to"):
+        start -= 2
+    said = " ".join(word.text for word in words[start:end])
+    return re.sub(r"(?<=[$€£]) | (?=%)", "", said)
 
 
 def _range(words: Sequence[Token], at: int, after: int, value: float) -> tuple[float, float]:

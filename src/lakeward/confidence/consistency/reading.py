@@ -12,14 +12,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from lakeward.confidence.consistency.lexicon import lexicon
+from lakeward.confidence.consistency.lexicon import lexicon, listed
 from lakeward.confidence.consistency.negation import clauses, denial, is_cue
 from lakeward.confidence.consistency.quantities import Quantity, quantities
 from lakeward.confidence.consistency.wording import LONGEST, Token, cleaned, tokens
 
 Side = Literal["left", "verb", "right", "place"]
-AUXILIARY: Final = frozenset("be have do will would can could shall should may might must".split())
-BE: Final = frozenset("is are was were be been being am".split())
+AUXILIARY: Final = listed("be have do will would can could shall should may might must")
+BE: Final = listed("is are was were be been being am")
+
+
+VERB_ALONE: Final = frozenset("v")
 
 
 class Word(msgspec.Struct, frozen=True, gc=False):
@@ -151,10 +154,11 @@ def _unreadable(text: str, words: Sequence[Token]) -> str:
     return ""
 
 
-FOREIGN: Final = frozenset(
-    "der die das und ist nicht wir sie ein eine mit von zu den dem im auf fur le la les des est et "
-    "une nous vous pas dans pour avec sur el los las es y una con por para nuestro nuestra il di "
-    "che non sono gli della per een het niet van zijn voor met os da um uma nao nossa".split()
+FOREIGN: Final = listed(
+    "der die das und ist nicht wir sie ein eine mit von zu den dem im auf fur le la les des "
+    "est et une nous vous pas dans pour avec sur el los las es y una con por para nuestro "
+    "nuestra il di che non sono gli della per een het niet van zijn voor met os da um uma nao "
+    "nossa"
 )
 """The commonest words of other languages that are written in the same letters."""
 
@@ -184,7 +188,8 @@ def _verb_after(words: Sequence[Token], at: int, endings: tuple[str, ...]) -> in
         word = words[place]
         if word.role == "content" and not word.text.endswith("ly") and word.text != "not":
             forms = word.lemmas
-            is_verb = any("v" in lexicon().parts.get(form, "") for form in forms)
+            known = lexicon().parts
+            is_verb = any("v" in known.get(form, "v") for form in forms)
             return place if is_verb and word.text.endswith(endings) else 0
         if word.role in ("stop", "place"):
             return 0
@@ -195,7 +200,7 @@ def _sides(words: Sequence[Token]) -> tuple[Side, ...]:
     """Who acts (left) and what is acted upon (right), turned round for the passive voice."""
     verb, passive = _main_verb(words)
     if not verb:
-        return ("left",) * len(words)
+        return tuple("left" for _ in words)
     plain: list[Side] = [
         "left" if at < verb else "verb" if at == verb else "right" for at in range(len(words))
     ]
@@ -228,6 +233,6 @@ def _main_verb(words: Sequence[Token]) -> tuple[int, bool]:
         if word.lemmas[0] != "have" or words[verb].text not in words[verb].lemmas:
             return verb, False
     for at, word in enumerate(words):
-        if at and word.role == "content" and lexicon().parts.get(word.lemmas[0]) == {"v"}:
+        if at and word.role == "content" and lexicon().parts.get(word.lemmas[0]) == VERB_ALONE:
             return at, False
     return 0, False

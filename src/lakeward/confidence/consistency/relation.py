@@ -165,6 +165,7 @@ def against_figures(found: Facts) -> dict[str, float]:
     return {
         "negation": evidence.negation,
         "opposite": evidence.opposite,
+        "attribute": evidence.attribute,
         "number": evidence.number,
         "polarity": evidence.polarity,
         "exception": evidence.exception,

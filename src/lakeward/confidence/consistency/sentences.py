@@ -12,11 +12,13 @@ from typing import Final
 
 import msgspec
 
-ABBREVIATIONS: Final = frozenset(
-    "e.g i.e etc mr mrs ms dr prof st vs approx no nos inc ltd co corp dept est fig jr sr p.a a.m "
-    "p.m u.s u.k min max incl excl tel ext gmbh ca resp cf al".split()
+from lakeward.confidence.consistency.lexicon import listed
+
+ABBREVIATIONS: Final = listed(
+    "e.g i.e etc mr mrs ms dr prof st vs approx no nos inc ltd co corp dept est fig jr sr p.a "
+    "a.m p.m u.s u.k min max incl excl tel ext gmbh ca resp cf al"
 )
-NEVER_LAST: Final = frozenset("e.g i.e mr mrs ms dr prof vs approx incl excl cf ca resp".split())
+NEVER_LAST: Final = listed("e.g i.e mr mrs ms dr prof vs approx incl excl cf ca resp")
 """Abbreviations that no sentence ends with; behind the others a capital starts a new one."""
 END: Final = re.compile(r"[.!?\u2026\u3002]+[\"'\u201d\u2019)\]]*(?=\s|$)|\r\n|[\n\r\u2028\u2029;]")
 BULLET: Final = re.compile(
@@ -56,6 +58,11 @@ def _goes_on(text: str, dot: int, end: int) -> bool:
         return False
     last = LAST_WORD.search(text, max(0, dot - 40), dot)
     word = last[1].lower() if last else ""
+    if word.isdigit() and len(word) < 3:
+        # "2. Another offer" is an item of a list, "We have 12. They know" is not.
+        _, line, before = text[max(0, dot - 8) : dot - len(word)].rpartition("\n")
+        if not before.strip() and (line or dot <= 8):
+            return True
     following = text[end : end + 8].lstrip()[:1]
     if following.islower():
         # A name in small letters may start a sentence; after an abbreviation it does not.

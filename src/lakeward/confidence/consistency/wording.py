@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from lakeward.confidence.consistency.lexicon import lexicon
+from lakeward.confidence.consistency.lexicon import lexicon, listed
 
 LONGEST: Final = 1_000
 """Characters of one text that are compared."""
@@ -34,29 +34,30 @@ ENDINGS: Final = (("n't", " not"), ("'re", " are"), ("'ll", " will"), ("'ve", " 
 WORD: Final = re.compile(
     r"24\s?/\s?7|[$€£]|\d+(?:[.,]\d+)*|%|[a-z]+(?:[-_][a-z0-9]+)*(?:'[a-z]*)?|[,;:.!?()]"
 )
-FUNCTION: Final = frozenset(
-    "a an the this that these those some any there here it its they them their theirs we us our ours "
-    "you your yours i me my mine he him his she her hers one's who whom whose which what be is are "
-    "was were been being am do does did done doing have has had having will would shall should can "
-    "could may might must to of and or but so then than as if for by with at from into onto about "
-    "also too very really quite just even still already yet again such own both either each other "
-    "another lot many much several various certain get let go us's themselves himself herself itself "
-    "oneself ourselves yourself while when where because since though although however only else one "
-    "thing something anything up per within least most more less over under around nearly almost "
-    "approximately roughly exactly".split()
+FUNCTION: Final = listed(
+    "a an the this that these those some any there here it its they them their theirs we us "
+    "our ours you your yours i me my mine he him his she her hers one's who whom whose which "
+    "what be is are was were been being am do does did done doing have has had having will "
+    "would shall should can could may might must to of and or but so then than as if for by "
+    "with at from into onto about also too very really quite just even still already yet "
+    "again such own both either each other another lot many much several various certain get "
+    "let go us's themselves himself herself itself oneself ourselves yourself while when "
+    "where because since though although however only else one thing something anything up "
+    "per within least most more less over under around nearly almost approximately roughly "
+    "exactly"
 )
-PLACES: Final = frozenset(
-    "in on under over above below beside near behind in_front_of inside outside between through up "
-    "across along into onto out_of away_from off down against without with towards toward beneath "
-    "underneath within beyond among amid past".split()
+PLACES: Final = listed(
+    "in on under over above below beside near behind in_front_of inside outside between "
+    "through up across along into onto out_of away_from off down against without with towards "
+    "toward beneath underneath within beyond among amid past"
 )
 """Words that say where: they are compared, but alone they are no content."""
-LIGHT: Final = frozenset(
-    "area together make use take made top edge piece clothes clothing air place side kind way thing "
-    "someone somebody people anyone everyone everybody anybody customer client employee company "
-    "business person team colored coloured regularly currently "
-    "receive exist go come request enquiry inquiry question message query thing every all each any always "
-    "usually normally mostly typically".split()
+LIGHT: Final = listed(
+    "area together make use take made top edge piece clothes clothing air place side kind way "
+    "thing someone somebody people anyone everyone everybody anybody customer client employee "
+    "company business person team colored coloured regularly currently receive exist go come "
+    "request enquiry inquiry question message query thing every all each any always usually "
+    "normally mostly typically"
 )
 """Words that add little to what is said."""
 STOPS: Final = frozenset(",;:.!?()")
@@ -179,7 +180,7 @@ def lemmas(word: str) -> tuple[str, ...]:
     own = word in known and not word.endswith(("s", "ing", "ed"))
     if not found or (own and not base):
         found.insert(0, word)
-    elif own or "a" in known.get(word, ""):
+    elif own or (word.endswith("ed") and "a" in known.get(word, "")):
         found.append(word)  # "saw", "crowded" and "wooded" are also words of their own
     return tuple(found)
 

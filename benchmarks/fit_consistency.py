@@ -4,7 +4,7 @@ In: the train part of `tests/data/consistency/pairs.tsv`. Out: `coefficients.py`
 are not read. Each coefficient keeps the sign that its figure must have: a word more that is not
 answered never helps. How strongly they are held back is chosen by pairs left out in turn.
 
-    python -m tests.fit_consistency
+    python benchmarks/fit_consistency.py
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from consistency_pairs import Example, examples
 from lakeward.confidence.consistency.models import Lexical, Model, embedding
 from lakeward.confidence.consistency.relation import (
     Facts,
@@ -25,13 +26,12 @@ from lakeward.confidence.consistency.relation import (
     facts,
     support_figures,
 )
-from tests.consistency_pairs import Example, examples
 
 OUT = pathlib.Path(__file__).parent.parent / "src/lakeward/confidence/consistency/coefficients.py"
 UP, DOWN, FREE = (0.0, None), (None, 0.0), (None, None)
 SIGNS = {
     "covered": UP, "left": DOWN, "strange": DOWN, "worst": DOWN, "turned": UP, "similarity": UP,
-    "detached": DOWN, "unverbed": DOWN, "denied_left": DOWN,
+    "attribute": DOWN, "detached": DOWN, "unverbed": DOWN, "denied_left": DOWN,
     "broken": DOWN, "swapped": DOWN, "moved": DOWN, "siblings": DOWN, "narrower": DOWN,
     "negation": UP, "opposite": UP, "number": UP, "polarity": UP, "exception": UP,
     "denied_covered": UP, "denied_strange": DOWN, "rest_covered": UP, "bias": FREE,
@@ -76,8 +76,13 @@ class Rows(NamedTuple):
     premises: list[str]
 
     def some(self, keep: Sequence[bool]) -> Rows:
-        return Rows(*([item for item, kept in zip(part, keep, strict=True) if kept]
-                      for part in self))  # fmt: skip
+        """Those that are kept."""
+        own = [at for at, kept in enumerate(keep) if kept]
+        return Rows(
+            [self.figures[at] for at in own],
+            [self.wanted[at] for at in own],
+            [self.premises[at] for at in own],
+        )
 
 
 def spoken_against(rows: list[tuple[Example, Facts]]) -> Rows:
@@ -104,7 +109,7 @@ def surprise(rows: Rows, weights: Figures) -> float:
 
 
 def chosen(rows: Rows) -> Figures:
-    """Held back as strongly as foretells best what was not fitted, all pairs of a premise together."""
+    """Held back as strongly as foretells best what was left out, premise by premise."""
     fold = [zlib.crc32(premise.encode()) % FOLDS for premise in rows.premises]
 
     def unseen(strength: float) -> float:
@@ -121,7 +126,7 @@ def chosen(rows: Rows) -> Figures:
 def main() -> None:
     """Fit both models and write the module."""
     lines = [
-        '"""What each figure weighs, by model: written by `tests.fit_consistency`, not by hand."""',
+        '"""What each figure weighs: written by `benchmarks/fit_consistency.py`, not by hand."""',
         "",
         "from __future__ import annotations",
         "",

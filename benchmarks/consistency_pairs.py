@@ -1,7 +1,7 @@
 """The pairs of sentences by which the comparison is fitted and judged, written for Lakeward.
 
-`tests/data/consistency/pairs.tsv`: part (train, dev, test), domain (business, scene), label, premise,
-hypothesis. All pairs of one premise are in one part; the test part is for judging alone.
+`tests/data/consistency/pairs.tsv`: part (train, dev, test), domain (business, scene), label,
+premise, hypothesis. All pairs of one premise are in one part; the test part is for judging alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from lakeward.confidence.consistency.relation import Label
 
-FILE = pathlib.Path(__file__).parent / "data/consistency/pairs.tsv"
+FILE = pathlib.Path(__file__).parent.parent / "tests/data/consistency/pairs.tsv"
 LABELS: tuple[Label, ...] = ("supports", "contradicts", "not_addressed")
 
 
