@@ -198,7 +198,7 @@ def test_what_was_stored_before_a_kill_and_no_demo_refers_to_goes_after_a_while(
 
 
 def test_a_place_that_is_no_bucket_is_named(store: Store) -> None:
-    stand = Stand.of(store, LAKEWARD_DEMO_STORE="/tmp/demos")
+    stand = Stand.of(store, LAKEWARD_DEMO_STORE="/var/demos")
     with pytest.raises(SettingError, match="LAKEWARD_DEMO_STORE"):
         blobs_of(stand.lake, stand.settings)
 
