@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from lakeward.confidence.consistency.lexicon import Kin, kin
+from lakeward.confidence.consistency.lexicon import Kin, kin, listed
 from lakeward.confidence.consistency.reading import Reading, Word
 
 Nearness = Callable[[int, int], float]
@@ -23,6 +23,9 @@ WORTH: Final[dict[Kin, float]] = {
 }  # fmt: skip
 CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
 """Which of several answers is taken: an opposite before a wider word."""
+ANSWERS: Final = frozenset({"same", "synonym", "wider", "stem", "opposite"})
+AGENTS: Final = listed("crew staff team technician installer personnel workforce support service")
+"""Who "they" and "we" are, where a company is spoken of."""
 APART: Final[dict[Kin, float]] = {"narrower": 0.5, "sibling": 0.6}
 """What is known to be another thing stays strange, however near the two words are used."""
 COVERED: Final = 0.8
@@ -103,6 +106,11 @@ def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, 
             pairs.append(Pair(word, None, "none", 0.0, 0.0))
             continue
         i, found = best[2:]
+        if found == "opposite" and min(word.token.weight, premise.words[i].token.weight) < 0.4:
+            found = "none"  # "it took a week" is not the opposite of giving something
+        if found not in ANSWERS and premise.pronoun and AGENTS.intersection(word.token.lemmas):
+            pairs.append(Pair(word, premise.words[i], "stem", WORTH["stem"], WORTH["stem"]))
+            continue
         if found == "opposite" and premise.words[i].denied != word.denied:
             found = "converse"
         pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))

@@ -34,6 +34,8 @@ class Evidence(msgspec.Struct, frozen=True):
     denied_strange: float
     """The same, less what is near in meaning."""
     opposite: float
+    topic: float
+    """Weight of the words that both have, what speaks against aside: is it of one matter?"""
     attribute: float
     """Opposites that only describe something else than the sentence is about, in any scene."""
     rest_covered: float
@@ -66,6 +68,7 @@ def against(
         denied_left=left,
         denied_strange=strange,
         opposite=float(min(len(opposites), 2)),
+        topic=_topic(pairs),
         attribute=_attributes(pairs) if _anybody(premise) and _anybody(hypothesis) else 0.0,
         rest_covered=_rest(pairs, back),
         number=float(bool(numbers)),
@@ -164,6 +167,13 @@ def _facing(pair: Pair) -> bool:
     ):
         return False
     return {pair.premise.before, pair.hypothesis.before} in FACING
+
+
+def _topic(pairs: Sequence[Pair]) -> float:
+    rest = [p for p in pairs if p.hypothesis.token.weight > 0.4 and p.kin != "opposite"]
+    if not rest:
+        return 1.0  # "they are late": nothing else is said
+    return min(_weight([pair for pair in rest if pair.worth >= COVERED]), 2.0)
 
 
 def _rest(pairs: Sequence[Pair], back: Sequence[Pair]) -> float:

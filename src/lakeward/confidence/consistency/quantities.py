@@ -114,6 +114,8 @@ def _rhythm(words: Sequence[Token], at: int) -> bool:
     before = words[at - 1] if at else None
     if before is None:
         return False
+    if any(word.role == "number" for word in words[max(at - 4, 0) : at]):
+        return True  # "two weeks of training a year"
     return before.role == "number" or before.text in ("once", "twice", "time", "times", "$", "%")
 
 

@@ -59,6 +59,8 @@ class Reading(msgspec.Struct, frozen=True):
     unreadable: str
     """Why it cannot be compared; empty when it can."""
     cut: bool
+    pronoun: bool
+    """Of them or us: whoever works there may be meant."""
     scene: bool
     """Describes what somebody is doing: its small numbers count people, and claim nothing."""
 
@@ -91,6 +93,7 @@ def read(text: str) -> Reading:
         exceptions=_of(words, known.exception),
         unreadable=_unreadable(text, words),
         cut=len(text) > LONGEST,
+        pronoun=any(word.text in ("they", "we", "you") for word in words),
         scene=_scene(words),
     )
 
