@@ -247,7 +247,9 @@ def test_of_two_rounds_at_once_one_sends(office: Office) -> None:
     assert len(office.shelf.messages) == 1
 
 
-def test_killed_between_outbox_and_invitation_the_message_goes_once(office: Office) -> None:
+def test_killed_between_outbox_and_invitation_the_message_goes_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = office.invite()
 
     class Killed(Exception):
@@ -256,11 +258,10 @@ def test_killed_between_outbox_and_invitation_the_message_goes_once(office: Offi
     def stopped(*_: object) -> bool:
         raise Killed
 
-    kept = office.desk.invitations.sent
-    office.desk.invitations.sent = stopped  # type: ignore[method-assign] # the process ends here
-    with pytest.raises(Killed):
-        send(office.desk, office.messages, office.channels)
-    office.desk.invitations.sent = kept  # type: ignore[method-assign] # another one goes on
+    with monkeypatch.context() as broken:
+        broken.setattr(office.desk.invitations, "sent", stopped)  # the process ends here
+        with pytest.raises(Killed):
+            send(office.desk, office.messages, office.channels)
     assert office.again(seen).sends == 0
     office.round()
     assert len(office.shelf.messages) == 1

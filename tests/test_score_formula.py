@@ -312,8 +312,9 @@ def test_options_that_make_no_formula_are_refused(options: dict[str, Any]) -> No
 
 
 def test_partners_are_ranked_by_the_lower_end_and_provisional_ones_stand_last() -> None:
+    praised = [a for a in fifteen(10, 10, 10, of_each=40) if a.respondent_id[:6] != "demos-"]
     scores = {
-        "few": score(fifteen(10, 10, 10, of_each=2), now_ms=NOW),
+        "few": score(praised, now_ms=NOW),
         "sure": score(fifteen(8, 9, 8, of_each=30), now_ms=NOW),
         "less sure": score(fifteen(8, 9, 8, of_each=5), now_ms=NOW),
         "also": score(fifteen(8, 9, 8, of_each=5), now_ms=NOW),
@@ -321,6 +322,7 @@ def test_partners_are_ranked_by_the_lower_end_and_provisional_ones_stand_last() 
     order = ranked(scores)
     assert [each.partner_id for each in order] == ["sure", "also", "less sure", "few"]
     assert [each.place for each in order] == [1, 2, 3, 4]
+    assert scores["few"].low > scores["also"].low
     assert [each.provisional for each in order] == [False, False, False, True]
     assert [each.low for each in order] == [scores[each.partner_id].low for each in order]
 

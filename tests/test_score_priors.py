@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 
 from lakeward.confidence.score import (
+    DEFAULT,
     SOURCES,
     UNKNOWN,
     Answer,
+    Options,
     Prior,
     category_priors,
+    priors_of_each,
     score,
 )
 from lakeward.confidence.score.interval import _coupled, _two, draws
+from lakeward.confidence.score.witness import witnesses
 from lakeward.errors import Terminal
-from scored import NOW, fifteen, said, shares
+from scored import NOW, said, shares
 
 
 def category(
@@ -83,6 +87,14 @@ def test_flagged_and_old_evidence_of_others_weighs_less_in_the_prior_too() -> No
     assert category_priors(others, now_ms=NOW)["customers"].mean == pytest.approx((1 + 0.6) / 4)
 
 
+def test_priors_of_each_are_those_of_all_others() -> None:
+    partners = category(7, within=0.2, between=0.1)
+    for name, priors in priors_of_each(partners, now_ms=NOW).items():
+        others = {other: told for other, told in partners.items() if other != name}
+        assert priors == category_priors(others, now_ms=NOW)
+        assert priors["customers"].partners == 6
+
+
 def test_priors_do_not_depend_on_the_order_of_partners() -> None:
     others = category(9, within=0.2, between=0.1)
     turned = dict(reversed([(name, said_[::-1]) for name, said_ in others.items()]))
@@ -123,9 +135,15 @@ def test_without_evidence_and_knowledge_every_mean_is_alike_likely() -> None:
 
 
 def test_the_mean_of_the_draws_is_the_shrunk_mean() -> None:
-    made = score(fifteen(9, 3, 8), now_ms=NOW)
-    part = made.by_source["customers"]
-    assert part.low < part.shrunk < part.high
+    evidence = [said(f"c{n}", ratings=shares(n / 9), days=100 * n) for n in range(9)]
+    prior = Prior(0.8, 3.0, 9, "", 0.2)
+    heard = witnesses(evidence, now_ms=NOW).by_source["customers"]
+    made = score(evidence, now_ms=NOW, priors={"customers": prior}).by_source["customers"]
+    assert made.low < made.shrunk < made.high
+    assert statistics.fmean(draws(heard, prior, 20_000)) == pytest.approx(made.shrunk, abs=0.002)
+
+
+def test_draws_that_go_together_are_gamma_draws() -> None:
     for shape in (0.4, 1.0, 2.6):
         drawn = _coupled(shape, "try", 20_000)
         assert statistics.fmean(drawn) == pytest.approx(shape, rel=0.03)
@@ -137,3 +155,39 @@ def test_a_wrong_prior_is_wrong_in_all_sources_at_once() -> None:
     assert statistics.correlation(one, other) > 0.7
     made = score([], now_ms=NOW, priors=dict.fromkeys(SOURCES, UNKNOWN))
     assert made.high - made.low > 85  # four priors with luck of their own would leave 50
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_interval_holds_the_truth_of_nine_partners_in_ten(known: bool) -> None:
+    """What everybody would say, of 150 partners with five witnesses of each source."""
+    dice = random.Random(11)
+
+    def made_up(name: str, each: int) -> tuple[float, list[Answer]]:
+        quality = {source: dice.gauss(0, 0.05) for source in SOURCES}
+        own = dice.gauss(0.6, 0.08)
+        told = [
+            said(
+                f"{name}-{source}-{n}", source, ratings=shares(_within(dice.gauss(at + own, 0.14)))
+            )
+            for source, at in quality.items()
+            for n in range(each)
+        ]
+        truth = sum(100 * DEFAULT.weights[s] * (own + at) for s, at in quality.items())
+        return truth, told
+
+    priors = [
+        category_priors({f"{n}": made_up(f"o{n}", 8)[1] for n in range(15)}, now_ms=NOW)
+        for _ in range(5)
+    ]
+    held = []
+    for n in range(150):
+        truth, told = made_up("p", 5)
+        given = priors[n % len(priors)] if known else {}
+        made = score(told, now_ms=NOW, priors=given, options=Options(draws=500))
+        held.append(made.low <= truth <= made.high)
+    # Of 150 at 90 %, 82 % or fewer come by chance once in a thousand.
+    assert statistics.fmean(held) > 0.82
+
+
+def _within(share: float) -> float:
+    return min(max(share, 0.0), 1.0)

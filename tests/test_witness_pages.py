@@ -15,7 +15,7 @@ from conftest import Lake, wait_until
 from server_process import Serving, serving
 from witnessed import sheet
 
-JSON = {"content-type": "application/json"}
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 PARTNER = "Acme <b>Roofing</b>"
 BEGAN = re.compile(r'name="began" value="([^"]+)"')
 
@@ -236,8 +236,6 @@ def test_in_a_browser_without_javascript_by_keyboard_alone(
 def test_the_pages_are_accessible_and_fit_a_small_telephone(
     house: House, browser: Any, scheme: Any
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     path = house.link("reference")
     context = browser.new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme)
     page = context.new_page()
@@ -249,7 +247,7 @@ def test_the_pages_are_accessible_and_fit_a_small_telephone(
             assert page.get_by_role("alert").is_visible()
         if step == "saved":
             page.get_by_role("button", name="Save for later").click()
-        found = Axe().run(page).response["violations"]
+        found = axe.Axe().run(page).response["violations"]
         assert found == [], (step, [(one["id"], one["nodes"][0]["target"]) for one in found])
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, step
         sizes = page.evaluate(

@@ -29,11 +29,11 @@ from lakeward.confidence.score import (
     Prior,
     Score,
     Source,
-    category_priors,
     fields_of,
     formula_version,
     score,
 )
+from lakeward.confidence.score.prior import priors_of_each
 from lakeward.store.analyses import Analysis, Said
 from lakeward.store.partners import Partner
 from lakeward.store.scores import Scored, Trigger
@@ -52,12 +52,14 @@ class Scoring:
         self._desk = desk
         self._model = model
         self._answers: dict[str, tuple[Answer, ...]] = {}
+        self._learnt: dict[str, Mapping[str, Mapping[Source, Prior]]] = {}
 
     def look(self) -> list[Scored]:
         """Compare and score where something changed; the scores that are new."""
         partners = self._desk.partners.all()
         last = self._desk.scores.latest()
         self._answers = {one.partner_id: self._heard(one) for one in partners}
+        self._learnt = {}
         made = [self._scored(one, partners, last.get(one.partner_id)) for one in partners]
         return [one for one in made if one is not None]
 
@@ -85,7 +87,7 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(report),
             msgspec.to_builtins(report if part == speeches else self._reported(part, model)),
             _claims(speeches), statements=said, model=report.model, overall=report.overall.score,
-            told=None if fields is None else {"partner_id": partner.partner_id, **fields},
+            told=fields and {"partner_id": partner.partner_id, **_unquoted(fields)},
         )  # fmt: skip
 
     def _reported(self, speeches: Sequence[Speech], model: consistency.Model) -> Report:
@@ -109,18 +111,19 @@ class Scoring:
             partner.partner_id, msgspec.to_builtins(made), trigger=trigger, evidence=evidence,
             told={"partner_id": partner.partner_id, **fields_of(made, before, trigger)},
             released=msgspec.to_builtins(score(seen, now_ms=now, priors=priors)) if seen else None,
-            waiting={str(name): n for name, n in part.waiting.items()}, after=last.seq if last else 0,
+            waiting={str(name): n for name, n in part.waiting.items()},
+            after=last.seq if last else 0,
         )  # fmt: skip
 
     def _priors(
         self, partner: Partner, partners: list[Partner], now: int
     ) -> Mapping[Source, Prior]:
-        others = {
-            one.partner_id: self._answers[one.partner_id]
-            for one in partners
-            if one.category == partner.category and one.partner_id != partner.partner_id
-        }
-        return category_priors(others, now_ms=now)
+        """What the others of the category make; of a category learnt once in a look."""
+        if partner.category not in self._learnt:
+            same = [one.partner_id for one in partners if one.category == partner.category]
+            heard = {which: self._answers[which] for which in same}
+            self._learnt[partner.category] = priors_of_each(heard, now_ms=now)
+        return self._learnt[partner.category][partner.partner_id]
 
 
 def _agreeing(answers: Sequence[Answer], part: Released) -> list[Answer]:
@@ -167,6 +170,17 @@ def _names_erased(score: Mapping[str, Any]) -> bool:
 
 def _statement(one: Speech) -> Statement:
     return Statement(source=one.source, witness_id=one.speaker, text=one.text)
+
+
+def _unquoted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis as the lake has it: words of a witness stand there in what that witness said
+    alone, and go when the person is erased. Quotes are kept in the app database."""
+    told = {name: value for name, value in fields.items() if name != "recommendations"}
+    kept = ("claim", "source", "similarity")
+    told["discrepancies"] = [
+        {name: one[name] for name in kept if name in one} for one in fields["discrepancies"]
+    ]
+    return told
 
 
 def _claims(speeches: Sequence[Speech]) -> list[Said]:

@@ -47,6 +47,35 @@ def confidence(desk: Desk, partner_id: str, *, whole: bool) -> dict[str, Any]:
     return said | {"score": shown if whole else _anonymous(shown)}
 
 
+def standings(desk: Desk, partner_id: str | None) -> list[dict[str, Any]]:
+    """Partners and their scores, ranked by the lower bound, provisional ones behind the others;
+    of one partner, itself alone and what is released."""
+    latest = desk.scores.latest()
+    rows: list[tuple[Partner, Scored | None, dict[str, Any]]] = []
+    for one in desk.partners.all():
+        if partner_id not in (None, one.partner_id):
+            continue
+        last = latest.get(one.partner_id)
+        shown = None if last is None else last.score if partner_id is None else last.released
+        rows.append((one, last, shown or {}))
+    firm = [one for one in rows if one[2] and not one[2]["provisional"]]
+    firm.sort(key=lambda one: (-one[2]["low"], -one[2]["value"], one[0].partner_id))
+    places = {one[0].partner_id: place for place, one in enumerate(firm, 1)}
+    return [
+        {
+            "partner_id": one.partner_id, "name": one.name, "category": one.category,
+            "proposition": one.proposition, "language": one.language, "zone": one.zone,
+            "created_at": iso(one.created_at), "updated_at": iso(one.updated_at),
+            "score": None if not shown or last is None else {
+                "value": shown["value"], "low": shown["low"], "high": shown["high"],
+                "provisional": shown["provisional"], "at": iso(last.at),
+                "place": places.get(one.partner_id) if partner_id is None else None,
+            },
+        }
+        for one, last, shown in rows
+    ]  # fmt: skip
+
+
 def history(desk: Desk, partner_id: str, *, whole: bool) -> dict[str, Any]:
     """The scores that a partner had, the newest first. The partner sees those of what was released
     then, and of several in a row with the same evidence the first."""

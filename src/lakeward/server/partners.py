@@ -160,8 +160,7 @@ class PartnerRoom:
             await self._upsert(request)
             return
         partner = await self._reader(request)
-        rows = await self._aside(self._desk.partners.all)
-        shown = [plain(row) for row in rows if partner in (None, row.partner_id)]
+        shown = await self._aside(view.standings, self._desk, partner)
         await reply_json(request.send, {"partners": shown})
 
     async def _upsert(self, request: Request) -> None:

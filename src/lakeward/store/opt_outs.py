@@ -37,7 +37,7 @@ class OptOuts:
         row = {"digest": digest, "channel": channel, "at": self._now_ns() // 1_000_000, "how": how}
         with self._database.write() as connection:
             added = made.values(row).on_conflict_do_nothing(index_elements=["digest"])
-            return connection.execute(added).rowcount == 1
+            return connection.scalar(added.returning(OPT_OUTS.c.digest)) is not None
 
     def remove(self, digest: str) -> bool:
         """The address wants messages again; whether it was here."""
@@ -75,7 +75,7 @@ class OptOuts:
         }  # fmt: skip
         with self._database.write() as connection:
             added = made.values(row).on_conflict_do_nothing(index_elements=["receipt_id"])
-            if connection.execute(added).rowcount != 1:
+            if connection.scalar(added.returning(RECEIPTS.c.receipt_id)) is None:
                 return False
             add_change(connection, now_ns, "message_event", fields)
         return True

@@ -33,7 +33,7 @@ COMMON = frozenset(
     qwertyuiop123 qwertyuiop[] qwertyuiopas qwertyuiopasdfgh qwertyuiopasdfghjkl secretpassword
     summer202412 sunshine1234 trustno1trustno1 welcome12345 welcome123456 welcome1234567
     zaq12wsxcde3 zxcvbnm12345 mypassword123 passwordabc1 thisismypassword
-    """.split()  # noqa: SIM905 - a list that is read as text
+    """.split()
 )
 
 

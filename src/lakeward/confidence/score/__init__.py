@@ -11,7 +11,7 @@ from lakeward.confidence.score.evidence import SOURCES, Answer, Rating, Source
 from lakeward.confidence.score.flag import Flag, FlagKind
 from lakeward.confidence.score.formula import score
 from lakeward.confidence.score.options import DEFAULT, Options, formula_version
-from lakeward.confidence.score.prior import UNKNOWN, Prior, category_priors
+from lakeward.confidence.score.prior import UNKNOWN, Prior, category_priors, priors_of_each
 from lakeward.confidence.score.ranking import ranked
 from lakeward.confidence.score.result import (
     CategoryPart,
@@ -48,6 +48,7 @@ __all__ = [
     "fields_of",
     "formula_version",
     "icc",
+    "priors_of_each",
     "ranked",
     "score",
 ]

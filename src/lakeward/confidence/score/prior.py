@@ -69,10 +69,30 @@ def category_priors(
     others: Mapping[str, Sequence[Answer]], *, now_ms: int, options: Options = DEFAULT
 ) -> Mapping[Source, Prior]:
     """The priors that the other partners of a category make; the partner itself is not in it."""
-    heard = {
-        partner: witnesses(others[partner], now_ms=now_ms, options=options).by_source
-        for partner in sorted(others)
+    return _priors(_heard(others, now_ms, options))
+
+
+def priors_of_each(
+    category: Mapping[str, Sequence[Answer]], *, now_ms: int, options: Options = DEFAULT
+) -> Mapping[str, Mapping[Source, Prior]]:
+    """For each partner what `category_priors` makes of all others, each heard once only."""
+    heard = _heard(category, now_ms, options)
+    return {
+        partner: _priors({other: said for other, said in heard.items() if other != partner})
+        for partner in heard
     }
+
+
+def _heard(
+    partners: Mapping[str, Sequence[Answer]], now_ms: int, options: Options
+) -> dict[str, Mapping[Source, Sequence[Witness]]]:
+    return {
+        partner: witnesses(partners[partner], now_ms=now_ms, options=options).by_source
+        for partner in sorted(partners)
+    }
+
+
+def _priors(heard: Mapping[str, Mapping[Source, Sequence[Witness]]]) -> dict[Source, Prior]:
     return {
         source: _learnt([by[source] for by in heard.values() if by[source]], source)
         for source in SOURCES
