@@ -36,6 +36,7 @@ ABOUT: Final = listed(
 )
 MAGNITUDE: Final = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
 SAID_WITH: Final = UP_TO | AT_LEAST | ABOUT | {"than", "for", "since", "in"}
+ABOVE: Final = 1e-7
 LOOSE: Final = 0.2
 """How far "about" reaches, as a share."""
 
@@ -168,12 +169,13 @@ def _range(words: Sequence[Token], at: int, after: int, value: float) -> tuple[f
     near = set(before[-2:])
     if "to" in before and ("up" in before or "down" in before):
         return 0.0, value
-    if near & UP_TO or ("no" in before and near & {"more", "later"}):
+    if near & UP_TO or ({"no", "not"} & set(before) and near & {"more", "later"}):
         return 0.0, value
     if "than" in near and {"less", "fewer", "faster", "earlier"} & set(before):
         return 0.0, value
     if near & AT_LEAST or ("or" in behind and "more" in behind):
-        return value, math.inf
+        # More than 30 is not 30.
+        return value * (1 + ABOVE) if near & {"over", "than", "above"} else value, math.inf
     if set(before) & ABOUT:
         return value * (1 - LOOSE), value * (1 + LOOSE)
     return value, value

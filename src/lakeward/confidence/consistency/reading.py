@@ -87,7 +87,8 @@ def read(text: str) -> Reading:
         tokens=words,
         quantities=counted,
         denies=len(flags.cues),
-        loose=flags.loose,
+        # "The lights are not on": what is denied is no content word.
+        loose=flags.loose + (len(flags.cues) % 2 and not any(word.denied for word in content)),
         judged=sum(_judgement(word, flags.denied[at]) for at, word in enumerate(words)),
         always=_of(words, known.always),
         exceptions=_of(words, known.exception),

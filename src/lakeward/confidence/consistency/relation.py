@@ -134,7 +134,7 @@ def _label(
 
 
 def may_support(found: Facts) -> bool:
-    """Whether support may come out at all: no rule is against it, and no plain word is left over."""
+    """Whether support may come out: no rule is against it, and no plain word is left over."""
     return found.evidence.may_support and bool(found.pairs) and found.marks.worst < LEFT_OVER
 
 
