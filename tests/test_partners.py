@@ -95,6 +95,10 @@ PATHS: dict[tuple[str, str], str] = {
     ("people", "/{id}/remove"): "shut", ("people", "/{id}/restore"): "shut",
     ("switches", ""): "shut", ("rules", ""): "shut", ("settings", ""): "shut",
     ("views", ""): "shut", ("views", "/{id}/rename"): "shut", ("views", "/{id}/remove"): "shut",
+    ("uploads", ""): "tus", ("uploads", "/{id}"): "tus",
+    ("partner_demos", "/{id}/demos"): "shut", ("demos", "/{id}/file"): "shut",
+    **{("demos", f"/{{id}}{verb}"): "nothing"
+       for verb in ("", "/transcript", "/remove", "/thumbnail")},
     ("partners", ""): "own", ("partners", "/{id}"): "shut",
     ("partners", "/{id}/remove"): "refused", ("partners", "/{id}/invitations"): "shut",
     ("partners", "/{id}/employee-feedback"): "refused",
@@ -111,6 +115,8 @@ PATHS: dict[tuple[str, str], str] = {
 }  # fmt: skip
 """What a partner may use: `own` shows its own records alone, `shut` nothing, with 403. `public` is
 the same for everybody and shows nothing of the lake, `door` takes records, by write keys alone.
+`nothing` is 404 for what is another partner's, as for what is not there; `tus` neither shows nor
+takes anything by GET and POST (test_uploads_tus.py has its own ways).
 `refused` is what the team does, `link` is for who has one, `signed` for who can sign."""
 STEPS = {
     "token": "x",
@@ -148,6 +154,10 @@ def test_a_partner_is_let_in_where_it_sees_its_own_records_and_nowhere_else(
                 if meant == "shut":
                     assert answer.status_code == 403, told
                     assert answer.json()["code"] == "not_for_partners", told
+                elif meant == "nothing":
+                    assert answer.status_code == 404, told
+                elif meant == "tus":
+                    assert answer.status_code == 405, told
                 elif meant == "own":
                     assert answer.status_code == 200, told
                     assert clean(answer.text), told

@@ -4,6 +4,8 @@ reads what is meant for it."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,9 @@ import pytest
 from commands import answer_of
 from conftest import Lake, wait_until
 from lakeward.errors import Terminal
+from lakeward.settings import load
+from lakeward.store.changes import untold
+from lakeward.store.database import open_database
 from server_process import Serving, serving
 from test_login import added, logged_in
 from test_server_keys import bearer, created
@@ -214,6 +219,7 @@ def test_people_log_in_and_invite_each_for_what_is_theirs(house: House) -> None:
         headers = {"origin": house.server.url}
         answer = pam.post("/api/partners/p9/invitations", json=people, headers=headers)
         assert answer.status_code == 201
+        assert "LAKEWARD_PUBLIC_URL" in answer.json()["waits"]
         for path, body in (
             ("p1/invitations", people),
             ("p9/invitations", people | {"deliver": "link"}),
@@ -250,6 +256,38 @@ def test_a_person_who_is_removed_takes_everything_along(house: House) -> None:
     assert (answer.status_code, answer.json()["removed"]) == (200, True)
     gone = house.post(f"/api/witnesses/{newest()}/remove", {})
     assert (gone.status_code, gone.json()["code"]) == (404, "no_such_person")
+
+
+def test_erased_by_an_address_a_witness_is_in_no_byte_of_lake_and_database(house: House) -> None:
+    person = {"email": "zed@zedco.example", "company": "Zed & Daughters"}
+    body = {"person": person, "key": "60", "scores": SCORES, "texts": {"comments": "Unique words."}}
+    assert house.post("/api/partners/p1/customer-references", body).status_code == 201
+
+    def mine() -> str | None:
+        return next((row["user_id"] for row in told(house, "customer_reference")
+                     if row["feedback"].get("comments") == "Unique words."), None)  # fmt: skip
+
+    wait_until(mine, what="the lake")
+    who = mine() or ""
+    held = house.get("/api/partners/p1/confidence")
+    with open_database(load(house.lake.env, house.lake.root.parent)) as database:
+        wait_until(lambda: not untold(database), what="everything told")
+    environ = {**house.lake.process_env(), "LAKEWARD_RING_DIR": str(house.lake.ring_dir)}
+    command = [
+        sys.executable,
+        "-m",
+        "lakeward.cli",
+        "erase",
+        "--user",
+        "zed@zedco.example",
+        "--yes",
+    ]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    raw = b"".join(path.read_bytes() for path in house.lake.root.rglob("*") if path.is_file())
+    for secret in ("zed@zedco", "Zed & Daughters", "Unique words", who):
+        assert secret.encode() not in raw, secret
+    assert held["partner_id"] == "p1"
 
 
 def test_the_command_shows_who_is_where_and_what_a_score_is_made_of(house: House) -> None:

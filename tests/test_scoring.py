@@ -135,7 +135,7 @@ def test_of_two_hosts_that_score_at_once_one_adds_it(asked: Asked) -> None:
     asked.feed("employee", 1, 9)
     [made] = looked(asked)
     again = asked.desk.scores.add(
-        "p9", made.score, trigger="evidence", evidence="x", told={}, after=0
+        "p9", made.score, trigger="evidence", evidence="x", stamp="x", told={}, after=0
     )
     assert again is None
     assert len(asked.desk.scores.history("p9")) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ import pytest
 from conftest import Lake, wait_until
 from databases import Store
 from lakeward.cli.child import Child
-from lakeward.cli.witnessing import ANYWAY_SECONDS, AWAY_SECONDS, Witnessing, looked
+from lakeward.cli.due import ANYWAY_SECONDS, AWAY_SECONDS
+from lakeward.cli.viewing import Viewing
+from lakeward.cli.witnessing import Witnessing
 from lakeward.lakedir import open_lake
 from lakeward.person import Person
 from lakeward.store.changes import untold
@@ -115,9 +118,21 @@ def test_a_database_elsewhere_is_not_looked_at_but_asked_now_and_then(stage: Sta
 
 
 def test_a_database_that_is_not_there_or_none_has_nothing_due(tmp_path: Path) -> None:
-    assert looked(tmp_path / "app.db", NOW_MS) == (False, False)
-    (tmp_path / "app.db").write_bytes(b"no database" * 1000)
-    assert looked(tmp_path / "app.db", NOW_MS) == (False, False)
+    for task in (Witnessing, Viewing):
+        assert task.looked(tmp_path / "none.db", NOW_MS) == (False, False)
+        (tmp_path / "app.db").write_bytes(b"no database" * 1000)
+        assert task.looked(tmp_path / "app.db", NOW_MS) == (False, False)
+
+
+@SQLITE
+def test_the_questions_are_of_the_tables_as_they_are(store: Store) -> None:
+    asked = Asked(store)
+    assert Witnessing.looked(store.file, NOW_MS) == (True, True)
+    assert Viewing.looked(store.file, NOW_MS) == (False, False)
+    with sqlite3.connect(store.file) as connection:  # each is a question that SQLite takes
+        for task in (Witnessing, Viewing):
+            assert len(connection.execute(task.question, {"now": NOW_MS}).fetchone()) == 2
+    del asked
 
 
 ROUNDS = """

@@ -265,6 +265,29 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_SENDGRID_ENDPOINT", "sendgrid_endpoint", "text", "",
       "Address of a service that speaks SendGrid's protocol, such as its EU region; empty means "
       "SendGrid itself."),
+    S("LAKEWARD_DEMO_STORE", "demo_store", "text", "",
+      "Where uploaded demos are kept: `s3://bucket/prefix`; empty means `demos/` in the lake's "
+      "private folder."),
+    S("LAKEWARD_DEMO_BYTES", "demo_bytes", "bytes", "2GiB",
+      "Largest demo that may be uploaded.", least=1, most=1 << 43),
+    S("LAKEWARD_DEMO_QUOTA_BYTES", "demo_quota_bytes", "bytes", "20GiB",
+      "What all demos of one partner may have together, unfinished uploads as if they were whole.",
+      least=1),
+    S("LAKEWARD_DEMO_QUOTA_FILES", "demo_quota_files", "count", "50",
+      "How many demos one partner may have, unfinished uploads among them.",
+      least=1, most=100_000),
+    S("LAKEWARD_DEMO_EXPIRY_SECONDS", "demo_expiry_seconds", "seconds", "86400",
+      "How long an unfinished upload waits for its next byte.", least=1, most=31_536_000),
+    S("LAKEWARD_DEMO_DURATION_SECONDS", "demo_duration_seconds", "seconds", "7200",
+      "Longest video or sound that is taken.", least=1, most=864_000),
+    S("LAKEWARD_DEMO_STEP_SECONDS", "demo_step_seconds", "seconds", "3600",
+      "Longest time that one step of processing a demo may take.", least=1, most=864_000),
+    S("LAKEWARD_DEMO_MEMORY", "demo_memory", "bytes", "2GiB",
+      "Memory that one step of processing a demo may take.", least=64 * MIB, most=1 << 40),
+    S("LAKEWARD_WHISPER_MODEL", "whisper_model", "folder", "",
+      "Folder of a faster-whisper model, with which demos are transcribed on this machine."),
+    S("LAKEWARD_TRANSCRIBE", "transcribe", "flag", "false",
+      "Whether Amazon Transcribe transcribes demos where no model does; they must be in S3."),
     S("LAKEWARD_INVITE_DAYS", "invite_days", "count", "30",
       "Days that the link of an invitation to speak of a partner can be used.", least=1, most=365),
     S("LAKEWARD_INVITE_REMINDERS", "invite_reminders", "list", "4,10",
@@ -416,6 +439,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     outbox_days: int
     twilio_endpoint: str
     sendgrid_endpoint: str
+    demo_store: str
+    demo_bytes: int
+    demo_quota_bytes: int
+    demo_quota_files: int
+    demo_expiry_seconds: float
+    demo_duration_seconds: float
+    demo_step_seconds: float
+    demo_memory: int
+    whisper_model: Path | None
+    transcribe: bool
     invite_days: int
     invite_reminders: tuple[str, ...]
     invite_quiet: str

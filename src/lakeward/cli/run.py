@@ -20,6 +20,7 @@ from lakeward.cli.erasing import Erasing
 from lakeward.cli.rolling import Rolling
 from lakeward.cli.tidy import Tidying
 from lakeward.cli.unfinished import Unfinished
+from lakeward.cli.viewing import Viewing
 from lakeward.cli.witnessing import Witnessing
 from lakeward.errors import LakeBusy, LakewardError
 from lakeward.keeper import Keeper, Task
@@ -42,6 +43,7 @@ def tasks(lake: LakeDir, ring_dir: Path, settings: Settings) -> list[Task]:
         Unfinished(lake, ring_dir, settings),
         Alerting(lake, ring_dir, settings),
         Witnessing(lake, ring_dir, settings),
+        Viewing(lake, ring_dir, settings),
         Courier(lake, settings),
         Erasing(lake, settings),
         Tidying(lake, settings),

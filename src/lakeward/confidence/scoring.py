@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,7 @@ from lakeward.confidence.score.prior import priors_of_each
 from lakeward.store.analyses import Analysis, Said
 from lakeward.store.partners import Partner
 from lakeward.store.scores import Scored, Trigger
+from lakeward.store.stamps import stamps
 from lakeward.store.withdrawal import ERASED
 
 logger = logging.getLogger("lakeward.confidence")
@@ -53,15 +55,44 @@ class Scoring:
         self._model = model
         self._answers: dict[str, tuple[Answer, ...]] = {}
         self._learnt: dict[str, Mapping[str, Mapping[Source, Prior]]] = {}
+        self._stamps: dict[str, str] = {}
 
     def look(self) -> list[Scored]:
         """Compare and score where something changed; the scores that are new."""
         partners = self._desk.partners.all()
         last = self._desk.scores.latest()
-        self._answers = {one.partner_id: self._heard(one) for one in partners}
-        self._learnt = {}
-        made = [self._scored(one, partners, last.get(one.partner_id)) for one in partners]
-        return [one for one in made if one is not None]
+        self._answers, self._learnt = {}, {}
+        with self._desk.database.read() as connection:
+            self._stamps = stamps(connection)
+        found = []
+        for one in partners:
+            before = last.get(one.partner_id)
+            if self._may_differ(one, before):
+                found.append(self._scored(one, partners, before))
+        return [one for one in found if one is not None]
+
+    def _may_differ(self, partner: Partner, last: Scored | None) -> bool:
+        """Whether its evidence has to be read. A category's other partners change its priors, which
+        are heeded when it is scored the next time."""
+        return (
+            last is None
+            or last.stamp != self._stamp(partner)
+            or last.formula_version != formula_version()
+            or self._desk.now_ms() - last.at >= WEEK_MS
+        )
+
+    def _stamp(self, partner: Partner) -> str:
+        return digest([self._stamps[partner.partner_id], self._chosen.name])
+
+    @cached_property
+    def _chosen(self) -> consistency.Model:
+        return self._model or consistency.default(self._desk.settings.embedding_model)
+
+    def _answered(self, partner: Partner) -> tuple[Answer, ...]:
+        """All answers of a partner, gathered once in a look."""
+        if partner.partner_id not in self._answers:
+            self._answers[partner.partner_id] = self._heard(partner)
+        return self._answers[partner.partner_id]
 
     def _heard(self, partner: Partner) -> tuple[Answer, ...]:
         """All answers of a partner, agreement among them."""
@@ -74,7 +105,7 @@ class Scoring:
         """The newest comparison; a new one where something else is said now."""
         known = self._desk.analyses.last(partner.partner_id)
         speeches = evidence.speeches()
-        model = self._model or consistency.default(self._desk.settings.embedding_model)
+        model = self._chosen
         said = digest([speeches, model.name])
         if known is not None and known.statements == said:
             return known
@@ -96,7 +127,7 @@ class Scoring:
     def _scored(
         self, partner: Partner, partners: list[Partner], last: Scored | None
     ) -> Scored | None:
-        answers = self._answers[partner.partner_id]
+        answers = self._answered(partner)
         now = self._desk.now_ms()
         evidence = digest(sorted(answers, key=lambda one: (one.source, one.evidence_id)))
         trigger = _trigger(last, evidence, now)
@@ -109,6 +140,7 @@ class Scoring:
         seen = [*part.answers, *_agreeing(answers, part)]
         return self._desk.scores.add(
             partner.partner_id, msgspec.to_builtins(made), trigger=trigger, evidence=evidence,
+            stamp=self._stamp(partner),
             told={"partner_id": partner.partner_id, **fields_of(made, before, trigger)},
             released=msgspec.to_builtins(score(seen, now_ms=now, priors=priors)) if seen else None,
             waiting={str(name): n for name, n in part.waiting.items()},
@@ -120,8 +152,8 @@ class Scoring:
     ) -> Mapping[Source, Prior]:
         """What the others of the category make; of a category learnt once in a look."""
         if partner.category not in self._learnt:
-            same = [one.partner_id for one in partners if one.category == partner.category]
-            heard = {which: self._answers[which] for which in same}
+            same = [one for one in partners if one.category == partner.category]
+            heard = {one.partner_id: self._answered(one) for one in same}
             self._learnt[partner.category] = priors_of_each(heard, now_ms=now)
         return self._learnt[partner.category][partner.partner_id]
 

@@ -57,8 +57,8 @@ def manner_of(settings: Settings) -> Manner:
         raise SettingError(
             "LAKEWARD_INVITE_REMINDERS must be whole days below LAKEWARD_INVITE_DAYS, such as 4,10"
         )
-    paths = dict(entry.split("=", 1) for entry in settings.paths if "=" in entry)
-    root = paths.get("witness", PATH)
+    named = (entry.partition("=") for entry in settings.paths)
+    root = {name.strip(): path.strip() for name, _, path in named}.get("witness", PATH)
     public = settings.public_url.rstrip("/")
     return Manner(
         settings.invite_days * DAY_MS, days, _quiet(settings.invite_quiet), settings.invite_zone,

@@ -1,4 +1,5 @@
-"""Request bodies: read whole, within limits, and inflated without trusting what is in them.
+"""Request bodies: read whole, within limits, and inflated without trusting what is in them; or, as
+files are, handed on in pieces as they come.
 
 In: the messages of one request. Out: its bytes. Says no with 413 for a body over the limit, 400 for
 one that does not inflate, 408 for a client that stops in the middle, 503 when the bodies that are
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from lakeward.capture.asgi import Receive
@@ -114,6 +115,29 @@ async def _received(receive: Receive, most: int, lent: Lent) -> bytes:
         parts.append(part)
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def pieces(receive: Receive, most: int) -> AsyncIterator[bytes]:
+    """A body that is too large to be held, as it comes and as it is; each piece within `SECONDS`.
+    Refusal when it has more than `most` bytes, and when the client leaves or stops in the middle:
+    what came before that has been handed on."""
+    size = 0
+    while True:
+        try:
+            async with asyncio.timeout(SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise Refusal(408, "timeout", f"Nothing arrived for {SECONDS:g} s.") from None
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "disconnected", "The client left before its body ended.")
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            raise Refusal(413, "too_large", "The body has more bytes than were announced.")
+        if piece:
+            yield piece
+        if not message.get("more_body"):
+            return
 
 
 def _is_zlib(raw: bytes) -> bool:

@@ -17,6 +17,7 @@ from lakeward.server import (
     openapi_product,
     openapi_settings,
     openapi_traces,
+    openapi_uploads,
 )
 from lakeward.server.flags import FLAGS, QUESTION, QUESTION_BYTES
 from lakeward.server.operation import OBJECT, TEXT, Object
@@ -85,6 +86,7 @@ def _paths(most_bytes: int) -> dict[tuple[str, str], Object]:
         **openapi_data.paths(),
         **openapi_settings.paths(),
         **openapi_traces.paths(),
+        **openapi_uploads.paths(),
         ("metrics", ""): {"get": _get("Figures for Prometheus", "text/plain", TEXT)},
         ("health", ""): {"get": _health()},
         ("openapi", ""): {"get": _open("This document", "application/json", OBJECT)},

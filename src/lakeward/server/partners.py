@@ -235,12 +235,16 @@ class PartnerRoom:
         )
         rows = [{"invitation_id": one.invitation_id, "state": one.state, "new": new}
                 for one, new in done]  # fmt: skip
+        said: dict[str, Any] = {"invitations": rows}
+        address = manner_of(self._desk.settings).address
         if asked.deliver == "link":
-            address = manner_of(self._desk.settings).address or f"{request.base}/w"
+            address = address or f"{request.base}/w"
             for row, (one, _) in zip(rows, done, strict=True):
                 await self._aside(self._desk.invitations.postpone, one, None)
                 row["link"] = f"{address}/{link.token(one, self._desk.secret)}"
-        await reply_json(request.send, {"invitations": rows}, 201)
+        elif not address:
+            said["waits"] = "LAKEWARD_PUBLIC_URL must be set: nobody could follow a link yet."
+        await reply_json(request.send, said, 201)
 
     async def _employee(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         await self._fed(request, found, ("employee",), "employee_feedback")

@@ -17,6 +17,7 @@ from lakeward.lakedir import LakeDir
 from lakeward.server import (
     alerts,
     data,
+    demos,
     experiments,
     hooks,
     keys,
@@ -34,6 +35,7 @@ from lakeward.server import (
     suggest,
     switches,
     traces,
+    uploads,
     views,
     witness,
 )
@@ -42,6 +44,7 @@ from lakeward.server.bands import Bands
 from lakeward.server.guard import Guard
 from lakeward.server.handler import Handler
 from lakeward.server.intake import Intake
+from lakeward.server.receiving import Receiving
 from lakeward.server.routes import Part
 from lakeward.server.status import Status
 from lakeward.settings import Settings
@@ -53,6 +56,7 @@ PARTS: tuple[Part, ...] = (
     *login.PARTS,
     *alerts.PARTS,
     *data.PARTS,
+    *demos.PARTS,
     *experiments.PARTS,
     *hooks.PARTS,
     *keys.PARTS,
@@ -68,6 +72,7 @@ PARTS: tuple[Part, ...] = (
     *suggest.PARTS,
     *switches.PARTS,
     *traces.PARTS,
+    *uploads.PARTS,
     *views.PARTS,
     *witness.PARTS,
 )
@@ -103,11 +108,14 @@ class Site(msgspec.Struct, frozen=True):
 def rooms(site: Site) -> list[Room]:
     """Those that read the lake and the app database; pages and logins are the worker's own."""
     settings, database, guard, intake = site.settings, site.database, site.guard, site.intake
+    receiving = Receiving(database, site.lake, settings)
+    sending = uploads.UploadRoom(receiving, guard, intake)
     bands = Bands(AlertTable(database), site.lake, settings, site.asker)
     desk = Desk(database, settings)
     return [
         alerts.Alerts(database, settings, site.collector, guard, intake, bands),
         data.Data(site.lake, settings, site.status, site.collector),
+        demos.DemoRoom(database, site.lake, settings, guard, intake, sending),
         experiments.Experiments(site.asker, settings),
         hooks.HookRoom(desk, intake),
         keys.KeyRoom(database, guard, intake),
@@ -123,6 +131,7 @@ def rooms(site: Site) -> list[Room]:
         suggest.Suggest(site.asker, settings),
         switches.Switches(database, settings, guard, intake),
         traces.Traces(site.asker),
+        sending,
         views.ViewRoom(database, guard, intake),
         witness.WitnessRoom(desk, guard, intake),
     ]

@@ -51,10 +51,12 @@ HAS: dict[str, str] = {
     "get_object": "ETag",
     "get_query_execution": "QueryExecution",
     "get_query_results": "ResultSet",
+    "get_transcription_job": "TranscriptionJob",
     "list_object_versions": "IsTruncated",
     "query": "Items",
     "scan": "Items",
     "start_query_execution": "QueryExecutionId",
+    "start_transcription_job": "TranscriptionJob",
 }
 
 
@@ -201,6 +203,12 @@ def athena_api(settings: Settings, keys: boto3.Session) -> Api:
     return _api("athena", settings, keys, place, Config(
         retries={"total_max_attempts": 3, "mode": "standard"},
     ))  # fmt: skip
+
+
+def transcribe_api(settings: Settings, keys: boto3.Session) -> Api:
+    """Amazon Transcribe's API; a job has a name, so that a repeat starts nothing twice."""
+    return _api("transcribe", settings, keys, Place("Amazon Transcribe", "LAKEWARD_TRANSCRIBE"),
+                Config(retries={"total_max_attempts": 3, "mode": "standard"}))  # fmt: skip
 
 
 def _api(name: str, settings: Settings, keys: boto3.Session, place: Place, config: Config) -> Api:

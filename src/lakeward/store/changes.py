@@ -62,6 +62,8 @@ def mark(
         said["record_id"] = record_id
     note(connection, now_ns, actor.name, f"{kind}.{change}", partner_id, said)
     fields = {"partner_id": partner_id, "record": kind, "change": change, "actor_role": actor.role}
+    if kind == "person" and record_id is not None:
+        fields["user_id"] = record_id  # by which the lake forgets whom it is about
     add_change(connection, now_ns, "confidence_change", fields | said)
 
 

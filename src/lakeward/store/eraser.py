@@ -35,6 +35,7 @@ from sqlalchemy.exc import OperationalError
 from lakeward.errors import Transient
 from lakeward.person import Gone, Person
 from lakeward.store.database import Database
+from lakeward.store.demos_schema import DEMOS, JOBS, THUMBNAILS, TRANSCRIPTS, UPLOADS
 from lakeward.store.evidence_schema import (
     ANALYSES,
     CHANGES,
@@ -99,6 +100,11 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     SCORES: (),
     OPT_OUTS: (),  # digests of addresses, and ids of providers
     RECEIPTS: (),
+    UPLOADS: (UPLOADS.c.owner, UPLOADS.c.title, UPLOADS.c.file_name),
+    DEMOS: (DEMOS.c.owner, DEMOS.c.title, DEMOS.c.file_name),
+    TRANSCRIPTS: (TRANSCRIPTS.c.given_by,),
+    JOBS: (),
+    THUMBNAILS: (),
 }
 """Where a person's id can stand, for every table of the schema."""
 _OWN: Final = (OUTBOX, ASSIGNMENTS)

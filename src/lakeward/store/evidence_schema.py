@@ -179,6 +179,7 @@ SCORES = Table(
     Column("at", BigInteger, nullable=False),
     Column("trigger", String(12), nullable=False),
     Column("evidence", String(64), nullable=False),
+    Column("stamp", String(64), nullable=False),
     Column("formula_version", String(32), nullable=False),
     *(Column(name, Float, nullable=False) for name in ("value", "low", "high")),
     Column("provisional", BigInteger, nullable=False),
@@ -189,8 +190,9 @@ SCORES = Table(
     CheckConstraint("trigger IN ('evidence', 'schedule', 'correction', 'erasure')", name="trigger"),
 )
 """Every score that a partner ever had, whole; a row is added and never changed, but for the ids of
-people who were erased. `evidence` is a digest of what it was made of, `released` the score of what
-the partner may see, `waiting` how many answers it may not see yet."""
+people who were erased. `evidence` is a digest of what it was made of, `stamp` one by which it is
+seen without reading all of it whether that may have changed, `released` the score of what the
+partner may see, `waiting` how many answers it may not see yet."""
 
 OPT_OUTS = Table(
     "lakeward_opt_outs",

@@ -21,10 +21,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from lakeward.store import evidence_schema as evidence_schema  # its tables belong to the schema
+from lakeward.store import demos_schema as demos_schema  # their tables belong to the schema
+from lakeward.store import evidence_schema as evidence_schema
 from lakeward.store.metadata import METADATA as METADATA
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 

@@ -36,6 +36,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger
     evidence: str
     """A digest of what it was made of."""
+    stamp: str
     formula_version: str
     value: float
     low: float
@@ -58,7 +59,7 @@ class Scores:
 
     def add(
         self, partner_id: str, score: Mapping[str, Any], *, trigger: Trigger, evidence: str,
-        told: Mapping[str, Any], released: Mapping[str, Any] | None = None,
+        stamp: str, told: Mapping[str, Any], released: Mapping[str, Any] | None = None,
         waiting: Mapping[str, int] = {}, after: int = 0,
     ) -> Scored | None:  # fmt: skip
         """Add one behind entry `after`; None when another one stands there already. `told` is the
@@ -66,7 +67,7 @@ class Scores:
         now_ns = self._now_ns()
         scored = Scored(
             score_id=str(uuid7(nanoseconds=now_ns)), partner_id=partner_id, seq=after + 1,
-            at=now_ns // 1_000_000, trigger=trigger, evidence=evidence,
+            at=now_ns // 1_000_000, trigger=trigger, evidence=evidence, stamp=stamp,
             formula_version=str(score["formula_version"]), value=float(score["value"]),
             low=float(score["low"]), high=float(score["high"]),
             provisional=int(bool(score["provisional"])), score=dict(score),

@@ -168,6 +168,7 @@ def _scores() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("trigger", sa.String(12), nullable=False),
         sa.Column("evidence", sa.String(64), nullable=False),
+        sa.Column("stamp", sa.String(64), nullable=False),
         sa.Column("formula_version", sa.String(32), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.Column("low", sa.Float(), nullable=False),
