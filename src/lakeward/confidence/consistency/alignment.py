@@ -23,7 +23,7 @@ WORTH: Final[dict[Kin, float]] = {
 }  # fmt: skip
 CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
 """Which of several answers is taken: an opposite before a wider word."""
-ANSWERS: Final = frozenset({"same", "synonym", "wider", "stem", "opposite"})
+ANSWERS: Final = frozenset({"same", "synonym", "wider", "stem", "opposite", "converse"})
 AGENTS: Final = listed("crew staff team technician installer personnel workforce support service")
 """Who "they" and "we" are, where a company is spoken of."""
 APART: Final[dict[Kin, float]] = {"narrower": 0.5, "sibling": 0.6}
@@ -106,16 +106,22 @@ def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, 
             pairs.append(Pair(word, None, "none", 0.0, 0.0))
             continue
         i, found = best[2:]
-        if found == "opposite" and min(word.token.weight, premise.words[i].token.weight) < 0.4:
-            found = "none"  # "it took a week" is not the opposite of giving something
-        if found not in ANSWERS and premise.pronoun and AGENTS.intersection(word.token.lemmas):
-            pairs.append(Pair(word, premise.words[i], "stem", WORTH["stem"], WORTH["stem"]))
-            continue
-        if found == "opposite" and premise.words[i].denied != word.denied:
-            found = "converse"
-        pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))
-        last = i if WORTH[found] >= COVERED else last
+        pair = _settled(premise, word, premise.words[i], found, near(i, j))
+        pairs.append(pair)
+        last = i if pair.worth >= COVERED else last
     return tuple(pairs)
+
+
+def _settled(premise: Reading, word: Word, other: Word, found: Kin, near: float) -> Pair:
+    """What an answer is worth where it stands."""
+    if found == "opposite":
+        if min(word.token.weight, other.token.weight) < 0.4:
+            found = "none"  # "it took a week" is not the opposite of giving something
+        elif other.denied != word.denied:
+            found = "converse"
+    if found not in ANSWERS and premise.pronoun and AGENTS.intersection(word.token.lemmas):
+        return Pair(word, other, "stem", WORTH["stem"], WORTH["stem"])
+    return Pair(word, other, found, WORTH[found], near)
 
 
 def _compound(hypothesis: Reading, j: int, other: Word, found: Kin) -> bool:

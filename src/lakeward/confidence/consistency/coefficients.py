@@ -44,9 +44,9 @@ LEXICAL = Coefficients(
 
 EMBEDDING = Coefficients(
     against={
-        "negation": 2.765,
+        "negation": 2.766,
         "opposite": 2.902,
-        "attribute": -6.75,
+        "attribute": -6.749,
         "topic": 0.0,
         "number": 0.982,
         "polarity": 2.171,
@@ -55,16 +55,16 @@ EMBEDDING = Coefficients(
         "denied_left": -0.344,
         "denied_strange": -2.539,
         "rest_covered": 2.288,
-        "similarity": 3.315,
-        "covered": 1.021,
+        "similarity": 3.313,
+        "covered": 1.023,
         "siblings": -0.438,
         "swapped": -0.63,
-        "moved": -3.04,
+        "moved": -3.041,
         "bias": -4.865,
     },
     support={
         "covered": 0.0,
-        "left": -1.59,
+        "left": -1.591,
         "strange": 0.0,
         "worst": -0.725,
         "turned": 0.0,
@@ -76,6 +76,6 @@ EMBEDDING = Coefficients(
         "moved": -5.39,
         "siblings": 0.0,
         "narrower": -0.862,
-        "bias": 2.008,
+        "bias": 2.009,
     },
 )
