@@ -128,7 +128,7 @@ def denials(text: str) -> list[str]:
 
 
 DENYING = re.compile(
-    r"\b(no|not|nobody|nothing|never|none|cannot|without|hardly|failed|only|few)\b|n't",
+    r"\b(no|not|nobody|nothing|never|none|cannot|without|hardly|failed|only)\b|n't",
     re.IGNORECASE,
 )
 

@@ -201,7 +201,12 @@ def _swapped(pairs: Sequence[Pair]) -> float:
         pair.hypothesis.side == "verb" and pair.premise is not None and pair.premise.side == "verb"
         for pair in answered
     )
-    others = [pair for pair in answered if pair.hypothesis.side != "verb"]
+    # Adverbs stand where they like: "always deliver", "deliver every time".
+    others = [
+        pair
+        for pair in answered
+        if pair.hypothesis.side != "verb" and pair.hypothesis.token.weight == 1.0
+    ]
     if not same_verb or not others:
         return 0.0
     sides = [{p.premise.side, p.hypothesis.side} for p in others if p.premise is not None]
@@ -224,7 +229,8 @@ def _detached(one: Pair, other: Pair) -> bool:
 
 
 def _unverbed(pair: Pair) -> bool:
-    if pair.hypothesis.side != "verb" or pair.premise is None or pair.worth < COVERED:
+    # "Delivery took two days" says that they deliver; only one word in two roles is a warning.
+    if pair.hypothesis.side != "verb" or pair.premise is None or pair.kin != "same":
         return False
     return pair.premise.side != "verb" and not pair.premise.deed
 

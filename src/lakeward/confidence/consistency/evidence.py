@@ -76,7 +76,8 @@ def against(
         exception=float(bool(excepted)),
         unmatched=float(unmatched),
         both_deny=both,
-        may_support=not (reasons or unmatched) and _same_denials(premise, hypothesis, pairs, back),
+        may_support=not (reasons or unmatched or _overstated(premise, hypothesis))
+        and _same_denials(premise, hypothesis, pairs, back),
     )
 
 
@@ -232,6 +233,11 @@ def _excepted(premise: Reading, hypothesis: Reading) -> list[Finding]:
             sentence = f"One text knows exceptions: {_plain(every)} and {_plain(some)}."
             found.append(("exception", sentence, *words))
     return found
+
+
+def _overstated(premise: Reading, hypothesis: Reading) -> bool:
+    """Whether all are claimed where most or some are known."""
+    return bool(hypothesis.always) and premise.partial and not premise.always
 
 
 def _same_denials(

@@ -103,7 +103,7 @@ def denial(words: Sequence[Token]) -> Denial:
     cues = []
     loose = 0
     for at, word in enumerate(words):
-        if at in ignored:
+        if at in ignored or (word.text == "few" and _denied_few(words, at)):
             continue
         if not (reach := _reach(words, at)):
             loose += is_cue(word)
@@ -178,6 +178,11 @@ def _reach(words: Sequence[Token], at: int) -> list[int]:
     if (word.text, following) in PAIRS_OF_TRAITS and not _number_after(words, at + 2):
         return _until(words, at + 2, noun_only=False)
     return []
+
+
+def _denied_few(words: Sequence[Token], at: int) -> bool:
+    """ "No few" denies once."""
+    return any(word.text in NOT | NONE for word in words[max(at - 2, 0) : at])
 
 
 def _number_after(words: Sequence[Token], at: int) -> bool:

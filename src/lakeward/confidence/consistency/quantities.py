@@ -35,6 +35,8 @@ ABOUT: Final = listed(
     "about around nearly almost approximately roughly circa usually typically average"
 )
 MAGNITUDE: Final = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
+QUALIFYING: Final = listed("business working full whole of")
+"""Stand between a number and its unit: "one business day"."""
 SAID_WITH: Final = UP_TO | AT_LEAST | ABOUT | {"than", "for", "since", "in"}
 ABOVE: Final = 1e-7
 LOOSE: Final = 0.2
@@ -83,7 +85,7 @@ def quantities(words: Sequence[Token]) -> tuple[Quantity, ...]:
 def _value(words: Sequence[Token], at: int) -> tuple[float, int] | None:
     text = words[at].text
     if text[0].isdigit():
-        number = _parsed(text)
+        number = _parsed(text.rpartition("-")[2])
     elif text in NUMBER_WORDS and text not in ("once", "twice"):
         number = NUMBER_WORDS[text]
     else:
@@ -106,6 +108,8 @@ def _parsed(text: str) -> float:
 
 
 def _unit(words: Sequence[Token], at: int) -> str:
+    if at < len(words) and words[at].text in QUALIFYING:
+        at += 1
     if at < len(words) and words[at].lemmas[0] in HOURS:
         return words[at].lemmas[0]
     return ""
@@ -122,7 +126,7 @@ def _rhythm(words: Sequence[Token], at: int) -> bool:
 
 def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Quantity:
     after = at + length
-    following = [word for word in words[after : after + 3] if word.text not in ("business", "of")]
+    following = [word for word in words[after : after + 3] if word.text not in QUALIFYING]
     dimension: Dimension = "count"
     of: tuple[str, ...] = ()
     scale = 1.0
@@ -149,13 +153,19 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
     )
     said = _said(words, start, max(end, after + bool(first and first.role == "content")))
     low, high = _range(words, at, after, number * scale)
+    if "-" in words[at].text:
+        # "2-3 days" reaches from the one to the other, whatever stands before it.
+        low = _parsed(words[at].text.partition("-")[0]) * scale
+        high = number * scale
     spelled = not words[at].text[0].isdigit()
     return Quantity(low, high, dimension, of, said, (start, end), spelled)
 
 
 def _said(words: Sequence[Token], start: int, end: int) -> str:
     """The number as it stands there, with the word that bounds it."""
-    if start and words[start - 1].text in SAID_WITH:
+    if start > 1 and words[start - 1].text == "than":
+        start -= 2
+    elif start and words[start - 1].text in SAID_WITH:
         start -= 1
     elif start > 1 and (words[start - 2].text, words[start - 1].text) == ("up", "to"):
         start -= 2

@@ -56,6 +56,8 @@ class Reading(msgspec.Struct, frozen=True):
     """Praise above 0, blame below."""
     always: tuple[str, ...]
     exceptions: tuple[str, ...]
+    partial: bool
+    """Of most or some, not of all."""
     unreadable: str
     """Why it cannot be compared; empty when it can."""
     cut: bool
@@ -92,6 +94,7 @@ def read(text: str) -> Reading:
         judged=sum(_judgement(word, flags.denied[at]) for at, word in enumerate(words)),
         always=_of(words, known.always),
         exceptions=_of(words, known.exception),
+        partial=bool(_of(words, known.partial)),
         unreadable=_unreadable(text, words),
         cut=len(text) > LONGEST,
         pronoun=any(word.text in ("they", "we", "you") for word in words),

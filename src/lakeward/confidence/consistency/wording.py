@@ -32,7 +32,7 @@ SHORT: Final = {
 ENDINGS: Final = (("n't", " not"), ("'re", " are"), ("'ll", " will"), ("'ve", " have"),
                   ("'m", " am"), ("'d", " would"), ("'s", ""), ("'", ""))  # fmt: skip
 WORD: Final = re.compile(
-    r"24\s?/\s?7|[$€£]|\d+(?:[.,]\d+)*|%|[a-z]+(?:[-_][a-z0-9]+)*(?:'[a-z]*)?|[,;:.!?()]"
+    r"24\s?/\s?7|\d+-\d+(?![\d-])|[$€£]|\d+(?:[.,]\d+)*|%|[a-z]+(?:[-_][a-z0-9]+)*(?:'[a-z]*)?|[,;:.!?()]"
 )
 FUNCTION: Final = listed(
     "a an the this that these those some any there here it its they them their theirs we us "
