@@ -26,6 +26,7 @@ logger = logging.getLogger("lakeward.confidence")
 
 DAY_MS: Final = 86_400_000
 MOST: Final = 500
+MOST_LOOKS: Final = 20
 QUARTERLY_PAUSE_MS: Final = 45 * DAY_MS
 """Who answered so lately is asked in the next quarter."""
 
@@ -126,13 +127,26 @@ def once(desk: Desk, collector: Collector, post: Post | None, channels: Sequence
             sent = send(desk, post, channels)
     except SettingError as error:
         logger.error("invitations: %s", error)
-    from lakeward.confidence.scoring import Scoring
-
     told = tell(desk, collector)  # before what takes its time
     try:
-        scored = len(Scoring(desk).look())
+        scored, more = _scored(desk, collector)
+        told += more
     except LakewardError as error:
         logger.error("scores: %s", error)
-    told += tell(desk, collector)
     tidy(desk)
     return Done(invited, sent, scored, told)
+
+
+def _scored(desk: Desk, collector: Collector) -> tuple[int, int]:
+    """Score until nothing is new and nothing is left to tell. What is said after a look is told
+    behind it, and would not be due any more: so whatever was told is looked for once more."""
+    from lakeward.confidence.scoring import Scoring
+
+    scored = told = 0
+    for _ in range(MOST_LOOKS):
+        found = len(Scoring(desk).look())
+        heard = tell(desk, collector)
+        scored, told = scored + found, told + heard
+        if not heard:
+            break
+    return scored, told
