@@ -11,7 +11,7 @@ import pytest
 
 from databases import Store
 from lakeward.collector import Collector
-from lakeward.confidence import scoring, view
+from lakeward.confidence import form, scoring, view
 from lakeward.confidence.consistency import lexical
 from lakeward.confidence.desk import Told
 from lakeward.confidence.round import tell
@@ -20,6 +20,7 @@ from lakeward.confidence.scoring import Scoring
 from lakeward.person import Person
 from lakeward.store.changes import untold
 from lakeward.store.eraser import DatabaseEraser
+from lakeward.store.responses import Answers
 from lakeward.store.scores import Scored
 from witnessed import ADMIN, Asked
 
@@ -179,8 +180,11 @@ def test_a_partner_sees_no_score_before_three_of_a_kind_spoke(asked: Asked) -> N
     looked(asked)
     found = partners_view(asked)
     assert found["score"] is None
-    assert found["waiting"] == {"employees": 2, "customers": 2}
-    assert "3 of one kind" in found["why"]
+    assert found["waiting"] == {}  # it would tell when somebody answers
+    assert "groups of 3" in found["why"]
+    assert view.confidence(asked.desk, "p9", whole=True)["waiting"] == {
+        "employees": 2, "customers": 2,
+    }  # fmt: skip
 
 
 def test_what_a_partner_sees_never_changes_by_fewer_than_three(asked: Asked) -> None:
@@ -197,6 +201,11 @@ def test_what_a_partner_sees_never_changes_by_fewer_than_three(asked: Asked) -> 
     for (n, mean, quotes), (m, later, more) in pairwise(seen):
         if n == m:
             assert (later, more) == (mean, quotes)
+    views = [msgspec.json.encode(partners_view(asked))]
+    asked.feed("employee", 11, 1)
+    looked(asked)
+    views.append(msgspec.json.encode(partners_view(asked)))
+    assert views[0] == views[1]  # not a byte of it
     assert len(seen[-1][2]) == 9
 
 
@@ -222,6 +231,9 @@ def test_a_partners_history_has_an_entry_for_each_group(asked: Asked) -> None:
         looked(asked)
         asked.clock.on(1)
     assert len(view.history(asked.desk, "p9", whole=True)["history"]) == 7
+    for one in view.history(asked.desk, "p9", whole=False)["history"]:
+        assert len(one["at"]) == 10  # a day
+        assert one["value"] == round(one["value"])
     assert len(view.history(asked.desk, "p9", whole=False)["history"]) == 2
 
 
@@ -237,6 +249,7 @@ def test_peers_are_those_of_the_category_and_nobody_is_named(asked: Asked) -> No
     looked(asked)
     peers = view.confidence(asked.desk, "p9", whole=True)["peers"]
     assert peers["partners"] == 4
+    assert view.confidence(asked.desk, "p9", whole=False)["peers"] is None
     assert peers["place"] is None  # provisional
     assert "q0" not in repr(peers)
 
@@ -255,3 +268,90 @@ def test_the_prior_of_a_category_comes_from_its_other_partners(asked: Asked) -> 
     assert prior["partners"] == 6
     assert prior["mean"] > 0.85
     assert "6 other partners" in prior["basis"]
+
+
+def test_exact_figures_that_would_tell_ratings_apart_are_not_for_the_partner(asked: Asked) -> None:
+    for n in range(6):
+        asked.feed("employee", n, 4 + n)
+        asked.clock.on(1.3)
+    looked(asked)
+    shown = partners_view(asked)["score"]
+    for part in shown["sources"]:
+        assert not {"weight_sum", "effective_n", "reliability", "respondents"} & set(part)
+        for one in part["categories"]:
+            assert one["mean"] == round(one["mean"], 2)
+        assert part["points"] == round(part["points"])
+    assert shown["value"] == round(shown["value"])
+    assert "at_ms" not in shown
+
+
+def test_a_partner_learns_nothing_of_others_that_is_not_released(asked: Asked) -> None:
+    for k in range(4):
+        asked.desk.partners.upsert(f"q{k}", actor=ADMIN, name=f"Q{k}", category="roofing")
+        for n in range(3):
+            other(asked, f"q{k}", n, 7)
+    for n in range(3):
+        asked.feed("employee", n, 6)
+    looked(asked)
+    before = partners_view(asked)
+    assert before["peers"]["partners"] == 5
+    for k in range(4):
+        other(asked, f"q{k}", 9, 1)  # of each a fourth one, who waits
+    asked.feed("employee", 9, 1)
+    looked(asked)
+    asked.clock.on(8)
+    looked(asked)  # and a week later
+    after = partners_view(asked)
+    assert after["peers"] == before["peers"]
+    assert [one["prior"]["mean"] for one in after["score"]["sources"]] == [
+        one["prior"]["mean"] for one in before["score"]["sources"]
+    ]
+
+
+def other(asked: Asked, partner: str, number: int, rating: int) -> None:
+    names = [item.name for item in form.SHEETS["employee"].ratings]
+    asked.desk.import_answer(
+        partner, "employee", Told(email=f"x{number}@{partner}.example"),
+        Answers(scores=dict.fromkeys(names, rating)), key=str(number), actor=ADMIN,
+    )  # fmt: skip
+
+
+def test_agreement_of_fewer_than_three_is_not_for_the_partner(asked: Asked) -> None:
+    for n in range(3):
+        texts = {"comments": "They answer every call within one hour."} if n == 0 else {}
+        asked.feed("reference", n, 8, **texts)
+    looked(asked)
+    assert whole(asked)["sources"][3]["respondents_n"] == 1
+    assert partners_view(asked)["score"]["sources"][3]["respondents_n"] == 0
+
+
+def test_the_partners_report_follows_what_is_released(asked: Asked) -> None:
+    for n in range(2):
+        asked.feed("reference", n, 8, comments="They answer every call within one hour.")
+    looked(asked)
+    assert (
+        view.consistency(asked.desk, "p9", whole=False)["report"]["ceo_customer"]["score"] is None
+    )
+    asked.feed("reference", 2, 8)  # without a word
+    looked(asked)
+    found = view.consistency(asked.desk, "p9", whole=False)["report"]["ceo_customer"]
+    assert (found["score"], found["witnesses"]) == (100, 2)
+
+
+def test_whoever_is_erased_while_scores_are_made_is_in_none(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.feed("reference", 1, 2, comments="It took them three days to answer the call.")
+    [mine] = asked.desk.witnesses.of("p9")
+    reported = Scoring._reported
+
+    def meanwhile(self: Scoring, *given: Any) -> Any:
+        found = reported(self, *given)
+        if asked.desk.witnesses.of("p9"):
+            asked.desk.witnesses.remove(mine.witness_id, actor=ADMIN)
+        return found
+
+    monkeypatch.setattr(Scoring, "_reported", meanwhile)
+    assert looked(asked) == []
+    assert mine.witness_id not in repr(asked.desk.analyses.last("p9"))
+    assert looked(asked) == []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -37,6 +37,7 @@ ROLES: Final[Mapping[Form, Role]] = {
     "quarterly": "customer",
 }
 WITNESS: Final = Actor("witness", "witness")
+MessageChannel = Literal["sms", "email"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +88,11 @@ class Desk:
         )  # fmt: skip
 
     def invite(
-        self, partner_id: str, which: Form, people: Sequence[Told], actor: Actor
-    ) -> list[tuple[Invitation, bool]]:
-        """Ask several people; each is checked before the first is asked."""
+        self, partner_id: str, which: Form, people: Sequence[Told], actor: Actor, *,
+        send: bool = True,
+    ) -> list[tuple[Invitation, bool]]:  # fmt: skip
+        """Ask several people; each is checked before the first is asked. Not `sent`, their links
+        are handed over."""
         manner = manner_of(self.settings)
         for told in people:
             if not (told.phone or told.email):
@@ -103,7 +106,7 @@ class Desk:
             witness = self.witness(partner_id, ROLES[which], told, actor)
             found.append(
                 self.invitations.invite(
-                    witness, which, actor=actor, lasts_ms=manner.lasts_ms, period=period
+                    witness, which, actor=actor, lasts_ms=manner.lasts_ms, period=period, send=send
                 )
             )
         return found
@@ -160,6 +163,17 @@ class Desk:
         text = wording.prose("comments", comments, form.TEXT_LENGTH)
         which = wording.line("demo_id", demo_id, 36)
         return self.responses.review(partner_id, which, scores, text, actor=actor)
+
+    def stop_at(self, channel: MessageChannel, address: str, how: How) -> int:
+        """Leave an address alone, and everybody who has it at every other one; how many people.
+        What they were to answer comes to nothing."""
+        self.opt_outs.add(self.witnesses.digest(address), channel, how)
+        people = self.witnesses.at(channel, address)
+        for witness in people:
+            self.stop(witness, how)
+            for seen in self.invitations.of_witness(witness.witness_id):
+                self.invitations.end(seen, "withdrawn", "opted out")
+        return len(people)
 
     def stop(self, witness: Witness, how: How) -> int:
         """Leave somebody alone at every address that is known; how many were not yet."""

@@ -60,6 +60,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     partner_id: str
     proposition: str
     responses: tuple[Response, ...]
+    people: tuple[Witness, ...]
     demos: tuple[Shown, ...]
 
     def speeches(self, only: Collection[str] | None = None) -> tuple[Speech, ...]:
@@ -78,23 +79,25 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         found += [Speech("demo", one.demo_id, one.text) for one in self.demos if one.text]
         return tuple(found)
 
-    def with_agreement(self, agreement: Mapping[str, float | None]) -> tuple[Answer, ...]:
-        """All answers, and for each witness how far its words agree with the CEO's: 0 to 1."""
-        newest: dict[str, Answer] = {}
-        for answer in self.answers:
-            if answer.source != "demos":
-                known = newest.get(answer.respondent_id)
-                if known is None or known.at_ms <= answer.at_ms:
-                    newest[answer.respondent_id] = answer
-        more = [
-            msgspec.structs.replace(
-                answer, source="consistency", evidence_id=f"agreement {who}", text="", seconds=None,
-                ratings={"agreement": Rating(min(max(share, 0.0), 1.0), 0, 1)},
-            )
-            for who, answer in sorted(newest.items())
-            if (share := agreement.get(who)) is not None
-        ]  # fmt: skip
-        return (*self.answers, *more)
+
+def agreeing(
+    answers: Iterable[Answer], agreement: Mapping[str, float | None]
+) -> list[Answer]:  # fmt: skip
+    """For each witness among these answers how far its words agree with the CEO's: 0 to 1."""
+    newest: dict[str, Answer] = {}
+    for answer in answers:
+        if answer.source != "demos":
+            known = newest.get(answer.respondent_id)
+            if known is None or known.at_ms <= answer.at_ms:
+                newest[answer.respondent_id] = answer
+    return [
+        msgspec.structs.replace(
+            answer, source="consistency", evidence_id=f"agreement {who}", text="", seconds=None,
+            ratings={"agreement": Rating(min(max(share, 0.0), 1.0), 0, 1)},
+        )
+        for who, answer in sorted(newest.items())
+        if (share := agreement.get(who)) is not None
+    ]  # fmt: skip
 
 
 def gather(desk: Desk, partner_id: str, proposition: str, demos: Iterable[Shown]) -> Evidence:
@@ -106,11 +109,13 @@ def gather(desk: Desk, partner_id: str, proposition: str, demos: Iterable[Shown]
     for review in desk.responses.reviews(partner_id):
         if review.demo_id in shown:
             reviews.setdefault(review.demo_id, []).append(review)
+    responses = [one for one in responses if one.witness_id in people]  # forgotten just now
     answers = [_answer(desk, one, people[one.witness_id]) for one in responses]
     answers += [_watched(shown[which], found) for which, found in sorted(reviews.items())]
     return Evidence(
         answers=tuple(answers), partner_id=partner_id, proposition=proposition,
-        responses=tuple(responses), demos=tuple(shown[which] for which in sorted(shown)),
+        responses=tuple(responses), people=tuple(people.values()),
+        demos=tuple(shown[which] for which in sorted(shown)),
     )  # fmt: skip
 
 

@@ -201,7 +201,7 @@ def _heed(desk: Desk, event: Event) -> bool:
         how: Literal["stop", "unsubscribed", "complained"] = "stop"
         if event.channel == "email":
             how = "complained" if event.kind == "spam_report" else "unsubscribed"
-        desk.opt_outs.add(digest, event.channel, how)
+        desk.stop_at(event.channel, address, how)
     elif digest and event.kind == "resubscribed":
         desk.opt_outs.remove(digest)
     elif outbox_id and event.kind in LOST:

@@ -15,8 +15,8 @@ import msgspec
 
 from lakeward.collector import Collector
 from lakeward.confidence.desk import Desk, quarter
-from lakeward.confidence.sending import Channel, Post, Sending, manner_of
-from lakeward.errors import LakewardError, SettingError, Terminal
+from lakeward.confidence.sending import CAP_DAYS, Channel, Post, Sending, manner_of
+from lakeward.errors import LakewardError, Rejected, SettingError, Terminal
 from lakeward.interaction import iso
 from lakeward.messaging.telling import offered
 from lakeward.store import changes
@@ -59,7 +59,7 @@ def come_round(desk: Desk) -> int:
             if now - answered < QUARTERLY_PAUSE_MS or not (witness.phone or witness.email):
                 continue
             _, new = desk.invitations.invite(
-                witness, "quarterly", actor=LAKEWARD, lasts_ms=lasts, period=period
+                witness, "quarterly", actor=LAKEWARD, lasts_ms=lasts, period=period, renew=False
             )
             asked += new
     return asked
@@ -87,7 +87,13 @@ def send(desk: Desk, post: Post, channels: Sequence[Channel]) -> int:
         except Terminal:  # removed meanwhile
             desk.invitations.end(seen, "withdrawn", "removed")
             continue
-        sent += sending.step(seen, witness, partner) == "sent"
+        try:
+            sent += sending.step(seen, witness, partner) == "sent"
+        except SettingError:
+            raise
+        except (Terminal, Rejected) as error:  # of this one message: a template, a length
+            logger.error("an invitation cannot be sent: %s", error)
+            desk.invitations.end(seen, "failed", "the message was refused")
     return sent
 
 
@@ -114,6 +120,7 @@ def tell(desk: Desk, collector: Collector) -> int:
 def tidy(desk: Desk) -> None:
     """Delete what nobody asks for any more."""
     desk.opt_outs.prune()
+    desk.invitations.prune(desk.now_ms() - CAP_DAYS * DAY_MS)
     if days := desk.settings.outbox_days:
         changes.prune(desk.database, desk.now_ms() - days * DAY_MS)
 

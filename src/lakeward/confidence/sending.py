@@ -29,6 +29,8 @@ from lakeward.store.witnesses import Witness, Witnesses
 Channel = Literal["sms", "email"]
 DAY_MS: Final = 86_400_000
 CAP_DAYS: Final = 30
+MOST_A_DAY: Final = 500
+"""Messages of one partner in a day, whoever asks for them."""
 TEMPLATES: Final = Path(__file__).parent / "messages"
 PATH: Final = "/w"
 """Where the server shows forms, unless its paths are renamed."""
@@ -115,10 +117,16 @@ class Sending:
         if seen.sends > len(self._manner.reminders) + len(bounced(seen)):
             self._invitations.postpone(seen, None)
             return "asked often enough"
-        if (later := self._later(witness, partner, now)) is not None:
+        way = ways[seen.sends % len(ways)]
+        digest = self._digest(witness, way)
+        if (later := self._later(witness, partner, digest, now)) is not None:
             self._invitations.postpone(seen, later)
             return "later"
-        return self._send(seen, witness, partner, ways[seen.sends % len(ways)], now)
+        return self._send(seen, witness, partner, way, digest, now)
+
+    def _digest(self, witness: Witness, way: Channel) -> str:
+        address = witness.phone if way == "sms" else (witness.email or "").lower()
+        return self._witnesses.digest(address or "")
 
     def _ended(self, seen: Invitation, state: Literal["expired", "withdrawn", "failed"],
                reason: str) -> str:  # fmt: skip
@@ -143,7 +151,7 @@ class Sending:
         able = [way for way in willing if way in self._channels and way not in lost]
         return able or ("bounced" if lost & set(willing) else "no channel")
 
-    def _later(self, witness: Witness, partner: Partner, now: int) -> int | None:
+    def _later(self, witness: Witness, partner: Partner, digest: str, now: int) -> int | None:
         """When the person may be sent something; None: now."""
         manner = self._manner
         if manner.quiet is not None:
@@ -151,13 +159,15 @@ class Sending:
             until = Quiet(*manner.quiet, zone).until(now)
             if until is not None:
                 return until
-        same = self._witnesses.same(witness.contact)
-        sent = self._invitations.sent_since(same, now - CAP_DAYS * DAY_MS)
-        return now + DAY_MS if sent >= manner.cap else None
+        if self._invitations.sent_since(now - CAP_DAYS * DAY_MS, digest=digest) >= manner.cap:
+            return now + DAY_MS
+        day = self._invitations.sent_since(now - DAY_MS, partner_id=partner.partner_id)
+        return now + DAY_MS // 24 if day >= MOST_A_DAY else None
 
     def _send(
-        self, seen: Invitation, witness: Witness, partner: Partner, way: Channel, now: int
-    ) -> str:
+        self, seen: Invitation, witness: Witness, partner: Partner, way: Channel, digest: str,
+        now: int,
+    ) -> str:  # fmt: skip
         address = f"{self._manner.address}/{link.token(seen, self._secret)}"
         hello = f"Hello {witness.name}, " if witness.name else ""
         until = datetime.fromtimestamp(seen.expires_at / 1000, UTC).date().isoformat()
@@ -175,7 +185,7 @@ class Sending:
         )  # fmt: skip
         if outbox_id is None:
             return self._ended(seen, "failed", "the message was refused")
-        self._invitations.sent(seen, way, outbox_id, self._next(seen, now))
+        self._invitations.sent(seen, way, outbox_id, self._next(seen, now), digest)
         return "sent"
 
     def _next(self, seen: Invitation, now: int) -> int | None:

@@ -4,7 +4,7 @@
     POST /api/partners                             {"partners": [{"partner_id": …, "name": …}, …]}
     GET  /api/partners/{id}
     POST /api/partners/{id}/remove                 {}
-    GET  /api/partners/{id}/invitations            how many are open; who, for the team alone
+    GET  /api/partners/{id}/invitations            how many were asked; for the team, who
     POST /api/partners/{id}/invitations            {"form": "employee", "people": [{"phone": …}]}
     POST /api/partners/{id}/employee-feedback      {"person": {…}, "scores": {…}, "key": …}
     POST /api/partners/{id}/customer-references    the same; "form": "quarterly" for the survey's
@@ -208,12 +208,14 @@ class PartnerRoom:
         acting.refuse_others(partner, which)
         await self._aside(self._desk.partners.get, which)
         rows = await self._aside(self._desk.invitations.of, which)
-        counted = {
-            form: dict(Counter(row.state for row in rows if row.form == form))
-            for form in dict.fromkeys(row.form for row in rows)
-        }
-        said: dict[str, Any] = {"counts": counted, "optouts": None}
-        if partner is None:
+        if partner is not None:  # how far they are would tell who answered, and when
+            said: dict[str, Any] = {"invited": dict(Counter(row.form for row in rows))}
+        else:
+            counted = {
+                form: dict(Counter(row.state for row in rows if row.form == form))
+                for form in dict.fromkeys(row.form for row in rows)
+            }
+            said = {"counts": counted}
             people = {
                 one.witness_id: one for one in await self._aside(self._desk.witnesses.of, which)
             }
@@ -230,18 +232,21 @@ class PartnerRoom:
             raise Refusal(400, "bad_invitation", f"Invite 1 to {MOST_PEOPLE} people at once.")
         if asked.deliver == "link" and doer.partner is not None:
             raise Refusal(403, "not_for_partners", "Links are sent to people, not to partners.")
+        send = asked.deliver == "message"
         done = await self._aside(
-            lambda: self._desk.invite(which, asked.form, asked.people, doer.actor)
+            lambda: self._desk.invite(which, asked.form, asked.people, doer.actor, send=send)
         )
         rows = [{"invitation_id": one.invitation_id, "state": one.state, "new": new}
                 for one, new in done]  # fmt: skip
         said: dict[str, Any] = {"invitations": rows}
+        if doer.partner is not None:  # who was asked before, and answered, is not for partners
+            said = {"accepted": len(rows)}
         address = manner_of(self._desk.settings).address
         if asked.deliver == "link":
             address = address or f"{request.base}/w"
             for row, (one, _) in zip(rows, done, strict=True):
-                await self._aside(self._desk.invitations.postpone, one, None)
-                row["link"] = f"{address}/{link.token(one, self._desk.secret)}"
+                if one.channel is None and one.due_at is None:  # none that a message has
+                    row["link"] = f"{address}/{link.token(one, self._desk.secret)}"
         elif not address:
             said["waits"] = "LAKEWARD_PUBLIC_URL must be set: nobody could follow a link yet."
         await reply_json(request.send, said, 201)
@@ -332,7 +337,10 @@ class PartnerRoom:
         gone = await self._aside(
             lambda: self._desk.witnesses.remove(found.steps["id"], actor=doer.actor)
         )
-        await reply_json(request.send, {"witness_id": gone.witness_id, "removed": True})
+        names = dict.fromkeys(filter(None, (gone.witness_id, gone.user_id)))
+        erase = f"lakeward erase {' '.join(f'--user {name}' for name in names)}"
+        said = {"witness_id": gone.witness_id, "removed": True, "lake": erase}
+        await reply_json(request.send, said)
 
     async def _team(self, request: Request, found: Found[Handler]) -> acting.Doer:
         doer = await acting.doer(request, self._guard, CHANGE)

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from lakeward.confidence import page
 from lakeward.confidence.desk import Desk
-from lakeward.confidence.form import names, read
+from lakeward.confidence.form import TEXT_LENGTH, names, read
 from lakeward.errors import LakewardError, MissingExtra
 from lakeward.server import acting, body
 from lakeward.server.answer import Headers, Refusal, reply
@@ -121,7 +121,9 @@ class WitnessRoom:
         self._own(request)
         fields = await self._fields(request)
         began = self._began(fields.get("began", ""), seen)
-        filled = {name: fields[name] for name in names(seen.form) if fields.get(name)}
+        filled = {
+            name: fields[name][: TEXT_LENGTH + 1] for name in names(seen.form) if fields.get(name)
+        }
         if seen.state == "answered":
             await self._thanks(request, seen)
         elif fields.get("act") == "keep":

@@ -7,7 +7,7 @@ or claims. Fails as the database does. The claims of a partner are those of its 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from lakeward.store.changes import LAKEWARD, add_change, mark
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import ANALYSES, CLAIMS
 from lakeward.store.row import record
+from lakeward.store.witness_erasure import are_there
 
 _C: Final = ANALYSES.c
 
@@ -58,10 +59,11 @@ class Analyses:
     def add(
         self, partner_id: str, report: Mapping[str, Any], released: Mapping[str, Any],
         claims: Iterable[Said], *, statements: str, model: str, overall: float | None,
-        told: Mapping[str, Any] | None,
-    ) -> Analysis:  # fmt: skip
-        """Keep one, and its claims in the place of older ones. `told` is the
-        `message_consistency_analysis`; None where nothing could be compared."""
+        told: Mapping[str, Any] | None, of: Collection[str] = (),
+    ) -> Analysis | None:  # fmt: skip
+        """Keep one, and its claims in the place of older ones; None when a witness of whom it is
+        made was forgotten meanwhile. `told` is the `message_consistency_analysis`; None where
+        nothing could be compared."""
         now_ns = self._now_ns()
         now_ms = now_ns // 1_000_000
         analysis = Analysis(
@@ -77,6 +79,8 @@ class Analyses:
             for one in claims
         ]  # fmt: skip
         with self._database.write() as connection:
+            if not are_there(connection, of):
+                return None
             connection.execute(insert(ANALYSES).values(msgspec.structs.asdict(analysis)))
             connection.execute(delete(CLAIMS).where(CLAIMS.c.partner_id == partner_id))
             if rows:

@@ -47,6 +47,7 @@ from lakeward.store.evidence_schema import (
     RESPONSES,
     REVIEWS,
     SCORES,
+    SENDS,
     WITNESSES,
 )
 from lakeward.store.people import plain_email
@@ -100,6 +101,7 @@ PERSONAL: Final[Mapping[Table, Sequence[Column[Any]]]] = {
     SCORES: (),
     OPT_OUTS: (),  # digests of addresses, and ids of providers
     RECEIPTS: (),
+    SENDS: (),
     UPLOADS: (UPLOADS.c.owner, UPLOADS.c.title, UPLOADS.c.file_name),
     DEMOS: (DEMOS.c.owner, DEMOS.c.title, DEMOS.c.file_name),
     TRANSCRIPTS: (TRANSCRIPTS.c.given_by,),

@@ -114,6 +114,8 @@ RESPONSES = Table(
     Column("channel", String(8), nullable=False),
     Column("address", String(64), nullable=False),
     Column("device", String(64), nullable=False),
+    Column("released", BigInteger),
+    Column("quotable", JSON(none_as_null=True)),
     Column("created_by", String(128), nullable=False),
     UniqueConstraint("partner_id", "key"),
     CheckConstraint("form IN ('employee', 'reference', 'quarterly')", name="form"),
@@ -121,7 +123,8 @@ RESPONSES = Table(
     Index(None, "witness_id"),
 )
 """What one person answered; `address` and `device` are keyed digests, which only tell equal from
-unequal. `key` makes a response one however often it is sent."""
+unequal. `key` makes a response one however often it is sent; `released` is the number of the group
+in which the partner may see it, given once, and `quotable` its words without the names of then."""
 
 REVIEWS = Table(
     "lakeward_reviews",
@@ -193,6 +196,18 @@ SCORES = Table(
 people who were erased. `evidence` is a digest of what it was made of, `stamp` one by which it is
 seen without reading all of it whether that may have changed, `released` the score of what the
 partner may see, `waiting` how many answers it may not see yet."""
+
+SENDS = Table(
+    "lakeward_sends",
+    METADATA,
+    Column("send_id", String(36), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("partner_id", String(128), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "digest", "at"),
+    Index(None, "partner_id", "at"),
+)
+"""Messages that invitations sent, by keyed digest of the address: what the caps count."""
 
 OPT_OUTS = Table(
     "lakeward_opt_outs",

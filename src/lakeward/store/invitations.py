@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from uuid_utils import uuid7
 
 from lakeward.errors import Terminal
 from lakeward.store import witnesses
 from lakeward.store.changes import LAKEWARD, Actor, mark
 from lakeward.store.database import Database
-from lakeward.store.evidence_schema import INVITATIONS
+from lakeward.store.evidence_schema import INVITATIONS, SENDS
 from lakeward.store.row import record
 from lakeward.store.schema import OUTBOX
+from lakeward.store.upsert import added
 from lakeward.store.witnesses import Witness
 
 Form = Literal["employee", "reference", "quarterly"]
@@ -85,9 +86,11 @@ class Invitations:
         self._nonce = nonce
 
     def invite(
-        self, witness: Witness, form: Form, *, actor: Actor, lasts_ms: int, period: str = ""
-    ) -> tuple[Invitation, bool]:
-        """Ask somebody; whether that is new. One that has ended without an answer begins anew."""
+        self, witness: Witness, form: Form, *, actor: Actor, lasts_ms: int, period: str = "",
+        renew: bool = True, send: bool = True,
+    ) -> tuple[Invitation, bool]:  # fmt: skip
+        """Ask somebody; whether that is new. One that has ended without an answer begins anew where
+        `renew` says so; one that is not to be `sent` is handed over as a link."""
         if (form == "employee") != (witness.role == "employee"):
             raise Terminal(f"a {witness.role} is not asked for the form {form}")
         now_ns = self._now_ns()
@@ -95,16 +98,20 @@ class Invitations:
         fresh = Invitation(
             invitation_id=str(uuid7(nanoseconds=now_ns)), partner_id=witness.partner_id,
             witness_id=witness.witness_id, form=form, period=period, nonce=self._nonce(),
-            created_by=actor.name, created_at=now_ms, expires_at=now_ms + lasts_ms, due_at=now_ms,
+            created_by=actor.name, created_at=now_ms, expires_at=now_ms + lasts_ms,
+            due_at=now_ms if send else None,
         )  # fmt: skip
         with self._database.write() as connection:
             witnesses.wanted(connection, witness.witness_id)
             known = _asked(connection, witness.witness_id, form, period)
-            if known is not None and (known.state in OPEN or known.state == "answered"):
+            if known is None and not added(connection, INVITATIONS, msgspec.structs.asdict(fresh)):
+                known = _asked(connection, witness.witness_id, form, period)  # of two at once
+            if known is not None and (
+                known.state in OPEN or known.state == "answered" or not renew
+                or known.reason == "opted out"
+            ):  # fmt: skip
                 return known, False
-            if known is None:
-                connection.execute(insert(INVITATIONS).values(msgspec.structs.asdict(fresh)))
-            else:
+            if known is not None:
                 fresh = msgspec.structs.replace(fresh, invitation_id=known.invitation_id)
                 _set(connection, known.invitation_id, msgspec.structs.asdict(fresh))
             _mark(connection, now_ns, actor, fresh, "created")
@@ -122,6 +129,12 @@ class Invitations:
         with self._database.read() as connection:
             return [record(row, Invitation) for row in connection.execute(query).mappings()]
 
+    def of_witness(self, witness_id: str) -> list[Invitation]:
+        """A person's invitations that are open."""
+        query = select(INVITATIONS).where(_C.witness_id == witness_id, _C.state.in_(OPEN))
+        with self._database.read() as connection:
+            return [record(row, Invitation) for row in connection.execute(query).mappings()]
+
     def due(self, now_ms: int, most: int = 200) -> list[Invitation]:
         """Those that something is to be done for, the longest due first; those whose time is up
         among them."""
@@ -133,7 +146,7 @@ class Invitations:
 
     def sent(
         self, seen: Invitation, channel: Literal["sms", "email"], outbox_id: str,
-        due_at: int | None,
+        due_at: int | None, digest: str = "",
     ) -> bool:  # fmt: skip
         """A message is in the outbox; False when the invitation is not what it was."""
         now_ns = self._now_ns()
@@ -146,6 +159,12 @@ class Invitations:
             if not _change(connection, seen, changes, OPEN):
                 return False
             after = msgspec.structs.replace(seen, **changes)
+            connection.execute(
+                insert(SENDS).values(
+                    send_id=str(uuid7(nanoseconds=now_ns)), digest=digest,
+                    partner_id=seen.partner_id, at=now_ns // 1_000_000,
+                )
+            )  # fmt: skip
             _mark(connection, now_ns, LAKEWARD, after, "sent", number=after.sends)
         return True
 
@@ -188,7 +207,8 @@ class Invitations:
         with self._database.write() as connection:
             if not _change(connection, seen, {"draft": dict(draft)}, OPEN):
                 return False
-            _mark(connection, now_ns, Actor("witness", "witness"), seen, "saved")
+            if not seen.draft:  # told once
+                _mark(connection, now_ns, Actor("witness", "witness"), seen, "saved")
         return True
 
     def delivered(self, outbox_id: str, at_ms: int) -> bool:
@@ -227,13 +247,17 @@ class Invitations:
         with self._database.read() as connection:
             return list(connection.scalars(query.where(lost, again).limit(most)))
 
-    def sent_since(self, witness_ids: Collection[str], since_ms: int) -> int:
-        """How many messages these witnesses were sent by invitations that sent any since then."""
-        query = select(func.coalesce(func.sum(_C.sends), 0)).where(
-            _C.witness_id.in_(list(witness_ids)), _C.sent_at >= since_ms
-        )
+    def sent_since(self, since_ms: int, *, digest: str = "", partner_id: str = "") -> int:
+        """How many messages went since then to an address, or for a partner."""
+        which = SENDS.c.digest == digest if digest else SENDS.c.partner_id == partner_id
+        query = select(func.count()).select_from(SENDS).where(which, SENDS.c.at >= since_ms)
         with self._database.read() as connection:
-            return int(connection.scalar(query) or 0)
+            return connection.scalar(query) or 0
+
+    def prune(self, before_ms: int) -> int:
+        """Delete what no cap counts any more."""
+        with self._database.write() as connection:
+            return connection.execute(delete(SENDS).where(SENDS.c.at < before_ms)).rowcount
 
 
 def answered(connection: Connection, seen: Invitation, now_ms: int) -> bool:

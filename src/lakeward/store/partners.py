@@ -8,11 +8,11 @@ with `Terminal` naming what will not do, and as the database does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from lakeward.errors import Terminal
 from lakeward.store import wording
@@ -20,9 +20,10 @@ from lakeward.store.changes import Actor, mark
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import PARTNERS
 from lakeward.store.row import record
+from lakeward.store.upsert import added
 
 ID_LENGTH: Final = 128
-NAME_LENGTH: Final = 200
+NAME_LENGTH: Final = 120
 CATEGORY_LENGTH: Final = 64
 PROPOSITION_LENGTH: Final = 20_000
 Done = Literal["created", "updated", "unchanged"]
@@ -59,7 +60,10 @@ class Partners:
         category: str | None = None, proposition: str | None = None, language: str | None = None,
         zone: str | None = None,
     ) -> tuple[Partner, Done]:  # fmt: skip
-        """Make a partner, or change what is given of one; one that was removed comes back."""
+        """Make a partner, or change what is given of one; one that was removed comes back, but not
+        by its own word: a partner says what it offers, in which language and zone, and no more."""
+        if actor.role == "partner" and (name is not None or category is not None):
+            raise Terminal("partners change `proposition`, `language` and `zone` of themselves")
         which = wording.line("partner_id", partner_id, ID_LENGTH)
         given = _checked(name, category, proposition, language, zone)
         now_ns = self._now_ns()
@@ -73,9 +77,12 @@ class Partners:
                     partner_id=which, created_at=now_ms, created_by=actor.name, updated_at=now_ms,
                     **{"category": "", "proposition": "", "language": "en", "zone": ""} | given,
                 )  # fmt: skip
-                connection.execute(insert(PARTNERS).values(msgspec.structs.asdict(made)))
-                mark(connection, now_ns, actor, which, "partner", "created")
-                return made, "created"
+                if added(connection, PARTNERS, msgspec.structs.asdict(made)):
+                    mark(connection, now_ns, actor, which, "partner", "created")
+                    return made, "created"
+                known = wanted(connection, which)  # of two at once the other one
+            if actor.role == "partner" and known.removed_at is not None:
+                raise Terminal("there is no such partner")
             changes: dict[str, Any] = {
                 key: value for key, value in given.items() if getattr(known, key) != value
             }
@@ -112,15 +119,18 @@ def _checked(
     name: str | None, category: str | None, proposition: str | None, language: str | None,
     zone: str | None,
 ) -> dict[str, Any]:  # fmt: skip
-    given: Mapping[str, str | None] = {
-        "name": name and wording.line("name", name, NAME_LENGTH),
-        "category": category and wording.line("category", category, CATEGORY_LENGTH, least=0),
-        "proposition": proposition
-        and wording.prose("proposition", proposition, PROPOSITION_LENGTH),
-        "language": language and wording.language(language),
-        "zone": zone and wording.zone(zone),
-    }  # fmt: skip
-    return {key: value for key, value in given.items() if value is not None}
+    given: dict[str, str] = {}
+    if name is not None:
+        given["name"] = wording.line("name", name, NAME_LENGTH)
+    if category is not None:
+        given["category"] = wording.line("category", category, CATEGORY_LENGTH, least=0)
+    if proposition is not None:
+        given["proposition"] = wording.prose("proposition", proposition, PROPOSITION_LENGTH)
+    if language is not None:
+        given["language"] = wording.language(language)
+    if zone is not None:
+        given["zone"] = wording.zone(zone)
+    return given
 
 
 def find(connection: Connection, partner_id: str) -> Partner | None:

@@ -8,11 +8,11 @@ database does. An answer by invitation ends the invitation in the same transacti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, select, update
 from uuid_utils import uuid7
 
 from lakeward.errors import Terminal
@@ -22,6 +22,7 @@ from lakeward.store.database import Database
 from lakeward.store.evidence_schema import RESPONSES, REVIEWS
 from lakeward.store.invitations import Form, Invitation
 from lakeward.store.row import record
+from lakeward.store.upsert import added
 
 Channel = Literal["sms", "email", "link", "import"]
 TYPES: Final[Mapping[Form, str]] = {
@@ -66,6 +67,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     address: str
     device: str
+    released: int | None = None
+    """In which group the partner may see it."""
+    quotable: dict[str, str] | None = None
+    """Its words by field as the partner may read them: without the names that were known when they
+    were released, of people who may be forgotten since."""
     created_by: str
 
 
@@ -114,9 +120,13 @@ class Responses:
                 raise Terminal("there is no such person")
             if (known := _by_key(connection, partner_id, key)) is not None:
                 return known, False
+            if not added(connection, RESPONSES, row):  # of two at once the other one
+                other = _by_key(connection, partner_id, key)
+                if other is None:
+                    raise Terminal("no answer may come by this invitation any more")
+                return other, False
             if seen and not invitations.answered(connection, seen, now_ns // 1_000_000):
                 raise Terminal("no answer may come by this invitation any more")
-            connection.execute(insert(RESPONSES).values(row))
             add_change(
                 connection, now_ns, TYPES[form],
                 {"user_id": witness.user_id or witness_id, **told, **_said(response)},
@@ -134,6 +144,14 @@ class Responses:
         with self._database.read() as connection:
             return [record(row, Response) for row in connection.execute(query).mappings()]
 
+    def release(self, given: Sequence[Response]) -> None:
+        """Keep the groups and the quotable words of responses; one that has a group keeps it."""
+        with self._database.write() as connection:
+            for one in given:
+                mine = and_(_C.response_id == one.response_id, _C.released.is_(None))
+                values = {"released": one.released, "quotable": one.quotable}
+                connection.execute(update(RESPONSES).where(mine).values(values))
+
     def review(
         self, partner_id: str, demo_id: str, scores: Mapping[str, int], comments: str, *,
         actor: Actor,
@@ -149,7 +167,7 @@ class Responses:
             partners.wanted(connection, partner_id)
             known = connection.scalar(select(_R.review_id).where(same))
             if known is None:
-                connection.execute(insert(REVIEWS).values(msgspec.structs.asdict(review)))
+                added(connection, REVIEWS, msgspec.structs.asdict(review))
             else:
                 review = msgspec.structs.replace(review, review_id=known)
                 values = msgspec.structs.asdict(review)

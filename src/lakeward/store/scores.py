@@ -8,18 +8,19 @@ adds it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, and_, func, select
 from uuid_utils import uuid7
 
 from lakeward.store.changes import LAKEWARD, add_change, mark
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import SCORES
 from lakeward.store.row import record
+from lakeward.store.upsert import added
+from lakeward.store.witness_erasure import are_there
 
 Trigger = Literal["evidence", "schedule", "correction", "erasure"]
 _C: Final = SCORES.c
@@ -60,9 +61,10 @@ class Scores:
     def add(
         self, partner_id: str, score: Mapping[str, Any], *, trigger: Trigger, evidence: str,
         stamp: str, told: Mapping[str, Any], released: Mapping[str, Any] | None = None,
-        waiting: Mapping[str, int] = {}, after: int = 0,
+        waiting: Mapping[str, int] = {}, after: int = 0, of: Collection[str] = (),
     ) -> Scored | None:  # fmt: skip
-        """Add one behind entry `after`; None when another one stands there already. `told` is the
+        """Add one behind entry `after`; None when another one stands there already, or when a
+        witness of whom it is made was forgotten meanwhile. `told` is the
         `powerconfidence_update`."""
         now_ns = self._now_ns()
         scored = Scored(
@@ -73,18 +75,16 @@ class Scores:
             provisional=int(bool(score["provisional"])), score=dict(score),
             released=None if released is None else dict(released), waiting=dict(waiting),
         )  # fmt: skip
-        try:
-            with self._database.write() as connection:
-                if (_newest(connection, partner_id) or 0) != after:
-                    return None
-                connection.execute(insert(SCORES).values(msgspec.structs.asdict(scored)))
-                add_change(connection, now_ns, "powerconfidence_update", told)
-                mark(
-                    connection, now_ns, LAKEWARD, partner_id, "score", "created", scored.score_id,
-                    reason=trigger,
-                )  # fmt: skip
-        except IntegrityError:  # of two at once on PostgreSQL
-            return None
+        with self._database.write() as connection:
+            if (_newest(connection, partner_id) or 0) != after or not are_there(connection, of):
+                return None
+            if not added(connection, SCORES, msgspec.structs.asdict(scored)):
+                return None
+            add_change(connection, now_ns, "powerconfidence_update", told)
+            mark(
+                connection, now_ns, LAKEWARD, partner_id, "score", "created", scored.score_id,
+                reason=trigger,
+            )  # fmt: skip
         return scored
 
     def last(self, partner_id: str) -> Scored | None:

@@ -8,7 +8,7 @@ but name `erased` where they named the person; analyses that quote the person go
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +38,14 @@ def witnesses(connection: Connection, value: str) -> list[str]:
         _W.phone == PUNCTUATION.sub("", value),
     )
     return list(connection.scalars(select(_W.witness_id).where(named)))
+
+
+def are_there(connection: Connection, ids: Collection[str]) -> bool:
+    """Whether none of these witnesses was forgotten; rows are held until the transaction ends, so
+    that nobody is forgotten while what names the person is being written."""
+    wanted = set(ids)
+    query = select(_W.witness_id).where(_W.witness_id.in_(wanted)).with_for_update(read=True)
+    return wanted <= set(connection.scalars(query))
 
 
 def names_of(connection: Connection, value: str) -> list[str]:

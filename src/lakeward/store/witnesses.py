@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, and_, func, select, update
 from uuid_utils import uuid7
 
 from lakeward.errors import Terminal
@@ -22,10 +22,13 @@ from lakeward.store.database import Database
 from lakeward.store.evidence_schema import WITNESSES
 from lakeward.store.row import record
 from lakeward.store.secret import shared_secret
+from lakeward.store.upsert import added
+from lakeward.store.withdrawal import withdraw
 from lakeward.store.witness_erasure import forget
 
 Role = Literal["employee", "customer"]
-NAME_LENGTH: Final = 200
+NAME_LENGTH: Final = 80
+COMPANY_LENGTH: Final = 200
 MOST: Final = 5000
 """Witnesses that one partner may have."""
 _C: Final = WITNESSES.c
@@ -71,18 +74,24 @@ class Witnesses:
         """Make a witness, or add what is new of one who is known by the same address."""
         if not (phone or email or user_id):
             raise Terminal("a person needs a `phone`, an `email` or a `user_id`")
+        own = actor.role == "partner"
+        if own and (user_id is not None or (phone and email)):
+            raise Terminal(
+                "partners name people by a `phone` or an `email`, one of the two: a link goes to "
+                "the person alone"
+            )
         contact = self.digest(phone or (email or "").lower() or f"user:{user_id}")
         given: dict[str, Any] = {
-            "name": wording.line("name", name, NAME_LENGTH, least=0),
+            "name": wording.name("name", name, NAME_LENGTH),
             "phone": phone, "email": email,
-            "company": company and wording.line("company", company, NAME_LENGTH),
+            "company": company and wording.line("company", company, COMPANY_LENGTH),
             "user_id": user_id and wording.line("user_id", user_id, 256),
         }  # fmt: skip
         now_ns = self._now_ns()
         with self._database.write() as connection:
             partner = partners.wanted(connection, partner_id)
             if (known := _known(connection, partner_id, role, contact)) is not None:
-                return self._filled(connection, known, given, now_ns, actor)
+                return known if own else self._filled(connection, known, given, now_ns, actor)
             if len(connection.execute(_of(partner_id).limit(MOST)).all()) >= MOST:
                 raise Terminal(f"the partner has {MOST} witnesses already")
             made = Witness(
@@ -91,9 +100,11 @@ class Witnesses:
                 zone=wording.zone(partner.zone if zone is None else zone),
                 created_at=now_ns // 1_000_000, created_by=actor.name, **given,
             )  # fmt: skip
-            connection.execute(insert(WITNESSES).values(msgspec.structs.asdict(made)))
-            mark(connection, now_ns, actor, partner_id, "person", "created", made.witness_id)
-            return made
+            if added(connection, WITNESSES, msgspec.structs.asdict(made)):
+                mark(connection, now_ns, actor, partner_id, "person", "created", made.witness_id)
+                return made
+            other = _known(connection, partner_id, role, contact)  # of two at once the other one
+            return other or wanted(connection, made.witness_id)
 
     def _filled(
         self, connection: Connection, known: Witness, given: dict[str, Any], now_ns: int,
@@ -102,7 +113,7 @@ class Witnesses:
         changes = {
             name: value
             for name, value in given.items()
-            if value not in (None, "") and value != getattr(known, name)
+            if value not in (None, "") and not getattr(known, name)
         }
         if not changes:
             return known
@@ -118,6 +129,10 @@ class Witnesses:
             if self._database.path is not None:
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             known = wanted(connection, witness_id)
+            now_ms = now_ns // 1_000_000
+            for name in (known.witness_id, known.user_id, known.phone, known.email):
+                if name:
+                    withdraw(connection, name, now_ms)
             forget(connection, known.witness_id)
             mark(connection, now_ns, actor, known.partner_id, "person", "removed")
         return known
@@ -133,11 +148,12 @@ class Witnesses:
             rows = connection.execute(_of(partner_id)).mappings()
             return [record(row, Witness) for row in rows]
 
-    def same(self, contact: str) -> list[str]:
-        """The ids of everybody with this address, whichever partner they speak of."""
-        query = select(_C.witness_id).where(_C.contact == contact)
+    def at(self, channel: Literal["sms", "email"], address: str) -> list[Witness]:
+        """Everybody with this address, whichever partner they speak of."""
+        mine = _C.phone == address if channel == "sms" else func.lower(_C.email) == address.lower()
         with self._database.read() as connection:
-            return list(connection.scalars(query))
+            rows = connection.execute(select(WITNESSES).where(mine)).mappings()
+            return [record(row, Witness) for row in rows]
 
     def digest(self, text: str) -> str:
         """What an address is compared by: 32 hexadecimal digits, keyed with a secret that all hosts

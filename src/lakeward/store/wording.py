@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from lakeward.errors import Terminal
 
+ADDRESS: Final = re.compile(r"://|www\.|@|[^\W\d_]{2,}\.[^\W\d_]{2,}|\d{5,}", re.IGNORECASE)
 LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})?")
 
 
@@ -20,6 +21,14 @@ def line(what: str, text: str, most: int, *, least: int = 1) -> str:
     text = text.strip()
     if not (least <= len(text) <= most and text.isprintable()):
         raise Terminal(f"`{what}` must have {least} to {most} printable characters on one line")
+    return text
+
+
+def name(what: str, text: str, most: int) -> str:
+    """What a person is called in a message: no address, which a stranger could send by it."""
+    text = line(what, text, most, least=0)
+    if ADDRESS.search(text):
+        raise Terminal(f"`{what}` must be a name: it looks like an address")
     return text
 
 

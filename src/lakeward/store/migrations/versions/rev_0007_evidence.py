@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Make the tables."""
     _changes()
+    _sends()
     _opt_outs()
     _partners()
     _receipts()
@@ -39,6 +40,19 @@ def _changes() -> None:
     op.create_index(
         op.f("ix_lakeward_changes_recorded_at_at"), "lakeward_changes", ["recorded_at", "at"]
     )
+
+
+def _sends() -> None:
+    op.create_table(
+        "lakeward_sends",
+        sa.Column("send_id", sa.String(36), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("partner_id", sa.String(128), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("send_id", name=op.f("pk_lakeward_sends")),
+    )
+    for column in ("digest", "partner_id"):
+        op.create_index(op.f(f"ix_lakeward_sends_{column}_at"), "lakeward_sends", [column, "at"])
 
 
 def _opt_outs() -> None:
@@ -306,6 +320,8 @@ def _responses() -> None:
         sa.Column("channel", sa.String(8), nullable=False),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("device", sa.String(64), nullable=False),
+        sa.Column("released", sa.BigInteger(), nullable=True),
+        sa.Column("quotable", sa.JSON(), nullable=True),
         sa.Column("created_by", sa.String(128), nullable=False),
         sa.CheckConstraint(
             "form IN ('employee', 'reference', 'quarterly')",
