@@ -92,7 +92,7 @@ class Stand:
     def files(self) -> list[Path]:
         """All that is kept of demos on the disk."""
         folder = self.lake.private / "demos"
-        return sorted(path for path in folder.rglob("*") if path.is_file())
+        return sorted(path for path in folder.rglob("[!.]*") if path.is_file())
 
     def rows(self, table: Any) -> list[Any]:
         """All rows of a table."""

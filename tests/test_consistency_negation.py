@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consistency_pairs import examples
 from lakeward.confidence.consistency import Label, Model, compare, embedding, lexical
 from lakeward.confidence.consistency.relation import relate
 
+DATA = pathlib.Path(__file__).parent / "data/consistency"
 WHO = ("the team", "the technician", "our support", "a waiter", "the old baker", "management")
 DEEDS = (
     ("answer", "answers", "answering", "the phone"),
@@ -101,11 +106,70 @@ def labels(pairs: list[tuple[str, str]], model: Model) -> list[Label]:
 MODELS = pytest.mark.parametrize("model", [lexical(), embedding()], ids=lambda model: model.name)
 
 
+def denials(text: str) -> list[str]:
+    """A sentence of the repository's pairs, denied in several ways; nothing when it denies."""
+    if DENYING.search(text):
+        return []
+    found = []
+    if auxiliary := re.search(r"\b(is|are|was|were|can|will|have|has)\b", text):
+        at = auxiliary.end()
+        found += [
+            f"{text[:at]} {cue}{text[at:]}" for cue in ("not", "never", "no longer", "hardly")
+        ]
+    if article := re.match(r"(A|An|The|Some) ", text):
+        rest = text[article.end() :]
+        found += [f"No {rest}", f"There is no {rest}", f"It is not true that the {rest}"]
+    if pronoun := re.match(r"(We|They) (?!are|were|have|had|will|can)", text):
+        rest = text[pronoun.end() :]
+        found += [
+            f"{pronoun[0]}{cue} {rest}" for cue in ("never", "do not", "don\u2019t", "rarely")
+        ]
+    return found
+
+
+DENYING = re.compile(
+    r"\b(no|not|nobody|nothing|never|none|cannot|without|hardly|failed|only)\b|n't",
+    re.IGNORECASE,
+)
+
+
+@MODELS
+def test_a_denial_of_any_sentence_of_the_pairs_never_supports(model: Model) -> None:
+    texts = sorted({text for e in examples() for text in (e.premise, e.hypothesis)})
+    # The embedding model reads a fourth of them: it takes its time.
+    texts = texts if model.name == lexical().name else texts[::4]
+    pairs = [
+        pair
+        for text in texts
+        for denied in denials(text)
+        for pair in ((text, denied), (denied, text))
+    ]
+    assert len(pairs) > 1_000
+    found = labels(pairs, model)
+    wrong = [pair for pair, label in zip(pairs, found, strict=True) if label == "supports"]
+    assert wrong == []
+    assert found.count("contradicts") > 0.9 * len(pairs)
+
+
 @MODELS
 def test_a_denied_look_alike_never_supports_in_either_direction(model: Model) -> None:
     pairs = [pair for both in look_alikes() for pair in (both, both[::-1])]
     found = labels(pairs, model)
     wrong = [pair for pair, label in zip(pairs, found, strict=True) if label == "supports"]
+    assert wrong == []
+
+
+@MODELS
+def test_what_is_denied_in_other_words_never_supports(model: Model) -> None:
+    lines = (DATA / "denials.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    pairs = [(line.split("\t")[0], line.split("\t")[1]) for line in lines]
+    assert len(pairs) > 80
+    wrong = [
+        (one, other)
+        for both in pairs
+        for one, other in (both, both[::-1])
+        if compare(one, other, model).label == "supports"
+    ]
     assert wrong == []
 
 

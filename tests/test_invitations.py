@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from conftest import wait_until
 from databases import Store
 from lakeward.collector import Collector
-from lakeward.confidence import link
+from lakeward.confidence import form, link
 from lakeward.confidence.desk import Told
 from lakeward.confidence.round import come_round, send
 from lakeward.confidence.sending import TEMPLATES, manner_of
@@ -19,7 +20,8 @@ from lakeward.errors import Rejected, SettingError, Terminal
 from lakeward.messaging import Message, Messages, Receipt
 from lakeward.store.invitations import Invitation
 from lakeward.store.outbox import Outbox
-from witnessed import ADMIN, DAY_MS, NOON_MS, PUBLIC, Asked
+from lakeward.store.responses import Answers
+from witnessed import ADMIN, DAY_MS, NOON_MS, PUBLIC, Asked, sheet
 
 ADA = Told(name="Ada", phone="+1 512 555 0100", email="Ada@example.com")
 
@@ -375,3 +377,117 @@ def test_a_link_that_was_handed_over_proves_nobody(office: Office) -> None:
     seen: Invitation = office.invite()
     assert office.answer(seen).verified == 0
     assert Outbox(office.desk.database).counts()["queued"] == 0
+
+
+def test_a_survey_that_was_withdrawn_or_stopped_is_not_begun_anew(office: Office) -> None:
+    office.answer(office.invite("reference"))
+    office.clock.on(50)
+    assert come_round(office.desk) == 1
+    [asked] = [one for one in office.desk.invitations.of("p9") if one.form == "quarterly"]
+    assert office.desk.invitations.end(asked, "withdrawn", "withdrawn", ADMIN)
+    for _ in range(3):
+        assert come_round(office.desk) == 0
+        assert office.round() == []
+
+
+def test_asking_again_and_again_sends_no_more_than_the_cap(store: Store) -> None:
+    office = opened(store, invite_cap=3)
+    sent = 0
+    for _ in range(6):
+        seen = office.invite()
+        sent += len(office.round())
+        office.desk.invitations.end(office.again(seen), "withdrawn", "withdrawn", ADMIN)
+    assert sent == 3
+    office.close()
+
+
+def test_one_address_among_many_numbers_has_the_cap_of_one(store: Store) -> None:
+    office = opened(store, invite_cap=2, invite_reminders=())
+    for n in range(6):
+        told = Told(phone=f"+151255501{n:02}", email="victim@example.com")
+        office.invite("employee", told)
+        office.desk.opt_outs.add(office.desk.witnesses.digest(f"+151255501{n:02}"), "sms", "stop")
+    assert len(office.round()) == 2
+    office.close()
+
+
+def test_who_stops_one_way_is_sent_nothing_by_another(office: Office) -> None:
+    seen = office.invite()
+    assert ways(office.round()) == [("sms", "invite-employee")]
+    office.desk.stop_at("sms", "+15125550100", "stop")
+    assert (office.again(seen).state, office.again(seen).reason) == ("withdrawn", "opted out")
+    office.clock.on(4)
+    assert office.round() == []
+    office.invite()
+    assert office.round() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["see https://evil.example", "www.evil.example", "evil.example/x", "ada@evil.example",
+     "call 5125550100", "x" * 81, "a\nb"],
+)  # fmt: skip
+def test_a_name_that_is_an_address_stands_in_no_message(office: Office, name: str) -> None:
+    with pytest.raises(Terminal, match="`name` must"):
+        office.invite("employee", Told(name=name, phone="+15125550100"))
+
+
+@pytest.mark.parametrize("name", ["Dr. Ada King-Noel", "J. R. R. Tolkien", "O'Neil, M.", "Zoë 2."])
+def test_a_name_may_have_dots_and_dashes(office: Office, name: str) -> None:
+    office.invite("employee", Told(name=name, phone="+15125550100"))
+    [message] = office.round()
+    assert f"Hello {name}, " in message.text
+
+
+def test_a_removed_person_gets_no_message_that_was_waiting(office: Office) -> None:
+    seen = office.invite()
+    send(office.desk, _Kept(office.messages), office.channels)
+    office.desk.witnesses.remove(seen.witness_id, actor=ADMIN)
+    office.messages.drain()
+    assert office.shelf.messages == []
+
+
+class _Kept:
+    """Puts messages into the outbox and sends none: their thread has not begun."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+
+    def send(self, *given: Any, **named: Any) -> str | None:
+        begin, self._messages.start = self._messages.start, lambda: None  # type: ignore[method-assign] # as a process that ends here
+        try:
+            return self._messages.send(*given, **named)
+        finally:
+            self._messages.start = begin  # type: ignore[method-assign]
+
+
+def test_of_two_at_once_one_is_kept_and_nobody_is_refused(office: Office) -> None:
+    desk = office.desk
+    told = Told(name="Bo", email="bo@example.com")
+    answers = Answers(scores={"value": 3, "delivery": 4})
+
+    def work(n: int) -> tuple[str, str, str]:
+        desk.partners.upsert("q1", actor=ADMIN, name="Q1")
+        [(seen, _)] = desk.invite("q1", "quarterly", [told], ADMIN)
+        response, _ = desk.import_answer("q1", "reference", told, answers, key="1", actor=ADMIN)
+        return seen.invitation_id, seen.witness_id, response.response_id
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(work, range(24)))
+    assert len(found) == 1
+    assert len(desk.witnesses.of("q1")) == 1
+    assert len(desk.responses.of("q1")) == 1
+
+
+def test_the_same_form_sent_twice_at_once_is_one_answer_and_both_are_thanked(
+    office: Office,
+) -> None:
+    seen = office.invite()
+    filled = form.read("employee", sheet("employee"))
+
+    def work(n: int) -> str:
+        response, _ = office.desk.answer(seen, filled, seconds=9.0, address="", device="")
+        return response.response_id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(work, range(16)))) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -20,7 +21,8 @@ import msgspec
 import pytest
 
 import demo_files
-from databases import Store
+from conftest import alive, wait_until
+from databases import Store, exit_code, forked
 from demo_store import Stand
 from lakeward.confidence.demos import cell
 from lakeward.settings import load
@@ -344,3 +346,25 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to("/etc/hostname")
     with pytest.raises(OSError, match="symbolic"):
         cell.run(load({}, tmp_path), "probe", tmp_path / "link", lambda share: None)
+
+
+def test_a_child_dies_with_whoever_started_it(tmp_path: Path) -> None:
+    """Two hours of silence take a while to be measured; the worker is killed meanwhile."""
+    size = 44_100 * 2 * 7000
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1,
+                       44_100, 88_200, 2, 16, b"data", size)  # fmt: skip
+    with (tmp_path / "long.wav").open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + size)
+    settings = load({}, tmp_path)
+    worker = forked(
+        lambda: cell.run(settings, "measures", tmp_path / "long.wav", lambda share: None)
+    )
+    children = Path(f"/proc/{worker}/task/{worker}/children")
+    wait_until(lambda: children.read_text().split(), what="a child")
+    child = int(children.read_text().split()[0])
+    memory = Path(f"/proc/{child}/maps")
+    wait_until(lambda: "libavcodec" in memory.read_text(), what="a child at work")
+    os.kill(worker, signal.SIGKILL)
+    assert exit_code(worker) == -signal.SIGKILL
+    wait_until(lambda: not alive(child), what="the end of the child")

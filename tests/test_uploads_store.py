@@ -68,6 +68,7 @@ def test_an_unfinished_upload_counts_with_all_the_bytes_that_it_announced(store:
 
 def test_of_many_who_begin_at_once_no_more_get_in_than_the_quota_lets(store: Store) -> None:
     stand = Stand.of(store, LAKEWARD_DEMO_QUOTA_FILES="3")
+    stand.uploads.take_back(stand.begun(1), actor=OWNER)
     refused: list[OverQuota] = []
 
     def begin() -> None:
@@ -197,7 +198,7 @@ def test_what_was_stored_before_a_kill_and_no_demo_refers_to_goes_after_a_while(
 
 
 def test_a_place_that_is_no_bucket_is_named(store: Store) -> None:
-    stand = Stand.of(store, LAKEWARD_DEMO_STORE="/tmp/demos")
+    stand = Stand.of(store, LAKEWARD_DEMO_STORE="/var/demos")
     with pytest.raises(SettingError, match="LAKEWARD_DEMO_STORE"):
         blobs_of(stand.lake, stand.settings)
 
@@ -430,3 +431,31 @@ def test_a_demo_that_is_not_there_is_none_whatever_is_asked_for(stand: Stand) ->
         assert stand.uploads.find(which) is None
         with pytest.raises(NotThere):
             demos.remove(which, actor=OWNER)
+
+
+def test_while_a_bucket_is_waited_for_others_write_and_the_last_removal_waits(
+    stand: Stand, tmp_path: Path
+) -> None:
+    """A removal that deletes bytes must not come between the look at them and their demo."""
+    demo = stand.sent(written(tmp_path / "a.txt", "words"))
+    stand.demos.remove(demo.demo_id, actor=OWNER)
+    upload = stand.begun(5)
+    waiting, order = threading.Event(), []
+
+    def tidy() -> None:
+        waiting.wait(60)
+        stand.demos.removed(demo.place, lambda digest: order.append("deleted"))
+
+    def slow() -> bool:
+        waiting.set()
+        stand.begun(1)  # somebody else writes
+        time.sleep(0.5)
+        order.append("looked")
+        return True
+
+    thread = threading.Thread(target=tidy)
+    thread.start()
+    stand.demos.receive(upload, demo.sha256, demo.place, slow)
+    thread.join()
+    assert order == ["looked"]
+    assert [row["demo_id"] for row in stand.rows(DEMOS)] == [upload.upload_id]

@@ -95,7 +95,7 @@ class Sending:
     def kept(self) -> list[Path]:
         """Files of demos and of uploads."""
         folder = self.lake.root / ".lakeward" / "demos"
-        return [path for path in folder.rglob("*") if path.is_file()]
+        return [path for path in folder.rglob("[!.]*") if path.is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_while_one_sends_another_one_is_told_to_wait(sending: Sending) -> None:
     path = sending.begin(len(CONTENT))
     with raw(sending, path, 0, len(CONTENT)) as first:
         first.sendall(CONTENT[:1000])
-        wait_until(lambda: sending.patch(path, 0, b"x").status_code == 423, what="the lock")
+        assert sending.patch(path, 0, b"x").status_code == 423
         assert sending.client.delete(path, headers=TUS).status_code == 423
         first.sendall(CONTENT[1000:])
         assert b" 204 " in first.recv(4096)
@@ -312,18 +312,24 @@ def raw(
             "Content-Type: application/offset+octet-stream", *more]  # fmt: skip
     with socket.create_connection(("127.0.0.1", sending.server.port), 30) as client:
         client.sendall("\r\n".join([*head, "", ""]).encode())
+        wait_until(lambda: is_locked(sending, path), what="the lock of the upload")
         yield client
 
 
+def is_locked(sending: Sending, path: str) -> bool:
+    """Whether a request holds the upload, as the kernel has it: asking by a request takes it."""
+    file = sending.lake.root / ".lakeward/demos/unfinished" / path.rpartition("/")[2]
+    if not file.exists():
+        return False
+    inode = f":{file.stat().st_ino}"
+    held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return any(words[1] == "FLOCK" and words[5].endswith(inode) for words in held)
+
+
 def settled(sending: Sending, path: str) -> int:
-    """The offset once nobody sends any more: a piece without bytes goes through then."""
+    """The offset once nobody sends any more."""
 
-    def free() -> bool:
-        answer = sending.patch(path, sending.offset(path), b"")
-        assert answer.status_code in (204, 409, 423), answer.text
-        return answer.status_code == 204
-
-    wait_until(free, what="the end of the request that was cut off")
+    wait_until(lambda: not is_locked(sending, path), what="the end of the request")
     return sending.offset(path)
 
 
@@ -412,6 +418,17 @@ def test_a_quota_and_the_largest_size_are_told_in_a_sentence(lake: Lake) -> None
         assert (answer.status_code, answer.json()["code"]) == (413, "over_quota")
         assert "may have 2" in answer.json()["message"]
         sending.begin(10, partner="p1")
+
+
+def test_where_uploads_are_switched_off_or_elsewhere_who_begins_is_told(lake: Lake) -> None:
+    body = {"title": "t", "size_bytes": 3}
+    with served(lake, LAKEWARD_PATHS="uploads=") as sending:
+        answer = sending.client.post("/api/partners/p9/demos", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_uploads")
+    with served(lake, LAKEWARD_PATHS="uploads=/up", LAKEWARD_PATH_PREFIX="/data") as sending:
+        path = sending.begin(3)
+        assert path.startswith("/data/up/")
+        assert sending.patch(path, 0, b"abc").status_code == 204
 
 
 @pytest.mark.root

@@ -123,7 +123,10 @@ class Opinions(Telling):
         interval_high: float | None = None,
         ceo_employee: float | None = None,
         ceo_customer: float | None = None,
+        ceo_demo: float | None = None,
         employee_customer: float | None = None,
+        coverage: float | None = None,
+        witnesses: int | None = None,
         claims: int | None = None,
         supported: int | None = None,
         contradicted: int | None = None,
@@ -142,7 +145,10 @@ class Opinions(Telling):
         interval_high: Upper end of the 90 % interval (points of 100, 0 to 100).
         ceo_employee: Agreement of CEO and employees (points of 100, 0 to 100).
         ceo_customer: Agreement of CEO and customers (points of 100, 0 to 100).
+        ceo_demo: Agreement of CEO and demos (points of 100, 0 to 100).
         employee_customer: Agreement of employees and customers (points of 100, 0 to 100).
+        coverage: Part of the claims that any witness speaks of; silence is no agreement (0 to 1).
+        witnesses: Witnesses that were heard (witnesses).
         claims: Claims of the CEO that were checked (claims).
         supported: Of these, supported (claims).
         contradicted: Of these, contradicted (claims).
@@ -154,7 +160,8 @@ class Opinions(Telling):
         return self._tell(
             "message_consistency_analysis", joined, overall=overall, interval_low=interval_low,
             interval_high=interval_high, ceo_employee=ceo_employee, ceo_customer=ceo_customer,
-            employee_customer=employee_customer, claims=claims, supported=supported,
+            ceo_demo=ceo_demo, employee_customer=employee_customer, coverage=coverage,
+            witnesses=witnesses, claims=claims, supported=supported,
             contradicted=contradicted, not_addressed=not_addressed, discrepancies=discrepancies,
             recommendations=recommendations, model=model,
         )  # fmt: skip

@@ -86,6 +86,8 @@ class UploadRoom:
         partner_id = found.steps["id"]
         acting.refuse_others(partnered.partner_of(request), partner_id)
         owner = partnered.actor(request, self._guard)
+        if "uploads" not in self._paths:
+            raise Refusal(404, "no_uploads", "Uploads are switched off on this server.")
         said = await self._said(request)
         offer = Offer(
             partner_id=partner_id, owner=owner, title=said.title or "Demo",
@@ -94,7 +96,7 @@ class UploadRoom:
         upload = await refusing(self._receiving.begin, offer)
         if upload.size_bytes == 0:  # there is nothing to wait for
             await refusing(self._receiving.finish_empty, upload)
-        where = f"{request.prefix}{self._paths.get('uploads', '')}/{upload.upload_id}"
+        where = f"{request.prefix}{self._paths['uploads'].rstrip('/')}/{upload.upload_id}"
         told = [tus.RESUMABLE, (b"location", where.encode()), tus.expires(upload.expires_at)]
         await reply_json(request.send, plain(upload), 201, headers=told)
 

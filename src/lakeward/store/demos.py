@@ -27,7 +27,7 @@ from lakeward.store.demo import Demo, Measures, Progress, Thumbnail, Transcript
 from lakeward.store.demos_schema import DEMOS, JOBS, THUMBNAILS, TRANSCRIPTS, UPLOADS
 from lakeward.store.row import record
 from lakeward.store.trail import note
-from lakeward.store.uploads import NotThere, Upload, found, lock
+from lakeward.store.uploads import NotThere, Upload, alone, found
 
 REASON_LENGTH: Final = 255
 _D: Final = DEMOS.c
@@ -57,20 +57,23 @@ class Demos:
             sha256=digest, place=place, state="received", reason=None, media_type=None, probe=None,
             measures=None, created_at=now, updated_at=now, removed_at=None,
         )  # fmt: skip
-        with self._database.write() as connection:
-            lock(connection, f"bytes {digest}")
-            if found(connection, upload.upload_id) is None:
-                raise NotThere("the upload was taken back, or is over")
+        with alone(self._database, f"bytes {digest}"):
             if not is_there():
                 raise Missing("the bytes of the upload were taken away: they are stored once more")
+            self._receive(now_ns, demo)
+        return demo
+
+    def _receive(self, now_ns: int, demo: Demo) -> None:
+        with self._database.write() as connection:
+            if found(connection, demo.demo_id) is None:
+                raise NotThere("the upload was taken back, or is over")
             connection.execute(insert(DEMOS).values(msgspec.structs.asdict(demo)))
             job = {"demo_id": demo.demo_id, "step": "probe", "tries": 0, "percent": 0,
-                   "message": "waiting", "due_at": now}  # fmt: skip
+                   "message": "waiting", "due_at": demo.created_at}  # fmt: skip
             connection.execute(insert(JOBS).values(job))
-            gone = delete(UPLOADS).where(UPLOADS.c.upload_id == upload.upload_id)
+            gone = delete(UPLOADS).where(UPLOADS.c.upload_id == demo.demo_id)
             connection.execute(gone)
             tell(connection, now_ns, demo, demo.owner)
-        return demo
 
     def find(self, demo_id: str) -> Demo | None:
         """A demo that is not removed."""
@@ -161,31 +164,30 @@ class Demos:
         with self._database.read() as connection:
             rows = connection.execute(select(_D.demo_id, _D.sha256).where(over)).all()
         for demo_id, digest in rows:
-            with self._database.write() as connection:
-                lock(connection, f"bytes {digest}")
-                if not _referred(connection, digest, place, demo_id):
+            with alone(self._database, f"bytes {digest}"):
+                if not self._referred(digest, place, demo_id):
                     delete_bytes(digest)
-                connection.execute(delete(DEMOS).where(_D.demo_id == demo_id))
+                with self._database.write() as connection:
+                    connection.execute(delete(DEMOS).where(_D.demo_id == demo_id))
         return len(rows)
 
     def release(self, digest: str, place: str, delete_bytes: Callable[[str], None]) -> bool:
         """Let bytes go that were put before somebody was killed; whether nobody refers to them."""
-        with self._database.write() as connection:
-            lock(connection, f"bytes {digest}")
-            if _referred(connection, digest, place, ""):
+        with alone(self._database, f"bytes {digest}"):
+            if self._referred(digest, place, ""):
                 return False
             delete_bytes(digest)
             return True
+
+    def _referred(self, digest: str, place: str, but: str) -> bool:
+        same = and_(_D.sha256 == digest, _D.place == place, _D.demo_id != but)
+        with self._database.read() as connection:
+            return bool(connection.scalar(select(func.count()).select_from(DEMOS).where(same)))
 
     def known(self, place: str) -> set[str]:
         """The hashes that demos of a place refer to."""
         with self._database.read() as connection:
             return set(connection.scalars(select(_D.sha256).where(_D.place == place)))
-
-
-def _referred(connection: Connection, digest: str, place: str, but: str) -> bool:
-    same = and_(_D.sha256 == digest, _D.place == place, _D.demo_id != but)
-    return bool(connection.scalar(select(func.count()).select_from(DEMOS).where(same)))
 
 
 def standing(connection: Connection, demo_id: str) -> Demo | None:

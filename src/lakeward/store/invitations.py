@@ -106,10 +106,7 @@ class Invitations:
             known = _asked(connection, witness.witness_id, form, period)
             if known is None and not added(connection, INVITATIONS, msgspec.structs.asdict(fresh)):
                 known = _asked(connection, witness.witness_id, form, period)  # of two at once
-            if known is not None and (
-                known.state in OPEN or known.state == "answered" or not renew
-                or known.reason == "opted out"
-            ):  # fmt: skip
+            if known is not None and (known.state in (*OPEN, "answered") or not renew):
                 return known, False
             if known is not None:
                 fresh = msgspec.structs.replace(fresh, invitation_id=known.invitation_id)

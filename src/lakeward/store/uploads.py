@@ -11,8 +11,11 @@ an upload's id.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
@@ -22,6 +25,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, text, upd
 
 from lakeward.errors import Terminal
 from lakeward.interaction import Clock
+from lakeward.lakedir import make_folders
 from lakeward.settings import Settings
 from lakeward.store.changes import add_change
 from lakeward.store.database import Database
@@ -219,6 +223,25 @@ def held(connection: Connection, partner_id: str) -> tuple[int, int]:
         some, more = connection.execute(sums).one()
         files, size = files + int(some), size + int(more)
     return files, size
+
+
+@contextmanager
+def alone(database: Database, name: str) -> Iterator[None]:
+    """Be the only one with this name, on all hosts of the database, for as long as a bucket takes.
+    Not in a transaction of SQLite: nobody else could write meanwhile; there all are on one host."""
+    if database.path is None:
+        with database.write() as connection:
+            lock(connection, name)
+            yield
+        return
+    folder = database.path.parent / "demos"
+    make_folders(folder, 0o700)
+    fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def lock(connection: Connection, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from lakeward.confidence.consistency.lexicon import Kin, kin
+from lakeward.confidence.consistency.lexicon import Kin, kin, listed
 from lakeward.confidence.consistency.reading import Reading, Word
 
 Nearness = Callable[[int, int], float]
@@ -23,6 +23,9 @@ WORTH: Final[dict[Kin, float]] = {
 }  # fmt: skip
 CHOICE: Final[dict[Kin, float]] = {**WORTH, "opposite": 0.95}
 """Which of several answers is taken: an opposite before a wider word."""
+ANSWERS: Final = frozenset({"same", "synonym", "wider", "stem", "opposite", "converse"})
+AGENTS: Final = listed("crew staff team technician installer personnel workforce support service")
+"""Who "they" and "we" are, where a company is spoken of."""
 APART: Final[dict[Kin, float]] = {"narrower": 0.5, "sibling": 0.6}
 """What is known to be another thing stays strange, however near the two words are used."""
 COVERED: Final = 0.8
@@ -103,11 +106,22 @@ def align(premise: Reading, hypothesis: Reading, near: Nearness) -> tuple[Pair, 
             pairs.append(Pair(word, None, "none", 0.0, 0.0))
             continue
         i, found = best[2:]
-        if found == "opposite" and premise.words[i].denied != word.denied:
-            found = "converse"
-        pairs.append(Pair(word, premise.words[i], found, WORTH[found], near(i, j)))
-        last = i if WORTH[found] >= COVERED else last
+        pair = _settled(premise, word, premise.words[i], found, near(i, j))
+        pairs.append(pair)
+        last = i if pair.worth >= COVERED else last
     return tuple(pairs)
+
+
+def _settled(premise: Reading, word: Word, other: Word, found: Kin, near: float) -> Pair:
+    """What an answer is worth where it stands."""
+    if found == "opposite":
+        if min(word.token.weight, other.token.weight) < 0.4:
+            found = "none"  # "it took a week" is not the opposite of giving something
+        elif other.denied != word.denied:
+            found = "converse"
+    if found not in ANSWERS and premise.pronoun and AGENTS.intersection(word.token.lemmas):
+        return Pair(word, other, "stem", WORTH["stem"], WORTH["stem"])
+    return Pair(word, other, found, WORTH[found], near)
 
 
 def _compound(hypothesis: Reading, j: int, other: Word, found: Kin) -> bool:
@@ -187,7 +201,12 @@ def _swapped(pairs: Sequence[Pair]) -> float:
         pair.hypothesis.side == "verb" and pair.premise is not None and pair.premise.side == "verb"
         for pair in answered
     )
-    others = [pair for pair in answered if pair.hypothesis.side != "verb"]
+    # Adverbs stand where they like: "always deliver", "deliver every time".
+    others = [
+        pair
+        for pair in answered
+        if pair.hypothesis.side != "verb" and pair.hypothesis.token.weight == 1.0
+    ]
     if not same_verb or not others:
         return 0.0
     sides = [{p.premise.side, p.hypothesis.side} for p in others if p.premise is not None]
@@ -210,7 +229,8 @@ def _detached(one: Pair, other: Pair) -> bool:
 
 
 def _unverbed(pair: Pair) -> bool:
-    if pair.hypothesis.side != "verb" or pair.premise is None or pair.worth < COVERED:
+    # "Delivery took two days" says that they deliver; only one word in two roles is a warning.
+    if pair.hypothesis.side != "verb" or pair.premise is None or pair.kin != "same":
         return False
     return pair.premise.side != "verb" and not pair.premise.deed
 

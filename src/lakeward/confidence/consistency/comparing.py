@@ -50,6 +50,8 @@ def strongest(relations: Iterable[Relation]) -> Relation | None:
 def _parts(text: str) -> tuple[list[str], bool]:
     shorter = text[:LONGEST_TEXT]
     found = [sentence.text for sentence in sentences(shorter, MOST_SENTENCES + 1)]
+    # A question affirms nothing, whatever answers it: "They answer? Never."
+    found = [part for part in found if not part.endswith("?")] or found
     cut = len(text) > LONGEST_TEXT or len(found) > MOST_SENTENCES
     return found[:MOST_SENTENCES] or [shorter], cut
 

@@ -34,6 +34,8 @@ class Evidence(msgspec.Struct, frozen=True):
     denied_strange: float
     """The same, less what is near in meaning."""
     opposite: float
+    topic: float
+    """Weight of the words that both have, what speaks against aside: is it of one matter?"""
     attribute: float
     """Opposites that only describe something else than the sentence is about, in any scene."""
     rest_covered: float
@@ -66,6 +68,7 @@ def against(
         denied_left=left,
         denied_strange=strange,
         opposite=float(min(len(opposites), 2)),
+        topic=_topic(pairs),
         attribute=_attributes(pairs) if _anybody(premise) and _anybody(hypothesis) else 0.0,
         rest_covered=_rest(pairs, back),
         number=float(bool(numbers)),
@@ -73,7 +76,8 @@ def against(
         exception=float(bool(excepted)),
         unmatched=float(unmatched),
         both_deny=both,
-        may_support=not (reasons or unmatched) and _same_denials(premise, hypothesis, pairs, back),
+        may_support=not (reasons or unmatched or _overstated(premise, hypothesis))
+        and _same_denials(premise, hypothesis, pairs, back),
     )
 
 
@@ -166,6 +170,13 @@ def _facing(pair: Pair) -> bool:
     return {pair.premise.before, pair.hypothesis.before} in FACING
 
 
+def _topic(pairs: Sequence[Pair]) -> float:
+    rest = [p for p in pairs if p.hypothesis.token.weight > 0.4 and p.kin != "opposite"]
+    if not rest:
+        return 1.0  # "they are late": nothing else is said
+    return min(_weight([pair for pair in rest if pair.worth >= COVERED]), 2.0)
+
+
 def _rest(pairs: Sequence[Pair], back: Sequence[Pair]) -> float:
     shares = []
     for side in (pairs, back):
@@ -222,6 +233,11 @@ def _excepted(premise: Reading, hypothesis: Reading) -> list[Finding]:
             sentence = f"One text knows exceptions: {_plain(every)} and {_plain(some)}."
             found.append(("exception", sentence, *words))
     return found
+
+
+def _overstated(premise: Reading, hypothesis: Reading) -> bool:
+    """Whether all are claimed where most or some are known."""
+    return bool(hypothesis.always) and premise.partial and not premise.always
 
 
 def _same_denials(

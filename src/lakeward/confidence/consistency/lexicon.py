@@ -57,6 +57,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     bad: frozenset[str]
     always: frozenset[str]
     exception: frozenset[str]
+    partial: frozenset[str]
     irregular: dict[str, str]
     phrases: dict[str, tuple[tuple[tuple[str, ...], str], ...]]
 
@@ -92,6 +93,7 @@ def lexicon() -> Lexicon:
         bad=frozenset(word for line in said["bad"] for word in line),
         always=frozenset(word for line in said["always"] for word in line),
         exception=frozenset(word for line in said["exception"] for word in line),
+        partial=frozenset(word for line in said["partial"] for word in line),
         irregular={
             form: base
             for line in _read("irregular.txt")
@@ -165,6 +167,18 @@ def _stem(word: str) -> str:
     return word
 
 
+def _derived_from(one: str, other: str) -> bool:
+    """`deliver` and `delivery`, `install` and `installer`."""
+    short, long = sorted((one, other), key=len)
+    ending = long.removeprefix(short)
+    if ending == long or len(short) < 4:
+        return False
+    return ending in DERIVING or (ending == "y" and len(short) > 5)
+
+
+DERIVING = listed("er or ing ment ion ation ness ly al")
+
+
 @functools.lru_cache(maxsize=65_536)
 def kin(premise: tuple[str, ...], hypothesis: tuple[str, ...]) -> Kin:
     """How the hypothesis' word, by its possible base forms, relates to the premise's."""
@@ -205,7 +219,7 @@ def _kin(one: str, other: str) -> Kin:
         return "wider"
     if one in downward:
         return "narrower"
-    if len(one) > 4 and _stem(one) == _stem(other):
+    if (len(one) > 4 and _stem(one) == _stem(other)) or _derived_from(one, other):
         return "stem"
     return "sibling" if upward & downward else "none"
 

@@ -22,13 +22,13 @@ NOT: Final = listed(
     "not never hardly barely scarcely rarely seldom nor neither infrequently nowhere"
 )
 """Deny what is said from here on."""
-NONE: Final = listed("no none nobody nothing noone zero no-one")
+NONE: Final = listed("no none nobody nothing noone zero no-one few")
 """Deny that there is any."""
 LACKING: Final = listed("without lack lacking minus absence absent devoid sans")
 """Deny what they are followed by, up to the next verb."""
 REFUSING: Final = listed(
-    "fail refuse decline cease forget neglect unable impossible incapable unwilling untrue "
-    "false deny denies incorrect wrong"
+    "fail refuse decline cease forget neglect refrain reluctant hesitant unable impossible "
+    "incapable unwilling untrue false deny denies incorrect wrong"
 )
 """Deny what one fails to do: only with `to`, `of`, `that` or `-ing` behind them."""
 IDIOMS: Final = tuple(
@@ -71,6 +71,14 @@ IDIOMS: Final = tuple(
         "not later than",
     ]
 )
+STOPPING: Final = listed("stop quit avoid")
+"""Deny what one no longer does: "stopped answering"."""
+DOUBTED: Final = listed("that whether if the they we he she their our")
+EVERYTHING: Final = listed("everything all anything everyone anyone everybody anybody every each")
+PAIRS: Final = frozenset({("used", "to"), ("yet", "to"), ("rather", "than"), ("instead", "of")})
+"""Two words that deny what follows; "is used to" affirms it."""
+PAIRS_OF_TRAITS: Final = frozenset({("far", "from"), ("less", "than")})
+"""Two words that deny a trait; "less than two hours" is a number."""
 ENOUGH: Final = ("can", "not", "enough")
 BREAKS: Final = listed(
     "but although though because since however while whereas yet except unless , ; : . ( ) ! ?"
@@ -95,7 +103,7 @@ def denial(words: Sequence[Token]) -> Denial:
     cues = []
     loose = 0
     for at, word in enumerate(words):
-        if at in ignored:
+        if at in ignored or (word.text == "few" and _denied_few(words, at)):
             continue
         if not (reach := _reach(words, at)):
             loose += is_cue(word)
@@ -154,15 +162,31 @@ def _reach(words: Sequence[Token], at: int) -> list[int]:
     if word.text in LACKING or word.lemmas[0] == "lack":
         return _until(words, at + 1, noun_only=True)
     if word.lemmas[0] in REFUSING and (
-        following in ("to", "of", "that") or following.endswith("ing") or "_" in following
+        following in ("to", "of", "that", "from") or following.endswith("ing") or "_" in following
     ):
         return _until(words, at + 1, noun_only=False)
-    # "stopped answering", "far from clean", "anything but reliable"
-    if word.lemmas[0] == "stop" and at + 1 < len(words) and words[at + 1].role == "content":
+    after = words[at + 1] if at + 1 < len(words) else None
+    if word.lemmas[0] in STOPPING and after is not None and after.role == "content":
         return _until(words, at + 1, noun_only=False)
-    if (word.text, following) in (("far", "from"), ("anything", "but"), ("instead", "of")):
+    if word.lemmas[0] == "doubt" and following in DOUBTED:
+        return _until(words, at + 1, noun_only=False)
+    before = words[at - 1].text if at else ""
+    if word.text == "except" or (word.text == "but" and before in EVERYTHING):
+        return _until(words, at + 1, noun_only=True)
+    if (word.text, following) in PAIRS and before not in ("is", "are", "was", "were", "no"):
+        return _until(words, at + 2, noun_only=False)
+    if (word.text, following) in PAIRS_OF_TRAITS and not _number_after(words, at + 2):
         return _until(words, at + 2, noun_only=False)
     return []
+
+
+def _denied_few(words: Sequence[Token], at: int) -> bool:
+    """ "No few" denies once."""
+    return any(word.text in NOT | NONE for word in words[max(at - 2, 0) : at])
+
+
+def _number_after(words: Sequence[Token], at: int) -> bool:
+    return at < len(words) and words[at].role == "number"
 
 
 def _of_a_noun(words: Sequence[Token], at: int) -> bool:

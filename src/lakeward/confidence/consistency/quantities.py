@@ -35,7 +35,10 @@ ABOUT: Final = listed(
     "about around nearly almost approximately roughly circa usually typically average"
 )
 MAGNITUDE: Final = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0}
+QUALIFYING: Final = listed("business working full whole of")
+"""Stand between a number and its unit: "one business day"."""
 SAID_WITH: Final = UP_TO | AT_LEAST | ABOUT | {"than", "for", "since", "in"}
+ABOVE: Final = 1e-7
 LOOSE: Final = 0.2
 """How far "about" reaches, as a share."""
 
@@ -82,7 +85,7 @@ def quantities(words: Sequence[Token]) -> tuple[Quantity, ...]:
 def _value(words: Sequence[Token], at: int) -> tuple[float, int] | None:
     text = words[at].text
     if text[0].isdigit():
-        number = _parsed(text)
+        number = _parsed(text.rpartition("-")[2])
     elif text in NUMBER_WORDS and text not in ("once", "twice"):
         number = NUMBER_WORDS[text]
     else:
@@ -105,6 +108,8 @@ def _parsed(text: str) -> float:
 
 
 def _unit(words: Sequence[Token], at: int) -> str:
+    if at < len(words) and words[at].text in QUALIFYING:
+        at += 1
     if at < len(words) and words[at].lemmas[0] in HOURS:
         return words[at].lemmas[0]
     return ""
@@ -114,12 +119,14 @@ def _rhythm(words: Sequence[Token], at: int) -> bool:
     before = words[at - 1] if at else None
     if before is None:
         return False
+    if any(word.role == "number" for word in words[max(at - 4, 0) : at]):
+        return True  # "two weeks of training a year"
     return before.role == "number" or before.text in ("once", "twice", "time", "times", "$", "%")
 
 
 def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Quantity:
     after = at + length
-    following = [word for word in words[after : after + 3] if word.text not in ("business", "of")]
+    following = [word for word in words[after : after + 3] if word.text not in QUALIFYING]
     dimension: Dimension = "count"
     of: tuple[str, ...] = ()
     scale = 1.0
@@ -146,13 +153,19 @@ def _quantity(words: Sequence[Token], at: int, number: float, length: int) -> Qu
     )
     said = _said(words, start, max(end, after + bool(first and first.role == "content")))
     low, high = _range(words, at, after, number * scale)
+    if "-" in words[at].text:
+        # "2-3 days" reaches from the one to the other, whatever stands before it.
+        low = _parsed(words[at].text.partition("-")[0]) * scale
+        high = number * scale
     spelled = not words[at].text[0].isdigit()
     return Quantity(low, high, dimension, of, said, (start, end), spelled)
 
 
 def _said(words: Sequence[Token], start: int, end: int) -> str:
     """The number as it stands there, with the word that bounds it."""
-    if start and words[start - 1].text in SAID_WITH:
+    if start > 1 and words[start - 1].text == "than":
+        start -= 2
+    elif start and words[start - 1].text in SAID_WITH:
         start -= 1
     elif start > 1 and (words[start - 2].text, words[start - 1].text) == ("up", "to"):
         start -= 2
@@ -166,12 +179,13 @@ def _range(words: Sequence[Token], at: int, after: int, value: float) -> tuple[f
     near = set(before[-2:])
     if "to" in before and ("up" in before or "down" in before):
         return 0.0, value
-    if near & UP_TO or ("no" in before and near & {"more", "later"}):
+    if near & UP_TO or ({"no", "not"} & set(before) and near & {"more", "later"}):
         return 0.0, value
     if "than" in near and {"less", "fewer", "faster", "earlier"} & set(before):
         return 0.0, value
     if near & AT_LEAST or ("or" in behind and "more" in behind):
-        return value, math.inf
+        # More than 30 is not 30.
+        return value * (1 + ABOVE) if near & {"over", "than", "above"} else value, math.inf
     if set(before) & ABOUT:
         return value * (1 - LOOSE), value * (1 + LOOSE)
     return value, value

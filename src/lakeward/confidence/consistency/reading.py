@@ -56,9 +56,13 @@ class Reading(msgspec.Struct, frozen=True):
     """Praise above 0, blame below."""
     always: tuple[str, ...]
     exceptions: tuple[str, ...]
+    partial: bool
+    """Of most or some, not of all."""
     unreadable: str
     """Why it cannot be compared; empty when it can."""
     cut: bool
+    pronoun: bool
+    """Of them or us: whoever works there may be meant."""
     scene: bool
     """Describes what somebody is doing: its small numbers count people, and claim nothing."""
 
@@ -85,12 +89,15 @@ def read(text: str) -> Reading:
         tokens=words,
         quantities=counted,
         denies=len(flags.cues),
-        loose=flags.loose,
+        # "The lights are not on": what is denied is no content word.
+        loose=flags.loose + (len(flags.cues) % 2 and not any(word.denied for word in content)),
         judged=sum(_judgement(word, flags.denied[at]) for at, word in enumerate(words)),
         always=_of(words, known.always),
         exceptions=_of(words, known.exception),
+        partial=bool(_of(words, known.partial)),
         unreadable=_unreadable(text, words),
         cut=len(text) > LONGEST,
+        pronoun=any(word.text in ("they", "we", "you") for word in words),
         scene=_scene(words),
     )
 

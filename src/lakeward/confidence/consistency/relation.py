@@ -25,6 +25,8 @@ from lakeward.confidence.consistency.evidence import Evidence, against
 from lakeward.confidence.consistency.reading import Reading
 
 Label = Literal["supports", "contradicts", "not_addressed"]
+LEFT_OVER = 0.6
+"""A word of the hypothesis this strange to the premise is something that it does not say."""
 GATE = 0.12
 """Sentences less similar than this and without a common word are of different matters."""
 
@@ -125,10 +127,15 @@ def _label(
     if found.evidence.reasons:
         score = _score(weights.against, against_figures(found))
         return ("contradicts" if score > 0 else "not_addressed"), _distance(score)
-    if not found.evidence.may_support or not found.pairs:
+    if not may_support(found):
         return "not_addressed", 1.0
     score = _score(weights.support, support_figures(found))
     return ("supports" if score > 0 else "not_addressed"), _distance(score)
+
+
+def may_support(found: Facts) -> bool:
+    """Whether support may come out: no rule is against it, and no plain word is left over."""
+    return found.evidence.may_support and bool(found.pairs) and found.marks.worst < LEFT_OVER
 
 
 def _distance(score: float) -> float:
@@ -162,13 +169,16 @@ def support_figures(found: Facts) -> dict[str, float]:
 def against_figures(found: Facts) -> dict[str, float]:
     """The figures of a pair that something speaks against."""
     seen, evidence = found.marks, found.evidence
+    topic = min(evidence.topic, 1.0)
     return {
         "negation": evidence.negation,
         "opposite": evidence.opposite,
         "attribute": evidence.attribute,
-        "number": evidence.number,
-        "polarity": evidence.polarity,
-        "exception": evidence.exception,
+        "topic": evidence.topic,
+        # These say nothing unless both texts are of one matter.
+        "number": evidence.number * topic,
+        "polarity": evidence.polarity * topic,
+        "exception": evidence.exception * topic,
         "denied_covered": evidence.denied_covered,
         "denied_left": min(evidence.denied_left, 3.0),
         "denied_strange": min(evidence.denied_strange, 3.0),

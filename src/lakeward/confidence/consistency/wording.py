@@ -32,7 +32,7 @@ SHORT: Final = {
 ENDINGS: Final = (("n't", " not"), ("'re", " are"), ("'ll", " will"), ("'ve", " have"),
                   ("'m", " am"), ("'d", " would"), ("'s", ""), ("'", ""))  # fmt: skip
 WORD: Final = re.compile(
-    r"24\s?/\s?7|[$€£]|\d+(?:[.,]\d+)*|%|[a-z]+(?:[-_][a-z0-9]+)*(?:'[a-z]*)?|[,;:.!?()]"
+    r"24\s?/\s?7|\d+-\d+(?![\d-])|[$€£]|\d+(?:[.,]\d+)*|%|[a-z]+(?:[-_][a-z0-9]+)*(?:'[a-z]*)?|[,;:.!?()]"
 )
 FUNCTION: Final = listed(
     "a an the this that these those some any there here it its they them their theirs we us "
@@ -138,7 +138,7 @@ def _token(word: str) -> Token:
     # How it is done weighs less than what is done to what.
     if forms[0] in LIGHT or word in LIGHT:
         return Token(word, forms, "content", 0.35)
-    if forms[0] in ("wear", "dress"):
+    if forms[0] in ("wear", "dress", "give", "offer", "provide"):
         return Token(word, forms, "content", 0.5)  # "in white" is "wearing white"
     weight = 0.7 if word.endswith("ly") or parts == {"r"} else 0.85 if parts == {"a"} else 1.0
     return Token(word, forms, "content", weight)
