@@ -182,7 +182,7 @@ def test_without_a_key_to_check_with_nothing_is_believed(store: Store) -> None:
     office = Office(store)
     with pytest.raises(SettingError, match="TWILIO_AUTH_TOKEN"):
         hooks.check_twilio(office.desk, URL, {}, "x")
-    with pytest.raises(SettingError, match="SENDGRID_WEBHOOK_KEY"):
+    with pytest.raises(SettingError, match="LAKEWARD_SENDGRID_WEBHOOK_KEY"):
         hooks.told_by_sendgrid(office.desk, {}, b"[]")
     office.close()
     wrong = Office(store, sendgrid_webhook_key="bm8ga2V5")
@@ -210,7 +210,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lake, Ser
     folder = tmp_path_factory.mktemp("hooks")
     lake = Lake(folder / "data-lake", folder / "rings")
     (folder / "rings").mkdir(mode=0o700)
-    lake.env |= {"TWILIO_AUTH_TOKEN": TOKEN, "SENDGRID_WEBHOOK_KEY": PUBLIC_KEY,
+    lake.env |= {"TWILIO_AUTH_TOKEN": TOKEN, "LAKEWARD_SENDGRID_WEBHOOK_KEY": PUBLIC_KEY,
                  "LAKEWARD_PUBLIC_URL": "https://data.example.com"}  # fmt: skip
     with serving(lake) as server:
         yield lake, server

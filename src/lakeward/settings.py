@@ -303,7 +303,7 @@ SETTINGS: tuple[Setting, ...] = (
       least=1, most=100),
     S("LAKEWARD_QUARTERLY", "quarterly", "flag", "true",
       "Ask customers who gave a reference again in each later quarter."),
-    S("SENDGRID_WEBHOOK_KEY", "sendgrid_webhook_key", "text", "",
+    S("LAKEWARD_SENDGRID_WEBHOOK_KEY", "sendgrid_webhook_key", "text", "",
       "Public key by which SendGrid signs what it tells of messages."),
     S("LAKEWARD_COACH_URL", "coach_url", "text", "",
       "Base address of an OpenAI-compatible service that the demo's AI coach asks, such as "

@@ -168,7 +168,7 @@ def told_by_sendgrid(desk: Desk, headers: Mapping[bytes, bytes], body: bytes) ->
 def _check_sendgrid(key: str, signature: str, moment: str, body: bytes) -> None:
     if not key:
         raise SettingError(
-            "SENDGRID_WEBHOOK_KEY is not set, so nothing that SendGrid tells is believed"
+            "LAKEWARD_SENDGRID_WEBHOOK_KEY is not set, so nothing that SendGrid tells is believed"
         )
     try:
         from sendgrid.helpers.eventwebhook import EventWebhook
@@ -177,7 +177,9 @@ def _check_sendgrid(key: str, signature: str, moment: str, body: bytes) -> None:
     try:
         hook = EventWebhook(public_key=key)
     except ValueError:
-        raise SettingError("SENDGRID_WEBHOOK_KEY is no public key as SendGrid shows it") from None
+        raise SettingError(
+            "LAKEWARD_SENDGRID_WEBHOOK_KEY is no public key as SendGrid shows it"
+        ) from None
     try:
         genuine = hook.verify_signature(body.decode(), signature, moment)
     except ValueError:  # no base64, no text
