@@ -105,6 +105,7 @@ def test_a_platform_tells_of_its_partners_as_often_as_it_likes(house: House) -> 
         ({"partners": []}, "bad_partner"),
         ({"partners": [{"partner_id": "x"}]}, "bad_request"),
         ({"partners": [{"partner_id": "", "name": "X"}]}, "bad_request"),
+        ({"partners": [{"partner_id": "a/b", "name": "X"}]}, "bad_request"),
         ({"partners": [{"partner_id": "x", "name": "X", "zone": "Mars/Base"}]}, "bad_request"),
         ({"partners": [{"partner_id": "x", "name": "X", "language": "english"}]}, "bad_request"),
         ({"partners": [{"partner_id": "x", "name": "a\nb"}]}, "bad_request"),

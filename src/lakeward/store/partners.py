@@ -65,6 +65,8 @@ class Partners:
         if actor.role == "partner" and (name is not None or category is not None):
             raise Terminal("partners change `proposition`, `language` and `zone` of themselves")
         which = wording.line("partner_id", partner_id, ID_LENGTH)
+        if "/" in which or which in (".", ".."):
+            raise Terminal("`partner_id` must have no `/`: it is a step of addresses")
         given = _checked(name, category, proposition, language, zone)
         now_ns = self._now_ns()
         now_ms = now_ns // 1_000_000
