@@ -195,7 +195,8 @@ def test_a_key_that_pages_have_and_one_of_other_types_change_nothing(house: Hous
 @pytest.mark.parametrize(
     "more",
     [{"scores": {"value": 3}}, {"scores": {**SCORES, "value": 11}}, {"scores": {**SCORES, "x": 1}},
-     {"nps": 11}, {"texts": {"poem": "x"}}, {"at": "yesterday"}, {"at": "2190-01-01T00:00:00Z"},
+     {"nps": 11}, {"texts": {"poem": "x"}}, {"at": "yesterday"}, {"at": "2026-11-20T10:00:00"},
+     {"at": "2190-01-01T00:00:00Z"},
      {"key": ""}, {"key": "x" * 49}, {"person": {"name": "x"}}, {"person": {"email": "x"}},
      {"form": "employee"}],
 )  # fmt: skip

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from lakeward.server.answers import RATED
 from lakeward.server.operation import OBJECT, TEXT, Object, content, get, named, refusals
-from lakeward.server.partners import RATED
 from lakeward.store.invitations import FORMS
 
 JSON: Final = "application/json"
@@ -49,19 +49,19 @@ def paths() -> dict[tuple[str, str], Object]:
                            "post": _act("Make or change partners", several, ("partners",))},
         ("partners", "/{id}"): {"get": _read("A partner")},
         ("partners", "/{id}/remove"): {"post": _act("Remove a partner", {}, (), OF)},
-        ("partners", "/{id}/invitations"): {
+        ("partner_invitations", "/{id}/invitations"): {
             "get": _read("How far invitations are"),
             "post": _act("Ask people to speak of a partner", whom, ("form", "people"), OF, 201),
         },
-        ("partners", "/{id}/employee-feedback"): {
+        ("answers", "/{id}/employee-feedback"): {
             "post": _act("What an employee said elsewhere", fed,
                          ("person", "key", "scores"), OF, 201)
         },
-        ("partners", "/{id}/customer-references"): {
+        ("answers", "/{id}/customer-references"): {
             "post": _act("What a customer said elsewhere", fed | quarterly,
                          ("person", "key", "scores"), OF, 201)
         },
-        ("partners", "/{id}/demo-reviews"): {
+        ("answers", "/{id}/demo-reviews"): {
             "post": _act("Rate a demo", review, ("demo_id", "scores"), OF, 201)
         },
         ("partners", "/{id}/confidence"): {"get": _read("The score, and what it is made of")},
