@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consistency_pairs import examples
-from lakeward.confidence.consistency import Relation, compare, embedding, lexical
+from lakeward.confidence.consistency import Model, Relation, compare, embedding, lexical
 from lakeward.confidence.consistency import embedding as embedding_of
 from lakeward.confidence.consistency.embedding import PACKAGED, PINNED, files
 from lakeward.errors import MissingExtra, Terminal
@@ -47,6 +47,11 @@ def relation(premise: str, hypothesis: str) -> Relation:
 def test_known_pairs(model: object, premise: str, hypothesis: str, label: str) -> None:
     found = compare(premise, hypothesis, model)  # type: ignore[arg-type] # parametrised
     assert (found.label, found.model) == (label, model.name)  # type: ignore[attr-defined] # as above
+
+
+@pytest.mark.parametrize("model", [LEXICAL, embedding()], ids=lambda model: model.name)
+def test_nearness_alone_never_supports(model: Model) -> None:
+    assert compare("Their price was fair.", "They are expensive.", model).label != "supports"
 
 
 def test_the_best_model_that_is_here_is_taken_and_named() -> None:

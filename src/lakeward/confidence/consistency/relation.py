@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from lakeward.confidence.consistency.alignment import Marks, Pair, align, marks
+from lakeward.confidence.consistency.alignment import COVERED, Marks, Pair, align, marks
 from lakeward.confidence.consistency.evidence import Evidence, against
 from lakeward.confidence.consistency.reading import Reading
 
@@ -134,8 +134,10 @@ def _label(
 
 
 def may_support(found: Facts) -> bool:
-    """Whether support may come out: no rule is against it, and no plain word is left over."""
-    return found.evidence.may_support and bool(found.pairs) and found.marks.worst < LEFT_OVER
+    """Whether support may come out: no rule is against it, a word is answered and no plain one is
+    left over. What is near in meaning alone may be the opposite as well: a fair price, expensive."""
+    answered = any(pair.worth >= COVERED for pair in found.pairs)
+    return found.evidence.may_support and answered and found.marks.worst < LEFT_OVER
 
 
 def _distance(score: float) -> float:
