@@ -135,7 +135,7 @@ def _label(
 
 def may_support(found: Facts) -> bool:
     """Whether support may come out: no rule is against it, a word is answered and no plain one is
-    left over. What is near in meaning alone may be the opposite as well: a fair price, expensive."""
+    left over. What is near in meaning alone may be the opposite: a fair price, expensive."""
     answered = any(pair.worth >= COVERED for pair in found.pairs)
     return found.evidence.may_support and answered and found.marks.worst < LEFT_OVER
 
