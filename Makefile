@@ -102,6 +102,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/flags.py
 	$(BIN)/python benchmarks/peeking.py
 	$(BIN)/python benchmarks/confidence.py
+	$(BIN)/python benchmarks/consistency.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/anomaly.py
 	$(BIN)/python benchmarks/alerts.py

@@ -192,7 +192,9 @@ def test_a_partner_asks_about_its_own_records_and_never_who_somebody_is(lake: La
         assert asked("trend", {**whole, "where": other}, own).json()["rows"] == [[0]]
         told = asked("trend", {**whole, "series": [{"event": "page_view"}]}, own).json()
         assert told["rows"] == [[3]]
-        assert told["question"]["where"] == {"field": "partner_id", "values": ["p1"]}
+        mine, no_witness = told["question"]["where"]["all"]
+        assert mine == {"field": "partner_id", "values": ["p1"]}
+        assert (no_witness["field"], no_witness["op"]) == ("interaction_type", "is_not")
         steps = SHOWN["funnel"]
         assert asked("funnel", steps, own).json()["rows"][0][2] == 3
         for kind, body in (
@@ -218,7 +220,7 @@ def test_a_partner_hears_nothing_of_what_the_teams_own_traffic_is(lake: Lake) ->
         asked = client.post("/api/questions/trend", json={}, headers=own)
         assert "198.51.100." not in asked.text
         assert asked.json()["rows"] != []
-        assert asked.json()["question"]["where"]["values"] == ["p1"]
+        assert asked.json()["question"]["where"]["all"][0]["values"] == ["p1"]
         sql = client.post("/api/questions/trend?sql=1", json={}, headers=own)
         probe = {"internal_is": ["ip_address:203.0.113."]}
         probed = client.post("/api/questions/trend", json=probe, headers=own)
