@@ -61,9 +61,10 @@ def rounded(settings: Settings) -> Done:
     from lakeward.collector import Collector
     from lakeward.confidence.desk import Desk
     from lakeward.confidence.round import once
-    from lakeward.confidence.sending import TEMPLATES, Channel
+    from lakeward.confidence.sending import TEMPLATES
     from lakeward.messaging import Messages
     from lakeward.messaging.carriers import configured
+    from lakeward.messaging.message import Channel
     from lakeward.store.database import open_database
 
     with open_database(settings) as database, Collector(settings) as collector:

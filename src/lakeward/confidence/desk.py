@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from lakeward.confidence import form, link
 from lakeward.confidence.sending import manner_of
 from lakeward.errors import Rejected, Terminal
 from lakeward.messaging.address import checked
+from lakeward.messaging.message import Channel as MessageChannel
 from lakeward.settings import Settings
 from lakeward.store import wording
 from lakeward.store.analyses import Analyses
@@ -37,7 +38,6 @@ ROLES: Final[Mapping[Form, Role]] = {
     "quarterly": "customer",
 }
 WITNESS: Final = Actor("witness", "witness")
-MessageChannel = Literal["sms", "email"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,9 +15,10 @@ import msgspec
 
 from lakeward.collector import Collector
 from lakeward.confidence.desk import Desk, quarter
-from lakeward.confidence.sending import CAP_DAYS, Channel, Post, Sending, manner_of
+from lakeward.confidence.sending import CAP_DAYS, Post, Sending, manner_of
 from lakeward.errors import LakewardError, Rejected, SettingError, Terminal
 from lakeward.interaction import iso
+from lakeward.messaging.message import Channel
 from lakeward.messaging.telling import offered
 from lakeward.store import changes
 from lakeward.store.changes import LAKEWARD

@@ -20,13 +20,13 @@ import msgspec
 from lakeward.confidence import link
 from lakeward.errors import SettingError
 from lakeward.hours import Quiet, minute_of
+from lakeward.messaging.message import Channel
 from lakeward.settings import Settings
 from lakeward.store.invitations import Invitation, Invitations
 from lakeward.store.opt_outs import OptOuts
 from lakeward.store.partners import Partner
 from lakeward.store.witnesses import Witness, Witnesses
 
-Channel = Literal["sms", "email"]
 DAY_MS: Final = 86_400_000
 CAP_DAYS: Final = 30
 MOST_A_DAY: Final = 500

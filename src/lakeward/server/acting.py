@@ -38,7 +38,7 @@ B = TypeVar("B", bound=msgspec.Struct)
 
 def refuse_partners(request: Request, why: str) -> None:
     """403 for who sees the records of one partner only; `why` is the sentence."""
-    if request.passed is not None and request.passed.partner is not None:
+    if partner_of(request) is not None:
         raise Refusal(403, "not_for_partners", why)
 
 
@@ -52,12 +52,27 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What comes with an act that needs no words."""
 
 
-def may_act(request: Request, guard: Guard) -> bool:
-    """Whether who asks would be let change something."""
+def partner_of(request: Request) -> str | None:
+    """Whose things alone are shown; None: everybody's."""
+    return None if request.passed is None else request.passed.partner
+
+
+def may_see(request: Request, partner_id: str) -> bool:
+    """Whether what belongs to this partner is shown."""
+    return request.passed is not None and request.passed.partner in (None, partner_id)
+
+
+def is_person(request: Request, guard: Guard) -> bool:
+    """Whether a person asks, a partner's or the team's, or whoever sits at an open machine."""
     passed = request.passed
-    if passed is None or passed.partner is not None or not guard.is_own_page(request.headers):
+    if passed is None or not guard.is_own_page(request.headers):
         return False
     return passed.login is not None or (passed.key_id is None and guard.open)
+
+
+def may_act(request: Request, guard: Guard) -> bool:
+    """Whether who asks would be let change something of the team's."""
+    return partner_of(request) is None and is_person(request, guard)
 
 
 def refuse_keys(request: Request, guard: Guard, why: str) -> None:
@@ -67,12 +82,17 @@ def refuse_keys(request: Request, guard: Guard, why: str) -> None:
 
 
 def actor(request: Request, guard: Guard, why: str) -> str:
-    """Who acts; `why` is what partners are told. A page of another origin never does, nor does
-    whoever may only read."""
+    """Who acts for the team; `why` is what partners are told."""
     refuse_partners(request, why)
+    return person(request, guard)
+
+
+def person(request: Request, guard: Guard) -> str:
+    """Who acts, as the audit has it, of the team or a partner. A page of another origin never does,
+    nor does whoever may only read."""
     if not guard.is_own_page(request.headers):
         raise Refusal(403, "foreign_origin", "Pages of other origins change nothing here.")
-    if not may_act(request, guard):
+    if not is_person(request, guard):
         raise Refusal(403, "not_a_person", "A read key reads; log in to change something.")
     return (own_email(request) or MACHINE)[:ACTOR_LENGTH]
 

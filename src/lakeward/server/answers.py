@@ -11,21 +11,18 @@ elsewhere, so these count as unverified. Partners do not answer for their witnes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from lakeward.confidence.desk import Desk
 from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
-from lakeward.server.guard import Guard
 from lakeward.server.handler import POST, Handler
-from lakeward.server.intake import Intake, Request
+from lakeward.server.intake import Request
 from lakeward.server.invitations import Person
-from lakeward.server.partners import CHANGE, MOST_BYTES, refused
+from lakeward.server.partners import CHANGE, MOST_BYTES, DeskRoom
 from lakeward.server.routes import Found, Part
 from lakeward.store.invitations import Form
 from lakeward.store.responses import Answers
@@ -40,7 +37,6 @@ KEY_LENGTH: Final = 48
 RATED: Final = ("clarity", "relevance", "proof")
 """What a demo is rated by: whether one understands it, whether it shows what the CEO says that the
 company offers, and whether it shows that this works."""
-T = TypeVar("T")
 
 
 class Fed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,18 +62,10 @@ class Reviewed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comments: str = ""
 
 
-class AnswerRoom:
+class AnswerRoom(DeskRoom):
     """Answers for one worker."""
 
     parts = PARTS
-
-    def __init__(self, desk: Desk, guard: Guard, intake: Intake) -> None:
-        self._desk = desk
-        self._guard = guard
-        self._intake = intake
-
-    def moved(self, paths: Mapping[str, str]) -> None:
-        """Nothing here depends on where the others are."""
 
     def handlers(self) -> dict[str, Handler]:
         """One for each kind of witness, and one for demos."""
@@ -132,9 +120,6 @@ class AnswerRoom:
             )
         )
         await reply_json(request.send, {"review_id": review.review_id}, 201)
-
-    async def _aside(self, work: Callable[..., T], *args: object) -> T:
-        return await acting.beside(refused, work, *args)
 
 
 def _key(text: str) -> str:

@@ -24,7 +24,7 @@ from lakeward.confidence.demos.captions import MOST_BYTES
 from lakeward.errors import LakewardError, Terminal
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir
-from lakeward.server import acting, body, partnered, uploads
+from lakeward.server import acting, body, uploads
 from lakeward.server.answer import SAFE, Headers, Refusal, reply, reply_json
 from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
@@ -88,18 +88,18 @@ class DemoRoom:
             await self._sending.begin(request, found, headers)
             return
         partner_id = found.steps["id"]
-        acting.refuse_others(partnered.partner_of(request), partner_id)
+        acting.refuse_others(acting.partner_of(request), partner_id)
         demos = await acting.beside(_refused, self._demos.of_partner, partner_id)
         waiting = await acting.beside(_refused, self._waiting.of_partner, partner_id)
         listed = [uploads.plain(upload) for upload in waiting]
         listed += [plain(demo, progress) for demo, progress in demos]
-        may_add = partnered.may_act(request, self._guard)
+        may_add = acting.is_person(request, self._guard)
         await reply_json(request.send, {"demos": listed, "may_add": may_add})
 
     async def _one(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         demo_id = found.steps["id"]
         upload = await acting.beside(_refused, self._waiting.find, demo_id)
-        if upload is not None and partnered.may_see(request, upload.partner_id):
+        if upload is not None and acting.may_see(request, upload.partner_id):
             await reply_json(request.send, uploads.plain(upload))
             return
         demo = await self._seen(request, found)
@@ -118,13 +118,13 @@ class DemoRoom:
     async def _seen(self, request: Request, found: Found[Handler]) -> Demo:
         """The demo, for who may see it; for others it is as if there were none."""
         demo = await acting.beside(_refused, self._demos.find, found.steps["id"])
-        if demo is None or not partnered.may_see(request, demo.partner_id):
+        if demo is None or not acting.may_see(request, demo.partner_id):
             raise Refusal(404, "no_such_demo", GONE)
         return demo
 
     async def _transcript(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         demo = await self._seen(request, found)
-        actor = partnered.actor(request, self._guard)
+        actor = acting.person(request, self._guard)
         media = request.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if media not in CAPTIONS:
             raise Refusal(415, "wrong_type", "Send text/vtt or application/x-subrip.")
@@ -141,7 +141,7 @@ class DemoRoom:
 
     async def _remove(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         demo = await self._seen(request, found)
-        actor = partnered.actor(request, self._guard)
+        actor = acting.person(request, self._guard)
         await acting.said(request, self._intake, acting.Nothing, "The body must be {}.")
         await acting.beside(_refused, self._demos.remove, demo.demo_id, actor=actor)
         await reply_json(request.send, {"demo_id": demo.demo_id, "state": "removed"})

@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 
 from lakeward.confidence import link
-from lakeward.confidence.desk import Desk, Told
+from lakeward.confidence.desk import Told
 from lakeward.confidence.sending import manner_of
 from lakeward.interaction import iso
 from lakeward.server import acting
 from lakeward.server.answer import Headers, Refusal, reply_json
-from lakeward.server.guard import Guard
 from lakeward.server.handler import GET, POST, Handler
-from lakeward.server.intake import Intake, Request
-from lakeward.server.partners import CHANGE, MOST_BYTES, refused
+from lakeward.server.intake import Request
+from lakeward.server.partners import CHANGE, MOST_BYTES, DeskRoom
 from lakeward.server.routes import Found, Part
 from lakeward.store.invitations import Form, Invitation
 from lakeward.store.witnesses import Witness
@@ -39,7 +37,6 @@ PARTS: Final = (
     Part("witnesses", "/api/witnesses", ("/{id}/remove",)),
 )
 MOST_PEOPLE: Final = 200
-T = TypeVar("T")
 
 
 class Person(Told, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,18 +52,10 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """link: the answer has each person's link, and nothing is sent."""
 
 
-class InvitationRoom:
+class InvitationRoom(DeskRoom):
     """Answers for one worker."""
 
     parts = PARTS
-
-    def __init__(self, desk: Desk, guard: Guard, intake: Intake) -> None:
-        self._desk = desk
-        self._guard = guard
-        self._intake = intake
-
-    def moved(self, paths: Mapping[str, str]) -> None:
-        """Nothing here depends on where the others are."""
 
     def handlers(self) -> dict[str, Handler]:
         """Whoever changes something is asked in each."""
@@ -156,9 +145,6 @@ class InvitationRoom:
         erase = " ".join(f"--user {shlex.quote(name)}" for name in names)
         said = {"witness_id": gone.witness_id, "removed": True, "lake": f"lakeward erase {erase}"}
         await reply_json(request.send, said)
-
-    async def _aside(self, work: Callable[..., T], *args: object) -> T:
-        return await acting.beside(refused, work, *args)
 
 
 def _plain(row: Invitation, witness: Witness | None) -> dict[str, Any]:

@@ -68,10 +68,8 @@ class Look(Protocol):
         """Plain objects."""
 
 
-class PartnerRoom:
-    """Answers for one worker."""
-
-    parts = PARTS
+class DeskRoom:
+    """What every room has that serves PowerConfidence to people and platforms."""
 
     def __init__(self, desk: Desk, guard: Guard, intake: Intake) -> None:
         self._desk = desk
@@ -80,6 +78,15 @@ class PartnerRoom:
 
     def moved(self, paths: Mapping[str, str]) -> None:
         """Nothing here depends on where the others are."""
+
+    async def _aside(self, work: Callable[..., T], *args: object) -> T:
+        return await acting.beside(refused, work, *args)
+
+
+class PartnerRoom(DeskRoom):
+    """Answers for one worker."""
+
+    parts = PARTS
 
     def handlers(self) -> dict[str, Handler]:
         """Lists are read by readers; whoever changes something is asked in each."""
@@ -126,7 +133,7 @@ class PartnerRoom:
 
     async def _partner(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         which = found.steps["id"]
-        acting.refuse_others(request.passed.partner if request.passed else None, which)
+        acting.refuse_others(acting.partner_of(request), which)
         await reply_json(request.send, plain(await self._aside(self._desk.partners.get, which)))
 
     async def _remove(self, request: Request, found: Found[Handler], headers: Headers) -> None:
@@ -147,7 +154,7 @@ class PartnerRoom:
 
     async def _viewed(self, request: Request, found: Found[Handler], look: Look) -> None:
         """All of it for the team; for the partner what is released."""
-        partner = request.passed.partner if request.passed else None
+        partner = acting.partner_of(request)
         acting.refuse_others(partner, found.steps["id"])
         whole = partner is None
         said = await self._aside(lambda: look(self._desk, found.steps["id"], whole=whole))
@@ -163,9 +170,6 @@ class PartnerRoom:
         """Whose things only are shown; None: everybody's."""
         passed = await self._guard.admit_reader(request.scope, request.headers, request.base)
         return passed.partner
-
-    async def _aside(self, work: Callable[..., T], *args: object) -> T:
-        return await acting.beside(refused, work, *args)
 
 
 def plain(partner: Partner) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import msgspec
 from lakeward.confidence.demos.partial import PIECE, Full, InUse, Lost, Partial
 from lakeward.errors import LakewardError
 from lakeward.interaction import iso
-from lakeward.server import acting, body, partnered, tus
+from lakeward.server import acting, body, tus
 from lakeward.server.answer import Headers, Refusal, reply, reply_json, reply_refusal
 from lakeward.server.guard import Guard
 from lakeward.server.handler import Answer, Handler
@@ -84,8 +84,8 @@ class UploadRoom:
     async def _begin(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         """Of a partner whose id is a step of the path."""
         partner_id = found.steps["id"]
-        acting.refuse_others(partnered.partner_of(request), partner_id)
-        owner = partnered.actor(request, self._guard)
+        acting.refuse_others(acting.partner_of(request), partner_id)
+        owner = acting.person(request, self._guard)
         if "uploads" not in self._paths:
             raise Refusal(404, "no_uploads", "Uploads are switched off on this server.")
         said = await self._said(request)
@@ -121,13 +121,13 @@ class UploadRoom:
         tus.check_version(request.headers)
         upload_id = found.steps["id"]
         upload = await refusing(self._receiving.find, upload_id)
-        if upload is None or not partnered.may_see(request, upload.partner_id):
+        if upload is None or not acting.may_see(request, upload.partner_id):
             raise Refusal(404, "no_such_upload", GONE)
         if request.method == "HEAD":
             await self._head(request, upload)
             return
-        actor = partnered.actor(request, self._guard)
-        if upload.owner != actor and not partnered.is_admin(request):
+        actor = acting.person(request, self._guard)
+        if upload.owner != actor and acting.partner_of(request) is not None:
             raise Refusal(403, "not_the_owner", "Whoever began an upload goes on with it.")
         if request.method == "DELETE":
             await refusing(self._receiving.take_back, upload_id, actor)
