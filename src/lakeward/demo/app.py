@@ -1,8 +1,9 @@
 """The demo: a contractor-partner platform on Lakeward's public interface only.
 
-In: the environment (settings of Lakeward, `DEMO_DATABASE`, `DEMO_STAFF`). Out: a
-FastAPI application that captures its calls, tells outcomes, sends messages, serves the browser SDK
-and takes what it sends. `uvicorn lakeward.demo.app:create --factory` serves it.
+In: the environment (settings of Lakeward, `DEMO_DATABASE`, `DEMO_STAFF`; `DEMO_SERVER`, where
+PowerConfidence is asked for, and `DEMO_KEY`, a read key where the server wants one). Out: a FastAPI
+application that captures its calls, tells outcomes, sends messages, serves the browser SDK and
+takes what it sends. `uvicorn lakeward.demo.app:create --factory` serves it.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from lakeward.demo import (
 )
 from lakeward.demo.database import Database
 from lakeward.demo.inbox import open_post
-from lakeward.demo.partners import PARTNERS, Partner
+from lakeward.demo.partners import Partner
 from lakeward.demo.platform import FORM_BYTES, HEADERS, HERE, Platform, Problem, who, with_cookie
+from lakeward.demo.standing import Standings
 from lakeward.server.mount import mounted
 
 SDK: Final = "/_lakeward"
@@ -53,13 +55,15 @@ def create() -> FastAPI:
     )
     post = open_post(collector, database)
     token = os.environ.get("DEMO_STAFF") or secrets.token_hex(8)
-    platform = Platform(collector, database, post, token)
+    standings = Standings(os.environ.get("DEMO_SERVER", ""), os.environ.get("DEMO_KEY", ""))
+    platform = Platform(collector, database, post, token, standings=standings)
     service = coach.Service(collector.settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         post.close()
+        standings.close()
         platform.flags.close()
         await service.close()
 
@@ -99,8 +103,8 @@ def _pages(app: FastAPI, platform: Platform) -> None:
         return platform.page(request, "inbox", messages=messages)
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def health() -> dict[str, str | int]:
+        return {"status": "ok", "scored_partners": platform.standings.known}
 
 
 def _api(app: FastAPI, platform: Platform) -> None:
@@ -108,13 +112,16 @@ def _api(app: FastAPI, platform: Platform) -> None:
     def partners(request: Request, focus: str | None = None) -> Response:
         _reader(platform, request)
         return JSONResponse(
-            [_shown(p) for p in PARTNERS.values() if focus is None or focus in p.focus]
+            [_shown(p) for p in platform.standings.partners if focus is None or focus in p.focus]
         )
 
     @app.get("/api/partners/{partner_id}")
     def one(request: Request, partner_id: str) -> Response:
         _reader(platform, request)
-        return JSONResponse(_shown(booking.known(partner_id)))
+        which = booking.known(partner_id).partner_id
+        return JSONResponse(
+            next(_shown(p) for p in platform.standings.partners if p.partner_id == which)
+        )
 
 
 def _reader(platform: Platform, request: Request) -> None:
@@ -128,7 +135,7 @@ def _reader(platform: Platform, request: Request) -> None:
 def _shown(partner: Partner) -> dict[str, object]:
     return {
         "partner_id": partner.partner_id, "name": partner.name, "offer": partner.offer,
-        "focus": partner.focus, "revenue": partner.revenue,
+        "focus": partner.focus, "revenue": partner.revenue, "confidence": partner.confidence,
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def _matching(router: APIRouter, platform: Platform) -> None:
         journey.entered(platform, "contractor", "matching", owner)
         found = platform.flags.evaluate(EXPERIMENT, {"user_id": owner})
         return platform.page(
-            request, "matches", matches=matched(visitor), first=found.value,
+            request, "matches", matches=matched(platform, visitor), first=found.value,
             variant=found.assigned.key if found.assigned else CONTROL,
         )  # fmt: skip
 
@@ -128,15 +128,15 @@ def _matching(router: APIRouter, platform: Platform) -> None:
         return platform.page(request, "done", partner=PARTNERS[visitor["chosen"]])
 
 
-def matched(visitor: sqlite3.Row) -> list[Match]:
-    """The partners that suit a contractor."""
+def matched(platform: Platform, visitor: sqlite3.Row) -> list[Match]:
+    """The partners that suit a contractor, as they stand now."""
     wishes = Wishes(tuple(decoded(visitor["focus"])), visitor["revenue"], visitor["readiness"])
-    return matches(wishes, PARTNERS.values())
+    return matches(wishes, platform.standings.partners)
 
 
 def _tell_matches(platform: Platform, visitor: sqlite3.Row) -> None:
     """Keep who suits, and tell it once for the same wishes."""
-    found = matched(visitor)
+    found = matched(platform, visitor)
     owner, focus = visitor["contractor_id"], decoded(visitor["focus"])
     if not _kept(platform, visitor, found):
         return

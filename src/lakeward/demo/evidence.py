@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from lakeward.demo.figures import Arm, Coach, Deals, Feedback, Figures, Flow, Match, Step
+from lakeward.demo.testimony import Known
 from lakeward.interaction import JsonObject
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_lines
@@ -49,6 +50,28 @@ def counted(rows: Iterable[JsonObject]) -> Figures:
         ),
         experiments=_experiments(kinds["experiment_exposure"], kinds["demo_booking"]),
     )
+
+
+def confided(rows: Iterable[JsonObject]) -> dict[str, Known]:
+    """What the lake has of PowerConfidence: of each partner the newest score and comparison."""
+    scored: dict[str, JsonObject] = {}
+    compared: dict[str, JsonObject] = {}
+    for row in rows:
+        if row["interaction_type"] == "powerconfidence_update":
+            scored[row["partner_id"]] = row["outcomes"]
+        elif row["interaction_type"] == "message_consistency_analysis":
+            compared[row["partner_id"]] = row["analysis"]
+    return {
+        partner: Known(
+            score=told["new_score"], points=told["data_points"],
+            alignment=compared.get(partner, {}).get("overall"),
+            contradicted=tuple(
+                sorted({one["claim"] for one in compared.get(partner, {}).get("discrepancies", ())})
+            ),
+            flags=None,
+        )
+        for partner, told in scored.items()
+    }  # fmt: skip
 
 
 def _by(rows: Iterable[JsonObject], name: Callable[[JsonObject], str]) -> dict[str, int]:

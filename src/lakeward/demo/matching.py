@@ -106,7 +106,10 @@ def _reasons(wishes: Wishes, partner: Partner) -> tuple[str, ...]:
         reasons.append(f"Helps with {' and '.join(named)}")
     if wishes.revenue in partner.revenue:
         reasons.append(f"Works with companies of {REVENUE_TIERS[wishes.revenue or '']}")
-    return tuple(reasons or [partner.offer])
+    reasons = reasons or [partner.offer]
+    if partner.confidence is not None:
+        reasons.append(f"PowerConfidence {partner.confidence:.0f} of 100")
+    return tuple(reasons)
 
 
 def _number(partner: Partner) -> int:

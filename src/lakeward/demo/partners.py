@@ -6,6 +6,7 @@ gets the same answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -130,6 +131,14 @@ LIBRARY: Final[dict[str, Content]] = {
                 "Answering within five minutes, and what follows from it."),
     )
 }  # fmt: skip
+
+
+def scored(scores: Mapping[str, float]) -> tuple[Partner, ...]:
+    """The partners in the order of their numbers, with what PowerConfidence says of some."""
+    return tuple(
+        msgspec.structs.replace(one, confidence=scores.get(one.partner_id))
+        for one in PARTNERS.values()
+    )
 
 
 def content_for(kind: str, focus: tuple[str, ...]) -> Content | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -31,7 +31,7 @@ from lakeward.demo.acts import (
 )
 from lakeward.demo.experiment import CONTROL
 from lakeward.demo.matching import Match, Wishes, matches
-from lakeward.demo.partners import PARTNERS
+from lakeward.demo.partners import PARTNERS, Partner, scored
 
 BROWSERS: Final = 2
 """Visitors that come in a real browser, where there is one."""
@@ -73,14 +73,27 @@ class Plan(msgspec.Struct, frozen=True):
     seconds: float
     visitors: tuple[Visitor, ...]
     outage: Outage
+    scores: dict[str, float] = {}
+    """PowerConfidence of the partners that have one, in whole points of 100."""
+
+    @property
+    def partners(self) -> tuple[Partner, ...]:
+        """Those that visitors are matched with."""
+        return scored(self.scores)
 
 
-def plan(seed: int, visitors: int, seconds: float) -> Plan:
-    """The demo of these numbers."""
+NO_SCORES: Final[Mapping[str, float]] = {}
+
+
+def plan(
+    seed: int, visitors: int, seconds: float, scores: Mapping[str, float] = NO_SCORES
+) -> Plan:  # fmt: skip
+    """The demo of these numbers, where the partners have these scores."""
     begins = OUTAGE_BEGINS * seconds
     outage = Outage(begins, begins + OUTAGE_SHARE * seconds, min(OUTAGE_READS, visitors))
-    people = tuple(_bounded([_visitor(seed, number, visitors) for number in range(visitors)]))
-    return Plan(seed, seconds, people, outage)
+    people = [_visitor(seed, number, visitors) for number in range(visitors)]
+    bounded = tuple(_bounded(people, scored(scores)))
+    return Plan(seed, seconds, bounded, outage, dict(scores))
 
 
 def _visitor(seed: int, number: int, of: int) -> Visitor:
@@ -100,13 +113,16 @@ def _visitor(seed: int, number: int, of: int) -> Visitor:
     )  # fmt: skip
 
 
-def _bounded(visitors: Iterable[Visitor]) -> Iterator[Visitor]:
+def _bounded(
+    visitors: Iterable[Visitor], partners: Collection[Partner]
+) -> Iterator[Visitor]:  # fmt: skip
     """The visitors, of whom no more book with one partner than it has time for."""
     booked: Counter[str] = Counter()
     for visitor in visitors:
         kinds = [act.kind for act in visitor.acts]
         if "book" in kinds:
-            partner = shown(visitor)[visitor.acts[kinds.index("book")].place].partner.partner_id
+            place = visitor.acts[kinds.index("book")].place
+            partner = shown(visitor, partners)[place].partner.partner_id
             booked[partner] += 1
             if booked[partner] > MOST_BOOKINGS:
                 rest = tuple(act for act in visitor.acts if act.kind not in OF_BOOKINGS)
@@ -130,11 +146,13 @@ def done(visitor: Visitor, arm: str) -> tuple[Act, ...]:
     return tuple(act for act in visitor.acts if act.kind not in OF_BOOKINGS)
 
 
-def shown(visitor: Visitor) -> list[Match]:
-    """The partners that a visitor is shown, the best first."""
+def shown(
+    visitor: Visitor, partners: Collection[Partner] = PARTNERS.values()
+) -> list[Match]:  # fmt: skip
+    """Those of the partners that a visitor is shown, the best first."""
     told = {act.kind: dict(act.fields) for act in visitor.acts}
     if "profile" not in told:
         return []
     profile = told["profile"]
     wishes = Wishes(tuple(told["focus"].values()), profile["revenue"], profile["readiness"])
-    return matches(wishes, PARTNERS.values())
+    return matches(wishes, partners)

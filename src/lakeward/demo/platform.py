@@ -25,6 +25,7 @@ from lakeward.demo.database import Database
 from lakeward.demo.experiment import FLAGS
 from lakeward.demo.inbox import Post
 from lakeward.demo.partners import FOCUS_AREAS, PARTNERS, READINESS, REVENUE_TIERS, TEAMS
+from lakeward.demo.standing import Standings
 from lakeward.flags import FileSource, Flags
 from lakeward.outcomes import Outcomes
 
@@ -32,6 +33,7 @@ HERE: Final = Path(__file__).parent
 COOKIE: Final = "session"
 COOKIE_SECONDS: Final = 90 * 86_400
 FORM_BYTES: Final = 64 << 10
+NO_STANDINGS: Final = Standings("")
 USER: Final = "demo.user"
 """Where in the ASGI scope the id and type of who asks stand."""
 HEADERS: Final = {
@@ -57,7 +59,7 @@ class Platform:
 
     def __init__(
         self, collector: Collector, database: Database, post: Post, staff: str,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time, standings: Standings = NO_STANDINGS,
     ) -> None:  # fmt: skip
         self.collector = collector
         self.outcomes = Outcomes(collector)
@@ -65,6 +67,7 @@ class Platform:
         self.flags = Flags(FileSource(FLAGS), collector)
         self.database = database
         self.post = post
+        self.standings = standings
         self.now = now
         self._staff = staff
         self._templates = jinja2.Environment(

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FrameType
 from typing import Final
@@ -23,13 +23,11 @@ from typing import Final
 import msgspec
 
 from lakeward.audit import Report, audit
-from lakeward.demo.annals import history
-from lakeward.demo.backfill import backfill
 from lakeward.demo.browser import chromium
 from lakeward.demo.evidence import can_ask, counted, rows_since
-from lakeward.demo.figures import Figures, History
-from lakeward.demo.lives import past
-from lakeward.demo.plan import Plan, plan
+from lakeward.demo.figures import Figures
+from lakeward.demo.plan import plan
+from lakeward.demo.prelude import Prelude, carrier_for, prelude
 from lakeward.demo.progress import Progress
 from lakeward.demo.stage import PRICES, Stage, declared
 from lakeward.demo.summary import Run, render
@@ -69,15 +67,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 def show(settings: Settings, asked: Asked) -> int:
     """Run the demo; its exit code."""
-    planned = plan(asked.seed, asked.visitors, asked.seconds)
     with _terminable():
         try:
-            return _show(settings, asked, planned)
+            return _show(settings, asked)
         except Terminated:
             return TERMINATED
 
 
-def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
+def _show(settings: Settings, asked: Asked) -> int:
     lake = open_lake(settings.lake_dir)
     days = (
         (0 if read_published(lake.private / "published") else DAYS)
@@ -86,20 +83,24 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
     )
     settings = declared(settings, days)
     quiet = quiet_seconds(settings)
-    with Stage(settings, asked.port) as stage:
+    with ExitStack() as held:
+        if carrier := carrier_for(settings, days):
+            held.enter_context(carrier)
+        stage = held.enter_context(Stage(settings, asked.port, carrier))
         browser, why = chromium()
         _say(f"platform   {stage.platform}\ndashboard  {stage.live}")
         _say(f"staff      header `staff: {stage.staff}` opens {stage.platform}staff")
         if why:
             _say(f"no visitor comes in a browser: {why}")
+        before = prelude(lake, settings, asked.seed, days, stage, carrier, _say)
+        planned = plan(asked.seed, asked.visitors, asked.seconds, before.scores)
         figures = partial(
             expected, planned, watched=bool(quiet), bundled=not settings.coach_url,
             priced=settings.ai_prices == PRICES,
         )  # fmt: skip
-        told_before = (
-            _told_before(settings, asked.seed, days) if days and settings.collect else None
+        truth = _begun(
+            lake, asked, before, msgspec.structs.replace(figures(), history=before.history)
         )
-        truth = _begun(lake, asked, msgspec.structs.replace(figures(), history=told_before))
         lost = _lost(_audited(lake, settings))
         traffic = Traffic(planned, stage.port, stage.staff, chromium=browser)
         started = time.monotonic()
@@ -111,7 +112,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
         seconds = time.monotonic() - started
         truth = msgspec.structs.replace(
             truth, outage=traffic.outage, ended=iso(time.time_ns() // 1_000_000),
-            figures=msgspec.structs.replace(figures(traffic.arms), history=told_before),
+            figures=msgspec.structs.replace(figures(traffic.arms), history=before.history),
         )  # fmt: skip
         path = write(truth, lake)
         if asked.once:
@@ -121,6 +122,7 @@ def _show(settings: Settings, asked: Asked, planned: Plan) -> int:
             _say(f"waiting for the flows that were given up to go quiet ({quiet:.0f} s)")
         patience = SETTLE_SECONDS + 1.5 * quiet
         report, told = _settled(lake, settings, truth, patience, ended=asked.once)
+        told = [*before.differences, *told]
         run = _told(lake, settings, truth, report, told, _lost(report) - lost)
         run = msgspec.structs.replace(
             run, seconds=round(seconds, 1), platform=stage.platform, live=stage.live,
@@ -137,27 +139,17 @@ def _days(lake: LakeDir) -> int:
     return 0 if read_published(lake.private / "published") else DAYS
 
 
-def _told_before(settings: Settings, seed: int, days: int) -> History:
-    """Give the lake a past; what is in it."""
-    began = time.monotonic()
-    quiet = {flow.name: flow.quiet_seconds for flow in read_flows(settings).flows}
-    before = past(seed, days, time.time_ns() // 1_000_000, quiet)
-    kept = backfill(before, msgspec.structs.replace(settings, keeper="external"))
-    took = time.monotonic() - began
-    _say(f"{days} days before today: {kept:,} interactions in {took:.0f} s")
-    return history(before, priced=settings.ai_prices == PRICES)
-
-
 def _why(settings: Settings) -> str:
     """What a person sees too late: the platform keeps its own database beside the lake."""
     free = shutil.disk_usage(settings.lake_dir).free
     return "" if free >= FULL else f"; the disk of {settings.lake_dir} is full"
 
 
-def _begun(lake: LakeDir, asked: Asked, figures: Figures) -> Truth:
+def _begun(lake: LakeDir, asked: Asked, before: Prelude, figures: Figures) -> Truth:
     truth = Truth(
         seed=asked.seed, visitors=asked.visitors, seconds=asked.seconds,
         began=iso(time.time_ns() // 1_000_000), after=position(lake), figures=figures,
+        confidence=before.confidence, scores=before.scores,
     )  # fmt: skip
     write(truth, lake)
     return truth
@@ -212,7 +204,7 @@ def _told(
     return Run(
         ok=report.ok and not told and not lost, seed=truth.seed, visitors=truth.visitors,
         interactions=len(rows), by_type=dict(kinds.most_common()), figures=truth.figures,
-        outage=truth.outage, sum=report.sum, lost=lost, asked_table=can_ask(),
+        outage=truth.outage, scores=truth.scores, sum=report.sum, lost=lost, asked_table=can_ask(),
         differences=[*told, *report.faults], lake=os.path.relpath(settings.lake_dir),
     )  # fmt: skip
 

@@ -26,7 +26,9 @@ from typing import Final, Self
 
 import msgspec
 
+from lakeward.demo.carrier import Carrier
 from lakeward.demo.experiment import FLAGS
+from lakeward.demo.standing import Borrowed, standing, wants_key
 from lakeward.errors import Terminal
 from lakeward.settings import Settings
 
@@ -51,11 +53,15 @@ BOOT: Final = (
 class Stage:
     """Two processes and their addresses. Use as a context manager."""
 
-    def __init__(self, settings: Settings, port: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, port: int = 0, carrier: Carrier | None = None
+    ) -> None:  # fmt: skip
         self._settings = settings
         self.port = _taken_by_us(port) if port else _free_port()
         self.server_port = _taken_by_us(port + 1) if port else _free_port(self.port)
         self.staff = secrets.token_hex(8)
+        self._carrier = carrier
+        self._key = Borrowed(settings)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="lakeward-demo-"))
 
@@ -74,11 +80,13 @@ class Stage:
 
     def __enter__(self) -> Self:
         try:
-            self._start("serve", "lakeward.cli", "serve", "--port", str(self.server_port))
+            self._start(
+                "serve", self._served(), "lakeward.cli", "serve", "--port", str(self.server_port)
+            )
             self._await("serve", self.server_port)
             self._start(
-                "platform", "uvicorn", "lakeward.demo.app:create", "--factory", "--host", HOST,
-                "--port", str(self.port), "--log-level", "warning",
+                "platform", self._asking(), "uvicorn", "lakeward.demo.app:create", "--factory",
+                "--host", HOST, "--port", str(self.port), "--log-level", "warning",
             )  # fmt: skip
             self._await("platform", self.port)
         except BaseException:
@@ -93,6 +101,19 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def scores(self) -> dict[str, float]:
+        """PowerConfidence of partners as the platform reads it from the server."""
+        return standing(self._server, self._key.secret) or {}
+
+    def await_scores(self, many: int) -> None:
+        """Wait until the platform knows of so many."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._health(self.port).get("scored_partners") == many:
+                return
+            time.sleep(0.2)
+        raise Terminal("the demo's platform was not told what PowerConfidence its partners have")
 
     def alive(self, name: str) -> bool:
         """Whether a process of the two runs."""
@@ -116,16 +137,37 @@ class Stage:
         """End both: first who writes, then who keeps."""
         self.end("platform")
         self.end("serve")
+        self._key.give_back()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, name: str, *words: str) -> None:
+    def _start(self, name: str, more: Mapping[str, str], *words: str) -> None:
         command = [sys.executable, "-c", BOOT, str(os.getpid()), *words]
         with (self._folder / f"{name}.log").open("wb") as log:
             self._children[name] = subprocess.Popen(  # noqa: S603 - ours
-                command, env=self._environ(os.environ), stdin=subprocess.DEVNULL,
+                command, env={**self._environ(os.environ), **more}, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT,
                 process_group=0,  # a Ctrl-C is for this process, which ends them in order
             )  # fmt: skip
+
+    @property
+    def _server(self) -> str:
+        return f"http://{HOST}:{self.server_port}"
+
+    def _served(self) -> dict[str, str]:
+        """What the server is told besides, where people are to be heard: messages come to the
+        carrier, and witnesses' networks stand in a header, as behind a proxy."""
+        if self._carrier is None:
+            return {}
+        return self._carrier.environ | {
+            "LAKEWARD_PUBLIC_URL": self._server, "LAKEWARD_INVITE_QUIET": "",
+            "LAKEWARD_TRUSTED_PROXIES": ",".join((*self._settings.trusted_proxies, HOST)),
+        }  # fmt: skip
+
+    def _asking(self) -> dict[str, str]:
+        """Where the platform asks for scores, and with what."""
+        if wants_key(self._server):
+            self._key.take()
+        return {"DEMO_SERVER": self._server, "DEMO_KEY": self._key.secret}
 
     def _environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -143,16 +185,27 @@ class Stage:
     def _await(self, name: str, port: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.alive(name):
-            connection = http.client.HTTPConnection(HOST, port, timeout=2)
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                connection.request("GET", "/health")
-                if connection.getresponse().status == http.client.OK:
-                    return
-            connection.close()
+            if self._health(port):
+                return
             time.sleep(0.05)
         said = (self._folder / f"{name}.log").read_text(errors="replace").strip()
         last = said.splitlines()[-1] if said else "it said nothing"
         raise Terminal(f"the demo's {name} did not start: {last}")
+
+    def _health(self, port: int) -> dict[str, object]:
+        """What is told of it; empty while it does not answer."""
+        connection = http.client.HTTPConnection(HOST, port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            answer = connection.getresponse()
+            raw = answer.read()
+            if answer.status != http.client.OK:
+                return {}
+            return msgspec.json.decode(raw, type=dict[str, object])
+        except (OSError, http.client.HTTPException, msgspec.DecodeError):
+            return {}
+        finally:
+            connection.close()
 
 
 def declared(settings: Settings, days: int = 0) -> Settings:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from lakeward.demo.figures import Figures, Flow
+from lakeward.demo.partners import PARTNERS
 from lakeward.demo.truth import OutageTold
 
 
@@ -25,6 +26,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
     """Of the truth; the lake's are the same where there are no differences."""
     outage: OutageTold | None
+    scores: dict[str, float] = {}
+    """PowerConfidence by which visitors were matched."""
     sum: dict[str, int]
     """The ledger of the whole lake."""
     lost: int
@@ -53,6 +56,10 @@ def _lines(run: Run, command: str) -> Iterator[str]:
         yield from _flow(name, flow)
     yield ""
     yield f"  matches      {len(figures.matches):,} contractors, three partners each"
+    if run.scores:
+        named = {PARTNERS[which].name: f"{points:.0f}" for which, points in run.scores.items()
+                 if which in PARTNERS}  # fmt: skip
+        yield f"  confidence   {', '.join(' '.join(one) for one in named.items())}"
     yield f"  bookings     {_counts(figures.bookings)}"
     yield f"  deals        {_deals(figures)}"
     yield (f"  feedback     {figures.feedback.count:,}, overall {figures.feedback.overall:.1f}, "
@@ -80,7 +87,7 @@ def _lines(run: Run, command: str) -> Iterator[str]:
     yield "look further:"
     for words in (
         'query "SELECT status, count(*) FROM bookings GROUP BY ALL"',
-        "experiment match-page --metric demo_booking", "tail -n 5", "doctor",
+        "experiment match-page --metric demo_booking", "confidence list", "tail -n 5", "doctor",
     ):  # fmt: skip
         yield f"  {command} {words}"
     for setting, name, words in (

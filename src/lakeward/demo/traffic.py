@@ -147,7 +147,9 @@ class Traffic:
                 raise Stopped
 
         try:
-            visit = Visit(visitor, hands, staff, self._gate.reading, pause)
+            visit = Visit(
+                visitor, hands, staff, self._gate.reading, pause, self._plan.partners
+            )  # fmt: skip
             visit.all()
             with self._lock:
                 self.visits += 1

@@ -7,6 +7,7 @@ In: a plan. Out: figures, and the file `demo-truth.json` beside the lake's other
      "after": {"epoch": …, "segment": …, "offset": …},   where the log stood before it
      "outage": {"started": "…Z", "ended": "…Z", "minutes": 0.08, "failed_requests": 40},
      "effect": {"experiment": …, "baseline": …, "metric": …, "conversion": {…}},
+     "confidence": {"p1": {"score": …, "points": 15, …}}, "scores": {"p1": …},
      "figures": {…}}                             as in `figures.Figures`
 
 Readers skip names that they do not know; what a name means changes with the version only. Nothing
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -43,9 +44,10 @@ from lakeward.demo.figures import (
     Step,
     differences,
 )
-from lakeward.demo.partners import LIBRARY
+from lakeward.demo.partners import LIBRARY, PARTNERS, Partner
 from lakeward.demo.plan import Plan, Visitor, settled, shown
 from lakeward.demo.steps import CONTRACTOR, FINISHES, ONBOARDING
+from lakeward.demo.testimony import Known
 from lakeward.errors import Terminal
 from lakeward.lakedir import LakeDir
 from lakeward.log import Position, read_published
@@ -92,6 +94,10 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     after: Position = Position()
     outage: OutageTold | None = None
     effect: Effect = effect(GO_ON["choose"])
+    confidence: dict[str, Known] = {}
+    """What must have come of what was said of partners before the run; empty where nothing was."""
+    scores: dict[str, float] = {}
+    """PowerConfidence by which the run's visitors were matched, in whole points of 100."""
     figures: Figures
 
 
@@ -118,7 +124,11 @@ def expected(
                 plan.visitors, ONBOARDING, "join", "/join", "review", watched
             ),
         },
-        matches={f"v{who.number}": shown for who in plan.visitors if (shown := shown_to(who))},
+        matches={
+            f"v{who.number}": found
+            for who in plan.visitors
+            if (found := shown_to(who, plan.partners))
+        },
         bookings={status: n for kind, status in STATUS.items() if (n := done[kind])},  # type: ignore[index]  # a Kind
         deals=_deals(acts),
         feedback=_feedback(acts),
@@ -142,9 +152,11 @@ def expected(
     )
 
 
-def shown_to(visitor: Visitor) -> list[Match]:
+def shown_to(
+    visitor: Visitor, partners: Collection[Partner] = PARTNERS.values()
+) -> list[Match]:  # fmt: skip
     """The matches that a visitor is shown, the best first."""
-    found = shown(visitor)
+    found = shown(visitor, partners)
     return [Match(one.partner.partner_id, one.score, rank) for rank, one in enumerate(found, 1)]
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from lakeward.demo.acts import Act, Fields
 from lakeward.demo.client import OK, Client, Hands, Page
 from lakeward.demo.experiment import CONTROL, SHOWN
+from lakeward.demo.partners import PARTNERS, Partner
 from lakeward.demo.plan import OF_BOOKINGS, Visitor, done, shown
 from lakeward.errors import Rejected
 
@@ -49,10 +50,10 @@ class Visit:
 
     def __init__(
         self, visitor: Visitor, hands: Hands, staff: Client, reading: Reading,
-        pause: Callable[[], None],
+        pause: Callable[[], None], partners: Collection[Partner] = PARTNERS.values(),
     ) -> None:  # fmt: skip
         self._visitor, self._hands, self._staff = visitor, hands, staff
-        self._reading, self._pause = reading, pause
+        self._reading, self._pause, self._partners = reading, pause, partners
         self._dice = random.Random(visitor.number)  # noqa: S311 - slots, not secrets
         self._at = Page(0, "", "")
         self._booking = self._code = self._conversation = ""
@@ -181,7 +182,7 @@ class Visit:
             wait = min(2 * wait, 0.5)
 
     def _partner(self, act: Act) -> str:
-        return shown(self._visitor)[act.place].partner.partner_id
+        return shown(self._visitor, self._partners)[act.place].partner.partner_id
 
     def _start_path(self, path: str) -> str:
         """The way in from the landing page, once."""
