@@ -190,6 +190,13 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_S3_BYTES", "s3_bytes", "bytes", "16MiB",
       "Lines that are shipped as one object at once, before they are compressed.",
       least=4 * KIB, most=1024 * MIB),
+    S("LAKEWARD_ACK", "ack", "choice", "disk",
+      "When the server says that it keeps a batch: once it is on the `disk`, or once `s3` has it, "
+      "for hosts whose disk does not last; that needs USE_S3=true.",
+      choices=("disk", "s3")),
+    S("LAKEWARD_ACK_SECONDS", "ack_seconds", "seconds", "0.1",
+      "How long a batch waits for others to go to S3 with it, with LAKEWARD_ACK=s3: each object is "
+      "a request that costs.", most=10),
     S("LAKEWARD_S3_KMS_KEY", "s3_kms_key", "text", "",
       "KMS key that encrypts objects; empty means the bucket's own key (SSE-S3)."),
     S("INTERACTIONS_TABLE", "interactions_table", "text", "",
@@ -411,6 +418,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_lake_bucket: str
     s3_seconds: float
     s3_bytes: int
+    ack: Literal["disk", "s3"]
+    ack_seconds: float
     s3_kms_key: str
     interactions_table: str
     dynamodb_ttl_days: int

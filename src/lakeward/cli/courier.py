@@ -34,6 +34,8 @@ from lakeward.sinks.registry import configured, follower_names
 logger = logging.getLogger("lakeward.courier")
 
 POLL_SECONDS, WATCH_SECONDS = 0.1, 1.0
+WAITED_FOR_SECONDS = 0.01
+"""Between looks where senders wait for S3."""
 FLUSH_SECONDS, FAREWELL_SECONDS = 2.0, 3.0
 FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.5, 60.0, 60.0
 COMMIT_SECONDS = 10.0
@@ -127,7 +129,7 @@ def courier(lake: LakeDir, settings: Settings, stop: threading.Event) -> int:
     for thread in threads:
         thread.start()
     parent, code, watch_at = os.getppid(), TOLD, 0.0
-    while not stop.wait(POLL_SECONDS):
+    while not stop.wait(WAITED_FOR_SECONDS if settings.ack == "s3" else POLL_SECONDS):
         bulletin.look()
         if time.monotonic() >= watch_at:
             watch_at = time.monotonic() + WATCH_SECONDS

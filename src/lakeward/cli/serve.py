@@ -70,6 +70,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         from lakeward.server.app import places
         from lakeward.server.guard import is_loopback
         from lakeward.server.oidc import check_provider
+        from lakeward.server.shipped import check
         from lakeward.server.supervisor import Workers, listen
 
         if find_spec("uvicorn") is None:  # what the workers load, and this process never
@@ -80,6 +81,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     places(settings)
     check_provider(settings)
+    check(settings)
     lake = open_lake(settings.lake_dir)
     loopback = is_loopback(arguments.host)
     if not loopback and not _has_key_or_person(settings):

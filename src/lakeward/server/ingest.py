@@ -28,6 +28,7 @@ from lakeward.server.compat.dialect import Refused as Untaken
 from lakeward.server.guard import Pass
 from lakeward.server.rates import Rates
 from lakeward.server.shape import Lines
+from lakeward.server.shipped import Shipped
 from lakeward.server.skew import Clocks, Moment
 
 UNDECODABLE = "undecodable"
@@ -96,8 +97,11 @@ class Batch(msgspec.Struct, frozen=True):
 class Ingest:
     """Takes batches into one collector."""
 
-    def __init__(self, collector: Collector, rates: Rates, limits: Limits) -> None:
+    def __init__(
+        self, collector: Collector, rates: Rates, limits: Limits, shipped: Shipped | None = None
+    ) -> None:  # fmt: skip
         self._collector = collector
+        self._shipped = shipped
         self._rates = rates
         self._limits = limits
         self._shapes = Lines(collector)
@@ -147,6 +151,8 @@ class Ingest:
         self.waiting += 1
         try:
             await self._collector.acommit(self._limits.commit_seconds)
+            if self._shipped is not None:
+                await self._shipped.reached(self._limits.commit_seconds)
         except NotDurable as error:
             raise Refusal(503, "not_durable", f"The batch is {error}.", retry_after=2) from None
         finally:

@@ -22,6 +22,7 @@ from lakeward.server.gauges import Gauges
 from lakeward.server.guard import Guard, Pass
 from lakeward.server.ingest import Batch, Ingest, Limits, Outcome, Sender
 from lakeward.server.rates import Rates, group
+from lakeward.server.shipped import shipped_of
 from lakeward.settings import MIB
 
 DEVICE = re.compile(r"\([^()]*;|\bCFNetwork/")
@@ -147,7 +148,8 @@ def intake_of(collector: Collector, guard: Guard, rates: Rates, gauges: Gauges) 
         batch_bytes=4 * settings.batch_bytes,
     )
     return Intake(
-        guard, Proxies(settings.trusted_proxies), rates, Ingest(collector, rates, limits), gauges,
+        guard, Proxies(settings.trusted_proxies), rates,
+        Ingest(collector, rates, limits, shipped_of(settings)), gauges,
         address_rate=settings.rate_address, most_bytes=settings.batch_bytes,
         shelf_bytes=max(SHELF_BYTES, 4 * settings.batch_bytes),
     )  # fmt: skip

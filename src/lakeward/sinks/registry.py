@@ -65,6 +65,8 @@ def _s3(settings: Settings, lake: LakeDir) -> Subscription:
 
         return S3Archive.from_settings(settings, lake)
 
+    if settings.ack == "s3":  # senders wait for it, and each record is one that somebody waits for
+        return Subscription("s3", make, Pace(settings.s3_bytes, S3_LINES, settings.ack_seconds))
     pace = Pace(settings.s3_bytes, S3_LINES, settings.s3_seconds)
     return Subscription("s3", make, pace, rollout.S3)
 
