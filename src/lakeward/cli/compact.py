@@ -12,18 +12,22 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lakeward.barrier import delivering
 from lakeward.cli.courier import Returns
 from lakeward.cli.tidy import tidy, told
-from lakeward.errors import LakewardError, SettingError
+from lakeward.errors import LakewardError, SettingError, Terminal
 from lakeward.interaction import iso
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.lock import is_kept
 from lakeward.retention import Cutoffs, cutoffs
 from lakeward.settings import Settings
+
+if TYPE_CHECKING:  # behind an extra
+    from lakeward.lake.archive import Archive
 
 logger = logging.getLogger("lakeward.compact")
 
@@ -37,14 +41,33 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--full", action="store_true",
         help="also merge the small files of days that are over, whatever their number",
     )  # fmt: skip
+    command.add_argument(
+        "--archive", action="store_true",
+        help="take what other hosts put into the bucket's raw archive, too",
+    )  # fmt: skip
+    command.add_argument(
+        "--days", type=_days, metavar="N",
+        help="with --archive: list the last N days only (all of them are listed without)",
+    )  # fmt: skip
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError("must be a number of days from 1 to 3650")
+    return int(text)
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Compact until the table has the whole log; waits for a compactor that runs already."""
-    lake = open_lake(settings.lake_dir, create=False)
+    if arguments.days is not None and not arguments.archive:
+        raise Terminal("--days is of --archive: add that, or leave it out")
+    lake = open_lake(settings.lake_dir, create=arguments.archive)
     started = time.monotonic()
     now_ms = time.time_ns() // 1_000_000
-    report = compact(lake, settings, full=arguments.full, over=cutoffs(settings, now_ms))
+    report = compact(
+        lake, settings, full=arguments.full, over=cutoffs(settings, now_ms),
+        archive=arguments.archive, days=arguments.days,
+    )  # fmt: skip
     expired = tidy(lake, settings, now_ms)
     if arguments.format == "json":
         row = msgspec.structs.asdict(report) | {"retention": msgspec.structs.asdict(expired)}
@@ -61,6 +84,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         (report.merged, "files merged into larger ones"),
         (report.deleted, "files deleted that no reader needs"),
         (report.expired, "rows of the table are over and removed"),
+        (report.left, "objects may have others before them: compact without --days takes them"),
     ):
         if count:
             print(f"  {count} {what}")
@@ -85,6 +109,10 @@ class Report(msgspec.Struct, frozen=True):
     deleted: int
     expired: int = 0
     """Rows of the table that retention removed."""
+    objects: int = 0
+    """Objects of the raw archive that were listed."""
+    left: int = 0
+    """Those that wait for a listing of all days."""
 
 
 def compact(
@@ -94,8 +122,11 @@ def compact(
     full: bool = False,
     wait: bool = True,
     over: Cutoffs | None = None,
+    archive: bool = False,
+    days: int | None = None,
 ) -> Report:
-    """Catch up, remove what is `over`, merge, vacuum."""
+    """Catch up, with the raw archive of all hosts too where `archive` says so (its last `days`),
+    remove what is `over`, merge, vacuum."""
     from lakeward.analysis.rollup.eraser import RollupEraser
     from lakeward.lake.compact import Compactor, locked
     from lakeward.lake.delta import Table
@@ -112,8 +143,11 @@ def compact(
             prices=settings.ai_prices,
             set_aside=lambda lines: returns("table", lines),
         )  # fmt: skip
+        shelf = _archive(settings, days) if archive else None
         try:
             done = compactor.run()
+            if shelf is not None:
+                done = compactor.turned_to(shelf).run()
             yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
             with delivering(lake):
                 expired = expire(lake, table, compactor.con, compactor.scratch, over or {})
@@ -125,7 +159,19 @@ def compact(
             deleted = len(vacuum(lake, table, settings.vacuum_seconds))
         finally:
             compactor.close()
-    return Report(**msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired)
+    return Report(
+        **msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired,
+        objects=shelf.found if shelf else 0, left=shelf.left if shelf else 0,
+    )  # fmt: skip
+
+
+def _archive(settings: Settings, days: int | None) -> Archive:
+    """The bucket's raw archive as a source."""
+    from lakeward.lake.archive import Archive, days_before
+    from lakeward.sinks.s3 import bucket_of
+
+    today = iso(time.time_ns() // 1_000_000)[:10]
+    return Archive(bucket_of(settings), days_before(today, days) if days else "")
 
 
 def small_stacks() -> None:

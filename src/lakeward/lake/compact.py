@@ -1,7 +1,8 @@
 """Compaction: from the log into the table, each interaction once.
 
-In: the log from where the table stands. Out: one commit for each slice of the log, with its rows
-and the position behind it, so that either both are in the table or neither is. Killed at any point,
+In: the log, or another source (`lake/archive.py`), from where the table stands. Out: one commit for
+each slice of it, with its rows and the position behind it, so that either both are in the table or
+neither is. Killed at any point,
 the next one goes on from the table's own word. Fails with OSError or `Transient` when disk or
 bucket are away.
 
@@ -31,11 +32,9 @@ from lakeward.lake.batch import (
     ID,
     NEWER,
     Batch,
-    Taken,
     batch_of,
     begins,
     has_newer_fields,
-    take,
     unsuppressed,
 )
 from lakeward.lake.delta import (
@@ -48,7 +47,7 @@ from lakeward.lake.delta import (
     local_path,
     named,
 )
-from lakeward.lake.progress import Counts, ProgressFile
+from lakeward.lake.progress import Counts
 from lakeward.lake.rows import (
     Undecodable,
     Written,
@@ -60,8 +59,8 @@ from lakeward.lake.rows import (
     write_parts,
 )
 from lakeward.lake.scratch import scratch
+from lakeward.lake.source import LogSource, Piece, Source
 from lakeward.lakedir import LakeDir
-from lakeward.log import Position
 from lakeward.settings import MIB
 from lakeward.suppression import Suppressed
 from lakeward.suppression import load as load_suppressed
@@ -107,6 +106,7 @@ class Compactor:
         slice_bytes: int = SLICE,
         set_aside: Callable[[list[tuple[bytes, str]]], None] = lambda lines: None,
         pause: Callable[[str], None] = lambda point: None,
+        source: Source | None = None,
     ) -> None:
         self.lake = lake
         self.table = table
@@ -114,9 +114,9 @@ class Compactor:
         self._slice = min(slice_bytes, memory // 32)
         self._set_aside = set_aside
         self._pause = pause
-        self.progress = ProgressFile(lake)
+        self._source = source or LogSource(lake)
         table.snapshot()
-        self.progress.reconcile(table.reached(lake))
+        self._source.reconcile(table)
         self._held = contextlib.ExitStack()
         self.scratch = self._held.enter_context(scratch(lake))
         self.con: DuckDBPyConnection = connect(memory // 4, threads, self.scratch, table.storage)
@@ -126,6 +126,12 @@ class Compactor:
         """Let go of DuckDB and of what it spilled."""
         self.con.close()
         self._held.close()
+
+    def turned_to(self, source: Source) -> Compactor:
+        """The same compactor, which takes from another source from now on."""
+        source.reconcile(self.table)
+        self._source = source
+        return self
 
     def run(self, *, most: int | None = None) -> Compacted:
         """Compact until nothing is left, or at most so many slices."""
@@ -153,23 +159,23 @@ class Compactor:
     def _step(self) -> bool:
         with delivering(self.lake):
             snapshot = self.table.snapshot()
-            taken = take(self.lake, self.table.reached(self.lake), self._slice)
-            if taken is None:
+            piece = self._source.take(self.table, self._slice)
+            if piece is None:
                 return False
             self._pause("after take")
             before = msgspec.structs.asdict(self.done)
-            self._commit(snapshot, self._batch(taken), taken.end, before)
-            self.done.bytes += len(taken.content)
+            self._commit(snapshot, self._batch(piece), piece, before)
+            self.done.bytes += len(piece.content)
         return True
 
-    def _batch(self, taken: Taken) -> Batch:
+    def _batch(self, taken: Piece) -> Batch:
         """The slice's lines, each id once, without those of erased people."""
         batch = batch_of(taken.content)
         self.done.read += batch.read
         self.done.erased += batch.erased
         self.done.duplicate += batch.duplicate
         if taken.holes:
-            self.done.gone += self.progress.lines_to(taken.end) - batch.read
+            self.done.gone += self._source.missed(taken, batch.read)
         if batch.odd or has_newer_fields(taken.content):
             batch = self._mended(batch)
         suppressed = load_suppressed(self.lake)
@@ -210,7 +216,7 @@ class Compactor:
         return Batch(kept, ids_of(kept))
 
     def _commit(
-        self, snapshot: Snapshot, batch: Batch, end: Position, before: dict[str, int]
+        self, snapshot: Snapshot, batch: Batch, piece: Piece, before: dict[str, int]
     ) -> None:
         """Write and commit; again on a newer snapshot when another host was first."""
         looked: set[str] = set()
@@ -221,19 +227,19 @@ class Compactor:
             looked = set(snapshot.files)
             self._write(parts, written)
             added = sum(file.rows for _, file in written.values())
-            self.progress.plan(end, self._counts(before, added))
+            self._source.plan(piece, self._counts(before, added))
             self._pause("before commit")
             try:
                 self.table.commit(
                     snapshot.version + 1,
                     add=[file for _, file in written.values()],
-                    reached=(self.lake, end),
+                    reached=piece.reached,
                 )
             except Conflict:
                 snapshot = self.table.snapshot()
                 continue
             self._pause("after commit")
-            self.progress.settle()
+            self._source.settle()
             self.done.commits += 1
             self.done.added += added
             return

@@ -21,7 +21,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -30,7 +30,7 @@ from uuid_utils import uuid7
 from lakeward.errors import MissingExtra, Transient, Unreadable
 from lakeward.lake.columns import COLUMNS, GENERATION, PARTITION, delta_schema
 from lakeward.lake.storage import Folder, Storage
-from lakeward.lakedir import LakeDir
+from lakeward.lakedir import Identity
 from lakeward.log import Position
 
 CHECKPOINT_EVERY: Final = 50
@@ -95,9 +95,17 @@ def digits(interaction_id: str) -> str:
     return interaction_id[:8] + interaction_id[9:13]
 
 
-def app_of(lake: LakeDir) -> str:
-    """The name under which a lake's progress stands in the table."""
-    return f"lakeward:{lake.identity.lake_id}:{lake.identity.epoch}"
+class Origin(Protocol):
+    """Whose log lines are of: a lake here, or one that only its objects are left of."""
+
+    @property
+    def identity(self) -> Identity:
+        """Its id and epoch."""
+
+
+def app_of(origin: Origin) -> str:
+    """The name under which a log's progress stands in the table."""
+    return f"lakeward:{origin.identity.lake_id}:{origin.identity.epoch}"
 
 
 def number_of(position: Position) -> int:
@@ -147,10 +155,11 @@ class Table:
         same, self._checkpointed = checkpoint == self._checkpointed, checkpoint
         return not same or (log / f"{self._version + 1:020d}.json").exists()
 
-    def reached(self, lake: LakeDir) -> Position:
-        """How far the lake's log is in the newest snapshot."""
-        number = self._delta.transaction_version(app_of(lake)) if self._delta is not None else None
-        return position_of(number or 0, lake.identity.epoch)
+    def reached(self, origin: Origin) -> Position:
+        """How far a log is in the newest snapshot."""
+        known = self._delta is not None
+        number = self._delta.transaction_version(app_of(origin)) if known else None
+        return position_of(number or 0, origin.identity.epoch)
 
     def commit(
         self,
@@ -158,7 +167,7 @@ class Table:
         *,
         add: Sequence[DataFile] = (),
         remove: Sequence[DataFile] = (),
-        reached: tuple[LakeDir, Position] | None = None,
+        reached: Sequence[tuple[Origin, Position]] = (),
         operation: str = "WRITE",
     ) -> None:
         """Make version `version`; Conflict when another writer has made it."""
@@ -171,9 +180,8 @@ class Table:
             actions += _first_actions(now)
         elif self._lacks_columns():
             actions.append(self._wider())
-        if reached is not None:
-            lake, position = reached
-            txn = {"appId": app_of(lake), "version": number_of(position), "lastUpdated": now}
+        for origin, position in reached:
+            txn = {"appId": app_of(origin), "version": number_of(position), "lastUpdated": now}
             actions.append({"txn": txn})
         actions += [{"remove": _removed(file, now, changes=changes)} for file in remove]
         actions += [{"add": _added(file, now, changes=changes)} for file in add]

@@ -53,6 +53,7 @@ HAS: dict[str, str] = {
     "get_query_results": "ResultSet",
     "get_transcription_job": "TranscriptionJob",
     "list_object_versions": "IsTruncated",
+    "list_objects_v2": "IsTruncated",
     "query": "Items",
     "scan": "Items",
     "start_query_execution": "QueryExecutionId",

@@ -166,6 +166,12 @@ class Bucket:
         said = head.attributes
         return Stored(str(said.get("sha256", "")), str(head.meta["e_tag"] or ""), "erased" in said)
 
+    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys behind `after` and their bytes, in the order of the keys."""
+        more = {"StartAfter": after} if after else {}
+        for page in self.api.pages("list_objects_v2", Bucket=self.name, Prefix=prefix, **more):
+            yield from ((row["Key"], row["Size"]) for row in page.get("Contents", ()))
+
     def read(self, key: str, version: str = "") -> Iterator[bytes]:
         """Lines of an object, or of one of its versions."""
         which = {"VersionId": version} if version else {}
