@@ -8,21 +8,26 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import insert
 
 from conftest import Lake, wait_until
 from databases import Store
 from lakeward.cli.child import Child
 from lakeward.cli.due import ANYWAY_SECONDS, AWAY_SECONDS
 from lakeward.cli.viewing import Viewing
-from lakeward.cli.witnessing import Witnessing
+from lakeward.cli.witnessing import Witnessing, once
+from lakeward.confidence.desk import Desk
 from lakeward.lakedir import open_lake
 from lakeward.person import Person
 from lakeward.store.changes import untold
 from lakeward.store.eraser import DatabaseEraser
-from witnessed import Asked
+from lakeward.store.schema import OUTBOX
+from witnessed import NOON_MS, Asked
 
 NOW_MS = time.time_ns() // 1_000_000
 
@@ -98,6 +103,76 @@ def test_a_due_invitation_starts_one_and_its_end_too(stage: Stage) -> None:
     assert stage.starts(60) == 0
     stage.asked.clock.on(30)
     assert stage.starts(4) > 0
+
+
+@SQLITE
+def test_a_message_that_no_provider_took_starts_one_that_tries_the_other_way(stage: Stage) -> None:
+    seen = stage.asked.invite()
+    desk = stage.asked.desk
+    outbox_id = _queued(desk, state="failed", due_at=None)
+    assert desk.invitations.sent(stage.asked.again(seen), "sms", outbox_id, None, "digest")
+    stage.quiet()
+    assert desk.invitations.lost() == [outbox_id]
+    assert stage.starts(4) > 0
+    desk.invitations.bounced(outbox_id, "refused by the provider", desk.now_ms())
+    desk.invitations.postpone(stage.asked.again(seen), None)
+    stage.quiet()
+    assert stage.starts(60) == 0
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("fields", "starts"),
+    [
+        ({}, True),
+        ({"state": "unsure"}, True),
+        ({"due_at": NOON_MS + 3_600_000}, False),
+        ({"state": "sent"}, False),
+        ({"kind": "own"}, False),
+        ({"purpose": "sign-in"}, False),
+    ],
+    ids=["due", "unsure", "later", "sent", "an app's own carrier", "an app's own message"],
+)
+def test_a_message_of_ours_that_waits_to_be_sent_starts_one(
+    stage: Stage, fields: dict[str, object], starts: bool
+) -> None:
+    stage.quiet()
+    assert stage.starts(4) == 0
+    _queued(stage.asked.desk, **fields)
+    assert (stage.starts(4) > 0) is starts
+
+
+def test_what_is_due_and_cannot_be_done_is_not_tried_again_at_once(lake: Lake) -> None:
+    """Without an address of the server nobody could follow a link."""
+    from lakeward.errors import Transient
+    from lakeward.settings import load
+
+    store = _Opened(lake)
+    asked = Asked(store)  # type: ignore[arg-type] # has what is asked of it
+    asked.clock.now_ms = NOW_MS
+    settings = load({**lake.env, "LAKEWARD_MESSAGES": "console"}, lake.root.parent)
+    where = open_lake(lake.root)
+    once(where, settings)  # the lake hears of the partner
+    asked.invite()
+    once(where, settings)  # and of the invitation
+    with pytest.raises(Transient, match="due cannot be done now"):
+        once(where, settings)
+    once(where, msgspec.structs.replace(settings, public_url="https://data.example.com",
+                                        invite_quiet=""))  # fmt: skip
+    store.close()
+
+
+def _queued(desk: Desk, **fields: object) -> str:
+    """A message of ours in the outbox; its id."""
+    row = {
+        "outbox_id": str(uuid.uuid4()), "key": uuid.uuid4().hex, "state": "queued", "kind": "live",
+        "channel": "sms", "template": "invite-employee", "template_version": "1",
+        "purpose": "confidence", "recipient_hash": "r", "twin": "t", "attempts": 1,
+        "created_at": desk.now_ms(), "queued_at": desk.now_ms(), "due_at": desk.now_ms(),
+    } | fields  # fmt: skip
+    with desk.database.write() as connection:
+        connection.execute(insert(OUTBOX).values(row))
+    return str(row["outbox_id"])
 
 
 @SQLITE
