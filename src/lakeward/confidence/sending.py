@@ -83,7 +83,7 @@ class Post(Protocol):
 
     def send(
         self, template: str, *, channel: Channel, to: str, values: Mapping[str, str | int | float],
-        user_id: str, purpose: str, key: str, language: str,
+        user_id: str, purpose: str, key: str, language: str, unsubscribe: str | None,
     ) -> str | None:  # fmt: skip
         """Put a message into the outbox; its id, None when it was refused."""
 
@@ -181,7 +181,7 @@ class Sending:
             },
             user_id=witness.user_id or witness.witness_id, purpose="confidence",
             key=f"invitation {seen.invitation_id} {seen.nonce} {seen.sends}",
-            language=witness.language,
+            language=witness.language, unsubscribe=f"{address}/stop" if way == "email" else None,
         )  # fmt: skip
         if outbox_id is None:
             return self._ended(seen, "failed", "the message was refused")
