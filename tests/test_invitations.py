@@ -110,7 +110,7 @@ def test_an_sms_goes_first_with_a_link_of_this_person_alone(office: Office) -> N
 
 def test_a_mail_program_can_unsubscribe_from_each_mail(office: Office) -> None:
     seen = office.invite("employee", Told(name="Bob", email="bob@example.com"))
-    stop = f"{PUBLIC}/w/{link.token(seen, office.desk.secret)}/stop"
+    stop = f"{PUBLIC}/w/{link.stop_token(seen, office.desk.secret)}/stop"
     first = office.round()
     office.clock.on(4)
     mails = first + office.round()

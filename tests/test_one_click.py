@@ -115,6 +115,17 @@ def test_a_mail_providers_server_unsubscribes_once_and_again(boxes: Boxes, form:
         assert box.state() == ("withdrawn", "opted out", before + 1)
 
 
+def test_the_button_of_an_old_mail_is_heard_after_somebody_was_asked_anew(boxes: Boxes) -> None:
+    box = boxes("again")
+    before = box.state()[2]
+    asked = {"form": "employee", "people": [{"name": "again", "email": "again@example.com"}]}
+    assert box.client.post("/api/partners/p9/invitations", json=asked).status_code == 201
+    form = box.path.removesuffix("/stop")
+    assert box.client.get(form).status_code == 404  # it leads to no form
+    assert box.unsubscribe().status_code == 200
+    assert box.state() == ("withdrawn", "opted out", before + 1)
+
+
 def test_it_is_noted_as_by_the_page(boxes: Boxes) -> None:
     clicked, pressed = boxes("clicks"), boxes("presses")
     _, _, before = clicked.state()

@@ -101,7 +101,7 @@ class WitnessRoom:
     async def _stop(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         try:
             self._intake.slow_down(request)
-            seen = await self._invitation(found)
+            seen = await self._invitation(found, self._desk.by_stop_link)
             partner = await self._partner(seen)
             if request.method != "POST":
                 shown = page.stop_page(partner, self._style_of(request))
@@ -223,8 +223,10 @@ class WitnessRoom:
             raise Refusal(400, "bad_form", "That was no form of ours.") from None
         return dict(pairs)
 
-    async def _invitation(self, found: Found[Handler]) -> Invitation:
-        seen = await self._aside(self._desk.by_link, found.steps["token"])
+    async def _invitation(
+        self, found: Found[Handler], by: Callable[[str], Invitation | None] | None = None
+    ) -> Invitation:  # fmt: skip
+        seen = await self._aside(by or self._desk.by_link, found.steps["token"])
         if seen is None:
             raise Refusal(404, "no_such_link", "There is no such link: was it copied whole?")
         return seen
