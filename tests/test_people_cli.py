@@ -123,8 +123,8 @@ def test_what_will_not_do_is_one_sentence_and_changes_nothing(
 ) -> None:
     people(store, "add", EMAIL, "--password-stdin", typed=PASSWORD)
     before = answer(store, "list", "--all")
-    arguments, typed, said = REFUSED[0]
-    assert said in refusal(store, *arguments, typed=typed)
+    first, typed, said = REFUSED[0]
+    assert said in refusal(store, *first, typed=typed)
     for name, value in store.env.items():  # the others here: a shell's process is tried above
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(store.lake.parent)
