@@ -6,7 +6,7 @@ const FILM = { kind: "video", media_type: "video/mp4", duration_seconds: 65.9 } 
 
 describe("demos in words", () => {
   it("says how long or how many pages, and nothing where nobody knows", () => {
-    expect(lengthOf({ ...DEMO, probe: FILM })).toBe("1:05");
+    expect(lengthOf({ ...DEMO, probe: FILM })).toBe("1:06");
     expect(lengthOf({ ...DEMO, probe: { kind: "slides", media_type: "x", pages: 1 } })).toBe("1 page");
     expect(lengthOf(DEMO)).toBeNull();
     expect(kindOf(DEMO)).toBeNull();
@@ -17,6 +17,8 @@ describe("demos in words", () => {
     expect(barOf({ ...DEMO, state: "uploading", received: 500 })).toEqual({ share: 0.25, text: "500 B of 2.0 KB, 25%" });
     expect(barOf({ ...DEMO, state: "processing", progress: { step: "probe", percent: 40, message: "listening" } })).toEqual({ share: 0.4, text: "40%, listening" });
     expect(barOf(DEMO)).toBeNull();
+    expect(isMoving({ state: "awaiting_transcript", progress: { step: "transcript", percent: 0, message: "waiting" } })).toBe(true);
+    expect(isMoving({ state: "completed", progress: { step: "done", percent: 100, message: "" } })).toBe(false);
     for (const state of ["awaiting_transcript", "completed", "refused", "failed"] as const) expect(isMoving({ state })).toBe(false);
   });
 

@@ -121,6 +121,19 @@ describe("a file is not sent", () => {
     expect(asked).toEqual(["end u9"]);
   });
 
+  it("and is taken back once the server has heard that the piece was broken off", async () => {
+    const { wire, asked } = server();
+    let busy = 2;
+    const late = { ...wire, end: async (id: string) => {
+      if (busy-- > 0) throw new Refused(423, "in_use", "Somebody else sends it.");
+      return wire.end(id);
+    } };
+    const sender = new Sender(file(5), late, () => undefined, "u1", now);
+    await sender.cancel();
+    expect(asked).toEqual(["end u1"]);
+    expect(sender.state.phase).toBe("cancelled");
+  });
+
   it("for ever when it can no longer be read", async () => {
     const { wire } = server({ 0: new Refused(0, "away", "Gone.") });
     const gone = { size: 10, slice: () => ({ size: 10, arrayBuffer: () => Promise.reject(new Error("NotReadableError")) }) } as unknown as Blob;

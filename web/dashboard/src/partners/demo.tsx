@@ -25,7 +25,7 @@ interface Props {
 
 export function DemoDrawer({ demo, mayAdd, mayReview, onClose, onTranscript, onReview, onRemove }: Props) {
   const data = useData<Demo>("demos", `/${encodeURIComponent(demo.demo_id)}?segments=1`, false);
-  const now = `${demo.state} ${demo.updated_at} ${demo.reviews?.count}`;
+  const now = `${demo.state} ${demo.updated_at} ${demo.progress?.step} ${demo.reviews?.count}`;
   const first = useRef(now);
   useEffect(() => {
     if (first.current !== now) data.again();

@@ -70,9 +70,9 @@ const STATES: Readonly<Record<DemoState, string>> = {
 };
 const MOVING: ReadonlySet<DemoState> = new Set(["uploading", "received", "processing"]);
 
-/** Whether it changes by itself, so that it is worth asking again. */
-export function isMoving(demo: Pick<Demo, "state">): boolean {
-  return MOVING.has(demo.state);
+/** Whether it changes by itself, so that it is worth asking again: one that was given a transcript keeps its state until that is read. */
+export function isMoving({ state, progress }: Pick<Demo, "state" | "progress">): boolean {
+  return MOVING.has(state) || (progress !== undefined && progress.step !== "done");
 }
 
 export function stateOf(state: DemoState): string {
@@ -99,7 +99,7 @@ export function time(seconds: number): string {
 /** How long or how many pages. */
 export function lengthOf(demo: Demo): string | null {
   const { duration_seconds, pages } = demo.probe ?? {};
-  if (duration_seconds !== undefined) return time(duration_seconds);
+  if (duration_seconds !== undefined) return time(Math.round(duration_seconds));
   return pages === undefined ? null : `${count(pages)} ${pages === 1 ? "page" : "pages"}`;
 }
 

@@ -12,6 +12,7 @@ import { Refused } from "../ask/client";
 export const PIECE = 4 << 20;
 const FIRST_MS = 1_000;
 const LONGEST_MS = 30_000;
+const MOST_ENDS = 5;
 
 /** How the protocol is spoken; each throws `Refused`, or whatever the signal's end throws. */
 export interface Wire {
@@ -86,11 +87,23 @@ export class Sender {
     this.#say({ phase: "cancelling", said: "" });
     try {
       const id = this.state.id || (await this.#begun?.catch(() => ""));
-      if (id) await this.wire.end(id);
+      if (id) await this.#end(id);
       this.#say({ phase: "cancelled" });
     } catch (error) {
       const isOver = error instanceof Refused && (error.status === 404 || error.status === 410);
       this.#say(isOver ? { phase: "cancelled" } : { phase: "refused", said: sentenceOf(error) });
+    }
+  }
+
+  /** The server may hear only later that the piece before was broken off, and is at it until then. */
+  async #end(id: string): Promise<void> {
+    for (let failed = 0; ; failed += 1) {
+      try {
+        return await this.wire.end(id);
+      } catch (error) {
+        if (!(error instanceof Refused) || !isPassing(error) || failed + 1 >= MOST_ENDS) throw error;
+        await this.wait(pauseMs(failed, error.after), new AbortController().signal);
+      }
     }
   }
 
