@@ -63,7 +63,7 @@ function Found({ demo }: { demo: Demo }) {
       <Figures demo={demo} />
       <h3>Transcript</h3>
       {transcript && segments.length > 0
-        ? <p class="muted small" data-made={transcript.source}>Made of: {madeBy(demo, transcript)}{transcript.language && <>, language <bdi>{visible(transcript.language)}</bdi></>}.</p>
+        ? <p class="muted small" data-made={transcript.source}>Source: {madeBy(demo, transcript)}{transcript.language && <>, language <bdi>{visible(transcript.language)}</bdi></>}.</p>
         : <p class="muted">{lacking(demo)}</p>}
       {shown.length > 0 && (
         <ol class="spoken" aria-label="Transcript">

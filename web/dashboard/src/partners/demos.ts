@@ -138,8 +138,8 @@ export function sentence(text: string): string {
 
 /** Who made the transcript. A given one of a film that has captions itself cannot be told from those. */
 export function madeBy(demo: Demo, { source, given }: Transcript): string {
-  if (source === "whisper") return "by a model on this machine";
-  if (source === "transcribe") return "by Amazon Transcribe";
+  if (source === "whisper") return "heard by a model on this machine";
+  if (source === "transcribe") return "heard by Amazon Transcribe";
   if (source === "document") return "the text of the file";
   if (source !== "webvtt" && source !== "srt") return visible(source);
   if (!isMedia(demo)) return "the captions of the file";
