@@ -54,6 +54,8 @@ PICTURES: Final = {
     "experiments": Picture("/experiments?range=28d&key=match-page"),
     "ai": Picture("/ai?range=28d"),
     "explore": Picture("/explore"),
+    "partners": Picture("/partners?range=28d", height=1100),
+    "partner": Picture("/partners?range=28d&partner=p2", height=1600),
 }
 
 

@@ -7,7 +7,6 @@ message leaves the machine.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import threading
@@ -15,8 +14,10 @@ import time
 from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import parse_qs
+
+import msgspec
 
 from lakeward.errors import Transient
 
@@ -39,18 +40,19 @@ class Carrier:
         self._changed = threading.Condition()
         self.account = f"AC{secrets.token_hex(16)}"
         self.secret = secrets.token_hex(16)
-        handler = type("Handler", (_Handler,), {"carrier": self})
-        self._server = ThreadingHTTPServer((HOST, 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._server: ThreadingHTTPServer | None = None
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Where it listens, once it does."""
+        assert self._server is not None
         return f"http://{HOST}:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        handler = type("Handler", (_Handler,), {"carrier": self})
+        self._server = ThreadingHTTPServer((HOST, 0), handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(
@@ -59,8 +61,9 @@ class Carrier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -115,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             fields = {name: values[-1] for name, values in parse_qs(body.decode()).items()}
             self._sms(fields.get("To", ""), fields.get("Body", ""))
         elif self.path == MAIL:
-            self._mail(json.loads(body))
+            self._mail(body)
         else:
             self._answer(404, {"message": "not spoken here"})
 
@@ -133,18 +136,39 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(400, UNREACHABLE)
 
-    def _mail(self, message: dict[str, list[dict[str, list[dict[str, str]]]]]) -> None:
-        text = str(message["content"][0]["value"])
-        for person in message["personalizations"]:
-            for one in person["to"]:
-                self.carrier.takes(one["email"], text)
+    def _mail(self, body: bytes) -> None:
+        try:
+            mail = msgspec.json.decode(body, type=_Mail)
+        except msgspec.DecodeError:
+            self._answer(400, {"errors": [{"message": "no message"}]})
+            return
+        for person in mail.personalizations:
+            for one in person.to:
+                self.carrier.takes(one.email, mail.content[0].value)
         self._answer(202, None)
 
     def _answer(self, status: int, body: dict[str, object] | None) -> None:
-        raw = b"" if body is None else json.dumps(body).encode()
+        raw = b"" if body is None else msgspec.json.encode(body)
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(raw)))
         self.send_header("x-message-id", secrets.token_hex(8))
         self.end_headers()
         self.wfile.write(raw)
+
+
+class _Address(msgspec.Struct, frozen=True):
+    email: str
+
+
+class _Person(msgspec.Struct, frozen=True):
+    to: list[_Address]
+
+
+class _Content(msgspec.Struct, frozen=True):
+    value: str
+
+
+class _Mail(msgspec.Struct, frozen=True):
+    personalizations: list[_Person]
+    content: Annotated[list[_Content], msgspec.Meta(min_length=1)]

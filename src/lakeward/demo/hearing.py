@@ -1,6 +1,6 @@
 """Hearing: what `testimony.py` plans is said to a running server, through its own doors.
 
-In: the server's port, the demo's carrier, testimonies. Out: each partner's score as the server has
+In: the server's port, the demo's carrier, cases. Out: each partner's score as the server has
 it then. Partners are made, people invited by SMS and e-mail, forms filled in behind the links that
 came, demos uploaded and rated. Fails with `Transient` when the server or a message does not come
 in time, with `Rejected` when the server answers otherwise than it must.
@@ -21,7 +21,7 @@ import msgspec
 
 from lakeward.demo.carrier import HOST, Carrier
 from lakeward.demo.partners import PARTNERS
-from lakeward.demo.testimony import REVIEWED, Demo, Known, Testimony, Witness
+from lakeward.demo.testimony import REVIEWED, Case, Demo, Known, Witness
 from lakeward.errors import Rejected, Transient
 
 PATIENCE: Final = 120.0
@@ -45,22 +45,20 @@ class Hearing:
         status, _, raw = self._ask("GET", "/api/partners")
         return status == 200 and not msgspec.json.decode(raw)["partners"]
 
-    def all(self, testimonies: Sequence[Testimony]) -> dict[str, Known]:
+    def all(self, cases: Sequence[Case]) -> dict[str, Known]:
         """Hear everybody; what the server makes of it."""
-        self._make(testimonies)
-        with ThreadPoolExecutor(sum(len(one.witnesses) + 1 for one in testimonies)) as pool:
-            for told in testimonies:
+        self._make(cases)
+        with ThreadPoolExecutor(sum(len(one.witnesses) + 1 for one in cases)) as pool:
+            for told in cases:
                 self._invite(told)
-            waiting = [
-                pool.submit(self._answers, one) for told in testimonies for one in told.witnesses
-            ]
-            waiting += [pool.submit(self._shows, told) for told in testimonies]
+            waiting = [pool.submit(self._answers, one) for told in cases for one in told.witnesses]
+            waiting += [pool.submit(self._shows, told) for told in cases]
             for one in waiting:
                 one.result()
-        return {told.partner_id: self._scored(told) for told in testimonies}
+        return {told.partner_id: self._scored(told) for told in cases}
 
-    def _make(self, testimonies: Sequence[Testimony]) -> None:
-        said = {told.partner_id: told.proposition for told in testimonies}
+    def _make(self, cases: Sequence[Case]) -> None:
+        said = {told.partner_id: told.proposition for told in cases}
         partners = [
             {
                 "partner_id": one.partner_id, "name": one.name, "category": one.focus[0],
@@ -70,7 +68,7 @@ class Hearing:
         ]  # fmt: skip
         self._post("/api/partners", {"partners": partners})
 
-    def _invite(self, told: Testimony) -> None:
+    def _invite(self, told: Case) -> None:
         for form in ("employee", "reference"):
             people = [
                 {"name": one.name, "phone": one.phone, "email": one.email}
@@ -113,7 +111,7 @@ class Hearing:
         if status != 200 or f"<h1>{title}</h1>" not in raw.decode():
             raise Rejected(f"the server answered {status} to a form that was filled in")
 
-    def _shows(self, told: Testimony) -> None:
+    def _shows(self, told: Case) -> None:
         """Upload each demo, wait until it was looked into, rate it."""
         for demo in told.demos:
             which = self._uploads(told.partner_id, demo)
@@ -150,7 +148,7 @@ class Hearing:
             raise Rejected(f"the server answered {status} to the bytes of an upload")
         return place.rpartition("/")[2]
 
-    def _scored(self, told: Testimony) -> Known:
+    def _scored(self, told: Case) -> Known:
         """The score, once it is made of everything that was said."""
         root = f"/api/partners/{quote(told.partner_id)}"
         points = len(told.witnesses) + len(told.demos)

@@ -25,7 +25,7 @@ from lakeward.demo.evidence import confided, rows_since
 from lakeward.demo.figures import History
 from lakeward.demo.hearing import Hearing
 from lakeward.demo.lives import past
-from lakeward.demo.sayings import testimonies
+from lakeward.demo.sayings import cases
 from lakeward.demo.stage import PRICES, Stage
 from lakeward.demo.standing import whole
 from lakeward.demo.testimony import Known, differing, known
@@ -57,9 +57,7 @@ def carrier_for(settings: Settings, days: int) -> Carrier | None:
     of its own."""
     if not days or not settings.collect or settings.database_url or missing():
         return None
-    out_of_reach = [
-        one.phone for told in testimonies() for one in told.witnesses if one.unreachable
-    ]
+    out_of_reach = [one.phone for told in cases() for one in told.witnesses if one.unreachable]
     return Carrier(out_of_reach)
 
 
@@ -99,7 +97,7 @@ def expected(settings: Settings) -> dict[str, Known]:
     """What must come of what is said."""
     model = consistency.default(settings.embedding_model)
     now_ms = time.time_ns() // 1_000_000
-    return {told.partner_id: known(told, now_ms, model) for told in testimonies()}
+    return {told.partner_id: known(told, now_ms, model) for told in cases()}
 
 
 def told_before(settings: Settings, seed: int, days: int, say: Say) -> History:
@@ -115,7 +113,7 @@ def told_before(settings: Settings, seed: int, days: int, say: Say) -> History:
 
 def _heard(hearing: Hearing, say: Say) -> dict[str, Known]:
     began = time.monotonic()
-    plan = testimonies()
+    plan = cases()
     found = hearing.all(plan)
     points = sum(one.points for one in found.values())
     took = time.monotonic() - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from lakeward.demo.partners import PARTNERS
-from lakeward.demo.testimony import Demo, Form, Testimony, Witness
+from lakeward.demo.testimony import Case, Demo, Form, Witness
 
 FIRST: Final = ("Ada", "Ben", "Carla", "Dev", "Elena", "Frank", "Grace", "Hugo", "Iris", "Jonas")
 
@@ -174,10 +174,10 @@ SHOWN: Final[dict[str, tuple[Demo, ...]]] = {
 }  # fmt: skip
 
 
-def testimonies() -> tuple[Testimony, ...]:
+def cases() -> tuple[Case, ...]:
     """All that is said of the three."""
     return tuple(
-        Testimony(
+        Case(
             partner_id=partner, proposition=PROPOSITIONS[partner], demos=SHOWN[partner],
             witnesses=(
                 *_people(partner, "employee", WORKING[partner], 100 + 10 * place),

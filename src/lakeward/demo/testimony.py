@@ -76,7 +76,7 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     ratings: tuple[int, int, int]
 
 
-class Testimony(msgspec.Struct, frozen=True, kw_only=True):
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said of one partner."""
 
     partner_id: str
@@ -100,7 +100,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds of what looks like manipulation; None where that is not told."""
 
 
-def known(told: Testimony, now_ms: int, model: consistency.Model) -> Known:
+def known(told: Case, now_ms: int, model: consistency.Model) -> Known:
     """The answer, from the plan and the rules alone; `model` is what sentences are compared by."""
     report = consistency.report(_statements(told), model=model)
     answers = [*_answers(told, now_ms)]
@@ -149,7 +149,7 @@ def kinds_of(flags: Sequence[Flag]) -> tuple[str, ...]:
     return tuple(sorted({one.kind for one in flags}))
 
 
-def _statements(told: Testimony) -> list[consistency.Statement]:
+def _statements(told: Case) -> list[consistency.Statement]:
     sides: Mapping[Form, Literal["employee", "customer"]] = {
         "employee": "employee", "reference": "customer",
     }  # fmt: skip
@@ -163,7 +163,7 @@ def _statements(told: Testimony) -> list[consistency.Statement]:
     ]
 
 
-def _answers(told: Testimony, now_ms: int) -> list[Answer]:
+def _answers(told: Case, now_ms: int) -> list[Answer]:
     sides: Mapping[Form, Source] = {"employee": "employees", "reference": "customers"}
     found = []
     for one in told.witnesses:
