@@ -14,6 +14,8 @@ from typing import Final
 
 STEPS: Final = 4096
 """Of a millisecond."""
+BACK: Final = 1000
+"""Milliseconds by which a clock may go back without an id going back."""
 
 
 class Order:
@@ -25,9 +27,9 @@ class Order:
 
     def next(self, place: int) -> int:
         """A place at or behind this one, which nobody has. A clock that went back by more than a
-        millisecond is believed."""
+        second is believed."""
         with self._lock:
-            if 0 <= self._last - place < STEPS:
+            if 0 <= self._last - place < BACK * STEPS:
                 place = self._last + 1
             self._last = place
         return place
