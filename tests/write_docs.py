@@ -18,16 +18,25 @@ from lakeward.lake.derived import DESCRIBED
 from lakeward.lakedir import open_lake
 from lakeward.settings import load, render_markdown
 
+ROOT = Path(__file__).resolve().parent.parent
+QUERY = "src/lakeward/aws/templates/query.yaml"
+
+
+def render_query_yaml() -> str:
+    """Of the template of stack `query` its own head, and tables and questions as code has them."""
+    return rendered((ROOT / QUERY).read_text(encoding="utf-8"), load({}, ROOT / "tests"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/questions.md": render_questions_md,
     "docs/settings.md": render_markdown,
     "docs/types.md": render_types_md,
+    QUERY: render_query_yaml,
 }
 SCHEMAS = f"docs/schemas/v{SCHEMA_VERSION}"
 """The baseline that schemas of this version must stay compatible with."""
 
 COLUMNS = "src/lakeward/lake/derived.json"
-QUERY = "src/lakeward/aws/templates/query.yaml"
 
 
 def write_schemas(folder: Path) -> None:
@@ -56,18 +65,11 @@ def write_columns(path: Path) -> None:
     print(f"wrote {path}")
 
 
-def render_query_yaml() -> str:
-    """Of the template of stack `query` its own head, and tables and questions as code has them."""
-    return rendered(Path(QUERY).read_text(encoding="utf-8"), load({}, Path("/nonexistent")))
-
-
 def main() -> None:
     """Write each page below the working directory, which is the repository's root."""
     for name, render in PAGES.items():
         Path(name).write_text(render(), encoding="utf-8")
         print(f"wrote {name}")
-    Path(QUERY).write_text(render_query_yaml(), encoding="utf-8")
-    print(f"wrote {QUERY}")
     write_schemas(Path(SCHEMAS))
     write_columns(Path(COLUMNS))
 

@@ -58,7 +58,7 @@ def rendered(template: str, settings: Settings) -> str:
 def saved(settings: Settings) -> Iterator[Saved]:
     """Every question of the registry, with the parameters that its page shows."""
     for kind in KINDS:
-        name = str(kind.name)  # type: ignore[attr-defined]  # each of KINDS has one
+        name = str(kind.name)
         about = " ".join((kind.__doc__ or "").split())
         try:
             sql = shown(question_of(name, SHOWN.get(name, {}), settings), settings)
