@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from lakeward.aws.formation import (
+    DETAILS,
     POLL_SECONDS,
     WAIT_SECONDS,
     Deployed,
@@ -64,10 +65,11 @@ def prepare(
             return ChangeSet(name, which, tuple(map(_change, rows)), new)
         if status == "FAILED":
             waiting = ChangeSet(name, which, (), new, empty=True)
+            said = formation.invalid(ChangeSetName=which) if DETAILS in why else ""
             take_back(formation, waiting)
             if any(word in why for word in NOTHING):
                 return waiting
-            raise Terminal(f"CloudFormation refuses {name}: {reason(why)}")
+            raise Terminal(f"CloudFormation refuses {name}: {said or reason(why)}")
         if waited >= WAIT_SECONDS:
             raise Transient(f"CloudFormation does not finish the change set of {name}: try again")
         formation.sleep(POLL_SECONDS / 4)

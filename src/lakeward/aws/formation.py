@@ -28,6 +28,12 @@ PLACE: Final = Place("CloudFormation", "AWS_REGION")
 DEAD: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"})
 """Stacks that take no update; the first holds nothing."""
 STUCK: Final = frozenset({"UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"})
+BEGINS: Final = frozenset({
+    "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS",
+})  # fmt: skip
+"""With the stack's own id, the event that a change began with."""
+DETAILS: Final = "DescribeEvents"
+"""What a reason names when it stands elsewhere."""
 SERVICE: Final = re.compile(r"\s*\((?:Service:|RequestToken:|HandlerErrorCode:).*", re.DOTALL)
 KEY: Final = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
 LONGEST: Final = 300
@@ -109,12 +115,21 @@ class Formation:
         found = "CloudFormation gives no reason"
         for page in self.api.pages("describe_stack_events", StackName=name):
             for event in page["StackEvents"]:  # the newest first
-                why = event.get("ResourceStatusReason", "")
-                if event["PhysicalResourceId"] == event["StackId"] and why == "User Initiated":
+                why, status = event.get("ResourceStatusReason", ""), event["ResourceStatus"]
+                if event["PhysicalResourceId"] == event["StackId"] and status in BEGINS:
                     return found  # what is older is of another change
-                if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in why:
+                if status.endswith("_FAILED") and "cancelled" not in why:
                     found = f"{event['LogicalResourceId']}: {reason(why)}"
+                    if DETAILS in why:
+                        found = self.invalid(StackName=name) or found
         return found
+
+    def invalid(self, **which: str) -> str:
+        """The first resource that did not pass the check before a change; empty if all did."""
+        for event in self.api.ask("describe_events", **which)["OperationEvents"]:
+            if event.get("ValidationStatus") == "FAILED":
+                return f"{event['LogicalResourceId']}: {reason(event['ValidationStatusReason'])}"
+        return ""
 
 
 @contextmanager
@@ -150,7 +165,7 @@ def require_alive(found: Deployed | None, verb: str) -> None:
     if found.status in DEAD:
         raise Terminal(
             f"{found.name} could not be made or taken away ({found.status}): "
-            f"`lakeward aws destroy {found.name.rpartition('-')[2]}` clears it, then {verb} again"
+            f"`lakeward aws destroy` clears it, then {verb} again"
         )
     if found.status in STUCK:
         raise Terminal(

@@ -28,7 +28,7 @@ try:
     import botocore.loaders
     import botocore.session
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
     from botocore.parsers import ResponseParserError
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
@@ -235,6 +235,8 @@ def _api(
         client = keys.client(
             name, endpoint_url=settings.aws_endpoint or None, config=config.merge(waits)
         )
+    except InvalidRegionError:
+        raise SettingError("AWS_REGION must be a region such as eu-central-1") from None
     except ValueError:
         raise SettingError("LAKEWARD_AWS_ENDPOINT must be an address such as http://127.0.0.1:4566"
                            ) from None  # fmt: skip
