@@ -20,6 +20,8 @@ from lakeward.cli import main
 
 CODE = ("--set", "CodeBucket=code", "--set", "CodeKey=lakeward.zip")
 QUERY = ("--set", "SavedQueries=no")
+STOPPED = ("--set", "Tasks=0")
+"""The emulator would start containers, which this machine need not be able to."""
 FARGATE = (
     "--set", "Kind=fargate", "--set", "ImageUri=example.test/lakeward:0.1.0",
     "--set", "ImageRepositoryArn=arn:aws:ecr:us-east-1:000000000000:repository/lakeward",

@@ -133,6 +133,27 @@ def test_containers_and_functions_have_no_secret_in_their_environment() -> None:
     assert seen > 20
 
 
+def test_a_task_has_the_address_of_its_database_by_a_secret_alone() -> None:
+    task = templates()["ingest"]["Resources"]["Task"]["Properties"]
+    (container,) = task["ContainerDefinitions"]
+    environ = {pair["Name"]: pair["Value"] for pair in container["Environment"]}
+    assert environ["LAKEWARD_ACK"] == "s3"
+    (secret,) = container["Secrets"]
+    assert secret["Fn::If"][1] == {
+        "Name": "LAKEWARD_DATABASE_URL", "ValueFrom": {"Ref": "DatabaseUrlArn"},
+    }  # fmt: skip
+
+
+def test_what_a_function_fails_at_goes_to_its_dead_letters() -> None:
+    letters = {
+        name: function["Properties"]["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"]
+        for name, _, function in resources("AWS::Lambda::Function")
+    }
+    assert letters == {
+        "ingest": ["DeadLetters", "Arn"], "processing": ["CompactionDeadLetters", "Arn"],
+    }  # fmt: skip
+
+
 def test_no_role_allows_everything() -> None:
     """A star stands where AWS takes nothing else: entering a registry, a key's own policy."""
     stars = []
@@ -159,6 +180,38 @@ def test_the_bucket_is_closed_encrypted_versioned_and_logged() -> None:
     yours, theirs = rule["Fn::If"][1:]
     assert yours["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     assert theirs["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+
+
+def test_raw_gets_colder_versions_and_answers_expire_as_parameters_say() -> None:
+    bucket = templates()["storage"]["Resources"]["DataLake"]["Properties"]
+    uploads, versions, colder = bucket["LifecycleConfiguration"]["Rules"]
+    days = uploads["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+    assert days == {"Ref": "AbortMultipartDays"}
+    kept = versions["NoncurrentVersionExpiration"]["NoncurrentDays"]
+    assert kept == {"Ref": "NoncurrentDays"}
+    condition, rule, nothing = colder["Fn::If"]
+    assert (condition, nothing) == ("MovesRaw", {"Ref": "AWS::NoValue"})
+    assert rule["Prefix"] == "raw/"
+    moves = [it["Fn::If"][1] for it in rule["Transitions"]]
+    assert [it["StorageClass"] for it in moves] == [
+        "STANDARD_IA",
+        "GLACIER_IR",
+    ]  # both read at once
+    answers = templates()["query"]["Resources"]["Answers"]["Properties"]
+    (rule,) = answers["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == {"Ref": "AnswerDays"}
+
+
+def test_the_api_is_throttled_and_alarms_go_to_an_encrypted_topic() -> None:
+    stage = templates()["ingest"]["Resources"]["Stage"]["Properties"]
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == {"Ref": "RequestBurst"}
+    made = templates()["monitoring"]["Resources"]
+    assert made["Topic"]["Properties"]["KmsMasterKeyId"] == {"Ref": "Key"}
+    services = made["Key"]["Properties"]["KeyPolicy"]["Statement"][1]["Principal"]["Service"]
+    assert "cloudwatch.amazonaws.com" in services
+    for _, logical, alarm in resources("AWS::CloudWatch::Alarm"):
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "Topic"}], logical
 
 
 def test_the_table_of_the_template_is_that_of_the_blueprint() -> None:
