@@ -64,20 +64,17 @@ def stood(tmp_path_factory: pytest.TempPathFactory) -> Stood:
     key = made.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     network = made.network()
     balancer = ("--set", f"LoadBalancerSubnetIds={network[3].partition('=')[2]}")
-    for words in (
+    with_key = ("--environment", "boxes", "--yes", "--set", f"KmsKeyArn={key}")
+    deployments: tuple[tuple[str, ...], ...] = (
         ("storage", "--yes"),
         ("query", "--yes", *QUERY),
         ("ingest", "processing", "--yes", *CODE),
-    ):
-        said = made.run("deploy", *words)
-        assert said.code == 0, said.err
-    with_key = ("--environment", "boxes", "--yes", "--set", f"KmsKeyArn={key}")
-    for words in (
         ("storage", *with_key),
         ("query", *with_key, *QUERY),
         ("ingest", *with_key, *FARGATE, *STOPPED, *network, *balancer),
         ("processing", *with_key, *FARGATE[:6], *network),
-    ):
+    )
+    for words in deployments:
         said = made.run("deploy", *words)
         assert said.code == 0, said.err
     return Stood(made, key)

@@ -49,7 +49,7 @@ SECRET = re.compile(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_linter_of_cloudformation_has_nothing_to_say(name: str) -> None:
-    command = [LINTER, "-t", FOLDER / f"{name}.yaml"]
+    command = [str(LINTER), "-t", str(FOLDER / f"{name}.yaml")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 

@@ -210,5 +210,5 @@ def bucket_policy(bucket: str, data: str, account: str) -> JsonObject:
             "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{data}"},
                           "StringEquals": {"aws:SourceAccount": account}},
         }  # fmt: skip
-        statements = [plain, logs]
+        statements = [logs, plain]
     return {"Version": "2012-10-17", "Statement": statements}

@@ -58,7 +58,7 @@ class Environment:
             self._formation, stack.called(self.name), found,
             {
                 **template,
-                "Parameters": self._parameters(stack, template, found, outputs, chosen),
+                "Parameters": self._parameters(stack, found, outputs, chosen),
                 "Capabilities": ["CAPABILITY_IAM"],
                 "Tags": [
                     {"Key": "lakeward", "Value": stack.name},
@@ -111,42 +111,40 @@ class Environment:
         keys = aws.session(self._settings)
         place = Place(f"bucket {bucket}", "DATA_LAKE_BUCKET")
         with closing(aws.s3_api(self._settings, keys, place)) as api:
-            api.ask("put_object", Bucket=bucket, Key=key, Body=body)
+            if not api.ask("list_objects_v2", Bucket=bucket, Prefix=key)["KeyCount"]:
+                api.ask("put_object", Bucket=bucket, Key=key, Body=body)
         if self._settings.aws_endpoint:
             return {"TemplateURL": f"{self._settings.aws_endpoint.rstrip('/')}/{bucket}/{key}"}
         region = self._settings.aws_region
         return {"TemplateURL": f"https://{bucket}.s3.{region}.amazonaws.com/{key}"}
 
     def _parameters(
-        self, stack: Stack, template: Mapping[str, str], found: Deployed | None,
-        outputs: Mapping[str, str], chosen: Mapping[str, str],
+        self, stack: Stack, found: Deployed | None, outputs: Mapping[str, str],
+        chosen: Mapping[str, str],
     ) -> list[JsonObject]:  # fmt: skip
-        summary = self._formation.api.ask("get_template_summary", **template)
         had = {} if found is None or found.empty else found.parameters
-        own = {} if found is None else found.outputs
-        values: dict[str, str] = {}
-        for row in summary["Parameters"]:
-            key = row["ParameterKey"]
-            if key == "Environment":
-                values[key] = self.name
-            elif key in chosen:
+        own = stack.outputs()
+        values: dict[str, str] = {"Environment": self.name}
+        for key, needed in stack.parameters().items():
+            if key in values:
+                continue
+            if key in chosen:
                 values[key] = chosen[key]
             elif outputs.get(key) and key not in own:
                 values[key] = outputs[key]
             elif key in had:
                 values[key] = had[key]
-            elif row.get("DefaultValue") is None:
+            elif needed:
                 raise Terminal(f"{stack.name} needs {key}: {_giver(key)}")
         return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
 
 
 def unknown(stacks: list[Stack], chosen: Mapping[str, str]) -> None:
     """Refuse a value that no stack takes, which would else be lost without a word."""
-    texts = [stack.template().partition("\nResources:")[0] for stack in stacks]
     for key in chosen:
         if key == "Environment":
             raise Terminal("the environment is named with --environment, not with --set")
-        if not any(f"\n  {key}:\n    Type: " in text for text in texts):
+        if not any(key in stack.parameters() for stack in stacks):
             raise Terminal(
                 f"{key[:40]!r} is no parameter of {', '.join(s.name for s in stacks)}: "
                 "`lakeward aws template NAME` shows them"
@@ -155,8 +153,7 @@ def unknown(stacks: list[Stack], chosen: Mapping[str, str]) -> None:
 
 def _giver(key: str) -> str:
     for stack in STACKS:
-        outputs = stack.template().partition("\nOutputs:\n")[2].partition("\nResources:")[0]
-        if f"\n  {key}:\n" in f"\n{outputs}":
+        if key in stack.outputs():
             return f"deploy {stack.name} first, which gives it, or add --set {key}=VALUE"
     return f"add --set {key}=VALUE"
 

@@ -25,6 +25,10 @@ ENVIRONMENT: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
 """As the templates' own pattern; role and bucket names are made of it, and AWS bounds those."""
 
 
+TOP: Final = re.compile(r"^(?=[A-Za-z])", re.MULTILINE)
+ENTRY: Final = re.compile(r"\n  (\w+):(?=\n)")
+
+
 class Stack(msgspec.Struct, frozen=True):
     """A stack: its template's name, what it is for, and what to do when it stands."""
 
@@ -42,6 +46,21 @@ class Stack(msgspec.Struct, frozen=True):
         """The text of its template."""
         file = resources.files("lakeward.aws") / "templates" / f"{self.name}.yaml"
         return file.read_text(encoding="utf-8")
+
+    def parameters(self) -> dict[str, bool]:
+        """What the template takes, and whether somebody must say it."""
+        return {name: "\n    Default:" not in body for name, body in self._section("Parameters")}
+
+    def outputs(self) -> tuple[str, ...]:
+        """What it gives."""
+        return tuple(name for name, _ in self._section("Outputs"))
+
+    def _section(self, name: str) -> list[tuple[str, str]]:
+        """Entries of a part of the template, whose form is ours: YAML needs no parser for that."""
+        _, _, rest = self.template().partition(f"\n{name}:\n")
+        section = TOP.split(rest, maxsplit=1)[0]
+        parts = ENTRY.split(f"\n{section}")[1:]
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 STACKS: Final = (
