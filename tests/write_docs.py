@@ -9,18 +9,29 @@ from pathlib import Path
 import msgspec
 
 from lakeward.analysis.listing import render_questions_md
+from lakeward.aws.questions import rendered
 from lakeward.cli.schema import broken, schemas, text_of
 from lakeward.dictionary import render_types_md
 from lakeward.interaction import SCHEMA_VERSION
 from lakeward.lake import sql
 from lakeward.lake.derived import DESCRIBED
 from lakeward.lakedir import open_lake
-from lakeward.settings import render_markdown
+from lakeward.settings import load, render_markdown
+
+ROOT = Path(__file__).resolve().parent.parent
+QUERY = "src/lakeward/aws/templates/query.yaml"
+
+
+def render_query_yaml() -> str:
+    """Of the template of stack `query` its own head, and tables and questions as code has them."""
+    return rendered((ROOT / QUERY).read_text(encoding="utf-8"), load({}, ROOT / "tests"))
+
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/questions.md": render_questions_md,
     "docs/settings.md": render_markdown,
     "docs/types.md": render_types_md,
+    QUERY: render_query_yaml,
 }
 SCHEMAS = f"docs/schemas/v{SCHEMA_VERSION}"
 """The baseline that schemas of this version must stay compatible with."""

@@ -58,6 +58,7 @@ COMMANDS = {
     "people": "add people, give them roles and one-time links, shut them out",
     "flags": "list, change, check and evaluate feature flags and experiments",
     "confidence": "partners' scores and what they are made of; invite, remind and score now",
+    "aws": "templates, deployment and settings of what a lake needs on AWS",
     "outbox": "list, send and preview the messages of an app",
     "demo": "run a small real app with real traffic and show what landed",
 }

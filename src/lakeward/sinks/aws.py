@@ -12,13 +12,13 @@ Placeholders such as `your-key` there are hidden from boto3, so that they never 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from lakeward.errors import MissingExtra, SettingError, Transient
+from lakeward.errors import LakewardError, MissingExtra, SettingError, Transient
 from lakeward.interaction import JsonObject
 from lakeward.settings import Settings
 from lakeward.sinks.verdict import Place, no_credentials, of_boto
@@ -28,7 +28,7 @@ try:
     import botocore.loaders
     import botocore.session
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
     from botocore.parsers import ResponseParserError
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
@@ -61,6 +61,10 @@ HAS: dict[str, str] = {
 }
 
 
+Judge = Callable[[Exception, Place], LakewardError]
+"""What an exception of boto3 means at a place."""
+
+
 class Paginator(Protocol):
     """Of botocore: a listing page by page."""
 
@@ -81,8 +85,9 @@ class Client(Protocol):
 class Api:
     """One AWS API at one place: calls by the operation's name, errors of our tree."""
 
-    def __init__(self, client: Client, place: Place) -> None:
+    def __init__(self, client: Client, place: Place, judge: Judge = of_boto) -> None:
         self._client = client
+        self._judge = judge
         self.place = place
 
     def ask(self, operation: str, **arguments: object) -> JsonObject:
@@ -115,7 +120,7 @@ class Api:
         try:
             yield
         except (BotoCoreError, ClientError, ResponseParserError) as error:
-            raise of_boto(error, self.place) from None
+            raise self._judge(error, self.place) from None
 
     def close(self) -> None:
         """Let go of connections."""
@@ -212,16 +217,30 @@ def transcribe_api(settings: Settings, keys: boto3.Session) -> Api:
                 Config(retries={"total_max_attempts": 3, "mode": "standard"}))  # fmt: skip
 
 
-def _api(name: str, settings: Settings, keys: boto3.Session, place: Place, config: Config) -> Api:
+def service_api(
+    service: str, settings: Settings, keys: boto3.Session, place: Place, judge: Judge = of_boto
+) -> Api:
+    """Any other API, for commands that a person waits for: it may try again a few times."""
+    return _api(service, settings, keys, place, Config(
+        retries={"total_max_attempts": 4, "mode": "standard"},
+    ), judge)  # fmt: skip
+
+
+def _api(
+    name: str, settings: Settings, keys: boto3.Session, place: Place, config: Config,
+    judge: Judge = of_boto,
+) -> Api:  # fmt: skip
     seconds = settings.aws_seconds
     waits = Config(connect_timeout=min(CONNECT_SECONDS, seconds), read_timeout=seconds)
     try:
         client = keys.client(
             name, endpoint_url=settings.aws_endpoint or None, config=config.merge(waits)
         )
+    except InvalidRegionError:
+        raise SettingError("AWS_REGION must be a region such as eu-central-1") from None
     except ValueError:
         raise SettingError("LAKEWARD_AWS_ENDPOINT must be an address such as http://127.0.0.1:4566"
                            ) from None  # fmt: skip
     except BotoCoreError as error:
         raise of_boto(error, place) from None
-    return Api(client, place)
+    return Api(client, place, judge)
