@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,10 @@ class Host:
                 if answer.status_code == 200:
                     self.answered += ids
 
+    def has_answers(self, many: int) -> bool:
+        """Whether it answered for more than so many."""
+        return len(self.answered) > many
+
     def lost(self) -> None:
         """Its disk and memory are gone."""
         self._stop.set()
@@ -203,7 +208,7 @@ def test_hosts_that_are_killed_with_their_disks_lose_nothing_that_was_answered(
             threads = [threading.Thread(target=host.send, args=(server, n)) for n in range(4)]
             for thread in threads:
                 thread.start()
-            wait_until(lambda host=host: len(host.answered) > 30, what="the first answers")
+            wait_until(partial(host.has_answers, 30), what="the first answers")
             time.sleep(dice.uniform(0, 0.3))
             kill_all(server.process.pid)
             for thread in threads:

@@ -190,6 +190,9 @@ SETTINGS: tuple[Setting, ...] = (
     S("LAKEWARD_S3_BYTES", "s3_bytes", "bytes", "16MiB",
       "Lines that are shipped as one object at once, before they are compressed.",
       least=4 * KIB, most=1024 * MIB),
+    S("LAKEWARD_KEYS", "keys", "list", "",
+      "Write keys of the Lambda, which has no database: `NAME=sha256:DIGEST`, with `:TYPE+TYPE` "
+      "behind it for what may be sent; `lakeward keys digest` prints a digest."),
     S("LAKEWARD_ACK", "ack", "choice", "disk",
       "When the server says that it keeps a batch: once it is on the `disk`, or once `s3` has it, "
       "for hosts whose disk does not last; that needs USE_S3=true.",
@@ -418,6 +421,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_lake_bucket: str
     s3_seconds: float
     s3_bytes: int
+    keys: tuple[str, ...]
     ack: Literal["disk", "s3"]
     ack_seconds: float
     s3_kms_key: str

@@ -1,4 +1,4 @@
-"""`lakeward keys create|list|revoke|audit`: the keys of the HTTP server.
+"""`lakeward keys create|list|revoke|audit|digest`: the keys of the HTTP server.
 
 A secret is printed once, by `create`, alone on stdout; what people should know of it is on stderr,
 so that `KEY=$(lakeward keys create …)` holds the key and nothing else.
@@ -17,6 +17,7 @@ import msgspec
 
 from lakeward.cli.command import add_general_arguments
 from lakeward.cli.tail import printable
+from lakeward.errors import Terminal
 from lakeward.interaction import iso
 from lakeward.settings import Settings
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # the room behind it needs an extra that other commands do wi
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Four verbs."""
+    """Five verbs."""
     verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB")
     create = verbs.add_parser("create", help="make a key and show its secret, once")
     create.add_argument("--kind", choices=("write", "read"), required=True)
@@ -48,12 +49,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     revoke.add_argument("key", metavar="NAME", help="its name or its id")
     audit = verbs.add_parser("audit", help="show who made and revoked which key")
     audit.add_argument("-n", type=int, default=50, metavar="N", help="how many to show (50)")
-    for verb in (create, keys, revoke, audit):
+    digests = verbs.add_parser(
+        "digest", help="print what LAKEWARD_KEYS has of the secret on standard input"
+    )
+    for verb in (create, keys, revoke, audit, digests):
         add_general_arguments(verb, below=True)
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Open the database and do what the verb says."""
+    if arguments.verb == "digest":
+        _print(f"sha256:{_digest(sys.stdin.read().strip())}")
+        return 0
     from lakeward.store.database import open_database
     from lakeward.store.keys import Keys
     from lakeward.store.trail import entries
@@ -71,6 +78,15 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             case "audit":
                 _audit(entries(database, max(arguments.n, 0), ("key.",)), json)
     return 0
+
+
+def _digest(secret: str) -> str:
+    """What stands for a secret where it must not stand itself."""
+    from lakeward.store.token import digest, is_token
+
+    if not is_token(secret):
+        raise Terminal("that is no key: pipe the secret that `lakeward keys create` printed")
+    return digest(secret)
 
 
 def _create(keys: Keys, arguments: argparse.Namespace, json: bool) -> None:

@@ -1,9 +1,9 @@
 """The raw archive in a bucket as a log: the table's second source (`LAKEWARD_ACK=s3`).
 
 In: a bucket with `raw/…/<lake id>-<epoch>-<segment>-<from>-<to>.jsonl.gz`, as the follower `s3`
-and the Lambda make them. Out: pieces of what the table has not got, of all hosts together, each with its
-own place in the table's transactions: the same that the host's own log has there, so that it does
-not matter which of the two was first. Fails as the bucket does.
+and the Lambda make them. Out: pieces of what the table has not got, of all hosts together, each
+with its own place in the table's transactions: the same that the host's own log has there, so that
+it does not matter which of the two was first. Fails as the bucket does.
 
 A host makes its objects one after the other, so whoever sees one sees all before it. An object that
 the table has in part is read again as a whole: ids make each row once. Objects are listed by their
