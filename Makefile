@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots lambda format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -144,6 +144,9 @@ snapshots: $(STAMP) browser ## write anew how the dashboard's pages look (tests/
 
 screenshots: $(STAMP) browser ## make the pictures of the dashboard in docs/pictures
 	$(BIN)/python benchmarks/screenshots.py
+
+lambda: $(STAMP) ## package the Lambda that takes interactions (build/lambda/lakeward-ingest.zip)
+	$(BIN)/python deploy/package_lambda.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) web/node_modules tests/clients/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
