@@ -45,7 +45,9 @@ def test_it_fits_lambda_and_holds_what_it_needs(package: Path) -> None:
     assert package.stat().st_size <= package_lambda.MOST_ZIPPED
     assert unzipped <= package_lambda.MOST_UNZIPPED
     assert "lakeward/aws/ingest.py" in names
-    assert not [one for one in names if one.startswith(("lakeward/server/static", "lakeward/demo"))]
+    assert not [
+        one for one in names if one.startswith(("lakeward/server/static/", "lakeward/demo/"))
+    ]
     assert not [one for one in names if "__pycache__" in one]
 
 
