@@ -31,7 +31,7 @@ from lakeward.settings import load
 if TYPE_CHECKING:  # most tests need no database and no cloud
     from clouds import Cloud
     from dashboard import Dashboard
-    from databases import Store
+    from databases import Shelf, Store
 
 
 hypothesis.settings.register_profile("lakeward", deadline=None)
@@ -235,15 +235,25 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def shelf(postgresql: str) -> Shelf:
+    """Databases of that server, which one test takes after another."""
+    from databases import Shelf
+
+    return Shelf(postgresql)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A fresh app database on each of the two."""
-    from databases import Store, fresh_database
+    """An app database in which nothing stands, on each of the two."""
+    from databases import Store
 
-    server = request.param == "postgresql" and request.getfixturevalue("postgresql")
-    made = Store(tmp_path, fresh_database(server) if server else "")
+    shelf = request.getfixturevalue("shelf") if request.param == "postgresql" else None
+    made = Store(tmp_path, shelf.take() if shelf else "")
     yield made
     made.close()
+    if shelf:
+        shelf.give_back(made.url)
 
 
 @pytest.fixture(params=["ministack", "moto"])

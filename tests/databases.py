@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -90,6 +91,59 @@ def fresh_database(server: str) -> str:
     with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return server.format(name)
+
+
+class Shelf:
+    """Databases of one server for the next test: to make and to migrate one takes longer than most
+    tests do. One that is not as it was made, or that somebody still uses, is used no more."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._free: list[str] = []
+        self._shapes: dict[str, list[object]] = {}
+
+    def take(self) -> str:
+        """The URL of a database at the newest revision, in which nothing stands."""
+        if self._free:
+            return self._free.pop()
+        url = fresh_database(self._server)
+        open_database(load({"LAKEWARD_DATABASE_URL": url}, Path())).close()
+        with psycopg.connect(url) as connection:
+            self._shapes[url] = shape(connection)
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Empty it for whoever is next."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            if is_used(connection) or shape(connection) != self._shapes[url]:
+                return
+            for table in reversed(METADATA.sorted_tables):
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        self._free.append(url)
+
+
+def shape(connection: psycopg.Connection) -> list[object]:
+    """Every column of every table and index, and every constraint; one made anew is another."""
+    named = "namespace = 'public'::regnamespace"
+    columns = connection.execute(
+        "SELECT attrelid, attnum, attname, atttypid, attnotnull FROM pg_attribute "
+        f"JOIN pg_class ON pg_class.oid = attrelid WHERE rel{named} ORDER BY 1, 2"
+    ).fetchall()
+    rules = connection.execute(f"SELECT oid FROM pg_constraint WHERE con{named} ORDER BY 1")
+    return [columns, rules.fetchall()]
+
+
+def is_used(connection: psycopg.Connection) -> bool:
+    """Whether another session stays; one that was closed a moment ago is given a second to go."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    for _ in range(50):
+        if connection.execute(others).fetchone() == (0,):
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def forked(work: Callable[[], object]) -> int:

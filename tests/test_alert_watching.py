@@ -131,6 +131,31 @@ def lake(lived: Lake) -> Lake:
     return lived
 
 
+LOOKS = (11, 13, 16, 21, 25, 36.1, 37, 38, 39, 40, 41, 42, 45, 47)
+
+
+def at_hour(hours: float) -> int:
+    return NOW + round(hours * HOUR)
+
+
+@pytest.fixture(scope="module")
+def seen(lived: Lake) -> Desk:
+    """What was said in two days of looks; the memory of the last of them is kept."""
+    folder, desk = lived.root.parent, Desk()
+    shutil.copy(folder / "first.state", lived.root / ".lakeward/alerts.state")
+    for hours in LOOKS:
+        looked(lived, rules_of(RULES), desk, at_hour(hours))
+    shutil.copy(lived.root / ".lakeward/alerts.state", folder / "last.state")
+    return desk
+
+
+@pytest.fixture
+def lake_of_looks(lived: Lake, seen: Desk) -> Lake:
+    """The lake as those looks left it."""
+    shutil.copy(lived.root.parent / "last.state", lived.root / ".lakeward/alerts.state")
+    return lived
+
+
 def told(signals: list[Signal]) -> dict[str, list[float]]:
     """Hours after the first look in which each key began, and how urgent it was."""
     found: dict[str, list[float]] = {}
@@ -156,17 +181,10 @@ WRONG = {
 }
 """What a person who knows the plan expects to be told: all that it does, by whoever sees it, at the
 first bucket in which that can be known; the calls of all routes are more than those of the one."""
-LOOKS = (11, 13, 16, 21, 25, 36.1, 37, 38, 39, 40, 41, 42, 45, 47)
 
 
-def at_hour(hours: float) -> int:
-    return NOW + round(hours * HOUR)
-
-
-def test_what_is_wrong_is_told_once_and_nothing_else(lake: Lake) -> None:
-    desk, rules = Desk(), rules_of(RULES)
-    for hours in LOOKS:
-        looked(lake, rules, desk, at_hour(hours))
+def test_what_is_wrong_is_told_once_and_nothing_else(lake_of_looks: Lake, seen: Desk) -> None:
+    desk = seen
     assert told(desk.begun()) == WRONG
     severities = {each.key: each.severity for each in desk.begun()}
     assert severities["anomaly::route:/api/partners calls"] == "critical"
@@ -180,7 +198,7 @@ def test_what_is_wrong_is_told_once_and_nothing_else(lake: Lake) -> None:
     first = desk.begun("route:/api/partners calls")[0]
     assert (first.value, first.direction, first.unit, first.seconds) == (0.0, "down", "calls", 300)
     assert first.why.startswith("route:/api/partners calls: nothing comes where ")
-    shown = watched(lake.open())
+    shown = watched(lake_of_looks.open())
     assert sentence(account_of(shown)).startswith("17 series, ")
     (row,) = [row for row in shown.series if row.series == "route:/api/partners calls"]
     assert (row.minutes, row.unit, row.wrong_since) == (5, "calls", None)
@@ -314,10 +332,10 @@ def at_moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def test_the_band_of_a_series_is_what_its_detector_said_bucket_by_bucket(lake: Lake) -> None:
-    desk, rules = Desk(), rules_of(RULES)
-    for hours in LOOKS:
-        looked(lake, rules, desk, at_hour(hours))
+def test_the_band_of_a_series_is_what_its_detector_said_bucket_by_bucket(
+    lake_of_looks: Lake, seen: Desk
+) -> None:
+    lake, desk, rules = lake_of_looks, seen, rules_of(RULES)
     with looked_at(lake.open()) as memory:
         assert memory is not None
         view = View(rules, settings_of(lake), memory.entries, at_hour(47))

@@ -30,6 +30,7 @@ from provider import Provider
 HERE = Path(__file__).parent
 PRISM = HERE / "clients/node_modules/.bin/prism"
 PHONE, EMAIL = "+15125550123", "grace@example.com"
+STOP = "https://data.example.com/w/token/stop"
 ACCOUNT, TOKEN = "AC" + "0" * 32, "t" * 32
 Make = Callable[[str], Carrier]
 MAKERS: dict[str, tuple[Channel, Make]] = {
@@ -38,12 +39,15 @@ MAKERS: dict[str, tuple[Channel, Make]] = {
 }
 
 
-def message(channel: Channel, text: str = "Your code is 739104.") -> Message:
+def message(
+    channel: Channel, text: str = "Your code is 739104.", unsubscribe: str | None = None
+) -> Message:
     to, sender = (PHONE, "+15125550100") if channel == "sms" else (EMAIL, "app@example.com")
     return Message(
         outbox_id="01a21b5e-9f5c-7d30-8a52-5a0f5b0b6a55", channel=channel, to=to, sender=sender,
         subject="" if channel == "sms" else "Welcome", text=text,
         html=None if channel == "sms" else "<p>Your code</p>", template="verification",
+        unsubscribe=unsubscribe,
     )  # fmt: skip
 
 
@@ -164,6 +168,17 @@ def test_an_e_mail_carries_text_html_and_the_outbox_id(provider: Provider) -> No
     assert [part["type"] for part in body["content"]] == ["text/plain", "text/html"]
     assert body["personalizations"][0]["custom_args"] == {"outbox_id": message("email").outbox_id}
     assert provider.headers[0]["Authorization"] == "Bearer SG.k"
+    assert "headers" not in body
+
+
+def test_an_e_mail_tells_mail_programs_where_to_unsubscribe(provider: Provider) -> None:
+    carrier = SendGridCarrier("SG.k", provider.url)
+    carrier.send(message("email", unsubscribe=STOP))
+    carrier.send(message("email", unsubscribe=STOP.replace("https", "http")))
+    assert [body["headers"] for body in provider.bodies] == [
+        {"List-Unsubscribe": f"<{STOP}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        {"List-Unsubscribe": f"<{STOP.replace('https', 'http')}>"},  # one click is for https alone
+    ]
 
 
 def test_the_console_shows_a_message_in_a_frame_and_steers_no_terminal() -> None:
@@ -260,5 +275,6 @@ def test_twilios_description_takes_what_is_sent_and_asked(twilio_described: str)
 def test_sendgrids_description_takes_what_is_sent(sendgrid_described: str) -> None:
     carrier = SendGridCarrier("SG.k", sendgrid_described)
     assert carrier.send(message("email")).message_id
+    assert carrier.send(message("email", unsubscribe=STOP)).message_id
     with pytest.raises(Rejected):
         carrier.send(Message(outbox_id="o", channel="email", to="nobody", sender="x", text=""))

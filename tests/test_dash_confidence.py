@@ -228,10 +228,16 @@ def test_what_people_write_stays_text(looked: Looked) -> None:
 def test_the_list_has_the_scores_and_can_be_sorted_by_them(
     looked: Looked, served: tuple[Lake, Serving]
 ) -> None:
-    told = {one["partner_id"]: one["score"] for one in said(served[1], "")["partners"]}
+    known = said(served[1], "")["partners"]
+    told = {one["partner_id"]: one["score"] for one in known}
     page = looked.open("/partners?zone=UTC")
     rows = card(page, "partners").locator("tbody tr")
-    shown = {cells[0]: cells[1] for cells in (row.split("\t") for row in rows.all_inner_texts())}
+    links = rows.locator("td:first-child a")
+    cells = [row.split("\t") for row in rows.all_inner_texts()]
+    shown = {which: row[1] for which, row in zip(links.all_inner_texts(), cells, strict=True)}
+    first = dict(zip(shown, (row[0] for row in cells), strict=True))
+    for one in known:  # letters that cannot be seen stand there in words
+        assert first[one["partner_id"]].startswith(f"{one['partner_id']} {one['name'][:4]}")
     assert {*told} <= {*shown}  # those without a record in the range, too
     for which, wanted in told.items():
         assert shown[which] == (
@@ -241,7 +247,7 @@ def test_the_list_has_the_scores_and_can_be_sorted_by_them(
     assert told[QUIET] is None
     assert [text for which, text in shown.items() if which not in told] == ["no score yet"]
     page.get_by_role("button", name="PowerConfidence").click()
-    ranked = [row.split("\t")[0] for row in rows.all_inner_texts()]
+    ranked = links.all_inner_texts()
     scores = [told[which]["value"] for which in ranked if told.get(which)]
     assert scores == sorted(scores, reverse=True)
     assert {ranked[-1], ranked[-2]} == {*shown} - {which for which in told if told[which]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,9 @@ def test_partners_are_listed_sorted_and_looked_at_one_by_one(looked: Looked) -> 
     booked = page.locator("[data-rate=booked]")
     assert float(booked.get_attribute("data-value") or 0) == 1.0
     expect(booked).to_contain_text("72% to 100%")
+    waited = re.search(r"Median (.+) from match to deal", card(page, "matches").inner_text())
+    assert waited is not None
+    assert re.fullmatch(r"\d+(\.\d)? (ms|s|min|h|d)", waited[1])
     expect(card(page, "score")).to_contain_text("no score yet")
     assert violations(page) == []
     page.get_by_role("link", name="All partners").click()

@@ -108,6 +108,19 @@ def test_an_sms_goes_first_with_a_link_of_this_person_alone(office: Office) -> N
     assert office.round() == []
 
 
+def test_a_mail_program_can_unsubscribe_from_each_mail(office: Office) -> None:
+    seen = office.invite("employee", Told(name="Bob", email="bob@example.com"))
+    stop = f"{PUBLIC}/w/{link.stop_token(seen, office.desk.secret)}/stop"
+    first = office.round()
+    office.clock.on(4)
+    mails = first + office.round()
+    assert ways(mails) == [("email", "invite-employee"), ("email", "remind-employee")]
+    assert [(mail.unsubscribe, stop in mail.text) for mail in mails] == [(stop, True)] * 2
+    office.invite()
+    [sms] = office.round()
+    assert (sms.channel, sms.unsubscribe) == ("sms", None)
+
+
 def test_reminders_go_by_turns_on_their_days_and_then_no_more(office: Office) -> None:
     office.invite()
     sent = [(0, office.round())]
@@ -270,10 +283,11 @@ def test_killed_between_outbox_and_invitation_the_message_goes_once(
     assert office.again(seen).sends == 1
 
 
+@pytest.mark.parametrize("address", ["", "data.example.com", "https://b\xfccher.example"])
 def test_without_an_address_of_the_server_nothing_goes_and_the_setting_is_named(
-    store: Store,
+    store: Store, address: str
 ) -> None:
-    office = opened(store, public_url="")
+    office = opened(store, public_url=address)
     seen = office.invite()
     with pytest.raises(SettingError, match="LAKEWARD_PUBLIC_URL"):
         office.round()

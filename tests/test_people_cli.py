@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,7 +10,10 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from databases import Store
+from lakeward.cli import main
 from lakeward.store.entrance import Entrance, Opened
 from lakeward.store.password import Passwords
 
@@ -114,11 +118,23 @@ REFUSED = (
 )
 
 
-def test_what_will_not_do_is_one_sentence_and_changes_nothing(store: Store) -> None:
+def test_what_will_not_do_is_one_sentence_and_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     people(store, "add", EMAIL, "--password-stdin", typed=PASSWORD)
     before = answer(store, "list", "--all")
+    first, typed, said = REFUSED[0]
+    assert said in refusal(store, *first, typed=typed)
+    for name, value in store.env.items():  # the others here: a shell's process is tried above
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(store.lake.parent)
     for arguments, typed, said in REFUSED:
-        assert said in refusal(store, *arguments, typed=typed), arguments
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        assert main(["people", *arguments]) == 2, arguments
+        told = capsys.readouterr()
+        assert told.out == ""
+        [line] = told.err.splitlines()
+        assert said in line.removeprefix("lakeward: "), arguments
         assert gets_in(store, PASSWORD), arguments
     assert answer(store, "list", "--all") == before
 

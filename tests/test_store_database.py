@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -37,6 +38,15 @@ from lakeward.store.schema import AUDIT, METADATA, REVISION, REVISION_TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = {"audit_id": "a", "at": 1, "actor": "ada", "action": "x", "subject": "y", "details": {}}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A place for an app database that nobody has made yet, on each of the two."""
+    server = request.param == "postgresql" and request.getfixturevalue("postgresql")
+    made = Store(tmp_path, fresh_database(server) if server else "")
+    yield made
+    made.close()
 
 
 def notes(database: Database) -> int:

@@ -58,3 +58,18 @@ def test_one_changed_sign_makes_it_worthless(place: int, sign: str) -> None:
 def test_whatever_is_asked_for_nothing_is_raised(text: str) -> None:
     found = link.invitation_id(text)
     assert found is None or len(found) == 36
+
+
+def test_a_link_to_be_left_alone_outlives_the_asking_and_is_good_for_nothing_else() -> None:
+    text = link.stop_token(ONE, SECRET)
+    assert len(text) == link.LENGTH
+    assert link.invitation_id(text) == ONE.invitation_id
+    anew = msgspec.structs.replace(ONE, nonce="m" * 32, expires_at=3)
+    assert link.may_stop(text, ONE, SECRET)
+    assert link.may_stop(text, anew, SECRET)
+    assert not link.is_genuine(text, ONE, SECRET)
+    assert link.may_stop(link.token(ONE, SECRET), ONE, SECRET)  # by hand, from the form's address
+    assert not link.may_stop(link.token(ONE, SECRET), anew, SECRET)
+    other = msgspec.structs.replace(ONE, invitation_id=str(uuid.UUID(int=8)))
+    assert not link.may_stop(text, other, SECRET)
+    assert not link.may_stop(link.stop_token(ONE, b"t" * 32), ONE, SECRET)

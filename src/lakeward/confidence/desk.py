@@ -117,6 +117,12 @@ class Desk:
         seen = self.invitations.find(which) if which else None
         return seen if seen and link.is_genuine(text, seen, self.secret) else None
 
+    def by_stop_link(self, text: str) -> Invitation | None:
+        """The invitation whose person a link lets be left alone, however old the link is."""
+        which = link.invitation_id(text)
+        seen = self.invitations.find(which) if which else None
+        return seen if seen and link.may_stop(text, seen, self.secret) else None
+
     def answer(
         self, seen: Invitation, filled: form.Filled, *, seconds: float | None, address: str,
         device: str,

@@ -20,6 +20,7 @@ from lakeward.errors import LakewardError, Rejected, SettingError, Terminal
 from lakeward.interaction import iso
 from lakeward.messaging.message import Channel
 from lakeward.messaging.telling import offered
+from lakeward.messaging.unsubscribe import is_link
 from lakeward.store import changes
 from lakeward.store.changes import LAKEWARD
 
@@ -72,9 +73,10 @@ def send(desk: Desk, post: Post, channels: Sequence[Channel]) -> int:
     for outbox_id in desk.invitations.lost():
         desk.invitations.bounced(outbox_id, "refused by the provider", desk.now_ms())
     due = desk.invitations.due(desk.now_ms(), MOST)
-    if due and not manner.address:
+    if due and not is_link(manner.address):
         raise SettingError(
-            "LAKEWARD_PUBLIC_URL must be set: invitations wait, as nobody could follow their links"
+            "LAKEWARD_PUBLIC_URL must be set to an address such as https://data.example.com, other "
+            "letters in their xn-- form: invitations wait, as nobody could follow their links"
         )
     sending = Sending(
         desk.invitations, desk.witnesses, desk.opt_outs, post, manner=manner, secret=desk.secret,

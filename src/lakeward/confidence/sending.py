@@ -83,7 +83,7 @@ class Post(Protocol):
 
     def send(
         self, template: str, *, channel: Channel, to: str, values: Mapping[str, str | int | float],
-        user_id: str, purpose: str, key: str, language: str,
+        user_id: str, purpose: str, key: str, language: str, unsubscribe: str | None,
     ) -> str | None:  # fmt: skip
         """Put a message into the outbox; its id, None when it was refused."""
 
@@ -169,6 +169,7 @@ class Sending:
         now: int,
     ) -> str:  # fmt: skip
         address = f"{self._manner.address}/{link.token(seen, self._secret)}"
+        stop = f"{self._manner.address}/{link.stop_token(seen, self._secret)}/stop"
         hello = f"Hello {witness.name}, " if witness.name else ""
         until = datetime.fromtimestamp(seen.expires_at / 1000, UTC).date().isoformat()
         outbox_id = self._post.send(
@@ -177,11 +178,11 @@ class Sending:
             values={
                 "hello": hello if way == "sms" else hello.strip() or "Hello,",
                 "partner": partner.name, "link": address, "until": until,
-                "stop": f"{address}/stop",
+                "stop": stop,
             },
             user_id=witness.user_id or witness.witness_id, purpose="confidence",
             key=f"invitation {seen.invitation_id} {seen.nonce} {seen.sends}",
-            language=witness.language,
+            language=witness.language, unsubscribe=stop if way == "email" else None,
         )  # fmt: skip
         if outbox_id is None:
             return self._ended(seen, "failed", "the message was refused")

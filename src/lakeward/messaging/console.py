@@ -7,6 +7,7 @@ from typing import TextIO
 
 from lakeward.messaging.message import Message, Receipt
 from lakeward.messaging.segments import segments
+from lakeward.messaging.unsubscribe import headers_of
 
 
 class Console:
@@ -20,7 +21,11 @@ class Console:
     def send(self, message: Message) -> Receipt:
         """Show it."""
         head = f"{message.channel} to {message.to} ({message.template}), shown and not sent"
-        body = [*([f"Subject: {message.subject}"] if message.subject else []), message.text]
+        body = [f"Subject: {message.subject}"] if message.subject else []
+        if message.unsubscribe is not None:
+            said = headers_of(message.unsubscribe)
+            body += [f"{name}: {value}" for name, value in said.items()]
+        body.append(message.text)
         lines = [f"┌─ {head}"]
         for line in "\n".join(body).splitlines():
             shown = "".join(

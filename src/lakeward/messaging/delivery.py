@@ -81,7 +81,8 @@ class Delivery:
         message = Message(
             outbox_id=row.outbox_id, channel=row.channel, to=row.address or "",
             sender=self._sender, subject=row.subject or "", text=row.body or "", html=row.html,
-            template=row.template, purpose=row.purpose, user_id=row.user_id,
+            unsubscribe=row.unsubscribe, template=row.template, purpose=row.purpose,
+            user_id=row.user_id,
         )  # fmt: skip
         if row.state == "sending" or self._is_absent(row, message):
             self._send(row, message)
@@ -174,8 +175,11 @@ class Delivery:
 
 
 def _words(error: Exception, message: Message) -> str:
-    """A carrier's reason without the address, which a provider may repeat in it."""
-    said = str(error).replace(message.to, "[address]")[:255]
+    """A carrier's reason without addresses, which a provider may repeat in it."""
+    said = str(error)
+    for secret in filter(None, (message.unsubscribe, message.to)):
+        said = said.replace(secret, "[address]")
+    said = said[:255]
     return said if is_storable(said) else f"refused ({type(error).__name__})"
 
 

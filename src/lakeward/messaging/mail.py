@@ -19,6 +19,7 @@ from sendgrid import SendGridAPIClient
 from lakeward.errors import Transient, Unsure
 from lakeward.messaging.answer import REQUEST_SECONDS, error_for
 from lakeward.messaging.message import Message, Receipt
+from lakeward.messaging.unsubscribe import headers_of
 
 ADDRESS = "https://api.sendgrid.com"
 SETTINGS = "SENDGRID_API_KEY and SENDGRID_FROM_EMAIL"
@@ -50,6 +51,8 @@ class SendGridCarrier:
             "subject": message.subject,
             "content": content,
         }
+        if message.unsubscribe is not None:
+            body["headers"] = headers_of(message.unsubscribe)
         try:
             response = self._api.send(body)
         except HTTPError as error:

@@ -15,7 +15,7 @@ CHANNELS: Final[tuple[Channel, ...]] = ("sms", "email")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message, ready to go; `subject` and `html` are for e-mail."""
+    """One message, ready to go; `subject`, `html` and `unsubscribe` are for e-mail."""
 
     outbox_id: str
     channel: Channel
@@ -24,6 +24,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     text: str
     html: str | None = None
+    unsubscribe: str | None = None
+    """Where a mail program unsubscribes whom it is for; it may hold a secret, as the text does."""
     template: str = ""
     purpose: str | None = None
     user_id: str | None = None

@@ -34,6 +34,7 @@ from lakeward.messaging.gate import Gate, GatedDatabase
 from lakeward.messaging.message import CHANNELS, Carrier, Channel
 from lakeward.messaging.sender import Sender
 from lakeward.messaging.template import Templates, Values, storable
+from lakeward.messaging.unsubscribe import checked_link
 from lakeward.settings import Settings
 from lakeward.store.database import Database, open_database
 from lakeward.store.outbox import Kind, Outbox, Row
@@ -95,6 +96,7 @@ class Messages:
         purpose: str | None = None,
         key: str | None = None,
         language: str | None = None,
+        unsubscribe: str | None = None,
     ) -> str | None:
         """Put a message into the outbox; its id, the same for the same `key`, however often."""
         try:
@@ -102,7 +104,7 @@ class Messages:
                 raise Rejected("`channel` must be sms or email")
             kind = self._carrier_of(channel).kind
             row = self._row(
-                template, channel, kind, to, values or {}, key, language,
+                template, channel, kind, to, values or {}, key, language, unsubscribe,
                 {"user_id": user_id, "session_id": session_id, "purpose": purpose},
             )  # fmt: skip
         except Rejected as error:
@@ -134,6 +136,7 @@ class Messages:
         values: Values,
         key: str | None,
         language: str | None,
+        unsubscribe: str | None,
         said: dict[str, str | None],
     ) -> Row:
         address = checked(channel, to)
@@ -152,6 +155,7 @@ class Messages:
             recipient_hash=self._digest("recipient", whom),
             twin=self._digest("twin", f"{whom}\0{written.text}"), address=address,
             subject=written.subject, body=written.text, html=written.html,
+            unsubscribe=checked_link(channel, unsubscribe),
             created_at=now_ms, queued_at=now_ms, due_at=now_ms, **joined | _cause(said),
         )  # fmt: skip
 

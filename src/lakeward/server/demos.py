@@ -15,7 +15,7 @@ In: requests of who may see the partner. Out: JSON, a JPEG, or bytes to be saved
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from lakeward.store.database import Database
 from lakeward.store.demo import Demo, Progress
 from lakeward.store.demo_jobs import Jobs, NotWanted
 from lakeward.store.demos import Demos
+from lakeward.store.responses import Responses, Review
 from lakeward.store.uploads import NotThere, uploads_of
 
 PARTS: Final = (
@@ -64,6 +65,7 @@ class DemoRoom:
         sending: uploads.UploadRoom,
     ) -> None:  # fmt: skip
         self._demos, self._jobs = Demos(database), Jobs(database)
+        self._responses = Responses(database)
         self._waiting = uploads_of(database, settings)
         self._lake, self._settings = lake, settings
         self._guard, self._intake = guard, intake
@@ -91,8 +93,12 @@ class DemoRoom:
         acting.refuse_others(acting.partner_of(request), partner_id)
         demos = await acting.beside(_refused, self._demos.of_partner, partner_id)
         waiting = await acting.beside(_refused, self._waiting.of_partner, partner_id)
+        pictures = await acting.beside(_refused, self._demos.pictures_of, partner_id)
+        rated = await self._rated(request, partner_id)
         listed = [uploads.plain(upload) for upload in waiting]
-        listed += [plain(demo, progress) for demo, progress in demos]
+        for demo, progress in demos:
+            seconds = {"thumbnails": pictures.get(demo.demo_id, [])}
+            listed.append(plain(demo, progress) | seconds | rated.get(demo.demo_id, {}))
         may_add = acting.is_person(request, self._guard)
         await reply_json(request.send, {"demos": listed, "may_add": may_add})
 
@@ -106,14 +112,22 @@ class DemoRoom:
         progress = await acting.beside(_refused, self._demos.progress, demo_id)
         transcript = await acting.beside(_refused, self._demos.transcript, demo_id)
         said = plain(demo, progress)
+        said |= (await self._rated(request, demo.partner_id)).get(demo_id, {})
         said["thumbnails"] = await acting.beside(_refused, self._demos.pictures, demo_id)
         if transcript is not None:
             segments = transcript.segments or ()
             said["transcript"] = {"source": transcript.source, "language": transcript.language,
+                                  "given": transcript.given_by is not None,
                                   "segments": len(segments)}  # fmt: skip
             if acting.asked(request).get("segments", [""])[-1] == "1":
                 said["transcript"]["segments"] = segments
         await reply_json(request.send, said)
+
+    async def _rated(self, request: Request, partner_id: str) -> dict[str, dict[str, Any]]:
+        """How the team rates demos, by their ids; a partner is not told before its score is."""
+        if acting.partner_of(request) is not None:
+            return {}
+        return rated(await acting.beside(_refused, self._responses.reviews, partner_id))
 
     async def _seen(self, request: Request, found: Found[Handler]) -> Demo:
         """The demo, for who may see it; for others it is as if there were none."""
@@ -210,6 +224,25 @@ def plain(demo: Demo, progress: Progress | None) -> dict[str, Any]:
         said["progress"] = {"step": progress.step, "percent": progress.percent,
                             "message": progress.message}  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}
+
+
+def rated(reviews: Iterable[Review]) -> dict[str, dict[str, Any]]:
+    """Reviews by demo: how many there are, and the mean of each category."""
+    said: dict[str, list[Review]] = {}
+    for review in reviews:
+        said.setdefault(review.demo_id, []).append(review)
+    return {
+        demo_id: {"reviews": {"count": len(found), "scores": _means(found)}}
+        for demo_id, found in said.items()
+    }
+
+
+def _means(reviews: Iterable[Review]) -> dict[str, float]:
+    given: dict[str, list[int]] = {}
+    for review in reviews:
+        for category, score in review.scores.items():
+            given.setdefault(category, []).append(score)
+    return {category: sum(n) / len(n) for category, n in sorted(given.items())}
 
 
 def _refused(error: LakewardError) -> Refusal | None:

@@ -76,7 +76,7 @@ def paths() -> dict[tuple[str, str], Object]:
         },
         ("witness", "/{token}"): {"get": _page("A form"), "post": _page("Save or send it", True)},
         ("witness", "/{token}/stop"): {"get": _page("Asks whether no more messages are wanted"),
-                                       "post": _page("No more messages", True)},
+                                       "post": _stop()},
         ("witness", "/style.css"): {"get": _style()},
         ("hooks", "/twilio"): {"post": _hook("What became of an SMS", "text/xml")},
         ("hooks", "/twilio/incoming"): {"post": _hook("What somebody answers", "text/xml")},
@@ -129,8 +129,19 @@ def _page(summary: str, sends: bool = False) -> Object:
     found: Object = {"summary": summary, "responses": page,
                      "parameters": [named("token", LINK, "As it was sent.")]}  # fmt: skip
     if sends:
-        fields = {"type": "object", "properties": {"act": {"enum": ["send", "keep", "stop"]}}}
+        fields = {"type": "object", "properties": {"act": {"enum": ["send", "keep"]}}}
         found["requestBody"] = content("application/x-www-form-urlencoded", fields)
+    return found
+
+
+def _stop() -> Object:
+    """What the page sends, and what a mail program does (RFC 8058), in either kind of form."""
+    found = _page("No more messages")
+    said = {"act": {"enum": ["stop"]}, "List-Unsubscribe": {"enum": ["One-Click"]}}
+    fields: Object = {"type": "object", "properties": said}
+    found["description"] = "Of a mail program, wherever that runs: List-Unsubscribe=One-Click."
+    kinds = ("application/x-www-form-urlencoded", "multipart/form-data")
+    found["requestBody"] = {"content": {kind: {"schema": fields} for kind in kinds}}
     return found
 
 

@@ -3,13 +3,14 @@
     GET  /w/{token}          the form, with what was saved
     POST /w/{token}          act=send or act=keep, and the fields
     GET  /w/{token}/stop     asks once more
-    POST /w/{token}/stop     no more messages
+    POST /w/{token}/stop     no more messages; of a mail program, too (RFC 8058)
     GET  /w/style.css
 
 In: requests of anybody who has a link. Out: HTML that works without JavaScript, whatever is wrong:
 404 for a link that is none of ours, 410 for one that has ended, 422 for what is missing, 403 for a
 page of another origin, 413, 429, 503. The link is the only secret; no cookie says who somebody is,
-and the one there is only tells browsers apart.
+and the one there is only tells browsers apart. So a mail program's one click is heard wherever it
+comes from: some run in browsers, on a page of another origin.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lakeward.confidence import page
 from lakeward.confidence.desk import Desk
 from lakeward.confidence.form import TEXT_LENGTH, names, read
 from lakeward.errors import LakewardError, MissingExtra
+from lakeward.messaging.unsubscribe import is_one_click
 from lakeward.server import acting, body
 from lakeward.server.answer import Headers, Refusal, reply
 from lakeward.server.guard import Guard, cookie_of
@@ -99,13 +101,14 @@ class WitnessRoom:
     async def _stop(self, request: Request, found: Found[Handler], headers: Headers) -> None:
         try:
             self._intake.slow_down(request)
-            seen = await self._invitation(found)
+            seen = await self._invitation(found, self._desk.by_stop_link)
             partner = await self._partner(seen)
             if request.method != "POST":
                 shown = page.stop_page(partner, self._style_of(request))
                 await reply(request.send, 200, shown, HTML, SAFE)
                 return
-            self._own(request)
+            if not await self._one_click(request):
+                self._own(request)
             await self._aside(self._stopped, seen)
             await self._word(request, 200, "You will not hear from us again",
                              "We have noted it, and write to you no more.", partner)  # fmt: skip
@@ -202,9 +205,16 @@ class WitnessRoom:
         if not self._guard.is_own_page(request.headers):
             raise Refusal(403, "foreign_origin", "Pages of other sites cannot answer for you.")
 
-    async def _fields(self, request: Request) -> dict[str, str]:
+    async def _one_click(self, request: Request) -> bool:
+        kind = request.headers.get(b"content-type", b"").decode("latin-1")
+        return is_one_click(kind, await self._raw(request))
+
+    async def _raw(self, request: Request) -> bytes:
         with self._intake.shelf.lent(self._intake.client(request)) as lent:
-            raw = await body.read(request.receive, request.headers, MOST_BYTES, lent)
+            return await body.read(request.receive, request.headers, MOST_BYTES, lent)
+
+    async def _fields(self, request: Request) -> dict[str, str]:
+        raw = await self._raw(request)
         try:
             pairs = parse_qsl(
                 raw.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS
@@ -213,8 +223,10 @@ class WitnessRoom:
             raise Refusal(400, "bad_form", "That was no form of ours.") from None
         return dict(pairs)
 
-    async def _invitation(self, found: Found[Handler]) -> Invitation:
-        seen = await self._aside(self._desk.by_link, found.steps["token"])
+    async def _invitation(
+        self, found: Found[Handler], by: Callable[[str], Invitation | None] | None = None
+    ) -> Invitation:  # fmt: skip
+        seen = await self._aside(by or self._desk.by_link, found.steps["token"])
         if seen is None:
             raise Refusal(404, "no_such_link", "There is no such link: was it copied whole?")
         return seen

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select, update
-from uuid_utils import uuid7
 
 from lakeward.store.database import Database
 from lakeward.store.evidence_schema import CHANGES
+from lakeward.store.order import ordered_id
 from lakeward.store.row import record
 from lakeward.store.trail import note
 
@@ -34,7 +34,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def add_change(connection: Connection, now_ns: int, kind: str, fields: Mapping[str, Any]) -> str:
     """Add an interaction of type `kind` to the connection's transaction; its id."""
-    change_id = str(uuid7(nanoseconds=now_ns))
+    change_id = ordered_id(now_ns)
     row = {"change_id": change_id, "at": now_ns // 1_000_000, "type": kind, "fields": dict(fields)}
     connection.execute(insert(CHANGES).values(row))
     return change_id

@@ -138,6 +138,17 @@ class Demos:
         with self._database.read() as connection:
             return list(connection.scalars(query))
 
+    def pictures_of(self, partner_id: str) -> dict[str, list[int]]:
+        """The same of all demos of a partner, by their ids."""
+        of = THUMBNAILS.c
+        which = and_(_D.partner_id == partner_id, _D.removed_at.is_(None))
+        query = select(of.demo_id, of.second).join(DEMOS).where(which).order_by(of.number)
+        said: dict[str, list[int]] = {}
+        with self._database.read() as connection:
+            for demo_id, second in connection.execute(query):
+                said.setdefault(demo_id, []).append(second)
+        return said
+
     def remove(self, demo_id: str, *, actor: str) -> Demo:
         """Take a demo away, with all that was made of it; its bytes follow in `removed`."""
         now_ns = self._clock.now()

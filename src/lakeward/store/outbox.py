@@ -37,7 +37,7 @@ Kind = Literal["console", "live", "own"]
 STATES: Final[tuple[State, ...]] = ("queued", "sending", "unsure", "sent", "failed")
 ADVISORY_LOCK = int.from_bytes(b"lw-outbx", "big")
 GONE: Final[Mapping[str, Any]] = dict.fromkeys(
-    ("address", "subject", "body", "html", "due_at", "lease", "leased_until")
+    ("address", "subject", "body", "html", "unsubscribe", "due_at", "lease", "leased_until")
 ) | {"twin": ""}
 """What a final row no longer has."""
 LOST_RACES: Final = 100
@@ -74,6 +74,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     body: str | None
     html: str | None = None
+    unsubscribe: str | None = None
     attempts: int = 0
     created_at: int
     queued_at: int

@@ -25,7 +25,7 @@ from lakeward.store import demos_schema as demos_schema  # their tables belong t
 from lakeward.store import evidence_schema as evidence_schema
 from lakeward.store.metadata import METADATA as METADATA
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration; a database that is there needs no look at the migrations."""
 REVISION_TABLE = "lakeward_revision"
 
@@ -140,6 +140,7 @@ OUTBOX = Table(
     Column("subject", Text),
     Column("body", Text),
     Column("html", Text),
+    Column("unsubscribe", Text),
     Column("attempts", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("queued_at", BigInteger, nullable=False),

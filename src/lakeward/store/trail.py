@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, or_, select
-from uuid_utils import uuid7
 
 from lakeward.store.database import Database
+from lakeward.store.order import ordered_id
 from lakeward.store.row import record
 from lakeward.store.schema import AUDIT
 
@@ -40,7 +40,7 @@ def note(
 ) -> None:  # fmt: skip
     """An entry of the audit."""
     entry = Entry(
-        audit_id=str(uuid7(nanoseconds=now_ns)),
+        audit_id=ordered_id(now_ns),
         at=now_ns // 1_000_000,
         actor=actor,
         action=action,

@@ -4,6 +4,7 @@
 const DEFAULTS: Record<string, string> = {
   alerts: "/api/alerts",
   data: "/api/data",
+  demos: "/api/demos",
   experiments: "/api/experiments",
   interactions: "/v1/interactions",
   keys: "/api/keys",
@@ -28,6 +29,7 @@ const DEFAULTS: Record<string, string> = {
   summary: "/v1/summary",
   switches: "/api/flags",
   traces: "/api/traces",
+  uploads: "/api/uploads",
   views: "/api/views",
   welcome: "/v1/welcome",
 };

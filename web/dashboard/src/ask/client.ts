@@ -18,6 +18,8 @@ export class Refused extends Error {
 
 export interface Asked {
   body?: unknown;
+  /** The type of a body that goes as it is, a file; without it a body is JSON. */
+  kind?: string;
   etag?: string;
   signal?: AbortSignal;
   /** Whether the answer's own text is wanted: numbers of JSON stay as they were written. */
@@ -31,16 +33,16 @@ export interface Told<T> {
 }
 
 /** What a part of the server answers to GET, or to POST where there is a body; throws `Refused`. */
-export async function tell<T>(part: string, rest: string, { body, etag, signal, text }: Asked = {}): Promise<Told<T>> {
-  const answer = await send(part, rest, { body, ...(etag ? { etag } : {}), ...(signal ? { signal } : {}) });
+export async function tell<T>(part: string, rest: string, { body, kind, etag, signal, text }: Asked = {}): Promise<Told<T>> {
+  const answer = await send(part, rest, { body, ...(kind ? { kind } : {}), ...(etag ? { etag } : {}), ...(signal ? { signal } : {}) });
   if (answer.status === 304) return { value: null, etag: etag ?? "" };
   return { value: (text ? await answer.text() : await answer.json()) as T, etag: answer.headers.get("ETag") ?? "" };
 }
 
 /** The same, and the whole response: for downloads. Whoever may read no more is told by `lakeward-shut`. */
-export async function send(part: string, rest: string, { body, etag, signal }: Asked = {}): Promise<Response> {
+export async function send(part: string, rest: string, { body, kind, etag, signal }: Asked = {}): Promise<Response> {
   const more: Record<string, string> = {};
-  if (body !== undefined) more["Content-Type"] = "application/json";
+  if (body !== undefined) more["Content-Type"] = kind ?? "application/json";
   if (etag) more["If-None-Match"] = etag;
   let answer: Response;
   try {
@@ -48,7 +50,7 @@ export async function send(part: string, rest: string, { body, etag, signal }: A
       method: body === undefined ? "GET" : "POST",
       headers: headers(more),
       cache: "no-store",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: kind ? (body as Blob) : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     });
   } catch (error) {
@@ -56,11 +58,12 @@ export async function send(part: string, rest: string, { body, etag, signal }: A
     throw new Refused(0, "away", "The server does not answer.");
   }
   if (answer.ok || answer.status === 304) return answer;
-  if (answer.status === 401) dispatchEvent(new Event("lakeward-shut"));
   throw await refusal(answer);
 }
 
-async function refusal(answer: Response): Promise<Refused> {
+/** What an answer refuses. */
+export async function refusal(answer: Response): Promise<Refused> {
+  if (answer.status === 401) dispatchEvent(new Event("lakeward-shut"));
   let said: { code?: string; message?: string } = {};
   try {
     said = (await answer.json()) as typeof said;

@@ -126,7 +126,7 @@ function tickOf(seconds: number, increment: number, zone: string): string {
   const ms = seconds * 1000;
   if (increment >= 86_400 * 28) return formatted(ms, zone, { month: "short", year: "2-digit" });
   if (increment >= 86_400) return formatted(ms, zone, { month: "short", day: "numeric" });
-  const time = formatted(ms, zone, { hour: "2-digit", minute: "2-digit" });
+  const time = formatted(ms, zone, { hour: "2-digit", minute: "2-digit", ...(increment < 60 && { second: "2-digit" }) });
   return time === "00:00" ? formatted(ms, zone, { month: "short", day: "numeric" }) : time;
 }
 

@@ -80,11 +80,12 @@ function standing(score: Known["score"] | undefined): Cells {
 
 function Listed({ answer, scores, refused }: { answer: Answer; scores: readonly Known[] | undefined; refused: boolean }) {
   const scoreOf = (partner: Value | undefined) => scores && (scores.find((one) => one.partner_id === partner)?.score ?? null);
+  const nameOf = (partner: Value) => scores?.find((one) => one.partner_id === partner)?.name;
   const share = (name: string, of: string) => (value: Value, row: Cells) => typeof value === "number"
     ? <span title={`${percent(number(row, place(answer, `${name}_low`)) ?? 0)} to ${percent(number(row, place(answer, `${name}_high`)) ?? 0)}`}>{percent(value)} <span class="muted small">of {count(number(row, place(answer, of)) ?? 0)}</span></span> : "–";
   return (
     <Table columns={answer.columns} rows={answer.rows} label="Partners" only={SHOWN} titles={TITLES} cells={{
-      partner: (value) => <a href={href("partners", { partner: String(value) })}><bdi>{visible(String(value))}</bdi></a>,
+      partner: (value) => <><a href={href("partners", { partner: String(value) })}><bdi>{visible(String(value))}</bdi></a> <Named name={nameOf(value)} /></>,
       score: (_value, row) => <Scored score={scoreOf(row[place(answer, "partner")])} refused={refused} />,
       booked_rate: share("booked", "matches"),
       no_show_rate: (value) => (typeof value === "number" ? percent(value) : "–"),
@@ -94,6 +95,10 @@ function Listed({ answer, scores, refused }: { answer: Answer; scores: readonly 
       onboarding: (value) => <Joined status={typeof value === "string" ? value : null} />,
     }} />
   );
+}
+
+function Named({ name }: { name: string | undefined }) {
+  return name ? <bdi class="muted small">{visible(name)}</bdi> : null;
 }
 
 const JOINING: Readonly<Record<string, string>> = { started: "Started", step_completed: "On the way", completed: "Joined", abandoned: "Gave up" };

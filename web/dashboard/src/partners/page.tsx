@@ -5,6 +5,7 @@ import { useQuery } from "../shell/place";
 import { useRange } from "../shell/range";
 import { List } from "./list";
 import { One } from "./one";
+import "./demos.css";
 import "./partners.css";
 import "./report.css";
 

@@ -6,9 +6,13 @@ import { useQuestion } from "../ask/question";
 import { Card } from "../card/card";
 import type { Range } from "../shell/range";
 import { percent } from "../text";
-import { figure } from "../unit";
+import { figure, seconds } from "../unit";
 
 const RATES: Readonly<Record<string, string>> = { booked: "Booked a demo", held: "Had a demo", won: "Became a deal" };
+
+function Wait({ days }: { days: number | null }) {
+  return days === null ? null : <>Median {seconds(days * 86_400)} from match to deal. </>;
+}
 
 export function Rates({ partner, range }: { partner: string; range: Range }) {
   const found = useQuestion("partner_performance", { only: { partner: [partner] } }, { ...range, compare: "" });
@@ -21,7 +25,7 @@ export function Rates({ partner, range }: { partner: string; range: Range }) {
             {Object.entries(RATES).map(([name, label]) => <Rate key={name} answer={answer} name={name} label={label} />)}
           </ul>
           <p class="muted small">
-            {single(answer, "days_p50") !== null && <>Median {figure("", single(answer, "days_p50"))} days from match to deal. </>}
+            <Wait days={single(answer, "days_p50")} />
             {single(answer, "mean_score") !== null && <>Mean score of the matches {figure("", single(answer, "mean_score"))} of 100.</>}
           </p>
         </>

@@ -4,6 +4,7 @@ import { visible } from "../text";
 import { AgreementCards } from "./agreement";
 import type { Told } from "./confidence";
 import { CourseCard } from "./course";
+import { DemosCard } from "./demolist";
 import { FlagsCard } from "./flags";
 import { InvitedCard } from "./invited";
 import { MadeCard } from "./made";
@@ -27,6 +28,7 @@ export function Section({ told, partner, own, zone }: { told: Told; partner: str
         <FlagsCard confidence={confidence} zone={zone} />
         <SaidCards confidence={confidence} zone={zone} />
         <AgreementCards consistency={consistency} zone={zone} />
+        <DemosCard {...{ partner, own, zone }} />
         {!own && <InvitedCard partner={partner} zone={zone} />}
       </div>
     </section>

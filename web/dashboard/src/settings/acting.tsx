@@ -14,7 +14,7 @@ export interface Acting {
   said: string;
   busy: boolean;
   /** Send it; what the server answered, or null when it said no. */
-  act: <T>(rest: string, body: unknown) => Promise<T | null>;
+  act: <T>(rest: string, body: unknown, kind?: string) => Promise<T | null>;
   hush: () => void;
 }
 
@@ -23,12 +23,12 @@ export function useActing(part: string): Acting {
   const [said, setSaid] = useState("");
   const [busy, setBusy] = useState(false);
   const running = useRef(false);
-  const act = async <T,>(rest: string, body: unknown): Promise<T | null> => {
+  const act = async <T,>(rest: string, body: unknown, kind?: string): Promise<T | null> => {
     if (running.current) return null;
     running.current = true;
     setBusy(true);
     try {
-      const { value } = await tell<T>(part, rest, { body });
+      const { value } = await tell<T>(part, rest, { body, ...(kind ? { kind } : {}) });
       setSaid("");
       return value;
     } catch (error) {
