@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots lambda format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots checkov lambda format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -130,6 +130,15 @@ $(WEB_STAMP): $(STAMP) web/package-lock.json web/package.json web/dashboard/pack
 		web/sdk/package.json web/.npmrc
 	$(NPM) ci --loglevel=error
 	@touch $@
+
+# An environment of its own: it pins packages that the tests need newer.
+build/checkov/.ready: requirements/checkov.txt
+	$(PYTHON) -m venv build/checkov
+	build/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+checkov: build/checkov/.ready ## look through the CloudFormation templates with checkov; its first run installs it
+	build/checkov/bin/checkov --skip-download --framework cloudformation --quiet --compact -d src/lakeward/aws/templates
 
 web: $(WEB_STAMP) ## build page and browser SDK into the package (src/lakeward/server/static, static_sdk)
 	$(NPM) run build

@@ -183,8 +183,9 @@ def test_a_statement_that_athena_does_not_take_whole_is_refused() -> None:
 
 
 def test_views_and_files_that_duckdb_alone_has_are_said() -> None:
-    with pytest.raises(Terminal, match="deals is worked out by DuckDB alone.*not of athena"):
-        statement(Sql("SELECT * FROM deals", {}), "a.b")
+    for view in ("deals", "dated", "stitched_dated"):
+        with pytest.raises(Terminal, match=f"{view} is worked out by DuckDB alone.*not of athena"):
+            statement(Sql(f"SELECT * FROM {view}", {}), "a.b")
 
 
 def page(kinds: list[str], *rows: list[str | None], names: list[str] | None = None) -> Any:

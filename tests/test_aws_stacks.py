@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import msgspec
 import pytest
 
+from conftest import wait_until
 from lakeward.aws.stacks import NAMES
 from lakeward.lake.columns import RECORD
 from lakeward.settings import load
@@ -218,7 +219,33 @@ def test_a_queue_with_dead_letters_is_an_alarm(aws: Account) -> None:
     }  # fmt: skip
 
 
-def test_query_reads_raw_by_its_dates(aws: Account) -> None:
+def test_raw_is_read_by_its_dates(aws: Account) -> None:
+    """Lines of spaces, where somebody was erased, are no rows."""
+    deployed(aws, "storage", "query", *QUERY)
+    outputs, bucket = aws.outputs("query"), aws.outputs("storage")["DataLakeBucket"]
+    for day in ("14", "15"):
+        line = b'{"interaction_id":"of-%s","properties":{"a":1}}\n' % day.encode()
+        body = gzip.compress(line + b" " * 20 + b"\n")
+        key = f"raw/year=2025/month=08/day={day}/a.jsonl.gz"
+        aws.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    athena = aws.cloud.client("athena")
+    started = athena.start_query_execution(
+        QueryString="SELECT interaction_id, day FROM raw WHERE year = '2025' AND day = '15'",
+        WorkGroup=outputs["AthenaWorkgroup"],
+        QueryExecutionContext={"Database": outputs["AthenaDatabase"]},
+    )["QueryExecutionId"]
+
+    def state() -> str:
+        found = athena.get_query_execution(QueryExecutionId=started)
+        return str(found["QueryExecution"]["Status"]["State"])
+
+    wait_until(lambda: state() not in ("QUEUED", "RUNNING"), what="the answer")
+    assert state() == "SUCCEEDED"
+    rows = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"][1:]
+    assert [[cell["VarCharValue"] for cell in row["Data"]] for row in rows] == [["of-15", "15"]]
+
+
+def test_query_has_its_tables_and_a_workgroup_with_a_limit(aws: Account) -> None:
     deployed(aws, "storage", "query", *QUERY)
     outputs = aws.outputs("query")
     glue = aws.cloud.client("glue")

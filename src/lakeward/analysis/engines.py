@@ -61,9 +61,9 @@ def check_views(sql: Sql, engine: str) -> None:
 
 
 def _not_carried() -> frozenset[str]:
-    from lakeward.lake import derived
+    from lakeward.lake import dated, derived
 
-    return frozenset(derived.VIEWS) - set(CARRIED)
+    return frozenset((*derived.VIEWS, dated.DATED, dated.STITCHED)) - set(CARRIED)
 
 
 NOT_CARRIED: Final = _not_carried()

@@ -52,7 +52,7 @@ class Saved(msgspec.Struct, frozen=True):
 def rendered(template: str, settings: Settings) -> str:
     """The template with its end as it must be."""
     head, mark, _ = template.partition(MARK)
-    return head + (mark or MARK) + "\n" + "\n".join(_resources(settings))
+    return head + (mark or MARK) + "\n" + "\n".join(_resources(settings)).rstrip("\n") + "\n"
 
 
 def saved(settings: Settings) -> Iterator[Saved]:
