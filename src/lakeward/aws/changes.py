@@ -94,10 +94,11 @@ def execute(formation: Formation, waiting: ChangeSet) -> Deployed:
     formation.api.ask("execute_change_set", ChangeSetName=waiting.id)
     _begun(formation, waiting)
     found = formation.settled(waiting.stack)
-    if found is None or found.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        status = "gone" if found is None else found.status
+    if found is None:
+        raise Terminal(f"{waiting.stack} was taken away by somebody meanwhile: deploy it again")
+    if found.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise Terminal(
-            f"{waiting.stack} failed and is {status}: {formation.failure(waiting.stack)}"
+            f"{found.name} failed and is {found.status}: {formation.failure(found.name)}"
         )
     return found
 
