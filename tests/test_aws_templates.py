@@ -289,6 +289,8 @@ def test_every_question_is_saved_as_the_engine_would_send_it_or_it_is_said_why_n
         assert f"  # {name} is not here: {why}\n" in page
     assert len(refused) < len(QUESTIONS) / 2
     assert {one.name for one in saved(settings) if one.refused} == set(refused)
+    told = (FOLDER.parents[3] / "docs/aws.md").read_text(encoding="utf-8")
+    assert f"{len(QUESTIONS) - len(refused)} of {len(QUESTIONS)}" in told
 
 
 def test_saved_queries_name_no_table_but_those_of_the_stack() -> None:
