@@ -152,6 +152,22 @@ def test_a_resource_that_fails_is_told_in_one_sentence_and_the_stack_can_be_clea
     assert aws.run("deploy", "storage", "--yes", "--set", "BucketName=free-name").code == 0
 
 
+def test_a_change_that_fails_is_rolled_back_and_told_and_the_next_one_is_made(
+    aws: Account,
+) -> None:
+    aws.package()
+    assert aws.run("deploy", "storage", "ingest", "--yes", *CODE).code == 0
+    before = aws.outputs("ingest")
+    said = aws.run("deploy", "ingest", "--yes", "--set", "CodeKey=not-there.zip")
+    assert said.code == 2
+    name = "lakeward-production-ingest"
+    assert f"{name} failed and is UPDATE_ROLLBACK_COMPLETE: Function: " in said.err
+    assert said.err.count("\n") == 1
+    assert aws.outputs("ingest") == before
+    mended = aws.run("deploy", "ingest", "--yes", "--set", "LogDays=7")  # with the old key again
+    assert mended.code == 0, mended.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

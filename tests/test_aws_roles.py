@@ -134,7 +134,8 @@ def rights(stood: Stood, role: Role) -> Rights:
         *both("s3:PutObject", f"{OTHER}/raw/a", f"{bucket}/other", f"{bucket}/table-2/a"),
         *both("s3:GetObject", f"{OTHER}/raw/a", f"{bucket}/other"),
         *both("s3:PutBucketPolicy", bucket), *both("s3:DeleteBucket", bucket),
-        *both("s3:ListBucket", OTHER), *both("s3:ListAllMyBuckets", "*"),
+        *both("s3:ListBucket", OTHER), *both("s3:GetBucketLocation", OTHER),
+        *both("s3:ListAllMyBuckets", "*"),
         *both("dynamodb:DeleteItem", table), *both("dynamodb:DeleteTable", table),
         *both("dynamodb:Scan", table),
         *both("dynamodb:BatchWriteItem", f"{table}-2"),
@@ -201,7 +202,7 @@ def rights(stood: Stood, role: Role) -> Rights:
             may += both("glue:DeleteTable", f"{glue}:table/{database}/lakeward_identities_a")
             may += both("s3:GetObject", object_, f"{bucket}/table/a", f"{answers}/athena/a")
             may += both("s3:PutObject", f"{answers}/athena/a") + listing + keyed
-            may += both("s3:GetBucketLocation", answers)
+            may += both("s3:GetBucketLocation", answers, bucket) + both("s3:ListBucket", answers)
             may_not += both("s3:PutObject", object_, f"{bucket}/table/a") + unlisted
             may_not += both("glue:DeleteTable", f"{glue}:table/{database}/interactions")
             may_not += both("glue:DeleteTable", f"{glue}:table/{database}/raw")

@@ -118,7 +118,7 @@ def test_no_template_holds_a_secret(name: str) -> None:
 
 def test_containers_and_functions_have_no_secret_in_their_environment() -> None:
     secret = {setting.env for setting in SETTINGS if setting.secret}
-    known = {setting.env for setting in SETTINGS} | {"LAKEWARD_ACK"}
+    known = {setting.env for setting in SETTINGS} | {"LAKEWARD_ACK", "LAKEWARD_KEYS"}
     seen = 0
     for _, logical, resource in resources():
         plain: list[str] = []
@@ -138,10 +138,9 @@ def test_a_task_has_the_address_of_its_database_by_a_secret_alone() -> None:
     (container,) = task["ContainerDefinitions"]
     environ = {pair["Name"]: pair["Value"] for pair in container["Environment"]}
     assert environ["LAKEWARD_ACK"] == "s3"
-    (secret,) = container["Secrets"]
-    assert secret["Fn::If"][1] == {
-        "Name": "LAKEWARD_DATABASE_URL", "ValueFrom": {"Ref": "DatabaseUrlArn"},
-    }  # fmt: skip
+    assert container["Secrets"] == [
+        {"Name": "LAKEWARD_DATABASE_URL", "ValueFrom": {"Ref": "DatabaseUrlArn"}}
+    ]
 
 
 def test_what_a_function_fails_at_goes_to_its_dead_letters() -> None:
@@ -290,6 +289,8 @@ def test_every_question_is_saved_as_the_engine_would_send_it_or_it_is_said_why_n
         assert f"  # {name} is not here: {why}\n" in page
     assert len(refused) < len(QUESTIONS) / 2
     assert {one.name for one in saved(settings) if one.refused} == set(refused)
+    told = (FOLDER.parents[3] / "docs/aws.md").read_text(encoding="utf-8")
+    assert f"{len(QUESTIONS) - len(refused)} of {len(QUESTIONS)}" in told
 
 
 def test_saved_queries_name_no_table_but_those_of_the_stack() -> None:

@@ -24,6 +24,7 @@ from lakeward.errors import Terminal, Transient
 from lakeward.interaction import JsonObject
 
 Action = Literal["add", "change", "replace", "may replace", "remove"]
+BEGIN_SECONDS: Final = 30.0
 NOTHING: Final = ("didn't contain changes", "No updates are to be performed", "No changes")
 """How AWS says that a change set is empty: it fails."""
 
@@ -44,6 +45,8 @@ class ChangeSet(msgspec.Struct, frozen=True):
     id: str
     changes: tuple[Change, ...]
     new: bool
+    updated: str = ""
+    """When the change before this one began."""
     empty: bool = False
 
 
@@ -62,7 +65,8 @@ def prepare(
         status, why = pages[0]["Status"], str(pages[0].get("StatusReason", ""))
         if status == "CREATE_COMPLETE":
             rows = [row["ResourceChange"] for page in pages for row in page.get("Changes", [])]
-            return ChangeSet(name, which, tuple(map(_change, rows)), new)
+            before = "" if found is None else found.updated
+            return ChangeSet(name, which, tuple(map(_change, rows)), new, before)
         if status == "FAILED":
             waiting = ChangeSet(name, which, (), new, empty=True)
             said = formation.invalid(ChangeSetName=which) if DETAILS in why else ""
@@ -88,18 +92,26 @@ def take_back(formation: Formation, waiting: ChangeSet) -> None:
 def execute(formation: Formation, waiting: ChangeSet) -> Deployed:
     """Do it and wait for the end."""
     formation.api.ask("execute_change_set", ChangeSetName=waiting.id)
-    waited = 0.0
+    _begun(formation, waiting)
     found = formation.settled(waiting.stack)
-    while found is not None and found.empty and waited < WAIT_SECONDS:  # it has not begun yet
-        formation.sleep(POLL_SECONDS / 4)
-        waited += POLL_SECONDS / 4
-        found = formation.settled(waiting.stack)
-    if found is None or found.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        status = "gone" if found is None else found.status
+    if found is None:
+        raise Terminal(f"{waiting.stack} was taken away by somebody meanwhile: deploy it again")
+    if found.status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise Terminal(
-            f"{waiting.stack} failed and is {status}: {formation.failure(waiting.stack)}"
+            f"{found.name} failed and is {found.status}: {formation.failure(found.name)}"
         )
     return found
+
+
+def _begun(formation: Formation, waiting: ChangeSet) -> None:
+    """Wait until the stack says so: before, its state is that of the change before."""
+    waited = 0.0
+    while waited < BEGIN_SECONDS:
+        found = formation.find(waiting.stack)
+        if found is None or (not found.empty and (waiting.new or found.updated != waiting.updated)):
+            return
+        formation.sleep(POLL_SECONDS / 4)
+        waited += POLL_SECONDS / 4
 
 
 def _change(row: JsonObject) -> Change:

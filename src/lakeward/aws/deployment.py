@@ -113,10 +113,9 @@ class Environment:
         with closing(aws.s3_api(self._settings, keys, place)) as api:
             if not api.ask("list_objects_v2", Bucket=bucket, Prefix=key)["KeyCount"]:
                 api.ask("put_object", Bucket=bucket, Key=key, Body=body)
-        if self._settings.aws_endpoint:
-            return {"TemplateURL": f"{self._settings.aws_endpoint.rstrip('/')}/{bucket}/{key}"}
-        region = self._settings.aws_region
-        return {"TemplateURL": f"https://{bucket}.s3.{region}.amazonaws.com/{key}"}
+        aws_itself = f"https://s3.{self._settings.aws_region}.amazonaws.com"
+        endpoint = self._settings.aws_endpoint.rstrip("/") or aws_itself
+        return {"TemplateURL": f"{endpoint}/{bucket}/{key}"}
 
     def _parameters(
         self, stack: Stack, found: Deployed | None, outputs: Mapping[str, str],

@@ -49,6 +49,8 @@ class Deployed(msgspec.Struct, frozen=True):
     outputs: dict[str, str]
     parameters: dict[str, str]
     drift: str = "NOT_CHECKED"
+    updated: str = ""
+    """When its latest change began."""
 
     @property
     def empty(self) -> bool:
@@ -186,4 +188,5 @@ def _deployed(row: JsonObject) -> Deployed:
         {out["OutputKey"]: out.get("OutputValue", "") for out in row.get("Outputs", [])},
         {it["ParameterKey"]: it.get("ParameterValue", "") for it in row.get("Parameters", [])},
         row.get("DriftInformation", {}).get("StackDriftStatus", "NOT_CHECKED"),
+        str(row.get("LastUpdatedTime", "")),
     )
