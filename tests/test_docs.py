@@ -373,6 +373,16 @@ def test_every_decision_is_short_complete_and_in_the_index() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 20
+    for file, name in named:
+        assert re.search(rf"def {name}\b", (ROOT / "tests" / file).read_text(encoding="utf-8")), (
+            name
+        )
+
+
 def test_the_changelog_has_an_unreleased_section() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
