@@ -16,6 +16,7 @@ is imported. `Transient`: another import runs, or the lake's disk lags; import a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
@@ -31,7 +32,15 @@ from lakeward.cli.intake.framing import Problem, Unit, lines
 from lakeward.cli.intake.manifest import Entry, Manifest
 from lakeward.cli.intake.progress import Bar, Progress
 from lakeward.cli.intake.rows import KINDS, Kind, Layout, Row, keyed, layout_of, parse, units
-from lakeward.cli.intake.source import Content, Rereading, Source, content_of, looked_at, reading
+from lakeward.cli.intake.source import (
+    Content,
+    Rereading,
+    Source,
+    content_of,
+    looked_at,
+    looked_at_days,
+    reading,
+)
 from lakeward.cli.intake.tally import FileReport, Report, Tally, counted, sentence
 from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import JsonObject, iso, parse_iso
@@ -121,7 +130,15 @@ def run(
         raise Terminal(f"--as {kind} is not known; give one of {', '.join(KINDS)}")
     look = partial(layout_of, kind=known_kind, mapping=mapping, default_type=default_type)
     with ExitStack() as spools:
-        sources = [looked_at(path, look, spools) for path in paths]
+        sources = [
+            source
+            for path in paths
+            for source in (
+                looked_at_days(path, look)
+                if known_kind == "original" and os.path.isdir(path)
+                else [looked_at(path, look, spools)]
+            )
+        ]
         with Manifest(lake) as manifest:
             job = Job(collector, manifest, position, known_ids, erased, progress, now_ms)
             return Report(tuple(_imported(job, source) for source in sources))

@@ -1,9 +1,10 @@
 """Units of a file that people bring → the fields, ids and times of interactions; pure.
 
-In: `Unit`s of one of three kinds, told apart by the first of them. Out: `Row`s of fields.
+In: `Unit`s of one of four kinds, told apart by the first of them. Out: `Row`s of fields.
 
     jsonl   {"interaction_type":"click","timestamp":"2025-08-14T16:11:28.677Z","path":"/", …}
     csv     When,Path,plan            a header, then rows; a quoted cell may span lines
+    original  as jsonl, in the words of the system that Lakeward replaces
     access  1.2.3.4 - ann [17/May/2015:10:05:03 +0000] "GET /a?b=1 HTTP/1.1" 200 235 "ref" "agent"
 
 `Terminal`: the file as a whole cannot be read as asked. `Rejected`: one unit cannot be read; its
@@ -23,7 +24,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 
 from lakeward.catalog import TYPES
-from lakeward.cli.intake import accesslog
+from lakeward.cli.intake import accesslog, original
 from lakeward.cli.intake.framing import Unit, cells, csv_rows, filled, text_of
 from lakeward.errors import Rejected, Terminal
 from lakeward.interaction import (
@@ -37,7 +38,7 @@ from lakeward.interaction import (
     parse_iso,
 )
 
-Kind: TypeAlias = Literal["jsonl", "csv", "access"]
+Kind: TypeAlias = Literal["jsonl", "csv", "access", "original"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _EPOCH = re.compile(r"\d{9,13}(?:\.\d+)?", re.ASCII)
@@ -105,7 +106,7 @@ def layout_of(
         layout = _csv_layout(sample, layout)
         named = typed in layout.columns
     else:
-        objects = [_object(line.raw) or {} for line in sample]
+        objects = [_ours(_object(line.raw) or {}, layout) for line in sample]
         _check_keys(objects, mapping)
         named = any(typed in values for values in objects)
     if not (default_type or named):
@@ -173,16 +174,20 @@ def parse(raw: bytes, layout: Layout) -> Row:
         values = accesslog.fields_of(text_of(raw))
         if values is None:
             raise Rejected("not a line of a common or combined access log")
-    elif layout.kind == "jsonl":
+    elif layout.kind in ("jsonl", "original"):
         found = _object(raw)
         if found is None:
             raise Rejected("not one JSON object")
-        values = _mapped(found, layout.mapping)
+        values = _mapped(_ours(found, layout), layout.mapping)
     else:
         found = _mapped(_csv_values(raw, layout), layout.mapping)
         values = {name: _typed(name, text) for name, text in found.items() if text}
         _type_own(values, layout.default_type)
     return _row(values, layout.default_type)
+
+
+def _ours(values: JsonObject, layout: Layout) -> JsonObject:
+    return original.translated(values) if layout.kind == "original" else values
 
 
 def _object(raw: bytes) -> JsonObject | None:

@@ -18,10 +18,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from lakeward.cli.intake import original
 from lakeward.cli.intake.framing import Unit, decoded, filled, lines, text_of
 from lakeward.cli.intake.rows import Layout
 from lakeward.errors import Terminal
@@ -37,6 +39,8 @@ class Source(msgspec.Struct, frozen=True):
     size: int
     layout: Layout | None = None
     spool: io.BufferedReader | None = None
+    day: Path | None = None
+    """A day of the original system's lake, whose files are read as one."""
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -45,6 +49,18 @@ class Content(msgspec.Struct, frozen=True):
     digest: str
     length: int
     damaged: bool
+
+
+def looked_at_days(path: str, layout_of: Callable[[list[Unit]], Layout]) -> list[Source]:
+    """The days of the original system's lake as sources, each with the layout of its first
+    lines."""
+    found = []
+    for day in original.days(path):
+        source = Source(str(day), original.name_of(day), original.size_of(day), day=day)
+        sample = _sample(source)
+        layout = layout_of(sample) if sample else None
+        found.append(msgspec.structs.replace(source, layout=layout))
+    return found
 
 
 def looked_at(path: str, layout_of: Callable[[list[Unit]], Layout], spools: ExitStack) -> Source:
@@ -93,6 +109,10 @@ def _size(file: io.BufferedReader) -> int:
 @contextmanager
 def reading(source: Source) -> Iterator[io.BufferedReader]:
     """The source's bytes from the start, as they are stored."""
+    if source.day is not None:
+        with original.opened(source.day) as file:
+            yield file
+        return
     if source.spool is not None:
         source.spool.seek(0)
         yield source.spool
