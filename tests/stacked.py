@@ -73,11 +73,15 @@ class Account:
         """Functions that answer, where the templates look for them."""
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as file:
-            for name in ("lakeward/__init__.py", "lakeward/aws/__init__.py"):
+            for name in (
+                "lakeward/__init__.py",
+                "lakeward/aws/__init__.py",
+                "lakeward/cli/__init__.py",
+            ):
                 file.writestr(name, "")
-            for name in ("ingest", "compact"):
+            for name in ("aws/ingest", "cli/aws_compact"):
                 file.writestr(
-                    f"lakeward/aws/{name}.py",
+                    f"lakeward/{name}.py",
                     "import os\ndef handler(event, context):\n"
                     "    return {'statusCode': 200, 'body': os.environ['DATA_LAKE_BUCKET']}\n",
                 )

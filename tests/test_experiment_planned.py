@@ -130,6 +130,11 @@ def test_flags_that_cannot_be_read_are_noted_and_stop_nothing(run: Run, tmp_path
     )
 
 
+def as_far_as_sums_go(text: str) -> Any:
+    """A document whose numbers have the digits that a sum in any order has."""
+    return json.loads(text, parse_float=lambda number: float(f"{float(number):.9g}"))
+
+
 def test_a_plan_in_the_app_database_is_read_as_one_in_a_file(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +144,7 @@ def test_a_plan_in_the_app_database_is_read_as_one_in_a_file(
     monkeypatch.setenv("LAKEWARD_FLAGS", "database")
     code, out, _ = run(b"{", "--format", "json", "--until", "2026-09-30")
     assert code == 0
-    assert json.loads(out) == json.loads(here[1])
+    assert as_far_as_sums_go(out) == as_far_as_sums_go(here[1])
 
 
 def test_an_experiment_that_no_flag_runs_is_asked_as_before(run: Run) -> None:

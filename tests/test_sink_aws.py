@@ -173,6 +173,7 @@ ALLOWED = {  # what an operation, or obstore's put and get, needs of IAM
     "get": {"s3:GetObject", "s3:ListBucket"},  # without the second an absent object is a refusal
     "get_object": {"s3:GetObject", "s3:GetObjectVersion"},
     "list_object_versions": {"s3:ListBucketVersions"},
+    "list_objects_v2": {"s3:ListBucket"},
     "delete_objects": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
 }
 
