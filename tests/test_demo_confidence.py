@@ -120,18 +120,17 @@ def test_scores_have_their_weight_in_matching() -> None:
     assert before.keys() == after.keys()
     told = {who: (before[who], after[who]) for who in before if before[who] != after[who]}
     assert told
-    for who in before.keys() - told.keys():
-        assert not {one.partner for one in before[who]} & {"p1", "p2", "p3"} - {"p1", "p3"} or (
-            before[who] == after[who]
-        )
+    for old, new in told.values():  # whose matches have no partner with a score stay as they are
+        assert {one.partner for one in (*old, *new)} & scores.keys()
     lowered = [
-        (old, new)
-        for shown, now in told.values()
-        for old in shown
-        for new in now
-        if old.partner == new.partner == "p2"
+        (one, other)
+        for old, new in told.values()
+        for one in old
+        for other in new
+        if one.partner == other.partner == "p2"
     ]
-    assert any(new.score < old.score for old, new in lowered)
+    assert lowered
+    assert all(other.score < one.score for one, other in lowered)
 
 
 # One run of the demo, with its history

@@ -76,11 +76,7 @@ def show(settings: Settings, asked: Asked) -> int:
 
 def _show(settings: Settings, asked: Asked) -> int:
     lake = open_lake(settings.lake_dir)
-    days = (
-        (0 if read_published(lake.private / "published") else DAYS)
-        if asked.days is None
-        else asked.days
-    )
+    days = _days(lake) if asked.days is None else asked.days
     settings = declared(settings, days)
     quiet = quiet_seconds(settings)
     with ExitStack() as held:
