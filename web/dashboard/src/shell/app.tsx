@@ -64,6 +64,8 @@ function Frame({ me, pages, onOut, waiting = "" }: FrameProps) {
   const [nav, setNav] = useState(false);
   const [over, setOver] = useState<"" | "keys" | "find">("");
   useShortcuts(pages, setOver);
+  // A dialog hears late that it was closed, when a key may have opened the other one.
+  const close = (which: "keys" | "find") => setOver((shown) => (shown === which ? "" : shown));
   useEffect(() => {
     document.title = `${page?.title ?? "Nothing here"} · Lakeward`;
     setNav(false);
@@ -94,8 +96,8 @@ function Frame({ me, pages, onOut, waiting = "" }: FrameProps) {
       <main class="page" id="main" tabindex={-1} data-page={page?.name}>
         {waiting ? <Waiting said={waiting} /> : page ? <Shown key={page.name} page={page} /> : <Missing partner={alone} />}
       </main>
-      {over === "find" && <Find pages={pages} onClose={() => setOver("")} />}
-      {over === "keys" && <Keys pages={pages} onClose={() => setOver("")} />}
+      {over === "find" && <Find pages={pages} onClose={() => close("find")} />}
+      {over === "keys" && <Keys pages={pages} onClose={() => close("keys")} />}
     </div>
   );
 }
