@@ -493,6 +493,15 @@ def test_of_two_at_once_one_is_kept_and_nobody_is_refused(office: Office) -> Non
     assert len(desk.responses.of("q1")) == 1
 
 
+def test_who_answers_before_the_message_is_marked_as_sent_is_heard(office: Office) -> None:
+    seen = office.invite()
+    office.round()  # marks it between the moment the form is looked at and the one it is kept
+    assert office.again(seen).sends == seen.sends + 1
+    assert office.desk.invitations.keep(seen, {"value": "4"})
+    office.answer(seen)
+    assert office.again(seen).state == "answered"
+
+
 def test_the_same_form_sent_twice_at_once_is_one_answer_and_both_are_thanked(
     office: Office,
 ) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 from uuid_utils import uuid7
 
 from lakeward.errors import Terminal
@@ -202,7 +202,7 @@ class Invitations:
         """Keep what was filled in; whether an answer may still come."""
         now_ns = self._now_ns()
         with self._database.write() as connection:
-            if not _change(connection, seen, {"draft": dict(draft)}, OPEN):
+            if not _fill(connection, seen, {"draft": dict(draft)}):
                 return False
             if not seen.draft:  # told once
                 _mark(connection, now_ns, Actor("witness", "witness"), seen, "saved")
@@ -261,7 +261,7 @@ def answered(connection: Connection, seen: Invitation, now_ms: int) -> bool:
     """Inside the transaction that keeps the answer: False when there is one already, or none may
     come any more."""
     changes = {"state": "answered", "answered_at": now_ms, "due_at": None, "draft": {}}
-    return _change(connection, seen, changes, OPEN)
+    return _fill(connection, seen, changes)
 
 
 def found(connection: Connection, invitation_id: str) -> Invitation | None:
@@ -290,11 +290,20 @@ def _change(
     connection: Connection, seen: Invitation, changes: Mapping[str, Any], from_: Sequence[State]
 ) -> bool:
     """Change it while it is as it was seen: its state among these, and no message more has gone."""
-    same = and_(
-        _C.invitation_id == seen.invitation_id, _C.nonce == seen.nonce,
-        _C.state.in_(from_), _C.sends == seen.sends,
-    )  # fmt: skip
+    same = and_(_by_link(seen), _C.state.in_(from_), _C.sends == seen.sends)
     return connection.execute(update(INVITATIONS).where(same).values(**changes)).rowcount == 1
+
+
+def _fill(connection: Connection, seen: Invitation, changes: Mapping[str, Any]) -> bool:
+    """What a person does to it while it is open. How many messages went matters not: one who
+    answers at once may be done before the first is marked as sent, and a reminder ends no form."""
+    same = and_(_by_link(seen), _C.state.in_(OPEN))
+    return connection.execute(update(INVITATIONS).where(same).values(**changes)).rowcount == 1
+
+
+def _by_link(seen: Invitation) -> ColumnElement[bool]:
+    """The same invitation, by a link that it still goes by."""
+    return and_(_C.invitation_id == seen.invitation_id, _C.nonce == seen.nonce)
 
 
 def _set(connection: Connection, invitation_id: str, values: Mapping[str, Any]) -> None:
