@@ -567,6 +567,26 @@ def test_a_demo_without_its_extra_says_what_to_install(lake: Lake) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_plain_installation_has_a_doctor(lake: Lake) -> None:
+    collector = lake.collector()
+    collector.record("signed_up")
+    collector.commit()
+    code = (
+        "import sys, importlib.util as found; looked = found.find_spec\n"
+        "absent = {'sqlalchemy', 'alembic', 'duckdb', 'pyarrow', 'deltalake', 'obstore'}\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"
+        "found.find_spec = lambda name, *more: None if name in absent else looked(name, *more)\n"
+        "from lakeward.cli import main; sys.exit(main(['doctor']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(lake), capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("the sum holds\n")
+    assert "watched" not in done.stdout
+
+
 # Every command
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,11 +17,15 @@ from lakeward.cli.prices import PriceTables, price_tables, told
 from lakeward.cli.rolled import RollupsAccount
 from lakeward.cli.rolled import look as rollups_of
 from lakeward.cli.rolled import sentence as rollups_told
+from lakeward.errors import MissingExtra
 from lakeward.lake.progress import TableAccount, account
-from lakeward.lakedir import open_lake, refuse_network_file_system
+from lakeward.lakedir import LakeDir, open_lake, refuse_network_file_system
 from lakeward.lock import is_kept
 from lakeward.ringdir import known_folders
 from lakeward.settings import Settings
+
+if TYPE_CHECKING:
+    from lakeward.alerts.overview import Account as Watched
 
 PLACES = ("delivered", "quarantined", "waiting", "rejected", "dropped", "sampled", "excluded",
           "disabled", "erased", "expired", "suppressed", "vanished", "in_flight")  # fmt: skip
@@ -33,8 +38,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Audit the lake and print what was found."""
-    from lakeward.alerts import overview  # slow to load
-
     lake = open_lake(settings.lake_dir, create=False)
     refuse_network_file_system(lake.root)
     report = audit(lake, known_folders(lake, settings.ring_dir))
@@ -43,7 +46,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     kept = is_kept(lake)
     messages, prices = look(settings), price_tables(settings)
     flags, rollups = flags_of(settings), rollups_of(lake)
-    alerts = overview.account(lake, settings)
+    alerts, watched = _alerts(lake, settings)
     if arguments.format == "json":
         row = msgspec.to_builtins(report) | {"keeper": kept, "table": msgspec.to_builtins(table)}
         row |= {"messages": msgspec.to_builtins(messages), "prices": msgspec.to_builtins(prices)}
@@ -51,9 +54,18 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         row |= {"alerts": msgspec.to_builtins(alerts)}
         print(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
     else:
-        watched = overview.sentence(alerts)
         print(render(report, kept, table, messages, prices, flags, rollups, watched))
     return 0 if report.ok else 1
+
+
+def _alerts(lake: LakeDir, settings: Settings) -> tuple[Watched | None, str]:
+    """How watching goes, and a sentence of it; nothing where the extra that watches is absent."""
+    try:
+        from lakeward.alerts import overview  # slow to load
+    except MissingExtra:
+        return None, ""
+    found = overview.account(lake, settings)
+    return found, overview.sentence(found)
 
 
 def render(

@@ -120,5 +120,6 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if link := _first_link(settings, f"http://{shown}:{port}"):
         print(f"make yourself the admin (once, within 24 h): {link}", file=sys.stderr, flush=True)
-    keeper.run(wait=HANDOVER_SECONDS)
+    with listener:
+        keeper.run(wait=HANDOVER_SECONDS)
     return 1 if workers.failed else 0
