@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots checkov lambda format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots checkov lambda release format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,7 @@ $(STAMP): requirements/test.txt requirements/models.txt pyproject.toml
 demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stays up on a terminal
 	$(BIN)/lakeward demo
 
-test: $(STAMP) $(CLIENTS_STAMP) browser java ## run the tests
+test: $(STAMP) $(CLIENTS_STAMP) $(WEB_STAMP) browser java ## run the tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" -q --durations 15 tests
 
 check: $(STAMP) $(WEB_STAMP) ## format, lint, types, import floors, docs
@@ -142,6 +142,7 @@ checkov: build/checkov/.ready ## look through the CloudFormation templates with 
 
 web: $(WEB_STAMP) ## build page and browser SDK into the package (src/lakeward/server/static, static_sdk)
 	$(NPM) run build
+	PATH="$(CURDIR)/$(BIN):$$PATH" node web/third-party.mjs
 
 web-check: $(WEB_STAMP) ## page and browser SDK: types, tests, sizes, and that a rebuild gives the same bytes
 	$(NPM) run check
@@ -156,6 +157,9 @@ screenshots: $(STAMP) browser ## make the pictures of the dashboard in docs/pict
 
 lambda: $(STAMP) ## package the Lambda that takes interactions (build/lambda/lakeward-ingest.zip)
 	$(BIN)/python deploy/package_lambda.py
+
+release: $(STAMP) ## build wheel and sdist into dist, install and run them on each Python at hand; about ten minutes
+	$(BIN)/python deploy/check_release.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) web/node_modules tests/clients/node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
