@@ -140,8 +140,11 @@ def test_doctor_names_what_is_wrong_in_the_file_of_the_setting(
         monkeypatch.setenv(name, value)
     path = tmp_path / "flags.json"
     path.write_text(json.dumps({"features": {"page": {"rules": [{"variations": [1]}]}}}))
+    sound = tmp_path / "sound.json"
+    sound.write_text(json.dumps({"features": {"page": {"defaultValue": "plain"}}}))
     for flags, told in (
-        (str(path), "1 in"), (str(path), "1 to mend, the first: page: rule 1: an experiment needs"),
+        (str(sound), f"1 in {sound}\n"), (str(path), "1 in"),
+        (str(path), "1 to mend, the first: page: rule 1: an experiment needs"),
         (str(tmp_path / "gone.json"), "No such file"), ("database", "in the app database"),
     ):  # fmt: skip
         monkeypatch.setenv("LAKEWARD_FLAGS", flags)

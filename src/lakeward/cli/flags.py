@@ -56,8 +56,10 @@ def sentence(account: FlagsAccount) -> str:
     """The same for people."""
     if account.flags is None:
         return "in the app database"
-    more = f"; {len(account.faults)} to mend, the first: {account.faults[0]}"
-    return f"{account.flags} in {account.source}{more if account.faults else ''}"
+    told = f"{account.flags} in {account.source}"
+    if account.faults:
+        told += f"; {len(account.faults)} to mend, the first: {account.faults[0]}"
+    return told
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
