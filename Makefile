@@ -17,7 +17,7 @@ SOAK_STAMP := $(VENV)/.soak-ready
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots checkov lambda release format clean
+.PHONY: help setup demo test browser java check types style bench soak docs web web-check snapshots screenshots checkov site lambda release format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -139,6 +139,16 @@ build/checkov/.ready: requirements/checkov.txt
 
 checkov: build/checkov/.ready ## look through the CloudFormation templates with checkov; its first run installs it
 	build/checkov/bin/checkov --skip-download --framework cloudformation --quiet --compact -d src/lakeward/aws/templates
+
+# An environment of its own, too: nothing else of the project needs Sphinx.
+build/site-env/.ready: requirements/site.txt
+	$(PYTHON) -m venv build/site-env
+	build/site-env/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/site.txt
+	@touch $@
+
+site: build/site-env/.ready ## build the pages as a site into build/site; a link that leads nowhere is an error
+	build/site-env/bin/python -m sphinx -c deploy/site -q --fail-on-warning --keep-going . build/site
+	@echo "build/site/index.html"
 
 web: $(WEB_STAMP) ## build page and browser SDK into the package (src/lakeward/server/static, static_sdk)
 	$(NPM) run build

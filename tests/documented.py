@@ -118,7 +118,8 @@ class Typist:
         if command.word == "lakeward" and " | " not in text:
             said = self.ours(shlex.split(text)[1:])
         elif command.word == "export":
-            self.environ.update(word.split("=", 1) for word in shlex.split(text)[1:])
+            for word in shlex.split(text)[1:]:
+                name, _, self.environ[name] = word.partition("=")
             said = Said(0, "")
         elif text.endswith(" &"):
             said = self._starts(command, text)

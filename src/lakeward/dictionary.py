@@ -175,7 +175,8 @@ def _string_text(field: JsonObject) -> str:
     if "format" in field:
         return str(field["format"])
     if "pattern" in field:
-        return "text like " + str(field["pattern"]).removesuffix("(?!\n)")
+        pattern = str(field["pattern"]).removesuffix("(?!\n)")
+        return f"text like `{pattern}`"
     return f"text up to {field['maxLength']}" if "maxLength" in field else "text"
 
 
