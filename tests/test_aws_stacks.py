@@ -149,6 +149,7 @@ def test_a_kind_without_what_it_needs_is_refused_before_anything_is_made(aws: Ac
     for words, said in (
         ((), "Kind lambda needs CodeBucket"),
         (("--set", "Kind=fargate"), "Kind fargate needs"),
+        (("--set", "PutItems=yes", *CODE, "--set", "InteractionsTable="), "PutItems needs"),
     ):
         refused = aws.run("deploy", "ingest", "--yes", *words)
         assert refused.code == 2
