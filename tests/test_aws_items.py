@@ -1,4 +1,4 @@
-"""The Lambda with a table: what it answers for is in S3 and in DynamoDB, or it says that it is not."""
+"""The Lambda with a table: what it answers for is in S3 and in DynamoDB, or it says it is not."""
 
 from __future__ import annotations
 

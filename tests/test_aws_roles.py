@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from policies import Request, allowed
-from stacked import CODE, FARGATE, QUERY, STOPPED, Account, account
+from stacked import CODE, FARGATE, IMAGE, QUERY, STOPPED, Account, account
 from templated import resources
 
 ACCOUNT, ARN = "000000000000", "arn:aws"
@@ -69,7 +69,7 @@ def stood(tmp_path_factory: pytest.TempPathFactory) -> Stood:
     deployments: tuple[tuple[str, ...], ...] = (
         ("storage", "--yes"),
         ("query", "--yes", *QUERY),
-        ("ingest", "processing", "--yes", *CODE),
+        ("ingest", "processing", "--yes", *CODE, *IMAGE),
         ("storage", "ingest", "--environment", "items", "--yes", "--set", "PutItems=yes", *CODE),
         ("storage", *with_key),
         ("query", *with_key, *QUERY),

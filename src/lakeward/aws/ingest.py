@@ -2,8 +2,8 @@
 
 In: requests of an API Gateway. Out: answers, of which a 200 says that S3 has the batch, and with
 `USE_DYNAMODB` that the table has its items. Decoder, scrubber, rules and limits are those of
-`lakeward serve`; keys stand by their digests in `LAKEWARD_KEYS`, as there is no database. Opened once
-for each process, at its first request; an error there is a 503.
+`lakeward serve`; keys stand by their digests in `LAKEWARD_KEYS`, as there is no database. Opened
+once for each process, at its first request; an error there is a 503.
 """
 
 from __future__ import annotations

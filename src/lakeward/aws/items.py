@@ -1,9 +1,9 @@
 """Items in DynamoDB for what the Lambda takes: put when S3 has the batch, before the answer.
 
 In: a slice that is an object in S3 already. Out: its items, of the users whom
-`LAKEWARD_ROLLOUT_DYNAMODB` covers. `Transient` and `Terminal` as `sinks.dynamodb` says them. Whoever
-is told of either sends again with the same ids: an item is put in its own place, and the object that
-repeats in S3 is one row of the table.
+`LAKEWARD_ROLLOUT_DYNAMODB` covers. `Transient` and `Terminal` as `sinks.dynamodb` says them: then
+whoever sent the batch sends it again with the same ids. An item is put in its own place, and the
+object that repeats in S3 is one row of the table.
 
 A record that no item can hold is in S3, which is what the answer says; it is named in the log, and
 counted.
