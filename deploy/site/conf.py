@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 project = "Lakeward"
 author = "The Lakeward developers"
-copyright = "The Lakeward developers"
+copyright = author  # noqa: A001 - Sphinx's name
 version = re.findall(r'VERSION = "(.+)"', (ROOT / "src/lakeward/version.py").read_text())[0]
 
 extensions = ["myst_parser"]
@@ -40,12 +40,14 @@ html_last_updated_fmt = None
 GROUPS: Final = {
     "Start here": "quickstart concepts demo dashboard original-system",
     "Collect": "capture sdk server compatible outcomes flows flags messages import uploads testing",
-    "Ask": "query questions experiments anomalies alerts summary live rollups engines table open-lake",
+    "Ask": "query questions experiments anomalies alerts summary live rollups engines table "
+    "open-lake",
     "AI and partners": "ai confidence witnesses consistency",
     "Run": "deploy operations backup followers enrichment keys people privacy",
     "AWS and scale": "aws scale",
     "Reference": "cli settings types formats/log formats/ring formats/draft",
-    "Project": "/CONTRIBUTING /SECURITY /CHANGELOG /benchmarks/README /web/dashboard/README release adr/README",
+    "Project": "/CONTRIBUTING /SECURITY /CHANGELOG /benchmarks/README /web/dashboard/README "
+    "release adr/README",
 }
 """Where a reader looks for a page, in the order of need."""
 
