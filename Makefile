@@ -148,7 +148,7 @@ build/site-env/.ready: requirements/site.txt
 	@touch $@
 
 site: build/site-env/.ready ## build the pages as a site into build/site; a link that leads nowhere is an error
-	build/site-env/bin/python -m sphinx -c deploy/site -q --fail-on-warning --keep-going . build/site
+	build/site-env/bin/python -m sphinx -c deploy/site -q --fresh-env --fail-on-warning --keep-going . build/site
 	@echo "build/site/index.html"
 
 web: $(WEB_STAMP) ## build page and browser SDK into the package (src/lakeward/server/static, static_sdk)
