@@ -147,10 +147,11 @@ def run(
 
 def built(folder: Path) -> tuple[Path, Path]:
     """Wheel and sdist; fails where the sdist makes another wheel than the tree does."""
-    shutil.rmtree(folder, ignore_errors=True)
+    for older in folder.glob("lakeward-*"):
+        older.unlink()
     build = [sys.executable, "-m", "hatchling", "build"]
     run([*build, "-d", str(folder)], REPO)
-    [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    [wheel], [sdist] = folder.glob("lakeward-*.whl"), folder.glob("lakeward-*.tar.gz")
     with tempfile.TemporaryDirectory() as scratch:
         with tarfile.open(sdist) as archive:
             archive.extractall(scratch, filter="data")
