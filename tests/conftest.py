@@ -47,7 +47,8 @@ loads all authorities of the world takes as long to make as fifty requests."""
 
 
 LONG = {
-    "test_capture_celery", "test_demo_end_to_end", "test_demo_stage", "test_erase_proof",
+    "test_capture_celery", "test_demo_end_to_end", "test_demo_stage", "test_documented_commands",
+    "test_erase_proof",
     "test_open_lake", "test_page_hostile", "test_removal", "test_table_kills",
 }  # fmt: skip
 """Files of which one test takes twenty seconds or more: begun first, or the last of them would

@@ -27,6 +27,7 @@ from test_import_original import Original
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")
 COMMANDS = [one for page in PAGES for one in commands(page, str(page.relative_to(ROOT)))]
 
 NOT_TYPED = {
@@ -134,6 +135,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
+@needs_curl
 @pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
 def test_the_first_steps_do_what_the_page_says(newcomer: Typist, page: str) -> None:
     assert typed(newcomer, page) == []
@@ -144,6 +146,7 @@ def test_the_page_of_imports_does_what_it_says(newcomer: Typist) -> None:
     assert typed(newcomer, "docs/import.md") == []
 
 
+@needs_curl
 def test_every_other_page_does_what_it_says(filled: Dashboard, tmp_path: Path) -> None:
     complaints = []
     pages = {one.page for one in COMMANDS} - {*FRESH, *OPEN}
