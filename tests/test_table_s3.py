@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
+from obstore.fsspec import FsspecStore
 from uuid_utils import uuid7
 
-from clouds import BUCKET, KEYS, REGION
+from clouds import BUCKET, KEYS, REGION, settings
 from conftest import Lake, wait_until
 from lakeward.errors import LakewardError, Terminal, Transient
 from lakeward.lake.delta import Conflict, Table
@@ -23,6 +25,7 @@ from lakeward.lake.merge import merge
 from lakeward.lake.progress import read_progress
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
+from lakeward.lake.storage import table_storage
 from lakeward.lake.vacuum import vacuum
 from lakeward.lakedir import LakeDir
 from lakeward.person import Person
@@ -113,6 +116,31 @@ def test_a_bucket_that_is_not_there_is_one_sentence(cloud: Cloud, tmp_path: Path
         desk.compact()
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
     desk.log.close()
+
+
+def test_of_a_file_that_is_never_written_again_the_size_is_asked_for_once(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.bucket()
+    asked: list[str] = []
+    head = FsspecStore._info
+
+    async def counted(self: FsspecStore, path: str, **options: Any) -> dict[str, Any]:
+        asked.append(path.rpartition("/")[2])
+        return await head(self, path, **options)
+
+    monkeypatch.setattr(FsspecStore, "_info", counted)
+    storage = table_storage(tmp_path, settings(tmp_path, cloud.endpoint,
+                                               LAKEWARD_TABLE=f"s3://{BUCKET}/table"))  # fmt: skip
+    for name in ("a.parquet", "b.parquet", "_last_checkpoint"):
+        storage.create(name, b"x" * len(name))
+        for _ in range(4):
+            assert storage.file_system.info(f"s3://{BUCKET}/table/{name}")["size"] == len(name)
+    assert Counter(asked) == {"a.parquet": 1, "b.parquet": 1, "_last_checkpoint": 4}
+    with pytest.raises(FileNotFoundError):
+        storage.file_system.info(f"s3://{BUCKET}/table/c.parquet")
+    storage.create("c.parquet", b"x")
+    assert storage.file_system.info(f"s3://{BUCKET}/table/c.parquet")["size"] == 1
 
 
 def test_a_table_address_of_another_kind_is_refused(tmp_path: Path) -> None:

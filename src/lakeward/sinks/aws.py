@@ -44,6 +44,7 @@ KEYS_LIVE = timedelta(minutes=5)
 # What an answer of AWS has in any case. botocore takes any page with status 200 for an answer
 # without content, and a portal or proxy that sends one must not make deliveries out of nothing.
 HAS: dict[str, str] = {
+    "batch_get_item": "Responses",
     "batch_write_item": "UnprocessedItems",
     "describe_continuous_backups": "ContinuousBackupsDescription",
     "describe_table": "Table",

@@ -188,12 +188,12 @@ class Bucket:
 
     def _shared(self, key: str, lines: tuple[bytes, ...]) -> list[bytes]:
         """Those of `lines` that the object has; hashes are compared, so that memory is bounded."""
-        there = Counter(_mark(line) for line in self.read(key))
+        there = Counter(mark(line) for line in self.read(key))
         shared = []
         for line in lines:
-            mark = _mark(line)
-            if there[mark]:
-                there[mark] -= 1
+            digest = mark(line)
+            if there[digest]:
+                there[digest] -= 1
                 shared.append(line)
         return shared
 
@@ -201,5 +201,6 @@ class Bucket:
         return of_obstore(error, self.api.place)
 
 
-def _mark(line: bytes) -> bytes:
+def mark(line: bytes) -> bytes:
+    """By which lines are compared: 16 bytes, the same with and without a newline."""
     return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
