@@ -138,12 +138,14 @@ def story(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Story]:
     site = namespaces_or_loopback() if request.param == "namespaces" else Loopback(HOSTS)
+    hosts = Hosts(tmp_path_factory.mktemp("hosts"), site)
     try:
-        made = Story(Hosts(tmp_path_factory.mktemp("hosts"), site, "ministack"))
+        hosts.start_cloud("ministack")
+        made = Story(hosts)
         made.run()
         yield made
     finally:
-        site.close()
+        hosts.close()
 
 
 class Slice(msgspec.Struct, frozen=True, order=True):

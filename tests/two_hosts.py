@@ -58,7 +58,7 @@ def namespaces_or_loopback() -> Site:
 class Hosts:
     """Both hosts, the cloud below them, and everything that they were sent."""
 
-    def __init__(self, folder: Path, site: Site, emulator: str) -> None:
+    def __init__(self, folder: Path, site: Site) -> None:
         self.folder, self.site = folder, site
         self._port = free_port()
         self._serving: dict[str, subprocess.Popen[bytes]] = {}
@@ -67,7 +67,6 @@ class Hosts:
         self.key = ""
         for host in HOSTS:
             self._provision(host)
-        self._start_cloud(emulator)
 
     def _provision(self, host: str) -> None:
         """A new lake with the database that all hosts begin with: it has the clients' key."""
@@ -82,7 +81,8 @@ class Hosts:
                 shutil.copy(path, shelf)
         shutil.copytree(shelf, lake.private, dirs_exist_ok=True)
 
-    def _start_cloud(self, emulator: str) -> None:
+    def start_cloud(self, emulator: str) -> None:
+        """An emulator on the ground, with bucket and table."""
         words = [
             part.replace("127.0.0.1", self.site.address(GROUND)) for part in EMULATORS[emulator][0]
         ]
@@ -178,6 +178,12 @@ class Hosts:
         process = self._serving.pop(host)
         os.kill(inmost(process.pid), signal.SIGTERM)
         assert process.wait(120) == 0, (self.folder / f"{host}.log").read_text()
+
+    def close(self) -> None:
+        """End all of it, and what the hosts' memory would have taken with it."""
+        self.site.close()
+        for host in HOSTS:
+            shutil.rmtree(self.rings(host), ignore_errors=True)
 
     def send(self, host: str, batches: list[dict[str, Any]]) -> None:
         """Let a client beside a host send batches, there first."""
