@@ -33,8 +33,9 @@ END_WITH_THE_TESTS = (  # even when they are killed: PR_SET_PDEATHSIG, SIGTERM
 class Cloud:
     """A running emulator."""
 
-    def __init__(self, name: str, port: int, reset_path: str) -> None:
+    def __init__(self, name: str, port: int, reset_path: str, pid: int = 0) -> None:
         self.name = name
+        self.pid = pid
         self.endpoint = f"http://127.0.0.1:{port}"
         self._reset_path = reset_path
 
@@ -90,7 +91,7 @@ def emulator(name: str) -> Cloud:
     with (Path(folder) / "output").open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
     atexit.register(_end, process, folder)
-    cloud = Cloud(name, port, reset_path)
+    cloud = Cloud(name, port, reset_path, process.pid)
     wait_until(lambda: _answers(cloud, process, Path(folder) / "output"), what=f"start of {name}")
     return cloud
 

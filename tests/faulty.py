@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -52,6 +53,7 @@ class Faulty:
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.ended = threading.Event()
+        self.rewritten: Callable[[str, bytes], bytes] = lambda line, body: body
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -123,6 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         line = f"{self.command} {self.path}" + (f" {target}" if target else "")
         kind = proxy.next_fault(line, body)
+        body = proxy.rewritten(line, body)
         if kind in ANSWERS:
             self._fail(*ANSWERS[kind], dynamodb=bool(target))
         elif kind == "hang":

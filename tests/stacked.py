@@ -19,6 +19,7 @@ from clouds import KEYS, REGION, Cloud, emulator
 from lakeward.cli import main
 
 CODE = ("--set", "CodeBucket=code", "--set", "CodeKey=lakeward.zip")
+IMAGE = ("--set", "ImageUri=000000000000.dkr.ecr.us-east-1.amazonaws.com/lakeward:0.1.0")
 QUERY = ("--set", "SavedQueries=no")
 STOPPED = ("--set", "Tasks=0")
 """The emulator would start containers, which this machine need not be able to."""
@@ -44,7 +45,7 @@ class Said(msgspec.Struct):
 
 
 class Account:
-    """An emptied account with the functions' package, and a command line that is of it."""
+    """An emptied account with the function's package, and a command line that is of it."""
 
     def __init__(self, folder: Path, cloud: Cloud, **more: str) -> None:
         self.cloud = cloud
@@ -70,21 +71,16 @@ class Account:
         return Said(code, out.getvalue(), err.getvalue())
 
     def package(self) -> None:
-        """Functions that answer, where the templates look for them."""
+        """A function that answers, where the template looks for it."""
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as file:
-            for name in (
-                "lakeward/__init__.py",
-                "lakeward/aws/__init__.py",
-                "lakeward/cli/__init__.py",
-            ):
+            for name in ("lakeward/__init__.py", "lakeward/aws/__init__.py"):
                 file.writestr(name, "")
-            for name in ("aws/ingest", "cli/aws_compact"):
-                file.writestr(
-                    f"lakeward/{name}.py",
-                    "import os\ndef handler(event, context):\n"
-                    "    return {'statusCode': 200, 'body': os.environ['DATA_LAKE_BUCKET']}\n",
-                )
+            file.writestr(
+                "lakeward/aws/ingest.py",
+                "import os\ndef handler(event, context):\n"
+                "    return {'statusCode': 200, 'body': os.environ['DATA_LAKE_BUCKET']}\n",
+            )
         s3 = self.cloud.client("s3")
         s3.create_bucket(Bucket="code")
         s3.put_object(Bucket="code", Key="lakeward.zip", Body=body.getvalue())

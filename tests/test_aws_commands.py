@@ -21,7 +21,7 @@ from lakeward.cli.aws import TEMPLATES
 from lakeward.errors import Terminal, Transient
 from lakeward.settings import load
 from lakeward.sinks.verdict import Invalid, Missing, Place
-from stacked import CODE, QUERY, Account, account
+from stacked import CODE, IMAGE, QUERY, Account, account
 from templated import templates
 
 
@@ -192,7 +192,7 @@ def test_what_cannot_be_deployed_is_one_sentence(
 
 
 def test_a_stack_whose_giver_is_missing_says_who_gives(aws: Account) -> None:
-    said = aws.run("deploy", "processing", "--yes", *CODE)
+    said = aws.run("deploy", "processing", "--yes", *IMAGE)
     assert said.code == 2
     assert "processing needs DataLakeBucket: deploy storage first" in said.err
     said = aws.run("deploy", "query", "--yes")

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from policies import Request, allowed
-from stacked import CODE, FARGATE, QUERY, STOPPED, Account, account
+from stacked import CODE, FARGATE, IMAGE, QUERY, STOPPED, Account, account
 from templated import resources
 
 ACCOUNT, ARN = "000000000000", "arn:aws"
@@ -58,7 +58,8 @@ class Role(NamedTuple):
 
 @pytest.fixture(scope="module")
 def stood(tmp_path_factory: pytest.TempPathFactory) -> Stood:
-    """All templates twice: with functions, and with tasks and a key of one's own."""
+    """All templates twice: with functions, and with tasks and a key of one's own. Ingest a third
+    time, with items."""
     made = account(tmp_path_factory.mktemp("roles"))
     made.package()
     key = made.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
@@ -68,7 +69,8 @@ def stood(tmp_path_factory: pytest.TempPathFactory) -> Stood:
     deployments: tuple[tuple[str, ...], ...] = (
         ("storage", "--yes"),
         ("query", "--yes", *QUERY),
-        ("ingest", "processing", "--yes", *CODE),
+        ("ingest", "processing", "--yes", *CODE, *IMAGE),
+        ("storage", "ingest", "--environment", "items", "--yes", "--set", "PutItems=yes", *CODE),
         ("storage", *with_key),
         ("query", *with_key, *QUERY),
         ("ingest", *with_key, *FARGATE, *STOPPED, *network, *balancer),
@@ -87,6 +89,7 @@ ROLES = [
     Role("production", "processing", "SchedulerRole"),
     Role("production", "processing", "FunctionRole"),
     Role("production", "processing", "DemoWorkerPolicy"),
+    Role("items", "ingest", "FunctionRole"),
     Role("boxes", "storage", "ShippingPolicy"),
     Role("boxes", "ingest", "ExecutionRole"),
     Role("boxes", "ingest", "TaskRole"),
@@ -108,7 +111,11 @@ def rights(stood: Stood, role: Role) -> Rights:
     """The table, with the names that this deployment has."""
     outputs = {
         name: stood.account.outputs(name, role.environment)
-        for name in ("storage", "query", "ingest", "processing")
+        for name in (
+            ("storage", "ingest")
+            if role.environment == "items"
+            else ("storage", "query", "ingest", "processing")
+        )
     }
     bucket = f"{ARN}:s3:::{outputs['storage']['DataLakeBucket']}"
     table = f"{ARN}:dynamodb:us-east-1:{ACCOUNT}:table/{outputs['storage']['InteractionsTable']}"
@@ -176,8 +183,14 @@ def rights(stood: Stood, role: Role) -> Rights:
             may += both("s3:PutObject", object_) + both("s3:GetObject", object_) + keyed
             may += both("logs:PutLogEvents", group("FunctionLogs"))
             may += both("sqs:SendMessage", queue(outputs["ingest"]["IngestDeadLetters"]))
-            may_not += both("s3:PutObject", items, f"{bucket}/table/a") + listing
-            may_not += both("dynamodb:BatchWriteItem", table)
+            may_not += both("s3:PutObject", f"{bucket}/table/a") + listing
+            puts = both("dynamodb:BatchWriteItem", table) + both("dynamodb:DescribeTable", table)
+            puts += both("s3:PutObject", items) + both("s3:GetObject", items)
+            if role.environment == "items":
+                may += puts
+            else:
+                may_not += puts
+            may_not += both("dynamodb:Query", table, f"{table}/index/user_id-timestamp-index")
             may_not += both("sqs:ReceiveMessage", queue(outputs["ingest"]["IngestDeadLetters"]))
         case "ingest", "TaskRole":
             may += both("s3:PutObject", object_) + both("s3:GetObject", object_) + keyed

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import re
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import msgspec
@@ -22,7 +23,7 @@ from lakeward.lake.columns import RECORD
 from lakeward.settings import load
 from lakeward.sinks import s3 as archive
 from lakeward.sinks.blueprint import INDEXES
-from stacked import CODE, FARGATE, QUERY, STOPPED, Account, account
+from stacked import CODE, FARGATE, IMAGE, QUERY, STOPPED, Account, account
 from templated import templates
 
 
@@ -108,6 +109,25 @@ def test_ingest_by_lambda_answers_over_its_api(aws: Account) -> None:
     assert function["Handler"] == "lakeward.aws.ingest.handler"
 
 
+def image_config(function: dict[str, Any]) -> dict[str, Any]:
+    """How a container of the function is started."""
+    told: dict[str, Any] = function["Configuration"]["ImageConfigResponse"]["ImageConfig"]
+    return told
+
+
+def test_ingest_by_lambda_may_be_the_image_and_a_package_goes_before_it(aws: Account) -> None:
+    deployed(aws, "storage", "ingest", *IMAGE)
+    name = aws.outputs("ingest")["IngestFunction"]
+    functions = aws.cloud.client("lambda")
+    found = functions.get_function(FunctionName=name)
+    assert found["Configuration"]["PackageType"] == "Image"
+    assert image_config(found)["Command"] == ["lakeward.aws.ingest.handler"]
+    deployed(aws, "ingest", "--environment", "other", *CODE, *IMAGE, "--set", "DataLakeBucket=lake")
+    name = aws.outputs("ingest", "other")["IngestFunction"]
+    found = functions.get_function(FunctionName=name)["Configuration"]
+    assert (found["PackageType"], found["Runtime"]) == ("Zip", "python3.11")
+
+
 def test_callers_must_sign_unless_it_is_changed(aws: Account) -> None:
     deployed(aws, "storage", "ingest", *CODE)
     api = aws.outputs("ingest")["IngestApi"]
@@ -148,7 +168,9 @@ def test_a_kind_without_what_it_needs_is_refused_before_anything_is_made(aws: Ac
     deployed(aws, "storage")
     for words, said in (
         ((), "Kind lambda needs CodeBucket"),
+        (CODE[:2], "CodeBucket needs CodeKey"),
         (("--set", "Kind=fargate"), "Kind fargate needs"),
+        (("--set", "PutItems=yes", *CODE, "--set", "InteractionsTable="), "PutItems needs"),
     ):
         refused = aws.run("deploy", "ingest", "--yes", *words)
         assert refused.code == 2
@@ -157,14 +179,21 @@ def test_a_kind_without_what_it_needs_is_refused_before_anything_is_made(aws: Ac
 
 
 def test_processing_starts_compactions_and_has_the_queue_of_demos(aws: Account) -> None:
-    deployed(aws, "storage", "processing", *CODE)
+    deployed(aws, "storage", "processing", *IMAGE)
     outputs = aws.outputs("processing")
     scheduler = aws.cloud.client("scheduler")
     (row,) = scheduler.list_schedules(GroupName=outputs["CompactSchedules"])["Schedules"]
     schedule = scheduler.get_schedule(GroupName=outputs["CompactSchedules"], Name=row["Name"])
     assert schedule["Target"]["Arn"].endswith(outputs["CompactFunction"])
-    ran = aws.cloud.client("lambda").invoke(FunctionName=outputs["CompactFunction"], Payload=b"{}")
-    assert msgspec.json.decode(ran["Payload"].read())["statusCode"] == 200
+    function = aws.cloud.client("lambda").get_function(FunctionName=outputs["CompactFunction"])
+    assert function["Code"]["ImageUri"] == IMAGE[1].partition("=")[2]
+    assert image_config(function) == {
+        "EntryPoint": ["/opt/lakeward/bin/python", "-m", "awslambdaric"],
+        "Command": ["lakeward.cli.aws_compact.handler"], "WorkingDirectory": "/",
+    }  # fmt: skip
+    refused = aws.run("deploy", "processing", "--yes", "--set", "ImageUri=")
+    assert refused.code == 2
+    assert "Compaction needs ImageUri" in refused.err
     sqs = aws.cloud.client("sqs")
     url = sqs.get_queue_url(QueueName=outputs["DemoQueueUrl"].rpartition("/")[2])["QueueUrl"]
     for _ in range(5):  # five failures, and it waits among the dead letters
@@ -190,16 +219,18 @@ def test_monitoring_watches_what_is_deployed_and_nothing_else(aws: Account) -> N
     assert {it["MetricName"] for it in cloudwatch.describe_alarms()["MetricAlarms"]} == {
         "WriteThrottleEvents", "ReadThrottleEvents",
     }  # fmt: skip
-    deployed(aws, "ingest", "processing", "monitoring", *CODE)
+    deployed(aws, "ingest", "processing", "monitoring", *CODE, *IMAGE)
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     assert {it["MetricName"] for it in alarms} == {
         "WriteThrottleEvents", "ReadThrottleEvents", "Errors", "Throttles", "5xx",
         "ApproximateNumberOfMessagesVisible", "TargetErrorCount", "InvocationAttemptCount",
+        "CompactionLagSeconds",
     }  # fmt: skip
     outputs = {**aws.outputs("storage"), **aws.outputs("ingest"), **aws.outputs("processing")}
     for alarm in alarms:
-        (pair,) = alarm["Dimensions"]
-        assert pair["Value"] in outputs.values(), alarm["AlarmName"]
+        named = [pair["Value"] for pair in alarm["Dimensions"]] or [alarm["Namespace"]]
+        assert set(named) <= set(outputs.values()), alarm["AlarmName"]
+        assert len(named) == 1
         assert alarm["AlarmActions"] == [aws.outputs("monitoring")["AlarmTopic"]]
     (board,) = cloudwatch.list_dashboards()["DashboardEntries"]
     body = cloudwatch.get_dashboard(DashboardName=board["DashboardName"])["DashboardBody"]
@@ -269,7 +300,7 @@ def test_query_has_its_tables_and_a_workgroup_with_a_limit(aws: Account) -> None
 
 def test_every_stack_can_be_made_twice_over_and_taken_away(aws: Account) -> None:
     """Two environments in one account; nothing of one is in the way of the other."""
-    words = (*NAMES, *CODE, *QUERY)
+    words = (*NAMES, *CODE, *IMAGE, *QUERY)
     deployed(aws, *words)
     deployed(aws, *words, "--environment", "staging")
     for environment in ("production", "staging"):

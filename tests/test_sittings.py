@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -213,6 +214,17 @@ def test_a_pause_as_long_as_the_gap_is_within_a_session() -> None:
     fill([{"ms": START_MS + ms, "session_id": "s"} for ms in (0, 10, 20, 31)])
     [row] = answered_twice(Sessions(grain=None, gap=0.01, unit="session_id"))
     assert (row["sessions"], row["events"], row["bounce_share"]) == (2, 4, 0.5)
+
+
+def test_what_happened_at_one_moment_is_of_one_session_in_both_forms() -> None:
+    """Enough of it, in no order, that an order of ties which is nobody's would show."""
+    dice = random.Random(0)
+    made = [(dice.randrange(40), dice.randrange(50)) for _ in range(2000)]
+    fill({"ms": START_MS + hour * 3_600_000, "anonymous_id": f"a{who}"} for hour, who in made)
+    [row] = answered_twice(Sessions(grain=None))
+    alone = sum(1 for count in Counter(made).values() if count == 1)
+    assert (row["sessions"], row["events"]) == (len(set(made)), 2000)
+    assert row["bounce_share"] == alone / len(set(made))
 
 
 def test_where_a_session_began_is_its_first_page_and_not_its_first_call() -> None:

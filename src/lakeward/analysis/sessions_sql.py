@@ -43,7 +43,7 @@ def statement(question: Sessions) -> Sql:
         events(question, source, fields),
         f"fresh AS (SELECT u, t{', id' if fields else ''}{kept}, {fresh(gap, order)} AS f{place} "
         "FROM e)",
-        f"numbered AS (SELECT u, t{more}{kept}, sum(f) OVER ({order} ROWS UNBOUNDED PRECEDING) "
+        f"numbered AS (SELECT u, t{more}{kept}, sum(f) OVER ({order} RANGE UNBOUNDED PRECEDING) "
         "AS s FROM fresh)",
         "sat AS (SELECT u, min(t) AS start, max(t) - min(t) AS ms, count(*) AS events"
         f"{held} FROM numbered GROUP BY u, s)",

@@ -2,8 +2,9 @@
 
 In: settings with a bucket, lines of the server's own making. Out: after `commit`, an object
 `raw/…/<id>-000001-<segment>-<from>-<to>.jsonl.gz` of a log that only these objects make up: its id
-is this process's, its places are bytes. `NotDurable` when S3 does not take it in time; then the
-lines are forgotten, as whoever sent them is told so.
+is this process's, its places are bytes; then, where there is a table, its items. `NotDurable` when
+either does not take them in time; then the lines are forgotten, as whoever sent them is told so and
+sends again with the same ids.
 
 What cannot be stored is told in the answer and counted in the log; there is no quarantine here.
 """
@@ -15,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,8 +24,11 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
+from lakeward.aws.items import Items
 from lakeward.collector import Collector
 from lakeward.errors import LakewardError, NotDurable, Terminal, Transient
+from lakeward.followers.cursor import Cursor
+from lakeward.followers.protocol import Slice
 from lakeward.interaction import LATEST_NS, iso
 from lakeward.ring import FULL, LINES, PUT, REASONS, TOO_LARGE
 from lakeward.rollout import Shares, configured
@@ -100,13 +105,19 @@ class Holder:
     looked_ns, next_look_ns = 0, LATEST_NS
 
     def __init__(
-        self, ring: Buffer, bucket: Bucket, shares: Shares, now_ms: Callable[[], int]
+        self,
+        ring: Buffer,
+        bucket: Bucket,
+        shares: Shares,
+        now_ms: Callable[[], int],
+        items: Items | None = None,
     ) -> None:
         self.ring = ring
         self.shares = shares
         self.secret = os.urandom(32)
         self.writer = str(uuid7())
         self._bucket = bucket
+        self._items = items
         self._now_ms = now_ms
         self._lock = threading.Lock()
         self._day = ""
@@ -120,11 +131,11 @@ class Holder:
         """There is none."""
 
     def commit(self, timeout: float) -> None:
-        """Make the object; again while there is time."""
+        """Make the object, then its items; again while there is time."""
         with self._lock:
             lines = self.ring.taken()
             if lines:
-                self._made(lines, time.monotonic() + timeout)
+                self._made(self._piece(lines), time.monotonic() + timeout)
 
     async def acommit(self, timeout: float) -> None:
         """As `commit`, beside the event loop."""
@@ -136,38 +147,49 @@ class Holder:
     def abandon(self) -> None:
         """Hold nothing."""
 
-    def _made(self, lines: tuple[bytes, ...], deadline: float) -> None:
+    def _piece(self, lines: tuple[bytes, ...]) -> Slice:
+        """Lines in the next place. Whatever becomes of them, nothing else is ever made in it."""
         day = iso(self._now_ms())[:10]
         if day != self._day:
             self._day, self._segment, self._offset = day, self._segment + 1, 0
-        start = self._offset
-        # Whatever becomes of it, no other object is ever made in this place.
+        start = Cursor(EPOCH, self._segment, self._offset)
         self._offset += sum(len(line) + 1 for line in lines)
-        year, month, date = day.split("-")
-        key = (
-            f"raw/year={year}/month={month}/day={date}/{self.writer}-{EPOCH:06d}-"
-            f"{self._segment:08d}-{start:012d}-{self._offset:012d}.jsonl.gz"
-        )
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                self._bucket.put_once(key, lines)
-                return
-            except Terminal as error:
-                raise NotDurable(f"not in S3: {error}") from None
-            except (Transient, OSError) as error:
-                if time.monotonic() + pause >= deadline:
-                    why = error if isinstance(error, LakewardError) else "S3 is not reached"
-                    raise NotDurable(f"not in S3: {why}") from None
-                time.sleep(pause)
-                pause *= 2
+        return Slice(start, Cursor(EPOCH, self._segment, self._offset), lines, day)
+
+    def _made(self, piece: Slice, deadline: float) -> None:
+        year, month, date = piece.day.split("-")
+        folder = f"raw/year={year}/month={month}/day={date}"
+        key = f"{folder}/{self.writer}-{piece.name}.jsonl.gz"
+        insisted("S3", deadline, lambda: self._bucket.put_once(key, piece.lines))
+        if self._items is not None:
+            for part in self._items.parts(piece):
+                insisted("DynamoDB", deadline, partial(self._items.deliver, part))
+
+
+def insisted(place: str, deadline: float, attempt: Callable[[], None]) -> None:
+    """Attempt it until it is done or there is no time; NotDurable then, or where it cannot be."""
+    pause, why = FIRST_PAUSE, "no time was left"
+    while time.monotonic() < deadline:
+        try:
+            attempt()
+            return
+        except Terminal as error:
+            raise NotDurable(f"not in {place}: {error}") from None
+        except (Transient, OSError) as error:
+            why = str(error) if isinstance(error, LakewardError) else f"{place} is not reached"
+        if time.monotonic() + pause >= deadline:
+            break
+        time.sleep(pause)
+        pause *= 2
+    raise NotDurable(f"not in {place}: {why}")
 
 
 class DirectCollector(Collector):
-    """A `Collector` whose commits are objects of a bucket."""
+    """A `Collector` whose commits are objects of a bucket, and items of a table if there is one."""
 
-    def __init__(self, settings: Settings, bucket: Bucket) -> None:
+    def __init__(self, settings: Settings, bucket: Bucket, items: Items | None = None) -> None:
         self._bucket = bucket
+        self._items = items
         super().__init__(settings)
 
     def _hook(self) -> None:
@@ -176,5 +198,5 @@ class DirectCollector(Collector):
     def _hold(self) -> Holder:
         return Holder(
             Buffer(self.settings.frame_bytes), self._bucket, configured(self.settings)[0],
-            lambda: self.clock.now() // 1_000_000,
+            lambda: self.clock.now() // 1_000_000, self._items,
         )  # fmt: skip

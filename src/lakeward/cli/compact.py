@@ -113,6 +113,8 @@ class Report(msgspec.Struct, frozen=True):
     """Objects of the raw archive that were listed."""
     left: int = 0
     """Those that wait for a listing of all days."""
+    lag_seconds: float = 0
+    """How long the oldest object had waited that was not in the table when they were listed."""
 
 
 def compact(
@@ -145,9 +147,11 @@ def compact(
         )  # fmt: skip
         shelf = _archive(settings, days) if archive else None
         try:
-            done = compactor.run()
+            done, lag = compactor.run(), 0.0
             if shelf is not None:
+                listed_s = time.time()
                 done = compactor.turned_to(shelf).run()
+                lag = max(listed_s - (shelf.oldest_s or listed_s), 0.0)
             yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
             with delivering(lake):
                 expired = expire(lake, table, compactor.con, compactor.scratch, over or {})
@@ -161,7 +165,7 @@ def compact(
             compactor.close()
     return Report(
         **msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired,
-        objects=shelf.found if shelf else 0, left=shelf.left if shelf else 0,
+        objects=shelf.found if shelf else 0, left=shelf.left if shelf else 0, lag_seconds=lag,
     )  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def sift(
             erased += 1
             continue
         if suppressed or sampled is not None:
-            who = _whose(line)
+            who = whose(line)
             if suppressed and suppressed.covers(msgspec.structs.asdict(who)):
                 hidden += 1
                 continue
@@ -177,7 +177,8 @@ def sift(
     )  # fmt: skip
 
 
-def _whose(line: bytes) -> Who:
+def whose(line: bytes) -> Who:
+    """Of whom a line is; of nobody when it is no record."""
     try:
         return _who(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

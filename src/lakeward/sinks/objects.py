@@ -166,11 +166,13 @@ class Bucket:
         said = head.attributes
         return Stored(str(said.get("sha256", "")), str(head.meta["e_tag"] or ""), "erased" in said)
 
-    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
-        """Keys behind `after` and their bytes, in the order of the keys."""
+    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int, float]]:
+        """Keys behind `after`, their bytes, and when they were made in seconds since 1970, in the
+        order of the keys."""
         more = {"StartAfter": after} if after else {}
         for page in self.api.pages("list_objects_v2", Bucket=self.name, Prefix=prefix, **more):
-            yield from ((row["Key"], row["Size"]) for row in page.get("Contents", ()))
+            for row in page.get("Contents", ()):
+                yield row["Key"], row["Size"], row["LastModified"].timestamp()
 
     def read(self, key: str, version: str = "") -> Iterator[bytes]:
         """Lines of an object, or of one of its versions."""

@@ -138,7 +138,7 @@ class ArchiveFill:
         """(start, end, of this epoch, key) of the objects of a segment, the first one last."""
         made, epoch = [], self._lake.identity.epoch
         prefix = f"{_folder(segment)}/{self._lake.identity.lake_id}-"
-        for key, _ in self._bucket.listed(prefix):
+        for key, _, _ in self._bucket.listed(prefix):
             if (parts := KEY.fullmatch(key)) and int(parts[6]) == segment.number:
                 made.append((int(parts[7]), int(parts[8]), int(parts[5]) == epoch, key))
         return sorted(made, reverse=True)
@@ -146,7 +146,7 @@ class ArchiveFill:
     def _beside(self, segment: Segment) -> Counter[bytes]:
         """What earlier runs put into the folder of the segment's day."""
         prefix = f"{_folder(segment)}/{_as_uuid(self._of_us + '0' * 16)[:19]}"
-        keys = [key for key, _ in self._bucket.listed(prefix)]
+        keys = [key for key, _, _ in self._bucket.listed(prefix)]
         return Counter(mark(line) for key in keys for line in self._bucket.read(key))
 
     def _hold(self, one: tuple[int, int, bool, str], found: Report) -> Held:

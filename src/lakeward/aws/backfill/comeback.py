@@ -78,7 +78,7 @@ class PagePart(msgspec.Struct):
 
 def objects(bucket: Bucket, known: Known) -> Iterator[Part]:
     """Objects of the archive that were not taken before."""
-    for key, _ in bucket.listed(RAW):
+    for key, _, _ in bucket.listed(RAW):
         if KEY.fullmatch(key) and not known.is_done(key):
             yield ObjectPart(key, bucket)
 
