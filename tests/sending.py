@@ -2,11 +2,11 @@
 
     python tests/sending.py PLAN TOLD PAUSE HOME OTHER
 
-PLAN has a batch in each line. One goes to HOME; where that does not answer 200 within seconds, to
-OTHER, and so on in turns. A batch that is marked `both` is then sent to the host that has not
-answered, by another thread, until it does. TOLD has a line for each answer: which batch, whose. The
-key is in SENDING_KEY. Only what Python has itself is used: a client should cost nothing beside what
-it tries.
+PLAN has a batch in each line, and grows until its last line, which is empty. One goes to HOME;
+where that does not answer 200 within seconds, to OTHER, and so on in turns. A batch that is marked
+`both` is then sent to the host that has not answered, by another thread, until it does. TOLD has a
+line for each answer: which batch, whose. The key is in SENDING_KEY. Only what Python has itself is
+used: a client should cost nothing beside what it tries.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Sender:
     """Batches of one plan to two hosts."""
 
     def __init__(self, plan: Path, told: Path, pause: float, hosts: tuple[str, str]) -> None:
-        self._batches = iter(plan.read_text().splitlines())
+        self._plan = plan.open()
+        self._part, self._ended = "", False
         self._told = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._pause, self._hosts = pause, hosts
         self.again: SimpleQueue[tuple[dict[str, Any], tuple[str, ...]] | None] = SimpleQueue()
@@ -54,8 +55,16 @@ class Sender:
             self._sent(batch, hosts)
 
     def _next(self) -> str | None:
+        """The next line of the plan, when it is there; None at its end."""
         with self._lock:
-            return next(self._batches, None)
+            while not self._ended:
+                self._part += self._plan.readline()
+                if self._part.endswith("\n"):
+                    line, self._part = self._part, ""
+                    self._ended = line == "\n"
+                    return None if self._ended else line
+                time.sleep(0.01)
+            return None
 
     def _sent(self, batch: dict[str, Any], hosts: tuple[str, ...]) -> str:
         """The host that answered for a batch, which was sent for so long."""

@@ -41,6 +41,8 @@ from two_hosts import HOSTS, LASTING, PASSING, Hosts, namespaces_or_loopback
 ROWS = int(os.environ.get("LAKEWARD_HOSTS_ROWS", "2400"))
 """`make soak` asks for more, and all questions of them."""
 BATCH = ROWS // 240
+PORTIONS = 9
+"""Of the batches: one for each thing that befalls a host, so that it does so under load."""
 KEY = re.compile(
     r"raw/year=\d{4}/month=\d\d/day=\d\d/(.{36})-(\d{6})-(\d{8})-(\d{12})-(\d{12})\.jsonl\.gz"
 )
@@ -83,6 +85,7 @@ class Story:
 
     def __init__(self, hosts: Hosts) -> None:
         self.hosts = hosts
+        self._portions = PORTIONS
         sent = list(events(ROWS))
         self.batches: list[dict[str, Any]] = [
             {"n": n, "both": n % 5 == 0, "batch": sent[n * BATCH : (n + 1) * BATCH]}
@@ -95,23 +98,20 @@ class Story:
         hosts = self.hosts
         for host in HOSTS:
             hosts.serve(host)
-        hosts.send(PASSING, self.batches[::2])
-        hosts.send(LASTING, self.batches[1::2])
-        hosts.go_on(5, *HOSTS)
+        self._go_on(5, *HOSTS)
         hosts.site.cut(LASTING)
         assert not hosts.reaches_the_cloud(LASTING)
-        hosts.go_on(8, *HOSTS)
+        self._go_on(5, *HOSTS)
         assert hosts.reaches_the_cloud(PASSING)
         hosts.site.mend(LASTING)
-        hosts.go_on(5, *HOSTS)
-        hosts.switch_off(PASSING)
-        hosts.go_on(5, LASTING)
-        hosts.serve(PASSING)
-        hosts.go_on(5, PASSING)
-        hosts.switch_off(LASTING)
-        hosts.go_on(5, PASSING)
-        hosts.serve(LASTING)
-        hosts.go_on(5, LASTING)
+        self._go_on(5, *HOSTS)
+        for host, other in (HOSTS, HOSTS[::-1]):
+            self._go_on(3, *HOSTS)
+            hosts.switch_off(host)
+            self._go_on(5, other)
+            hosts.serve(host)
+            self._go_on(5, host)
+        assert self._portions == 0
         hosts.sent_all()
         for host in HOSTS:
             hosts.delivered(host)
@@ -121,6 +121,13 @@ class Story:
             assert done.returncode == 0, done.stdout
         self.mirror = hosts.mirror()
         self.bucket = self.mirror / BUCKET
+
+    def _go_on(self, many: int, *hosts: str) -> None:
+        """With the next portion of the batches, none of which is waited for to the end."""
+        done = len(self.batches) * (PORTIONS - self._portions) // PORTIONS
+        self._portions -= 1
+        portion = self.batches[done : len(self.batches) * (PORTIONS - self._portions) // PORTIONS]
+        self.hosts.go_on(portion, many, *hosts)
 
     def acknowledged(self) -> set[str]:
         """Ids that a host answered for."""
@@ -303,12 +310,19 @@ def test_nothing_of_a_site_stays_when_whoever_made_it_is_killed(tmp_path: Path) 
 MAKES_A_SITE = """
 import json, sys, time
 from pathlib import Path
-from machines import GROUND, Namespaces, inmost
+from machines import GROUND, Namespaces, descendants
+
+def sleeping(pid):
+    for one in descendants(pid):
+        if Path(f"/proc/{one}/comm").read_text() == "sleep\\n":
+            return one
+    time.sleep(0.01)
+    return sleeping(pid)
+
 site = Namespaces(["host"])
 commands = [site.start(place, ["sleep", "600"], Path(sys.argv[1], "output"), {}, whole=bool(place))
             for place in (GROUND, "host")]
-time.sleep(0.5)
-print(json.dumps([inmost(one.pid) for one in commands]), flush=True)
+print(json.dumps([sleeping(one.pid) for one in commands]), flush=True)
 time.sleep(600)
 """
 
@@ -352,7 +366,7 @@ def test_a_cluster_answers_as_duckdb_does_though_a_worker_is_killed_at_a_task(
     names = FEW if ROWS == 2400 else tuple(QUESTIONS_ASKED)
     here = Asking(story, names, "duckdb").answers()
     asking = Asking(story, names, "spark", **cluster.env(GROUND))
-    wait_until(lambda: asking.has(len(names) // 2), what="half of the answers")
+    wait_until(lambda: asking.has(len(names) // 2), seconds=3000, what="half of the answers")
     cluster.kill_working(PASSING)
     for name, mine, theirs in zip(names, here, asking.answers(), strict=True):
         assert len(mine) > 1, name

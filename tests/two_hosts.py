@@ -185,15 +185,23 @@ class Hosts:
         for host in HOSTS:
             shutil.rmtree(self.rings(host), ignore_errors=True)
 
-    def send(self, host: str, batches: list[dict[str, Any]]) -> None:
-        """Let a client beside a host send batches, there first."""
-        plan = self.folder / f"plan-{host}.jsonl"
-        plan.write_text("".join(json.dumps(batch) + "\n" for batch in batches))
-        other = next(one for one in HOSTS if one != host)
-        command = [sys.executable, str(HERE / "sending.py"), str(plan), str(self._told(host)),
-                   str(PAUSE), self.url(host), self.url(other)]  # fmt: skip
+    def send(self, batches: Sequence[dict[str, Any]]) -> None:
+        """Give batches to the clients, one beside each host, in turns."""
+        for number, host in enumerate(HOSTS):
+            with self._plan(host).open("a") as plan:
+                plan.writelines(json.dumps(batch) + "\n" for batch in batches[number::2])
+            if len(self._clients) == number:
+                self._clients.append(self._client(host, HOSTS[1 - number]))
+
+    def _plan(self, host: str) -> Path:
+        return self.folder / f"plan-{host}.jsonl"
+
+    def _client(self, host: str, other: str) -> subprocess.Popen[bytes]:
+        """Beside a host, which it asks first."""
+        command = [sys.executable, str(HERE / "sending.py"), str(self._plan(host)),
+                   str(self._told(host)), str(PAUSE), self.url(host), self.url(other)]  # fmt: skip
         output = self.folder / f"client-{host}.log"
-        self._clients.append(self.site.start(host, command, output, {"SENDING_KEY": self.key}))
+        return self.site.start(host, command, output, {"SENDING_KEY": self.key})
 
     def _told(self, host: str) -> Path:
         return self.folder / f"told-{host}"
@@ -213,20 +221,23 @@ class Hosts:
         url = self.site.cloud(host, self._port)
         return self.run(host, [sys.executable, "-c", REACHES, url]).returncode == 0
 
-    def go_on(self, batches: int, *hosts: str) -> None:
-        """Wait until hosts have answered for so many batches more."""
+    def go_on(self, batches: Sequence[dict[str, Any]], many: int, *hosts: str) -> None:
+        """Send batches until hosts have answered for so many more; the rest is on its way."""
         before = Counter(host for _, host in self.told())
+        self.send(batches)
 
         def answered() -> bool:
             now = Counter(host for _, host in self.told())
-            return all(now[host] >= before[host] + batches for host in hosts)
+            return all(now[host] >= before[host] + many for host in hosts)
 
-        wait_until(answered, what=f"{batches} batches more at {hosts}")
+        wait_until(answered, what=f"{many} batches more at {hosts}")
 
     def sent_all(self) -> None:
-        """Wait for the clients' end."""
-        for client in self._clients:
-            assert client.wait(300) == 0, [p.read_text() for p in self.folder.glob("client-*.log")]
+        """Let the clients come to their end."""
+        for host, client in zip(HOSTS, self._clients, strict=True):
+            with self._plan(host).open("a") as plan:
+                plan.write("\n")
+            assert client.wait(300) == 0, (self.folder / f"client-{host}.log").read_text()
 
     def mirror(self) -> Path:
         """Bucket and table as files, which no part of Lakeward has made."""
