@@ -1,8 +1,8 @@
 """Functions as Lambda runs them: the package of `make lambda`, and AWS's own runtime client.
 
 `built` and `client` go to a package index, as whoever makes package and image does. `Runtime`
-speaks the part of Lambda's Runtime API (2018-06-01) that a client needs; `Container` is one process of
-the client beside it: it is asked one thing after the other, and a deadline or a kill ends it.
+speaks the part of Lambda's Runtime API (2018-06-01) that a client needs; `Container` is one process
+of the client beside it: it is asked one thing after the other, and a deadline or a kill ends it.
 """
 
 from __future__ import annotations
