@@ -29,6 +29,7 @@ from lakeward.lake.storage import table_storage
 from lakeward.lake.vacuum import vacuum
 from lakeward.lakedir import LakeDir
 from lakeward.person import Person
+from test_cli import lakeward
 from test_table import MEMORY, NOON, Desk, ids_of, line
 
 if TYPE_CHECKING:
@@ -116,6 +117,35 @@ def test_a_bucket_that_is_not_there_is_one_sentence(cloud: Cloud, tmp_path: Path
         desk.compact()
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
     desk.log.close()
+
+
+def test_a_table_that_moves_is_made_anew_of_the_log_while_the_other_one_goes_on(
+    lake: Lake, cloud: Cloud
+) -> None:
+    """As whoever moves to AWS does: the new table first, then the setting; and back."""
+    cloud.bucket()
+    there = {"LAKEWARD_TABLE": f"s3://{BUCKET}/table", "LAKEWARD_AWS_ENDPOINT": cloud.endpoint,
+             "AWS_REGION": REGION, **KEYS}  # fmt: skip
+
+    def run(*words: str, **environ: str) -> str:
+        done = lakeward(lake, *words, LAKEWARD_COMPACT="off", **environ)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return done.stdout
+
+    for turn in range(3):
+        with lake.collector(LAKEWARD_COMPACT="off") as collector:
+            for _ in range(10):
+                collector.record("custom.tick")
+        assert run("compact").startswith("10 interactions added")
+        assert run("compact", **there).startswith("10 interactions added")
+        assert "the sum holds" in run("doctor", **there)
+        for environ in ({}, there):
+            counted = run(
+                "query", "SELECT count(*) FROM interactions", "--format", "csv", **environ
+            )
+            assert counted.split() == ["count_star()", str(10 * (turn + 1))]
+    assert run("compact").startswith("0 interactions added")
+    assert "the sum holds" in run("doctor")
 
 
 def test_of_a_file_that_is_never_written_again_the_size_is_asked_for_once(
