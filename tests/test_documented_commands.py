@@ -49,6 +49,7 @@ NOT_TYPED = {
     "lakeward alerts ack": "a demo has no incident; test_alerts_cli.py",
     "lakeward alerts snooze 6c645cadb6": "a demo has no incident; test_alerts_cli.py",
     "lakeward alerts resolve": "a demo has no incident; test_alerts_cli.py",
+    "SPARK_CONF_DIR=": "needs a cluster; test_several_machines.py",
     "lakeward aws backfill": "needs a bucket; test_aws_backfill.py",
     "lakeward aws deploy storage": "typed below, on an emulator",
     'lakeward query "SELECT count(*) FROM range(': "takes a minute; test_query_jail.py",
