@@ -147,8 +147,12 @@ def sqlite(folder: Path, *, read_only: bool = False) -> Database:
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
             isolation_level=None, check_same_thread=False,
         )  # fmt: skip
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA synchronous=FULL")
+        except BaseException:  # of a damaged file
+            connection.close()
+            raise
         return connection
 
     # a connection for each transaction: opening one is cheap, and none crosses a fork
