@@ -71,6 +71,8 @@ class Runtime:
     def __init__(self) -> None:
         self.asked: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
         self.answers: queue.Queue[Answer] = queue.Queue()
+        self.polled = threading.Event()
+        """Whether the client has asked for work: the handler is loaded."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.runtime = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -103,6 +105,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one packet, or it waits for an acknowledgement
     server: _Server
 
     def log_message(self, *_: object) -> None:
@@ -111,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert self.path == f"{INVOCATION}next"
         runtime = self.server.runtime
+        runtime.polled.set()
         while not self.server.stopping.is_set():
             try:
                 name, body, deadline = runtime.asked.get(timeout=0.05)
