@@ -105,7 +105,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer is one packet, or it waits for an acknowledgement
+    disable_nagle_algorithm = True  # or the second packet of an answer waits for 40 ms
     server: _Server
 
     def log_message(self, *_: object) -> None:

@@ -165,10 +165,10 @@ def _store(bucket: str, prefix: str, settings: Settings) -> S3Store:
 
 
 def _file_system(settings: Settings) -> Any:
-    from obstore.fsspec import FsspecStore
+    from lakeward.lake.ranged import RangedStore
 
     config, client = store_config(settings)
-    return FsspecStore("s3", config=config, client_options=client)
+    return RangedStore("s3", config=config, client_options=client)
 
 
 def store_config(settings: Settings) -> tuple[Any, Any]:

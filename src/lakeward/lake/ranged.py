@@ -1,0 +1,82 @@
+"""Files of a bucket as DuckDB reads them: from several threads, by one handle.
+
+In: a path. Out: an fsspec file whose place is each thread's own. DuckDB's threads share a file's
+handle and read by `seek` and then `read`, two calls between which another thread may seek: with one
+place for all of them a read gets what stands elsewhere, or falls short at the end. Fails as
+obstore does.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import obstore
+from obstore.fsspec import FsspecStore
+
+READ_AHEAD = 1 << 20
+
+
+class RangedStore(FsspecStore):
+    """obstore's file system with files that threads may share."""
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode != "rb":
+            return super()._open(path, mode, **options)  # type: ignore[arg-type]  # fsspec has text
+        bucket, name = self._split_path(path)
+        return RangedFile(self._construct_store(bucket), name)
+
+
+class RangedFile:
+    """A file to read, whose place and buffer are of each thread."""
+
+    def __init__(self, store: Any, name: str) -> None:
+        self._store, self._name = store, name
+        self.size: int = obstore.head(store, name)["size"]
+        self._mine = threading.local()
+        self.closed = False
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Go to a place, as this thread alone sees it."""
+        base = (0, self.tell(), self.size)[whence]
+        self._mine.place = max(base + place, 0)
+        return self.tell()
+
+    def tell(self) -> int:
+        """Where this thread is."""
+        return int(getattr(self._mine, "place", 0))
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes; fewer at the end alone."""
+        first = self.tell()
+        last = self.size if count < 0 else min(first + count, self.size)
+        if first >= last:
+            return b""
+        start, held = getattr(self._mine, "held", (0, b""))
+        if not start <= first or last > start + len(held):
+            start = first
+            end = min(max(last, first + READ_AHEAD), self.size)
+            held = bytes(obstore.get_range(self._store, self._name, start=start, end=end))
+            self._mine.held = (start, held)
+        self._mine.place = last
+        return held[first - start : last - start]
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def writable(self) -> bool:
+        """It is not."""
+        return False
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Let go of what was read ahead."""
+        self._mine = threading.local()
+        self.closed = True
