@@ -181,11 +181,10 @@ def test_threads_that_share_a_file_of_a_bucket_each_have_their_own_place(cloud: 
     content = bytes(range(256)) * 64
     client = cloud.bucket(versions="")
     client.put_object(Bucket=BUCKET, Key="table/a.parquet", Body=content)
-    config = {
-        "endpoint": cloud.endpoint, "region": REGION, "access_key_id": "a",
-        "secret_access_key": "b", "virtual_hosted_style_request": False,
-    }  # fmt: skip
-    store = RangedStore("s3", config=config, client_options={"allow_http": True})
+    store = RangedStore(
+        "s3", endpoint=cloud.endpoint, region=REGION, access_key_id="a", secret_access_key="b",
+        virtual_hosted_style_request=False, client_options={"allow_http": True},
+    )  # fmt: skip
     file = store.open(f"{BUCKET}/table/a.parquet", "rb")
     both = threading.Barrier(2)
     read: dict[int, bytes] = {}

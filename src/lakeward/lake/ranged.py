@@ -8,6 +8,7 @@ obstore does.
 
 from __future__ import annotations
 
+import io
 import threading
 from typing import Any
 
@@ -20,23 +21,23 @@ READ_AHEAD = 1 << 20
 class RangedStore(FsspecStore):
     """obstore's file system with files that threads may share."""
 
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:  # type: ignore[override]  # of any mode
         if mode != "rb":
-            return super()._open(path, mode, **options)  # type: ignore[arg-type]  # fsspec has text
+            return super()._open(path, mode, **options)
         bucket, name = self._split_path(path)
         return RangedFile(self._construct_store(bucket), name)
 
 
-class RangedFile:
+class RangedFile(io.RawIOBase):
     """A file to read, whose place and buffer are of each thread."""
 
     def __init__(self, store: Any, name: str) -> None:
+        super().__init__()
         self._store, self._name = store, name
         self.size: int = obstore.head(store, name)["size"]
         self._mine = threading.local()
-        self.closed = False
 
-    def seek(self, place: int, whence: int = 0) -> int:
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place, as this thread alone sees it."""
         base = (0, self.tell(), self.size)[whence]
         self._mine.place = max(base + place, 0)
@@ -46,10 +47,10 @@ class RangedFile:
         """Where this thread is."""
         return int(getattr(self._mine, "place", 0))
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int | None = -1) -> bytes:
         """The next bytes; fewer at the end alone."""
         first = self.tell()
-        last = self.size if count < 0 else min(first + count, self.size)
+        last = self.size if count is None or count < 0 else min(first + count, self.size)
         if first >= last:
             return b""
         start, held = getattr(self._mine, "held", (0, b""))
@@ -61,6 +62,16 @@ class RangedFile:
         self._mine.place = last
         return held[first - start : last - start]
 
+    def readinto(self, buffer: Any) -> int:
+        """As `read`, into what is there."""
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def readall(self) -> bytes:
+        """What is left."""
+        return self.read()
+
     def seekable(self) -> bool:
         """It is."""
         return True
@@ -68,15 +79,3 @@ class RangedFile:
     def readable(self) -> bool:
         """It is."""
         return True
-
-    def writable(self) -> bool:
-        """It is not."""
-        return False
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def close(self) -> None:
-        """Let go of what was read ahead."""
-        self._mine = threading.local()
-        self.closed = True
