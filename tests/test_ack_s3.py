@@ -256,7 +256,7 @@ class Shelf:
         self.read_: list[str] = []
 
     def listed(self, prefix: str, after: str = "") -> Any:
-        return ((key, 100) for key in self.keys if key.startswith(prefix) and key > after)
+        return ((key, 100, 0.0) for key in self.keys if key.startswith(prefix) and key > after)
 
     def read(self, key: str) -> Any:
         self.read_.append(key)
@@ -369,6 +369,14 @@ def test_the_command_compacts_the_archive_and_says_what_it_saw(
     done = ran("--archive", "--days", "2")
     assert "3 interactions added to the table" in done.stdout, done.stderr
     assert ran("--archive").stdout.startswith("0 interactions added")
+    line = {"interaction_id": str(uuid7()), "interaction_type": "custom.tick"}
+    cloud.client("s3").put_object(
+        Bucket=BUCKET, Key=made(20, 1, 0, 99), Body=gzip.compress(json.dumps(line).encode() + b"\n")
+    )
+    time.sleep(2.1)  # S3 says whole seconds
+    for added, waited in ((1, 1), (0, 0)):  # how long the oldest had waited that was not taken
+        said = json.loads(ran("--archive", "--format", "json").stdout)
+        assert (said["added"], said["objects"], said["lag_seconds"] >= 1) == (added, 2, waited)
     wrong = ran("--days", "2")
     assert wrong.returncode == 2
     assert "--days is of --archive" in wrong.stderr
@@ -380,6 +388,8 @@ def test_the_bucket_lists_behind_a_key_in_order(cloud: Cloud, tmp_path: Path) ->
         client.put_object(Bucket=BUCKET, Key=key, Body=b"12")
     _, settings = compactor_of(tmp_path, cloud.endpoint)
     bucket = bucket_of(settings)
-    assert list(bucket.listed("raw/")) == [("raw/a", 2), ("raw/b", 2), ("raw/d", 2)]
-    assert list(bucket.listed("raw/", "raw/a")) == [("raw/b", 2), ("raw/d", 2)]
+    found = list(bucket.listed("raw/"))
+    assert [one[:2] for one in found] == [("raw/a", 2), ("raw/b", 2), ("raw/d", 2)]
+    assert all(abs(made_s - time.time()) < 600 for _, _, made_s in found)
+    assert list(bucket.listed("raw/", "raw/a")) == found[1:]
     bucket.api.close()

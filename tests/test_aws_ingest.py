@@ -219,14 +219,18 @@ def test_an_answer_that_was_lost_is_asked_for_again_in_the_same_place() -> None:
     assert list(shelf.made.values()) == [(b"once",)]
 
 
-def test_the_table_is_made_of_what_all_containers_wrote(function: Cloud, tmp_path: Path) -> None:
+def test_the_table_is_made_of_what_all_containers_wrote(
+    function: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ids = [new(2) for _ in range(5)]
     for n, some in enumerate(ids):
         if n % 2:
             renewed()  # another container
         assert ingest.handler(event(sent(*some)))["statusCode"] == 200
         assert ingest.handler(event(sent(*some)))["statusCode"] == 200  # and once more
+    capsys.readouterr()
     done = compacted({"days": 2}, None)
+    assert json.loads(capsys.readouterr().out) == done  # one line, of which the lag is a metric
     assert (done["added"], done["duplicate"]) == (10, 10)
     assert compacted(None, None)["read"] == 0
     _, settings = compactor_of(tmp_path, function.endpoint)

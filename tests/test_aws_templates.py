@@ -20,6 +20,7 @@ from lakeward.analysis.registry import QUESTIONS, question_of
 from lakeward.analysis.trino import foreign
 from lakeward.aws.questions import saved
 from lakeward.aws.stacks import NAMES, STACKS, stack_of
+from lakeward.cli.compact import Report
 from lakeward.errors import Terminal
 from lakeward.interaction import FIELDS
 from lakeward.lake.columns import COLUMNS, PARTITION
@@ -38,7 +39,7 @@ TAGLESS = {
     "AWS::ElasticLoadBalancingV2::Listener", "AWS::Glue::Database", "AWS::Glue::Table",
     "AWS::IAM::ManagedPolicy", "AWS::Lambda::Permission", "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy",
-    "AWS::Scheduler::Schedule",
+    "AWS::Logs::MetricFilter", "AWS::Scheduler::Schedule",
 }  # fmt: skip
 """Types that take no tags, or, as alarms, that nobody pays for by themselves."""
 NAMED = re.compile(r"(?:Name|Family)$")
@@ -244,6 +245,22 @@ def test_what_a_template_takes_from_another_is_an_output_of_an_earlier_one() -> 
     taken = {key for name in NAMES for key in templates()[name]["Parameters"]} & given
     assert taken >= {"DataLakeBucket", "InteractionsTable", "AccessLogsBucket", "KmsKeyArn",
                      "IngestFunction", "CompactSchedules", "DemoDeadLetters"}  # fmt: skip
+
+
+def test_the_lag_that_a_compaction_prints_is_the_metric_that_an_alarm_watches() -> None:
+    made = {logical: resource["Properties"] for _, logical, resource in resources()}
+    [metric] = made["CompactionLag"]["MetricTransformations"]
+    assert metric["MetricValue"].removeprefix("$.") in Report.__struct_fields__
+    assert made["CompactionLag"]["FilterPattern"] == f"{{ {metric['MetricValue']} >= 0 }}"
+    alarm = made["CompactionBehind"]
+    assert alarm["MetricName"] == metric["MetricName"]
+    assert templates()["processing"]["Outputs"]["CompactMetrics"]["Value"] == {
+        "Ref": "AWS::StackName"
+    }
+    assert metric["MetricNamespace"] == {"Ref": "AWS::StackName"}
+    assert alarm["Namespace"] == {"Ref": "CompactMetrics"}
+    [task] = templates()["processing"]["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    assert task["Command"] == ["compact", "--archive", "--format", "json"]
 
 
 def test_exceptions_from_checks_have_a_reason() -> None:

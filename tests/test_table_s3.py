@@ -6,15 +6,17 @@ import contextlib
 import subprocess
 import sys
 import threading
+from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
+from obstore.fsspec import FsspecStore
 from uuid_utils import uuid7
 
-from clouds import BUCKET, KEYS, REGION
+from clouds import BUCKET, KEYS, REGION, settings
 from conftest import Lake, wait_until
 from lakeward.errors import LakewardError, Terminal, Transient
 from lakeward.lake.delta import Conflict, Table
@@ -25,9 +27,11 @@ from lakeward.lake.progress import read_progress
 from lakeward.lake.ranged import RangedStore
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
+from lakeward.lake.storage import table_storage
 from lakeward.lake.vacuum import vacuum
 from lakeward.lakedir import LakeDir
 from lakeward.person import Person
+from test_cli import lakeward
 from test_table import MEMORY, NOON, Desk, ids_of, line
 
 if TYPE_CHECKING:
@@ -115,6 +119,60 @@ def test_a_bucket_that_is_not_there_is_one_sentence(cloud: Cloud, tmp_path: Path
         desk.compact()
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
     desk.log.close()
+
+
+def test_a_table_that_moves_is_made_anew_of_the_log_while_the_other_one_goes_on(
+    lake: Lake, cloud: Cloud
+) -> None:
+    """As whoever moves to AWS does: the new table first, then the setting; and back."""
+    cloud.bucket()
+    there = {"LAKEWARD_TABLE": f"s3://{BUCKET}/table", "LAKEWARD_AWS_ENDPOINT": cloud.endpoint,
+             "AWS_REGION": REGION, **KEYS}  # fmt: skip
+
+    def run(*words: str, **environ: str) -> str:
+        done = lakeward(lake, *words, LAKEWARD_COMPACT="off", **environ)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return done.stdout
+
+    for turn in range(3):
+        with lake.collector(LAKEWARD_COMPACT="off") as collector:
+            for _ in range(10):
+                collector.record("custom.tick")
+        assert run("compact").startswith("10 interactions added")
+        assert run("compact", **there).startswith("10 interactions added")
+        assert "the sum holds" in run("doctor", **there)
+        for environ in ({}, there):
+            counted = run(
+                "query", "SELECT count(*) FROM interactions", "--format", "csv", **environ
+            )
+            assert counted.split() == ["count_star()", str(10 * (turn + 1))]
+    assert run("compact").startswith("0 interactions added")
+    assert "the sum holds" in run("doctor")
+
+
+def test_of_a_file_that_is_never_written_again_the_size_is_asked_for_once(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.bucket()
+    asked: list[str] = []
+    head = FsspecStore._info
+
+    async def counted(self: FsspecStore, path: str, **options: Any) -> dict[str, Any]:
+        asked.append(path.rpartition("/")[2])
+        return await head(self, path, **options)
+
+    monkeypatch.setattr(FsspecStore, "_info", counted)
+    storage = table_storage(tmp_path, settings(tmp_path, cloud.endpoint,
+                                               LAKEWARD_TABLE=f"s3://{BUCKET}/table"))  # fmt: skip
+    for name in ("a.parquet", "b.parquet", "_last_checkpoint"):
+        storage.create(name, b"x" * len(name))
+        for _ in range(4):
+            assert storage.file_system.info(f"s3://{BUCKET}/table/{name}")["size"] == len(name)
+    assert Counter(asked) == {"a.parquet": 1, "b.parquet": 1, "_last_checkpoint": 4}
+    with pytest.raises(FileNotFoundError):
+        storage.file_system.info(f"s3://{BUCKET}/table/c.parquet")
+    storage.create("c.parquet", b"x")
+    assert storage.file_system.info(f"s3://{BUCKET}/table/c.parquet")["size"] == 1
 
 
 def test_a_table_address_of_another_kind_is_refused(tmp_path: Path) -> None:

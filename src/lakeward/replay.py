@@ -110,7 +110,7 @@ class Replay:
     def _put(self, ready: list[Ready]) -> None:
         """Into the log, durably, then into the journal: a kill in between repeats it under the
         same ids."""
-        for lines in _framed([r.line for r in ready]):
+        for lines in framed([r.line for r in ready]):
             if not self._collector.put_batch(lines):
                 raise Transient(
                     "the memory between this process and the lake's keeper is full or missing: see "
@@ -131,7 +131,7 @@ def _batches(found: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _framed(lines: list[bytes]) -> Iterator[list[bytes]]:
+def framed(lines: list[bytes]) -> Iterator[list[bytes]]:
     """Lines in parts that the ring has room for; a longer one is a part of its own."""
     part: list[bytes] = []
     size = 0

@@ -1,4 +1,4 @@
-"""`lakeward aws template|plan|deploy|status|destroy|bucket|table|env`: what a lake needs on AWS.
+"""`lakeward aws template|plan|deploy|status|destroy|bucket|table|env|backfill`: a lake on AWS.
 
 Nothing is changed before it was shown, and data are never deleted. Whoever is not at a terminal
 says yes with `--yes`. No output holds a secret.
@@ -24,7 +24,7 @@ TEMPLATES = ("storage", "ingest", "query", "processing", "monitoring")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Eight verbs."""
+    """Nine verbs."""
     verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB")
     template = verbs.add_parser("template", help="print a CloudFormation template")
     template.add_argument("name", metavar="NAME", choices=TEMPLATES, help=", ".join(TEMPLATES))
@@ -47,16 +47,42 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     bucket = verbs.add_parser("bucket", help="make DATA_LAKE_BUCKET without CloudFormation")
     table = verbs.add_parser("table", help="make INTERACTIONS_TABLE without CloudFormation")
     env = verbs.add_parser("env", help="print the settings of what is deployed: .env.production")
+    backfill = verbs.add_parser(
+        "backfill", help="put what bucket and table lack, or bring back what they have; compare all"
+    )
+    _add_backfill(backfill)
     for verb in (plan, deploy, status, destroy, env):
         verb.add_argument("--environment", metavar="NAME", help="whose stacks (LAKEWARD_ENV)")
-    for verb in (plan, deploy, status, destroy, bucket, table, env):
+    for verb in (plan, deploy, status, destroy, bucket, table, env, backfill):
         verb.add_argument("--account", metavar="ID", default="", help="refuse any other account")
-    for verb in (template, plan, deploy, status, destroy, bucket, table, env):
+    for verb in (template, plan, deploy, status, destroy, bucket, table, env, backfill):
         add_general_arguments(verb, below=True)
 
 
 def _add_stacks(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("stacks", metavar="STACK", nargs="+", choices=TEMPLATES, help="which stacks")
+
+
+def _add_backfill(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "places", metavar="PLACE", nargs="*",
+        help="s3, dynamodb; both when none is named, as far as they are switched on",
+    )  # fmt: skip
+    verb.add_argument(
+        "--from", dest="source", choices=("s3", "dynamodb"),
+        help="the way back: bring what is there into this lake",
+    )  # fmt: skip
+    verb.add_argument(
+        "--rate", metavar="N", type=float, default=0.0,
+        help="compare at most so many interactions a second with DynamoDB",
+    )  # fmt: skip
+    verb.add_argument(
+        "--replace", action="store_true", help="put ours where DynamoDB has another under an id"
+    )
+    verb.add_argument(
+        "--erased-everywhere", action="store_true",
+        help="every erase was run on every host: put also what an object lacks that one rewrote",
+    )  # fmt: skip
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -70,6 +96,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         return 0
     if arguments.verb in ("bucket", "table"):
         return _make(settings, arguments, json)
+    if arguments.verb == "backfill":
+        return _backfill(settings, arguments)
     from lakeward.aws.deployment import Environment
     from lakeward.aws.formation import formation, require_account
     from lakeward.cli import stacking
@@ -111,6 +139,15 @@ def _make(settings: Settings, arguments: argparse.Namespace, json: bool) -> int:
     else:
         put("\n".join(f"{one.bucket}  {one.what}: {one.became}" for one in done))
     return 1 if any(one.became.startswith("left") for one in done) else 0
+
+
+def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
+    from lakeward.aws.formation import require_account
+    from lakeward.cli.backfilling import backfill
+
+    if arguments.account:
+        require_account(settings, arguments.account)
+    return backfill(settings, arguments)
 
 
 def _env(environment: Environment, settings: Settings, json: bool) -> int:

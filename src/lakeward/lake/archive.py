@@ -42,8 +42,9 @@ SHRINKS: Final = 8
 class Bucket(Protocol):
     """What is asked of a bucket."""
 
-    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
-        """Keys behind `after` and their bytes, in the order of the keys."""
+    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int, float]]:
+        """Keys behind `after`, their bytes, and when they were made in seconds since 1970, in the
+        order of the keys."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """Lines of an object."""
@@ -63,6 +64,7 @@ class Made(msgspec.Struct, frozen=True, order=True):
     start: int
     key: str
     bytes: int
+    made_s: float
 
 
 class Archive:
@@ -77,6 +79,8 @@ class Archive:
         """Objects that were listed."""
         self.left = 0
         """Objects that may have others before them, in days that were not listed."""
+        self.oldest_s: float | None = None
+        """When the oldest object was made that the table had not got when they were listed."""
 
     def reconcile(self, table: Table) -> None:
         """List anew; the table itself knows how far it is."""
@@ -122,17 +126,19 @@ class Archive:
         """What the table has not got: each maker's in its order, makers by their oldest day."""
         self.found = self.left = 0
         of: dict[Identity, list[Made]] = {}
-        for key, size in self._bucket.listed(RAW, _folder(self._since)):
+        for key, size, made_s in self._bucket.listed(RAW, _folder(self._since)):
             found = KEY.fullmatch(key)
             if found is None:
                 continue
             self.found += 1
             epoch, segment, start, end = map(int, found.groups()[4:])
             who = Identity(1, found[4], epoch)
-            of.setdefault(who, []).append(Made(segment, end, start, key, size))
+            of.setdefault(who, []).append(Made(segment, end, start, key, size, made_s))
         for who, made in of.items():
             writer = Writer(who)
             due = self._due(sorted(made), table.reached(writer))
+            for one in due:
+                self.oldest_s = min(one.made_s, self.oldest_s or one.made_s)
             yield from ((writer, one) for one in due)
 
     def _due(self, made: list[Made], reached: Position) -> list[Made]:

@@ -3,10 +3,13 @@ table.
 
 In: the end of a slice with its counts, before and after its commit. Out: `.lakeward/table.json`:
 
-    {"done":{"epoch":1,"segment":7,"offset":52110,"counts":{"read":118,"added":117,…}},"planned":…}
+    {"done":{"epoch":1,"segment":7,"offset":52110,"counts":{"read":118,"added":117,…}},
+     "planned":…,"table":"table"}
 
-The table's own word is the truth: a plan whose commit happened counts, one whose commit did not is
-forgotten. `read == added + duplicate + suppressed + erased + refused`; `gone` lines were deleted
+The counts are of one table: where `LAKEWARD_TABLE` names another, they begin anew, and what that
+one has already is `uncounted`. The table's own word is the truth: a plan whose commit happened
+counts, one whose commit did not is forgotten.
+`read == added + duplicate + suppressed + erased + refused`; `gone` lines were deleted
 with their files before the table had them.
 """
 
@@ -59,6 +62,8 @@ class TableProgress(msgspec.Struct, frozen=True):
 
     done: Place = Place()
     planned: Place | None = None
+    table: str = ""
+    """Which table; empty where an older Lakeward wrote the file."""
 
 
 def read_progress(lake: LakeDir) -> TableProgress:
@@ -79,8 +84,9 @@ class ProgressFile:
         self._lake = lake
         self.progress = read_progress(lake)
 
-    def reconcile(self, reached: Position) -> None:
+    def reconcile(self, reached: Position, uri: str) -> None:
         """Believe the table: was the planned slice committed?"""
+        self._of(uri)
         published = read_published(self._lake.private / "published")
         if published is not None and is_ahead(reached, published):
             self._store(TableProgress())
@@ -94,6 +100,13 @@ class ProgressFile:
             missed = lines_before(self._lake, reached) - counts.read - counts.gone
             place = Place(reached.epoch, reached.segment, reached.offset, counts, max(missed, 0))
             self._store(TableProgress(place))
+
+    def _of(self, uri: str) -> None:
+        """Make it the progress of this table; one in the lake's folder moves with the folder."""
+        name = uri.removeprefix(f"{self._lake.root}/")
+        if self.progress.table not in ("", name):
+            self.progress = TableProgress()
+        self.progress = msgspec.structs.replace(self.progress, table=name)
 
     def plan(self, end: Position, counts: Counts) -> None:
         """What the next commit will make true."""
@@ -115,6 +128,7 @@ class ProgressFile:
         self._store(TableProgress(self.progress.planned))
 
     def _store(self, progress: TableProgress) -> None:
+        progress = msgspec.structs.replace(progress, table=self.progress.table)
         replace_file(self._lake.private / "table.json", msgspec.json.encode(progress) + b"\n")
         self.progress = progress
 

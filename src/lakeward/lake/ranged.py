@@ -10,31 +10,49 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import Any
+from typing import Any, Final
 
 import obstore
 from obstore.fsspec import FsspecStore
 
-READ_AHEAD = 1 << 20
+READ_AHEAD: Final = 1 << 20
+KNOWN_FILES: Final = 100_000
 
 
 class RangedStore(FsspecStore):
-    """obstore's file system with files that threads may share."""
+    """obstore's file system with files that threads may share.
+
+    Of a file that nobody writes twice, size and date are asked for once: DuckDB asks about nine
+    times for each file of each statement.
+    """
+
+    def __init__(self, protocol: Any, **options: Any) -> None:
+        super().__init__(protocol, **options)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    async def _info(self, path: str, **options: Any) -> dict[str, Any]:
+        found = self._known.get(path)
+        if found is None:
+            found = await super()._info(path, **options)
+            if path.endswith(".parquet"):
+                if len(self._known) >= KNOWN_FILES:
+                    self._known.clear()
+                self._known[path] = found
+        return found
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:  # type: ignore[override]  # of any mode
         if mode != "rb":
             return super()._open(path, mode, **options)
         bucket, name = self._split_path(path)
-        return RangedFile(self._construct_store(bucket), name)
+        return RangedFile(self._construct_store(bucket), name, int(self.info(path)["size"]))
 
 
 class RangedFile(io.RawIOBase):
     """A file to read, whose place and buffer are of each thread."""
 
-    def __init__(self, store: Any, name: str) -> None:
+    def __init__(self, store: Any, name: str, size: int) -> None:
         super().__init__()
-        self._store, self._name = store, name
-        self.size: int = obstore.head(store, name)["size"]
+        self._store, self._name, self.size = store, name, size
         self._mine = threading.local()
 
     def seek(self, place: int, whence: int = io.SEEK_SET) -> int:

@@ -54,7 +54,7 @@ class LogSource:
 
     def reconcile(self, table: Table) -> None:
         """Was the planned slice committed?"""
-        self.progress.reconcile(table.reached(self._lake))
+        self.progress.reconcile(table.reached(self._lake), table.storage.uri)
 
     def take(self, table: Table, most: int) -> Piece | None:
         """The next slice of the log."""

@@ -168,7 +168,7 @@ def _file_system(settings: Settings) -> Any:
     from lakeward.lake.ranged import RangedStore
 
     config, client = store_config(settings)
-    return RangedStore("s3", config=config, client_options=client)
+    return RangedStore("s3", config=config, client_options=client, skip_instance_cache=True)
 
 
 def store_config(settings: Settings) -> tuple[Any, Any]:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from lakeward.errors import LakewardError, Terminal, Transient, Undeliverable
 from lakeward.followers.protocol import Slice
 from lakeward.interaction import JsonObject
@@ -23,12 +25,13 @@ from lakeward.settings import Settings
 from lakeward.sinks import versions
 from lakeward.sinks.aws import Api
 from lakeward.sinks.blueprint import INDEXES, check, describe, table_api
-from lakeward.sinks.item import Item, Unfit, indexable, item_of, pointer
+from lakeward.sinks.item import Item, Unfit, indexable, item_of, pointer, record_of
 from lakeward.sinks.objects import Bucket, pack
 from lakeward.sinks.s3 import bucket_of
 from lakeward.sinks.verdict import Invalid
 
 BATCH, BATCH_BYTES = 25, 15 * 1024 * 1024
+LOOKED_UP = 100
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 6, 0.05, 2.0
 INDEX_LAG = 1.0  # an index follows its table within a fraction of a second
 RECOVERY_DAYS = 35
@@ -80,6 +83,53 @@ class DynamoTable:
         if refused:
             raise Undeliverable(sorted(refused.items()))
 
+    def expected(self, line: bytes) -> Item:
+        """The item that a line has here once it is delivered; Unfit when it can have none."""
+        item = item_of(line, self._ttl_days, self._clock())
+        if item.fits or self._bucket is None:
+            return item
+        return pointer(line, _body(item), pack([line]).sha256, self._ttl_days, self._clock())
+
+    def look(self, keys: list[str]) -> dict[str, JsonObject]:
+        """Attributes of those of these items that are there, as they are now."""
+        self._check()
+        found: dict[str, JsonObject] = {}
+        for n in range(0, len(keys), LOOKED_UP):
+            asked = [{"interaction_id": {"S": key}} for key in keys[n : n + LOOKED_UP]]
+            for item in self._got(asked):
+                found[item["interaction_id"]["S"]] = item
+        return found
+
+    def page(self, after: str = "") -> tuple[list[JsonObject], str]:
+        """Some items behind one, by its id, and the id behind which others follow; "" when none
+        do."""
+        self._check()
+        more = {"ExclusiveStartKey": {"interaction_id": {"S": after}}} if after else {}
+        page = self._api.ask("scan", TableName=self._table, ConsistentRead=True, **more)
+        last = page.get("LastEvaluatedKey")
+        return page["Items"], last["interaction_id"]["S"] if last else ""
+
+    def line_of(self, item: JsonObject) -> bytes:
+        """The line of the log that an item was made of, or one that says the same."""
+        body = item.get("lakeward", {}).get("M", {}).get("body", {}).get("S")
+        if body is None:
+            return msgspec.json.encode(record_of(item))
+        if self._bucket is None:
+            raise Terminal("records over 400 KB are in a bucket: set DATA_LAKE_BUCKET")
+        return b"".join(self._bucket.read(body)).rstrip(b"\n")
+
+    def _got(self, keys: list[JsonObject]) -> Iterator[JsonObject]:
+        """BatchGetItem until nothing is left over; Transient when something stays so."""
+        pending: JsonObject = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        for attempt in range(ATTEMPTS):
+            answer = self._api.ask("batch_get_item", RequestItems=pending)
+            yield from answer["Responses"].get(self._table, ())
+            pending = answer.get("UnprocessedKeys") or {}
+            if not pending:
+                return
+            self._sleep(self._chance() * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
+        raise Transient(f"{self._api.place.name} left keys over: it is at its limit")
+
     def _items(
         self, piece: Slice, refused: dict[int, str], places: dict[str, int]
     ) -> dict[str, Item]:
@@ -101,7 +151,7 @@ class DynamoTable:
     def _pointer(self, item: Item, line: bytes, now: float) -> Item:
         if self._bucket is None:
             raise Unfit("the item is over 400 KB: set DATA_LAKE_BUCKET, where such records go")
-        body = f"{BODIES}{item.key}.json.gz"
+        body = _body(item)
         made = pointer(line, body, pack([line]).sha256, self._ttl_days, now)
         self._bucket.put_latest(body, (line,))
         return made
@@ -201,6 +251,11 @@ class DynamoTable:
         self._api.close()
         if self._bucket:
             self._bucket.api.close()
+
+
+def _body(item: Item) -> str:
+    """The object of a record that is too large for an item."""
+    return f"{BODIES}{item.key}.json.gz"
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -166,11 +166,13 @@ class Bucket:
         said = head.attributes
         return Stored(str(said.get("sha256", "")), str(head.meta["e_tag"] or ""), "erased" in said)
 
-    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int]]:
-        """Keys behind `after` and their bytes, in the order of the keys."""
+    def listed(self, prefix: str, after: str = "") -> Iterator[tuple[str, int, float]]:
+        """Keys behind `after`, their bytes, and when they were made in seconds since 1970, in the
+        order of the keys."""
         more = {"StartAfter": after} if after else {}
         for page in self.api.pages("list_objects_v2", Bucket=self.name, Prefix=prefix, **more):
-            yield from ((row["Key"], row["Size"]) for row in page.get("Contents", ()))
+            for row in page.get("Contents", ()):
+                yield row["Key"], row["Size"], row["LastModified"].timestamp()
 
     def read(self, key: str, version: str = "") -> Iterator[bytes]:
         """Lines of an object, or of one of its versions."""
@@ -188,12 +190,12 @@ class Bucket:
 
     def _shared(self, key: str, lines: tuple[bytes, ...]) -> list[bytes]:
         """Those of `lines` that the object has; hashes are compared, so that memory is bounded."""
-        there = Counter(_mark(line) for line in self.read(key))
+        there = Counter(mark(line) for line in self.read(key))
         shared = []
         for line in lines:
-            mark = _mark(line)
-            if there[mark]:
-                there[mark] -= 1
+            digest = mark(line)
+            if there[digest]:
+                there[digest] -= 1
                 shared.append(line)
         return shared
 
@@ -201,5 +203,6 @@ class Bucket:
         return of_obstore(error, self.api.place)
 
 
-def _mark(line: bytes) -> bytes:
+def mark(line: bytes) -> bytes:
+    """By which lines are compared: 16 bytes, the same with and without a newline."""
     return blake2b(line.rstrip(b"\n"), digest_size=16).digest()
