@@ -21,8 +21,10 @@ import pytest
 from clouds import BUCKET, KEYS
 from conftest import wait_until
 from faulty import Faulty, Kind
+from lakeward.aws.ingest import Function
+from lakeward.cli.aws_compact import fitted, out_of_time
 from lakeward.cli.aws_compact import handler as compacted
-from lakeward.cli.aws_compact import out_of_time
+from lakeward.settings import load
 from lambdas import REPO, Gone, built, client, container, unpacked
 from templated import resources
 from test_ack_s3 import TABLE, archived, compactor_of, rows
@@ -143,9 +145,6 @@ def test_a_compaction_that_fails_is_an_error_of_the_invocation(
 
 def filled(cloud: Cloud, folder: Path, objects: int, size: int = 0) -> list[str]:
     """Objects under raw/, of one host; of `size` random bytes each, at least."""
-    from lakeward.aws.ingest import Function
-    from lakeward.settings import load
-
     function = Function(load(environ(cloud.endpoint, folder), folder))
     ids: list[str] = []
     for _ in range(objects):
@@ -227,6 +226,24 @@ POINTS: list[tuple[Kind, str]] = [
     ("hang", "PUT /lake/tables/interactions/_delta_log/0"),
     ("late", "PUT /lake/tables/interactions/_delta_log/0"),  # done, and never heard of
 ]
+
+
+@pytest.mark.parametrize(
+    ("function", "setting", "used"),
+    [("3008", "1GiB", 1024), ("1152", "1GiB", 896), ("1024", "1GiB", 768), ("512", "2GiB", 768)],
+)
+def test_a_compaction_takes_no_more_memory_than_the_function_has(
+    tmp_path: Path, function: str, setting: str, used: int
+) -> None:
+    class Sized:
+        memory_limit_in_mb: str | int = function
+
+        def get_remaining_time_in_millis(self) -> int:
+            return 900_000
+
+    settings = load({"LAKEWARD_COMPACT_MEMORY": setting}, tmp_path)
+    assert fitted(settings, Sized()).compact_memory == used << 20
+    assert fitted(settings, None) is settings
 
 
 def test_a_compaction_killed_at_any_point_is_finished_by_the_next(
