@@ -122,6 +122,7 @@ soak: $(SOAK_STAMP) ## ten thousand kills, a million rows under kills, a million
 	LAKEWARD_TRIES=20 $(BIN)/python -m pytest -q tests/test_fast_paths.py tests/test_ai_questions.py \
 		tests/test_ai_views.py tests/test_outcome_views.py tests/test_outcomes_asked.py tests/test_privacy_properties.py tests/test_runs.py
 	LAKEWARD_ENGINE_ROWS=1000000 $(BIN)/python -m pytest -q tests/test_engines.py
+	LAKEWARD_HOSTS_ROWS=20000 $(BIN)/python -m pytest -q -k namespaces tests/test_several_machines.py
 	LAKEWARD_SCHEMA_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/test_api_schema.py
 
 $(CLIENTS_STAMP): $(STAMP) tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc

@@ -48,7 +48,8 @@ loads all authorities of the world takes as long to make as fifty requests."""
 
 LONG = {
     "test_capture_celery", "test_demo_end_to_end", "test_demo_stage", "test_erase_proof",
-    "test_open_lake", "test_page_hostile", "test_removal", "test_table_kills",
+    "test_open_lake", "test_page_hostile", "test_removal", "test_several_machines",
+    "test_table_kills",
 }  # fmt: skip
 """Files of which one test takes twenty seconds or more: begun first, or the last of them would
 hold up the end while the other processes have nothing left to do."""

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from deltalake import DeltaTable
 from uuid_utils import uuid7
 
 from clouds import BUCKET, KEYS, REGION
+from clouds import TABLE as TABLE_OF_ITEMS
 from conftest import Lake, wait_until
 from faulty import Faulty
 from lakeward.cli.compact import compact
@@ -34,7 +34,9 @@ from lakeward.lake.storage import table_storage
 from lakeward.lakedir import LakeDir, open_lake
 from lakeward.server.shipped import check
 from lakeward.settings import Settings, load
+from lakeward.sinks.blueprint import create_table
 from lakeward.sinks.s3 import bucket_of
+from machines import kill_all
 from server_process import Serving, serving
 from test_table import MEMORY
 
@@ -89,6 +91,12 @@ def archived(cloud: Cloud) -> list[str]:
     return found
 
 
+def items(cloud: Cloud) -> set[str]:
+    """Ids in DynamoDB."""
+    scanned = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=TABLE_OF_ITEMS)
+    return {item["interaction_id"]["S"] for page in scanned for item in page["Items"]}
+
+
 def test_what_is_answered_is_in_the_bucket_already(lake: Lake, cloud: Cloud) -> None:
     cloud.bucket(versions="")
     with serving(lake, **shipping(cloud.endpoint)) as server, server.client() as client:
@@ -126,6 +134,38 @@ def test_a_follower_that_has_stopped_is_not_waited_for(lake: Lake, cloud: Cloud)
         assert (answer.status_code, answer.json()["code"]) == (503, "not_durable")
         assert BUCKET in answer.json()["message"]
         assert KEYS["AWS_SECRET_ACCESS_KEY"] not in answer.text
+
+
+def test_what_is_answered_is_in_dynamodb_too_where_that_is_on(lake: Lake, cloud: Cloud) -> None:
+    """What waited there on the disk would go with it, and nothing would bring it again."""
+    cloud.bucket(versions="")
+    with Faulty(cloud.endpoint) as proxy:
+        env = shipping(proxy.url, USE_DYNAMODB="true", INTERACTIONS_TABLE=TABLE_OF_ITEMS)
+        create_table(load({**lake.env, **env}, lake.root.parent))
+        with serving(lake, **env) as server, server.client(timeout=60) as client:
+            for n in range(3):
+                assert client.post("/v1/interactions", json=batch(n)).status_code == 200
+                assert len(items(cloud)) == 3 * (n + 1)
+            assert items(cloud) == set(archived(cloud))
+            proxy.inject("throttled", times=10_000, on="BatchWriteItem")
+            answer = client.post("/v1/interactions", json=batch(3))
+            assert (answer.status_code, answer.json()["code"]) == (503, "not_durable")
+            assert "not in DynamoDB after 10 s" in answer.json()["message"]
+            assert len(archived(cloud)) == 12
+            proxy.heal()
+            wait_until(lambda: len(items(cloud)) == 12, what="what had waited")
+
+
+def test_a_follower_of_dynamodb_that_has_stopped_is_not_waited_for(
+    lake: Lake, cloud: Cloud
+) -> None:
+    cloud.bucket(versions="")
+    env = shipping(cloud.endpoint, USE_DYNAMODB="true", INTERACTIONS_TABLE="no-such")
+    with serving(lake, **env) as server, server.client(timeout=60) as client:
+        answer = client.post("/v1/interactions", json=batch(0))
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_durable")
+        assert "not in DynamoDB: " in answer.json()["message"]
+        assert "no-such" in answer.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -178,20 +218,6 @@ class Host:
         self._stop.set()
         shutil.rmtree(self.folder)
         shutil.rmtree(self.ring_dir)
-
-
-def kill_all(pid: int) -> None:
-    """SIGKILL for a process and everything below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return
-    for child in map(int, children):
-        kill_all(child)
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def test_hosts_that_are_killed_with_their_disks_lose_nothing_that_was_answered(

@@ -194,8 +194,9 @@ SETTINGS: tuple[Setting, ...] = (
       "Write keys of the Lambda, which has no database: `NAME=sha256:DIGEST`, with `:TYPE+TYPE` "
       "behind it for what may be sent; `lakeward keys digest` prints a digest."),
     S("LAKEWARD_ACK", "ack", "choice", "disk",
-      "When the server says that it keeps a batch: once it is on the `disk`, or once `s3` has it, "
-      "for hosts whose disk does not last; that needs USE_S3=true.",
+      "When the server says that it keeps a batch: once it is on the `disk`, or once `s3` has it "
+      "(and DynamoDB with USE_DYNAMODB=true), for hosts whose disk does not last; that needs "
+      "USE_S3=true.",
       choices=("disk", "s3")),
     S("LAKEWARD_ACK_SECONDS", "ack_seconds", "seconds", "0.1",
       "How long a batch waits for others to go to S3 with it, with LAKEWARD_ACK=s3: each object is "

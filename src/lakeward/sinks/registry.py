@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
+import msgspec
+
 from lakeward import rollout
 from lakeward.errors import SettingError, Terminal
 from lakeward.followers.cursor import NAME
@@ -77,7 +79,10 @@ def _dynamodb(settings: Settings, lake: LakeDir) -> Subscription:
 
         return DynamoTable.from_settings(settings, lake)
 
-    return Subscription("dynamodb", make, DYNAMODB_PACE, rollout.DYNAMODB)
+    pace = DYNAMODB_PACE
+    if settings.ack == "s3":  # what waits on a disk that does not last is waited for, too
+        pace = msgspec.structs.replace(pace, seconds=settings.ack_seconds)
+    return Subscription("dynamodb", make, pace, rollout.DYNAMODB)
 
 
 def _webhook(settings: Settings, lake: LakeDir) -> Subscription:
