@@ -90,6 +90,7 @@ bench: $(BENCH_STAMP) ## measure; results are kept in benchmarks/README.md
 	$(BIN)/python benchmarks/latency.py
 	@command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py || echo "instructions.py is left out: valgrind is missing"
 	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/functions.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/paint.py

@@ -70,8 +70,9 @@ class Runtime:
 
     def __init__(self) -> None:
         self.asked: queue.Queue[tuple[str, bytes, int]] = queue.Queue()
-        self.answers: queue.Queue[tuple[str, Answer]] = queue.Queue()
-        self.ready = threading.Event()
+        self.answers: queue.Queue[Answer] = queue.Queue()
+        self.polled = threading.Event()
+        """Whether the client has asked for work: the handler is loaded."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.runtime = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -98,9 +99,13 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*arguments)
         self.stopping = threading.Event()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no event."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or the second packet of an answer waits for 40 ms
     server: _Server
 
     def log_message(self, *_: object) -> None:
@@ -109,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert self.path == f"{INVOCATION}next"
         runtime = self.server.runtime
-        runtime.ready.set()
+        runtime.polled.set()
         while not self.server.stopping.is_set():
             try:
                 name, body, deadline = runtime.asked.get(timeout=0.05)
@@ -129,10 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         runtime = self.server.runtime
         if self.path.endswith("/init/error"):
-            runtime.answers.put(("init", Answer(json.loads(body), True)))
+            runtime.answers.put(Answer(json.loads(body), True))
         else:
-            name, _, what = self.path.removeprefix(INVOCATION).partition("/")
-            runtime.answers.put((name, Answer(json.loads(body), what == "error")))
+            runtime.answers.put(Answer(json.loads(body), self.path.endswith("/error")))
         self._say(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _say(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -148,13 +152,13 @@ class Container:
 
     def __init__(
         self, handler: str, paths: list[Path], environ: Mapping[str, str], log: Path, *,
-        seconds: float = 29.0, cwd: Path | None = None, python: tuple[str, ...] = ("-S",),
+        seconds: float = 29.0, cwd: Path | None = None, prefix: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.runtime = Runtime()
         self._seconds = seconds
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *python, "-m", "awslambdaric", handler],
+                [*prefix, sys.executable, "-S", "-m", "awslambdaric", handler],
                 env={
                     "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(map(str, paths)),
                     "AWS_LAMBDA_RUNTIME_API": self.runtime.address,
@@ -167,26 +171,26 @@ class Container:
 
     def invoke(self, event: object, seconds: float | None = None) -> Answer:
         """What the handler says; it is killed at its deadline, as Lambda does."""
-        name = self.ask(event, seconds)
-        end = time.monotonic() + (seconds or self._seconds)
+        self.ask(event, seconds)
+        return self.wait(seconds or self._seconds)
+
+    def wait(self, seconds: float) -> Answer:
+        """The next answer; after so long the process is killed."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                answered, answer = self.runtime.answers.get(timeout=0.05)
+                return self.runtime.answers.get(timeout=0.05)
             except queue.Empty:
                 if self.process.poll() is not None:
                     raise Gone(self.process.returncode) from None
-                continue
-            assert answered in (name, "init"), (answered, answer)
-            return answer
         self.kill()
         raise Gone("the deadline")
 
-    def ask(self, event: object, seconds: float | None = None) -> str:
-        """Begin an invocation; its id."""
+    def ask(self, event: object, seconds: float | None = None) -> None:
+        """Begin an invocation."""
         name = str(uuid.uuid4())
         deadline = round((time.time() + (seconds or self._seconds)) * 1000)
         self.runtime.asked.put((name, json.dumps(event).encode(), deadline))
-        return name
 
     def kill(self) -> None:
         """End the process as a machine that goes."""

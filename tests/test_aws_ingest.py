@@ -243,6 +243,22 @@ def test_days_that_are_none_are_refused(function: Cloud, wrong: dict[str, Any]) 
         compacted(wrong, None)
 
 
+LOADED = "import lakeward.aws.ingest, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+UNUSED = {
+    "alembic", "argon2", "deltalake", "duckdb", "jinja2", "numpy", "opentelemetry", "psycopg",
+    "pyarrow", "scipy", "sqlalchemy", "starlette", "uvicorn",
+}  # fmt: skip
+
+
+def test_a_cold_start_loads_no_database_no_engine_and_no_web_framework() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert {"lakeward", "boto3", "obstore"} <= loaded
+    assert not UNUSED & loaded
+
+
 CONTAINER = """
 import json, sys
 from lakeward.aws.ingest import handler

@@ -397,6 +397,7 @@ def test_what_is_acknowledged_is_once_everywhere_and_athena_answers_as_duckdb_do
         count = prove_athena_answers_as_duckdb_does(load(os.environ, tmp_path), translating)
         assert translating.questions >= count > 20
         told = Counter(one["interaction_type"] for one in sent.records.values())
+        capsys.readouterr()
         assert main(("ask", "data_types", "--engine", "athena", "--format", "json")) == 0
         rows = msgspec.json.decode(capsys.readouterr().out)
     assert {row["interaction_type"]: row["interactions"] for row in rows} == told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from lakeward.lake.forget import TableEraser
 from lakeward.lake.lookup import Lookup
 from lakeward.lake.merge import merge
 from lakeward.lake.progress import read_progress
+from lakeward.lake.ranged import RangedStore
 from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
 from lakeward.lake.storage import table_storage
@@ -230,3 +232,36 @@ def test_two_hosts_with_keepers_of_their_own_fill_one_table(cloud: Cloud, tmp_pa
     found = delta.to_pyarrow_table(columns=["interaction_id"])["interaction_id"].to_pylist()
     assert sorted(found) == sorted(ids)
     desk.log.close()
+
+
+def test_threads_that_share_a_file_of_a_bucket_each_have_their_own_place(cloud: Cloud) -> None:
+    """As DuckDB's do: it seeks, and then it reads."""
+    content = bytes(range(256)) * 64
+    client = cloud.bucket(versions="")
+    client.put_object(Bucket=BUCKET, Key="table/a.parquet", Body=content)
+    store = RangedStore(
+        "s3", endpoint=cloud.endpoint, region=REGION, access_key_id="a", secret_access_key="b",
+        virtual_hosted_style_request=False, client_options={"allow_http": True},
+    )  # fmt: skip
+    file = store.open(f"{BUCKET}/table/a.parquet", "rb")
+    both = threading.Barrier(2)
+    read: dict[int, bytes] = {}
+
+    def reader(place: int) -> None:
+        file.seek(place)
+        both.wait(60)
+        read[place] = file.read(100)
+
+    threads = [threading.Thread(target=reader, args=(place,)) for place in (7, 9_000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert read == {place: content[place : place + 100] for place in (7, 9_000)}
+    assert file.size == len(content)
+    assert (file.seek(-10, 2), file.read(100), file.read(1)) == (
+        len(content) - 10,
+        content[-10:],
+        b"",
+    )
+    assert (file.seek(0), file.read()) == (0, content)

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,8 @@ class Report(msgspec.Struct, frozen=True):
     """Objects of the raw archive that were listed."""
     left: int = 0
     """Those that wait for a listing of all days."""
+    unfinished: bool = False
+    """Whether it was enough before all was done: the next compaction goes on."""
     lag_seconds: float = 0
     """How long the oldest object had waited that was not in the table when they were listed."""
 
@@ -126,9 +129,10 @@ def compact(
     over: Cutoffs | None = None,
     archive: bool = False,
     days: int | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Catch up, with the raw archive of all hosts too where `archive` says so (its last `days`),
-    remove what is `over`, merge, vacuum."""
+    remove what is `over`, merge, vacuum. After each commit it is asked whether that is `enough`."""
     from lakeward.analysis.rollup.eraser import RollupEraser
     from lakeward.lake.compact import Compactor, locked
     from lakeward.lake.delta import Table
@@ -147,25 +151,29 @@ def compact(
         )  # fmt: skip
         shelf = _archive(settings, days) if archive else None
         try:
-            done, lag = compactor.run(), 0.0
-            if shelf is not None:
+            done, lag = compactor.run(enough=enough), 0.0
+            if shelf is not None and not enough():
                 listed_s = time.time()
-                done = compactor.turned_to(shelf).run()
+                done = compactor.turned_to(shelf).run(enough=enough)
                 lag = max(listed_s - (shelf.oldest_s or listed_s), 0.0)
             yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
             with delivering(lake):
-                expired = expire(lake, table, compactor.con, compactor.scratch, over or {})
+                due = {} if enough() else over or {}
+                expired = expire(lake, table, compactor.con, compactor.scratch, due)
                 merged = merge(
-                    compactor.con, table, compactor.scratch, closed_before=yesterday if full else ""
-                )
+                    compactor.con, table, compactor.scratch,
+                    closed_before=yesterday if full else "", enough=enough,
+                )  # fmt: skip
             if expired or merged:
                 RollupEraser(lake, settings).prune()
-            deleted = len(vacuum(lake, table, settings.vacuum_seconds))
+            unfinished = enough()
+            deleted = 0 if unfinished else len(vacuum(lake, table, settings.vacuum_seconds))
         finally:
             compactor.close()
     return Report(
         **msgspec.structs.asdict(done), merged=merged, deleted=deleted, expired=expired,
         objects=shelf.found if shelf else 0, left=shelf.left if shelf else 0, lag_seconds=lag,
+        unfinished=unfinished,
     )  # fmt: skip
 
 

@@ -133,9 +133,11 @@ class Compactor:
         self._source = source
         return self
 
-    def run(self, *, most: int | None = None) -> Compacted:
-        """Compact until nothing is left, or at most so many slices."""
-        while (most is None or self.done.commits < most) and self.step():
+    def run(
+        self, *, most: int | None = None, enough: Callable[[], bool] = lambda: False
+    ) -> Compacted:
+        """Compact until nothing is left, or it is enough, or at most so many slices."""
+        while (most is None or self.done.commits < most) and not enough() and self.step():
             pass
         return self.done
 

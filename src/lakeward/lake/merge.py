@@ -10,7 +10,7 @@ again once for each power of `FAN`, however long the day; beyond `FULL` bytes a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,23 +33,31 @@ SMALLEST: Final = MIB // 4
 SPAN_ROWS: Final = 100_000
 
 
-def merge(con: DuckDBPyConnection, table: Table, scratch: Path, *, closed_before: str = "") -> int:
-    """Merge what is worth it; the number of files that others took the place of.
+def merge(
+    con: DuckDBPyConnection,
+    table: Table,
+    scratch: Path,
+    *,
+    closed_before: str = "",
+    enough: Callable[[], bool] = lambda: False,
+) -> int:
+    """Merge what is worth it until it is enough; the number of files that others took the place of.
 
     A day before `closed_before` (ISO) gets no more rows to speak of: all its small files are
     merged.
     """
     merged = 0
     done: set[str] = set()
-    while True:
+    while not enough():
         snapshot = table.snapshot()
         group = next((g for g in groups(snapshot, closed_before) if g[0].date not in done), None)
         if group is None:
-            return merged
+            break
         if replace(con, table, snapshot, group, scratch):
             merged += len(group)
         else:
             done.add(group[0].date)
+    return merged
 
 
 def groups(snapshot: Snapshot, closed_before: str) -> Iterator[list[DataFile]]:

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeward.errors import MissingExtra, Terminal, Transient
 from lakeward.lakedir import create_file, make_folders, sync_folder
@@ -21,9 +21,6 @@ from lakeward.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
-
-
-KNOWN_FILES: Final = 100_000
 
 
 class Storage(Protocol):
@@ -168,28 +165,10 @@ def _store(bucket: str, prefix: str, settings: Settings) -> S3Store:
 
 
 def _file_system(settings: Settings) -> Any:
-    from obstore.fsspec import FsspecStore
-
-    class Written(FsspecStore):
-        """Of a file that nobody writes twice, size and date are asked for once: DuckDB asks about
-        nine times for each file of each statement."""
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__("s3", **options)
-            self._known: dict[str, dict[str, Any]] = {}
-
-        async def _info(self, path: str, **options: Any) -> dict[str, Any]:
-            found = self._known.get(path)
-            if found is None:
-                found = await super()._info(path, **options)
-                if path.endswith(".parquet"):
-                    if len(self._known) >= KNOWN_FILES:
-                        self._known.clear()
-                    self._known[path] = found
-            return found
+    from lakeward.lake.ranged import RangedStore
 
     config, client = store_config(settings)
-    return Written(config=config, client_options=client, skip_instance_cache=True)
+    return RangedStore("s3", config=config, client_options=client, skip_instance_cache=True)
 
 
 def store_config(settings: Settings) -> tuple[Any, Any]:

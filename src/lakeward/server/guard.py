@@ -21,7 +21,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -29,8 +29,10 @@ import msgspec
 from lakeward.capture.asgi import Scope
 from lakeward.server.answer import Refusal
 from lakeward.store.allowance import BROWSER_TYPES, permits
-from lakeward.store.login import Login
 from lakeward.store.token import is_token
+
+if TYPE_CHECKING:  # a Lambda has no people, and no database
+    from lakeward.store.login import Login
 
 Kind = Literal["write", "read"]
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]@/\\]+))(?::[0-9]{0,5})?", re.ASCII)
