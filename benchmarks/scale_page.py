@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import floor, log10
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,10 @@ ROOM: Final = 2
 A_REQUEST: Final = 20
 """Interactions of one request to the Lambda."""
 LAMBDA_GB: Final = 0.5
+LAMBDA_CORE: Final = 512 / 1769
+"""A function's share of a core, by its memory (AWS gives a whole one at 1,769 MB)."""
+LAMBDA_WAIT_MS: Final = 30.0
+"""What an object takes S3 to answer for: an assumption, as only an emulator was asked."""
 MIB: Final = 1 << 20
 
 
@@ -64,8 +69,9 @@ class Figures(msgspec.Struct, frozen=True):
     """Requests of one commit of 16 MiB of lines."""
     athena: float
     """Bytes that the question in the middle reads of a row."""
-    lambda_ms: float
-    """Billed time of a warm request of twenty."""
+    lambda_one_ms: float
+    lambda_hundred_ms: float
+    """CPU of a warm request of one interaction, and of a hundred."""
     questions: dict[str, float]
     """CPU seconds of a question for ten million rows."""
 
@@ -89,11 +95,12 @@ def figures() -> Figures:
         number(text, "lake", r"Lakeward compacts +\| ([\d.]+)"),
         number(text, "lake", r"costs ([\d.]+) µs of CPU a row"),
         asked["PUT"] + asked["LIST"], asked["GET"] + asked["HEAD"], read[len(read) // 2],
-        number(text, "lambda", LAMBDA), questions,
+        number(text, "functions", WARM.format(1)), number(text, "functions", WARM.format(100)),
+        questions,
     )  # fmt: skip
 
 
-LAMBDA: Final = r"\| 20 +\| ([\d.]+)"
+WARM: Final = r"\| {} +\| [\d.]+ \([^)]*\) +\| ([\d.]+)"
 
 
 def number(text: str, name: str, pattern: str) -> float:
@@ -136,7 +143,8 @@ def units(f: Figures) -> str:
         ["a commit of 16 MiB to a table in S3",
          f"{f.commit_puts:.0f} PUT and LIST, {f.commit_gets:.0f} GET and HEAD", "scale.py"],
         ["Athena, the question in the middle", f"{f.athena:.1f} bytes a row", "scale.py"],
-        [f"Lambda, a warm request of {A_REQUEST}", f"{f.lambda_ms:.1f} ms", "lambda_time.py"],
+        ["Lambda, warm, a request of one", f"{f.lambda_one_ms:.2f} ms of CPU", "functions.py"],
+        ["… of a hundred", f"{f.lambda_hundred_ms:.2f} ms of CPU", "functions.py"],
     ]  # fmt: skip
     return table(["an interaction", "measured", "by"], rows)
 
@@ -153,7 +161,7 @@ def day(f: Figures) -> str:
         cores = rate * (f.ingest_us[100] + f.s3_us + f.compact_us + f.merge_us) / 1e6
         rows.append([
             f"{rate:,}", size(lines * f.line), size(lines * f.archived), size(lines * f.row),
-            f"{slices:,.0f}", f"{cores:.2g}", f"{rate * f.dynamodb_us / 1e6:.2g}",
+            f"{slices:,.0f}", short(cores), short(rate * f.dynamodb_us / 1e6),
         ])  # fmt: skip
     head = ["events/s", "log, a day", "archive", "table", "objects, and commits, a day",
             "cores: take, ship, compact", "more for DynamoDB"]  # fmt: skip
@@ -198,7 +206,8 @@ def items(f: Figures, events: float) -> float:
 def function(f: Figures, events: float) -> float:
     """USD a month: API, Lambda, an object for each request, and the cores that compact."""
     requests = events / A_REQUEST
-    gb_seconds = f.lambda_ms / 1000 * LAMBDA_GB
+    cpu_ms = f.lambda_one_ms + (f.lambda_hundred_ms - f.lambda_one_ms) * (A_REQUEST - 1) / 99
+    gb_seconds = (cpu_ms / LAMBDA_CORE + LAMBDA_WAIT_MS) / 1000 * LAMBDA_GB
     each = ("http_api", "lambda_request", "s3_put", "s3_get")  # compaction gets the object
     a_request = sum(map(price, each)) + gb_seconds * price("lambda_gb_second")
     compacting = events * (f.compact_us + f.merge_us) / 1e6 / 3600 * price("core_hour") * ROOM
@@ -213,11 +222,10 @@ def asking(f: Figures, events: float) -> float:
 VOLUMES: Final = ((1e6, "1 million"), (1e7, "10 million"), (1e8, "100 million"), (1e9, "1 billion"))
 COSTS: Final[tuple[tuple[str, Callable[[Figures, float], float]], ...]] = (
     ("hosts that take, ship and compact", lambda f, n: hosts(f, n, False)),
+    ("… and put items into DynamoDB", lambda f, n: hosts(f, n, True)),
     ("archive in S3", archive),
     ("table in S3", in_s3),
     ("DynamoDB, items of a month", items),
-    ("hosts' cores with DynamoDB, beside those without",
-     lambda f, n: hosts(f, n, True) - hosts(f, n, False)),
     ("Lambda in the place of hosts", function),
     ("one question by Athena over the month", asking),
 )  # fmt: skip
@@ -229,16 +237,24 @@ def costs(f: Figures) -> str:
     return table(["USD a month", *(name for _, name in VOLUMES)], rows)
 
 
+def short(number: float) -> str:
+    """Two digits that matter, never an exponent."""
+    if number < 0.001:
+        return "< 0.001"
+    digits = max(1 - floor(log10(number)), 0)
+    return f"{round(number, 1 - floor(log10(number))):,.{digits}f}"
+
+
 def usd(amount: float) -> str:
-    """Two digits that matter."""
-    if amount >= 100:
-        return f"{amount:,.0f}"
-    return f"{amount:.2f}" if amount >= 0.1 else f"{amount:.2g}" if amount >= 1e-5 else "0"
+    """As an invoice has it."""
+    if amount < 0.01:
+        return "< 0.01"
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.2f}"
 
 
 def asked(f: Figures) -> str:
     """CPU of questions, by rows."""
-    rows = [[name, *(f"{cpu * n / 1e7:,.2g}" for n in (1e7, 1e8, 1e9))]
+    rows = [[name, *(short(cpu * n / 1e7) for n in (1e7, 1e8, 1e9))]
             for name, cpu in f.questions.items()]  # fmt: skip
     return table(["CPU seconds over", "10 million rows", "100 million", "1 billion"], rows)
 

@@ -6,7 +6,7 @@ from math import isclose
 
 import pytest
 
-from scale_page import COSTS, PAGE, STEPS, VOLUMES, figures, rendered, size, usd
+from scale_page import COSTS, PAGE, STEPS, VOLUMES, figures, rendered, short, size, usd
 
 
 def test_the_page_has_the_tables_that_its_figures_give() -> None:
@@ -47,7 +47,14 @@ def test_bytes_read_well(number: float, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "said"), [(1234.5, "1,234"), (12.345, "12.35"), (0.012, "0.012"), (1e-7, "0")]
+    ("amount", "said"), [(1234.5, "1,234"), (12.345, "12.35"), (0.012, "0.01"), (1e-7, "< 0.01")]
 )
 def test_amounts_read_well(amount: float, said: str) -> None:
     assert usd(amount) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(318.7, "320"), (4.94, "4.9"), (0.0152, "0.015"), (7e-5, "< 0.001")]
+)
+def test_numbers_have_two_digits(number: float, said: str) -> None:
+    assert short(number) == said

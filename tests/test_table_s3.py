@@ -6,9 +6,11 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,13 +31,16 @@ from lakeward.lake.rows import connect
 from lakeward.lake.scratch import scratch
 from lakeward.lake.storage import table_storage
 from lakeward.lake.vacuum import vacuum
-from lakeward.lakedir import LakeDir
+from lakeward.lakedir import LakeDir, open_lake
 from lakeward.person import Person
 from test_cli import lakeward
 from test_table import MEMORY, NOON, Desk, ids_of, line
 
 if TYPE_CHECKING:
     from clouds import Cloud
+
+
+HOUR_NS = 3_600_000_000_000
 
 
 def desk_at(cloud: Cloud, root: Path) -> Desk:
@@ -109,6 +114,40 @@ def test_a_table_in_s3_is_merged_looked_up_erased_and_vacuumed(
     assert {name for name, _ in table.storage.names() if name.endswith(".parquet")} == set(
         table.snapshot().files
     )
+    desk.log.close()
+
+
+def test_who_has_no_disk_deletes_what_the_tables_log_says_was_replaced_long_ago(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function or task remembers nothing of what it saw unnamed before."""
+    cloud.bucket(versions="")
+    desk, now = desk_at(cloud, tmp_path), time.time_ns()
+    for n in range(2):
+        desk.log.append([line(ms=NOON + n)])
+        desk.compact()
+    table, con = desk.table(), connect(MEMORY, storage=desk.table().storage)
+    for hours in (3, 0):  # one merge long ago, another one just now
+        clock = SimpleNamespace(time_ns=partial(int, now - hours * HOUR_NS))
+        monkeypatch.setattr("lakeward.lake.delta.time", clock)
+        with scratch(desk.lake) as folder:
+            assert merge(con, table, folder, closed_before="2026-01-01") == 2
+        desk.log.append([line(ms=NOON + 10 - hours)])
+        desk.compact()
+    orphan = "event_date=2025-08-14/never-committed.c1.parquet"
+    table.storage.create(orphan, b"of a commit that never came")
+    kept = set(table.snapshot().files)
+
+    def there() -> set[str]:
+        return {name for name, _ in table.storage.names() if name.endswith(".parquet")}
+
+    before = there()
+    assert len(before - kept) == 5
+    for number, (later, left) in enumerate([(0, 3), (23, 3), (25, 0)]):
+        fresh = open_lake(tmp_path / f"task{number}")
+        gone = vacuum(fresh, table, 3600, now_ms=(now + later * HOUR_NS) // 1_000_000)
+        assert len(there() - kept) == left, (later, gone)
+    assert there() == kept
     desk.log.close()
 
 

@@ -191,13 +191,13 @@ class Table:
         if version and version % CHECKPOINT_EVERY == 0:
             self.checkpoint()
 
-    def replaced(self) -> set[str]:
-        """Names of files that were in the table and that others took the place of; some may be
-        deleted already."""
+    def replaced(self, hours: int = 0) -> set[str]:
+        """Names of files that were in the table and that others took the place of so long ago; some
+        may be deleted already."""
         if self._delta is None:
             return set()
         names = self._delta.vacuum(
-            retention_hours=0, enforce_retention_duration=False, dry_run=True, full=False
+            retention_hours=hours, enforce_retention_duration=False, dry_run=True, full=False
         )
         return {unquote(name) for name in names}
 

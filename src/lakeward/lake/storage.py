@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lakeward.errors import MissingExtra, Terminal, Transient
 from lakeward.lakedir import create_file, make_folders, sync_folder
@@ -21,6 +21,9 @@ from lakeward.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
+
+
+FORGOTTEN_MS: Final = 86_400_000
 
 
 class Storage(Protocol):
@@ -45,6 +48,9 @@ class Storage(Protocol):
     def delete(self, names: Iterable[str]) -> None:
         """Remove files; those that are gone already are no error."""
 
+    def is_forgotten(self, name: str, now_ms: int) -> bool:
+        """Whether a file that no commit names is so old that none can be about to."""
+
 
 class Folder:
     """A table in a folder of a local disk."""
@@ -54,6 +60,10 @@ class Folder:
         self.uri = str(root)
         self.options: dict[str, str] = {}
         self.file_system = None
+
+    def is_forgotten(self, name: str, now_ms: int) -> bool:
+        """Never: whoever writes to a folder remembers in the lake beside it."""
+        return False
 
     def create(self, name: str, content: bytes) -> bool:
         """By a link to a finished file, which fails where the name is taken."""
@@ -137,6 +147,16 @@ class Bucket:
         with _translated(self.uri):
             for page in self.store.list():
                 yield from ((entry["path"], entry["size"]) for entry in page)
+
+    def is_forgotten(self, name: str, now_ms: int) -> bool:
+        """Made more than a day ago, and by a commit that never came, or was replaced so long ago
+        that the table's log does not say so any more."""
+        with _translated(self.uri):
+            try:
+                made = self.store.head(name)["last_modified"]
+            except FileNotFoundError:
+                return False
+        return now_ms - made.timestamp() * 1000 >= FORGOTTEN_MS
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove each object."""

@@ -2,12 +2,15 @@
 
 In: the table. Out: names that are gone. What a reader of this machine holds a lease on stays; for
 readers elsewhere, and for commits of other hosts that are under way, a file must have been seen
-unnamed for `grace` seconds. `.lakeward/unnamed.json` remembers since when.
+unnamed for `grace` seconds. `.lakeward/unnamed.json` remembers since when. Where that went with its
+disk, the table's own log says when a file was replaced; one in a bucket that no commit ever named
+goes after a day.
 """
 
 from __future__ import annotations
 
 import time
+from math import ceil
 from typing import Final
 
 import msgspec
@@ -30,10 +33,15 @@ def vacuum(lake: LakeDir, table: Table, grace: float, now_ms: int | None = None)
     }
     seen = _seen(lake)
     since = {name: min(seen.get(name, now), now) for name in unnamed}
-    held = leases(lake)
+    held, replaced = leases(lake), table.replaced(ceil(grace / 3600)) if unnamed else set()
     gone = sorted(
-        name for name, ms in since.items() if now - ms >= grace * 1000 and name not in held
-    )
+        name for name, ms in since.items()
+        if name not in held
+        and (
+            now - ms >= grace * 1000 or name in replaced
+            or (name not in seen and table.storage.is_forgotten(name, now))
+        )
+    )  # fmt: skip
     if since or seen:
         left = {name: ms for name, ms in since.items() if name not in gone}
         replace_file(lake.private / REMEMBERED, msgspec.json.encode(left) + b"\n")
