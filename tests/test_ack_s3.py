@@ -403,6 +403,9 @@ def test_the_command_compacts_the_archive_and_says_what_it_saw(
     for added, waited in ((1, 1), (0, 0)):  # how long the oldest had waited that was not taken
         said = json.loads(ran("--archive", "--format", "json").stdout)
         assert (said["added"], said["objects"], said["lag_seconds"] >= 1) == (added, 2, waited)
+    compacting, settings = compactor_of(tmp_path, cloud.endpoint)
+    hurried = compact(compacting, settings, archive=True, enough=lambda: True)
+    assert (hurried.unfinished, hurried.lag_seconds) == (True, None)  # nothing was listed: no 0
     wrong = ran("--days", "2")
     assert wrong.returncode == 2
     assert "--days is of --archive" in wrong.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import subprocess
 import sys
 import threading
@@ -21,13 +22,13 @@ from uuid_utils import uuid7
 from clouds import BUCKET, KEYS, REGION, settings
 from conftest import Lake, wait_until
 from lakeward.errors import LakewardError, Terminal, Transient
-from lakeward.lake.delta import Conflict, Table
+from lakeward.lake.delta import Conflict, Table, local_path
 from lakeward.lake.forget import TableEraser
 from lakeward.lake.lookup import Lookup
 from lakeward.lake.merge import merge
 from lakeward.lake.progress import read_progress
 from lakeward.lake.ranged import RangedStore
-from lakeward.lake.rows import connect
+from lakeward.lake.rows import connect, listed
 from lakeward.lake.scratch import scratch
 from lakeward.lake.storage import table_storage
 from lakeward.lake.vacuum import vacuum
@@ -114,6 +115,36 @@ def test_a_table_in_s3_is_merged_looked_up_erased_and_vacuumed(
     assert {name for name, _ in table.storage.names() if name.endswith(".parquet")} == set(
         table.snapshot().files
     )
+    desk.log.close()
+
+
+def test_files_that_are_read_in_several_ranges_are_merged_whole(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    """Of several MiB each, which DuckDB's threads read by one handle."""
+    cloud.bucket(versions="")
+    desk, dice = desk_at(cloud, tmp_path), random.Random(3)
+    for start in (0, 6_000):
+        lines = [
+            line(ms=NOON + start + n, properties={"noise": dice.randbytes(400).hex()})
+            for n in range(6_000)
+        ]
+        desk.log.append(lines)
+        desk.compact()
+    table = desk.table()
+    assert all(file.bytes > 2 << 20 for file in table.snapshot().files.values())
+    con = connect(MEMORY, storage=table.storage)
+    asked = "SELECT count(*), sum(hash(interaction_id, properties)) FROM read_parquet({})"
+
+    def told() -> object:
+        paths = listed(local_path(table.storage, name) for name in table.snapshot().files)
+        return con.execute(asked.format(paths)).fetchall()
+
+    before = told()
+    with scratch(desk.lake) as folder:
+        assert merge(con, table, folder, closed_before="2026-01-01") == 2
+    assert len(table.snapshot().files) == 1
+    assert told() == before
     desk.log.close()
 
 

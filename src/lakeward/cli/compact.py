@@ -116,8 +116,9 @@ class Report(msgspec.Struct, frozen=True):
     """Those that wait for a listing of all days."""
     unfinished: bool = False
     """Whether it was enough before all was done: the next compaction goes on."""
-    lag_seconds: float = 0
-    """How long the oldest object had waited that was not in the table when they were listed."""
+    lag_seconds: float | None = None
+    """How long the oldest object had waited that was not in the table when they were listed; None
+    when they were not."""
 
 
 def compact(
@@ -151,11 +152,12 @@ def compact(
         )  # fmt: skip
         shelf = _archive(settings, days) if archive else None
         try:
-            done, lag = compactor.run(enough=enough), 0.0
+            done, lag = compactor.run(enough=enough), None
             if shelf is not None and not enough():
                 listed_s = time.time()
                 done = compactor.turned_to(shelf).run(enough=enough)
-                lag = max(listed_s - (shelf.oldest_s or listed_s), 0.0)
+                if shelf.listed:
+                    lag = max(listed_s - (shelf.oldest_s or listed_s), 0.0)
             yesterday = iso(time.time_ns() // 1_000_000 - DAY_MS)[:10]
             with delivering(lake):
                 due = {} if enough() else over or {}

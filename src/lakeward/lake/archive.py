@@ -79,6 +79,8 @@ class Archive:
         """Objects that were listed."""
         self.left = 0
         """Objects that may have others before them, in days that were not listed."""
+        self.listed = False
+        """Whether they were listed at all."""
         self.oldest_s: float | None = None
         """When the oldest object was made that the table had not got when they were listed."""
 
@@ -91,6 +93,7 @@ class Archive:
         taken again."""
         if self._waiting is None:
             self._waiting, self._place = list(self._list(table)), 0
+            self.listed = True
         chosen: list[tuple[Writer, Made]] = []
         size, place = 0, self._place
         while place < len(self._waiting) and size < most and len(chosen) < MOST_OBJECTS:
