@@ -47,6 +47,12 @@ loads all authorities of the world takes as long to make as fifty requests."""
 
 
 LONG = {
+    "test_ack_s3",
+    "test_alert_watching",
+    "test_api_schema",
+    "test_aws_backfill",
+    "test_aws_runtime",
+    "test_aws_traffic",
     "test_capture_celery",
     "test_demo_end_to_end",
     "test_demo_stage",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import socket
@@ -92,6 +93,9 @@ class Typist:
     def __init__(self, folder: Path, environ: Mapping[str, str], url: str = "") -> None:
         self.folder = folder
         self.environ = dict(environ)
+        # As in an environment that was activated: `lakeward` is found by its name.
+        found = self.environ.get("PATH", os.defpath)
+        self.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found}"
         self.url = url
         self.known: dict[str, str] = {}
         """What a page shows, and what it is here."""
