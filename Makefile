@@ -40,7 +40,7 @@ demo: $(STAMP) ## run the demo: a real platform, visitors, and what landed; stay
 	$(BIN)/lakeward demo
 
 test: $(STAMP) $(CLIENTS_STAMP) $(WEB_STAMP) browser java ## run the tests
-	$(BIN)/python -m pytest -n 6 --dist worksteal -m "not soak" -q --durations 15 tests
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not soak" -q --durations 15 tests
 
 check: $(STAMP) $(WEB_STAMP) ## format, lint, types, import floors, docs
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target types style web-check

@@ -84,6 +84,7 @@ def stood(tmp_path_factory: pytest.TempPathFactory) -> Stood:
 
 ROLES = [
     Role("production", "storage", "ShippingPolicy"),
+    Role("production", "storage", "TablePolicy"),
     Role("production", "ingest", "FunctionRole"),
     Role("production", "query", "AskingPolicy"),
     Role("production", "processing", "SchedulerRole"),
@@ -91,6 +92,7 @@ ROLES = [
     Role("production", "processing", "DemoWorkerPolicy"),
     Role("items", "ingest", "FunctionRole"),
     Role("boxes", "storage", "ShippingPolicy"),
+    Role("boxes", "storage", "TablePolicy"),
     Role("boxes", "ingest", "ExecutionRole"),
     Role("boxes", "ingest", "TaskRole"),
     Role("boxes", "query", "AskingPolicy"),
@@ -175,6 +177,14 @@ def rights(stood: Stood, role: Role) -> Rights:
     not_compacts = [*unlisted, *both("s3:PutObject", object_), *both("s3:GetObject", items)]
     keyed = both("kms:Decrypt", stood.key) if role.environment == "boxes" else []
     match role.template, role.logical:
+        case "storage", "TablePolicy":
+            for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+                may += both(action, f"{bucket}/table/a")
+                may_not += both(action, object_, items)
+            may += [Request("s3:ListBucket", bucket, {"s3:prefix": "table/_d"}), *keyed]
+            may_not += [Request("s3:ListBucket", bucket, {"s3:prefix": "raw/a"}), *unlisted]
+            may_not.append(Request("s3:ListBucket", OTHER, {"s3:prefix": "table/_d"}))
+            may_not += both("dynamodb:BatchWriteItem", table)
         case "storage", _:
             may += both("s3:PutObject", object_, items) + both("s3:GetObject", object_, items)
             may += both("s3:ListBucket", bucket) + both("dynamodb:BatchWriteItem", table) + keyed
