@@ -33,13 +33,14 @@ def vacuum(lake: LakeDir, table: Table, grace: float, now_ms: int | None = None)
     }
     seen = _seen(lake)
     since = {name: min(seen.get(name, now), now) for name in unnamed}
-    held, replaced = leases(lake), table.replaced(ceil(grace / 3600)) if unnamed else set()
+    held, fresh = leases(lake), unnamed - seen.keys()
+    replaced = table.replaced(ceil(grace / 3600)) if fresh else set()
     gone = sorted(
         name for name, ms in since.items()
         if name not in held
         and (
-            now - ms >= grace * 1000 or name in replaced
-            or (name not in seen and table.storage.is_forgotten(name, now))
+            now - ms >= grace * 1000
+            or (name in fresh and (name in replaced or table.storage.is_forgotten(name, now)))
         )
     )  # fmt: skip
     if since or seen:
